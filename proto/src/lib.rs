@@ -1,0 +1,20 @@
+//! The wire contract of Tidegate: generated messages, client and server stubs of `tidegate.v1`, and their descriptors.
+//!
+//! What the calls promise is written in the `.proto` files beside this crate and repeated in the docs of the generated
+//! items. This crate holds no code of its own.
+
+/// Package `tidegate.v1`.
+pub mod v1 {
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        rustdoc::all,
+        missing_docs,
+        reason = "generated"
+    )]
+    tonic::include_proto!("tidegate.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the package and its imports, for reflection and for tests that walk the contract.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.binpb"));
