@@ -1,0 +1,233 @@
+//! The decision: what a verb makes of a transfer, or why not.
+//!
+//! Deadlines are tested here, against the batch's `now`; whoever sweeps only asks for what these rules allow anyway.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{
+    command::{HEARTBEAT_LOST, Verb},
+    event::{EventAction, Occurrence},
+    progress::Report,
+    refusal::Refusal,
+    rule::Action,
+    status::TransferStatus,
+    time::Timestamp,
+    transfer::{Decision, Transfer},
+};
+
+/// What an accepted command does to the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Nothing: the transfer already is as asked.
+    Nothing,
+    /// Totals, checkpoint or heartbeat only; no event.
+    Progress(Transfer),
+    /// A transition, with its event.
+    Transition(Transfer, Occurrence),
+    /// The row goes, its event stays.
+    Removal(Occurrence),
+}
+
+/// Decides `verb` on `transfer` at `now`.
+///
+/// # Errors
+/// A [`Refusal`]; see also [`aftermath`].
+pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change, Refusal> {
+    let action = verb.action();
+    permit(transfer, action, now)?;
+    let mut after = transfer.clone();
+    let (event, actor_uuid, reason) = match verb {
+        Verb::RequestApproval { expires_in } => {
+            after.requires_approval = true;
+            after.approval_expires_at = Some(now.after(*expires_in));
+            (EventAction::ApprovalRequested, None, String::new())
+        }
+        Verb::Approve {
+            admin_user_uuid: by,
+            comment,
+        } => {
+            after.approved = Some(Decision { at: now, by: *by });
+            (EventAction::Approved, Some(*by), comment.clone())
+        }
+        Verb::Deny {
+            admin_user_uuid: by,
+            reason,
+        } => {
+            after.denied = Some(Decision { at: now, by: *by });
+            after.denial_reason.clone_from(reason);
+            (EventAction::Denied, Some(*by), reason.clone())
+        }
+        Verb::Expire if is_undecided(transfer, now) => return Ok(Change::Nothing),
+        Verb::Expire => (EventAction::Expired, None, String::new()),
+        Verb::Start { heartbeat_timeout } => {
+            after.started_at = Some(now);
+            after.heartbeat_timeout = *heartbeat_timeout;
+            after.heartbeat_expires_at = heartbeat_timeout.map(|timeout| now.after(timeout));
+            (EventAction::Started, None, String::new())
+        }
+        Verb::UpdateProgress { report, checkpoint } => {
+            return progress(transfer, report, checkpoint.as_deref(), now);
+        }
+        Verb::Complete { report } => {
+            advance(&mut after, report)?;
+            (EventAction::Completed, None, String::new())
+        }
+        Verb::Fail {
+            error_message,
+            report,
+        } => {
+            advance(&mut after, report)?;
+            after.error_message.clone_from(error_message);
+            (EventAction::Failed, None, error_message.clone())
+        }
+        Verb::LoseHeartbeat if !is_silent(transfer, now) => return Ok(Change::Nothing),
+        Verb::LoseHeartbeat => {
+            after.error_message = silence(transfer.heartbeat_timeout);
+            (EventAction::Failed, None, HEARTBEAT_LOST.to_owned())
+        }
+        Verb::Cancel { reason } => {
+            after.cancel_reason.clone_from(reason);
+            (EventAction::Cancelled, None, reason.clone())
+        }
+        Verb::Delete => {
+            return Ok(Change::Removal(occurrence(
+                transfer,
+                transfer.status,
+                EventAction::Deleted,
+            )));
+        }
+    };
+    let to = action.rule().to.unwrap_or(transfer.status);
+    enter(&mut after, to, now);
+    let occurrence = Occurrence {
+        actor_uuid,
+        reason,
+        ..occurrence(transfer, to, event)
+    };
+    Ok(Change::Transition(after, occurrence))
+}
+
+/// What a refusal leaves behind: a decision that came too late makes the transfer EXPIRED, swept or not.
+pub fn aftermath(transfer: &Transfer, refusal: &Refusal, now: Timestamp) -> Change {
+    match refusal {
+        Refusal::ApprovalExpired { .. } if transfer.status == TransferStatus::PendingApproval => {
+            decide(transfer, &Verb::Expire, now).unwrap_or(Change::Nothing)
+        }
+        _ => Change::Nothing,
+    }
+}
+
+/// The event of a creation.
+pub fn creation(initiated_by_uuid: Option<Uuid>) -> Occurrence {
+    Occurrence {
+        action: EventAction::Created,
+        from_status: None,
+        to_status: TransferStatus::Pending,
+        actor_uuid: initiated_by_uuid,
+        reason: String::new(),
+    }
+}
+
+fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Refusal> {
+    let uuid = transfer.uuid;
+    let deciding = matches!(action, Action::Approve | Action::Deny);
+    let too_late = transfer.status == TransferStatus::Expired
+        || (transfer.status == TransferStatus::PendingApproval && !is_undecided(transfer, now));
+    if deciding && too_late {
+        let deadline = transfer.approval_expires_at;
+        return Err(Refusal::ApprovalExpired {
+            uuid,
+            action,
+            deadline,
+        });
+    }
+    if !action.may_leave(transfer.status) {
+        return Err(Refusal::IllegalTransition {
+            uuid,
+            status: transfer.status,
+            action,
+        });
+    }
+    let unapproved = transfer.status == TransferStatus::Pending && transfer.requires_approval;
+    if action == Action::Start && unapproved {
+        return Err(Refusal::ApprovalRequired {
+            uuid,
+            status: transfer.status,
+        });
+    }
+    Ok(())
+}
+
+/// Before its deadline; at the deadline it is too late, so that approver and sweeper never both win (P35).
+fn is_undecided(transfer: &Transfer, now: Timestamp) -> bool {
+    transfer
+        .approval_expires_at
+        .is_none_or(|deadline| now < deadline)
+}
+
+fn is_silent(transfer: &Transfer, now: Timestamp) -> bool {
+    transfer
+        .heartbeat_expires_at
+        .is_some_and(|deadline| now >= deadline)
+}
+
+fn silence(timeout: Option<Duration>) -> String {
+    let seconds = timeout.unwrap_or_default().as_secs_f64();
+    format!("{HEARTBEAT_LOST}: the agent did not report for {seconds} s")
+}
+
+fn progress(
+    transfer: &Transfer,
+    report: &Report,
+    checkpoint: Option<&[u8]>,
+    now: Timestamp,
+) -> Result<Change, Refusal> {
+    let mut after = transfer.clone();
+    advance(&mut after, report)?;
+    if let Some(checkpoint) = checkpoint {
+        after.checkpoint = checkpoint.to_vec();
+    }
+    if let Some(timeout) = transfer.heartbeat_timeout {
+        after.heartbeat_expires_at = Some(now.after(timeout));
+    }
+    if after == *transfer {
+        return Ok(Change::Nothing);
+    }
+    after.updated_at = now;
+    after.revision += 1;
+    Ok(Change::Progress(after))
+}
+
+fn advance(transfer: &mut Transfer, report: &Report) -> Result<(), Refusal> {
+    let uuid = transfer.uuid;
+    transfer.totals = transfer
+        .totals
+        .advance(report)
+        .map_err(|regression| Refusal::ProgressRegressed { uuid, regression })?;
+    Ok(())
+}
+
+fn enter(transfer: &mut Transfer, status: TransferStatus, now: Timestamp) {
+    transfer.status = status;
+    transfer.updated_at = now;
+    transfer.revision += 1;
+    if status.is_terminal() {
+        transfer.completed_at = Some(now);
+        transfer.heartbeat_expires_at = None;
+    }
+}
+
+fn occurrence(transfer: &Transfer, to: TransferStatus, action: EventAction) -> Occurrence {
+    Occurrence {
+        action,
+        from_status: Some(transfer.status),
+        to_status: to,
+        actor_uuid: None,
+        reason: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Counters of a transfer: absolute totals that never shrink.
+
+/// What a report says: totals since the start; `None` leaves the stored one as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Rows read from the source.
+    pub records_transferred: Option<i64>,
+    /// Rows that the target did not have.
+    pub records_created: Option<i64>,
+    /// Rows that changed one in the target.
+    pub records_updated: Option<i64>,
+    /// Rows left out.
+    pub records_skipped: Option<i64>,
+    /// Rows that the target refused.
+    pub records_failed: Option<i64>,
+    /// Bytes moved.
+    pub bytes_transferred: Option<i64>,
+}
+
+/// What is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Rows read from the source.
+    pub records_transferred: i64,
+    /// Rows that the target did not have.
+    pub records_created: i64,
+    /// Rows that changed one in the target.
+    pub records_updated: i64,
+    /// Rows left out.
+    pub records_skipped: i64,
+    /// Rows that the target refused.
+    pub records_failed: i64,
+    /// Bytes moved.
+    pub bytes_transferred: i64,
+}
+
+/// A reported total that is lower than the stored one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Regression {
+    /// The counter's name.
+    pub field: &'static str,
+    /// What is stored.
+    pub stored: i64,
+    /// What was reported.
+    pub reported: i64,
+}
+
+impl Report {
+    /// The counters by name, in the order of the wire.
+    pub fn fields(&self) -> [(&'static str, Option<i64>); 6] {
+        [
+            ("records_transferred", self.records_transferred),
+            ("records_created", self.records_created),
+            ("records_updated", self.records_updated),
+            ("records_skipped", self.records_skipped),
+            ("records_failed", self.records_failed),
+            ("bytes_transferred", self.bytes_transferred),
+        ]
+    }
+
+    /// Joins a newer report of the same transfer onto this one, so that one write does for both.
+    ///
+    /// # Errors
+    /// The first counter that would go down; nothing is joined then.
+    pub fn join(&self, newer: &Self) -> Result<Self, Regression> {
+        let pairs = self.fields().into_iter().zip(newer.fields());
+        for ((field, earlier), (_, later)) in pairs {
+            if let (Some(stored), Some(reported)) = (earlier, later)
+                && reported < stored
+            {
+                return Err(Regression {
+                    field,
+                    stored,
+                    reported,
+                });
+            }
+        }
+        Ok(Self {
+            records_transferred: newer.records_transferred.or(self.records_transferred),
+            records_created: newer.records_created.or(self.records_created),
+            records_updated: newer.records_updated.or(self.records_updated),
+            records_skipped: newer.records_skipped.or(self.records_skipped),
+            records_failed: newer.records_failed.or(self.records_failed),
+            bytes_transferred: newer.bytes_transferred.or(self.bytes_transferred),
+        })
+    }
+}
+
+impl Totals {
+    /// The totals after `report`.
+    ///
+    /// # Errors
+    /// The first counter that would go down.
+    pub fn advance(&self, report: &Report) -> Result<Self, Regression> {
+        let joined = Report::from(*self).join(report)?;
+        Ok(Self {
+            records_transferred: joined
+                .records_transferred
+                .unwrap_or(self.records_transferred),
+            records_created: joined.records_created.unwrap_or(self.records_created),
+            records_updated: joined.records_updated.unwrap_or(self.records_updated),
+            records_skipped: joined.records_skipped.unwrap_or(self.records_skipped),
+            records_failed: joined.records_failed.unwrap_or(self.records_failed),
+            bytes_transferred: joined.bytes_transferred.unwrap_or(self.bytes_transferred),
+        })
+    }
+}
+
+impl From<Totals> for Report {
+    fn from(totals: Totals) -> Self {
+        Self {
+            records_transferred: Some(totals.records_transferred),
+            records_created: Some(totals.records_created),
+            records_updated: Some(totals.records_updated),
+            records_skipped: Some(totals.records_skipped),
+            records_failed: Some(totals.records_failed),
+            bytes_transferred: Some(totals.bytes_transferred),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_counters_stay() {
+        let stored = Totals {
+            records_transferred: 5,
+            bytes_transferred: 70,
+            ..Totals::default()
+        };
+        let report = Report {
+            records_transferred: Some(9),
+            ..Report::default()
+        };
+        let after = stored.advance(&report).expect("it grows");
+        assert_eq!(
+            after,
+            Totals {
+                records_transferred: 9,
+                ..stored
+            }
+        );
+    }
+
+    #[test]
+    fn a_lower_total_is_named() {
+        let stored = Totals {
+            records_skipped: 5,
+            ..Totals::default()
+        };
+        let report = Report {
+            records_skipped: Some(4),
+            ..Report::default()
+        };
+        let regression = stored.advance(&report).expect_err("it shrinks");
+        assert_eq!(
+            regression,
+            Regression {
+                field: "records_skipped",
+                stored: 5,
+                reported: 4
+            }
+        );
+    }
+
+    #[test]
+    fn joined_reports_say_what_both_said() {
+        let first = Report {
+            records_created: Some(3),
+            records_failed: Some(1),
+            ..Report::default()
+        };
+        let second = Report {
+            records_created: Some(4),
+            ..Report::default()
+        };
+        let joined = first.join(&second).expect("it grows");
+        assert_eq!(
+            (joined.records_created, joined.records_failed),
+            (Some(4), Some(1))
+        );
+        assert!(second.join(&first).is_err());
+    }
+}

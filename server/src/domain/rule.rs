@@ -1,0 +1,158 @@
+//! The rule table: which action may leave which status, and where it leads.
+//!
+//! It is the only place that says so. [`decide`](super::decide) obeys it, refusals quote it, `ARCHITECTURE.md` draws it
+//! and a test compares the drawing.
+
+use super::status::{TransferStatus, named};
+
+named! {
+    /// What can be done to an existing transfer.
+    Action {
+        /// Ask for a decision.
+        RequestApproval = "REQUEST_APPROVAL",
+        /// Say yes.
+        Approve = "APPROVE",
+        /// Say no.
+        Deny = "DENY",
+        /// Note that nobody decided in time.
+        Expire = "EXPIRE",
+        /// Begin to move rows.
+        Start = "START",
+        /// Report totals.
+        UpdateProgress = "UPDATE_PROGRESS",
+        /// All rows were moved.
+        Complete = "COMPLETE",
+        /// Give up.
+        Fail = "FAIL",
+        /// Call off.
+        Cancel = "CANCEL",
+        /// Remove the row.
+        Delete = "DELETE",
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The statuses that the action may leave.
+    pub from: &'static [TransferStatus],
+    /// The status that it enters; `None` when it stays where it is or removes the row.
+    pub to: Option<TransferStatus>,
+}
+
+impl Action {
+    /// The life of a transfer.
+    pub const fn rule(self) -> Rule {
+        use TransferStatus::{
+            Approved, Cancelled, Completed, Denied, Expired, Failed, InProgress, Pending,
+            PendingApproval,
+        };
+        let (from, to): (&'static [TransferStatus], _) = match self {
+            Self::RequestApproval => (&[Pending], Some(PendingApproval)),
+            Self::Approve => (&[PendingApproval], Some(Approved)),
+            Self::Deny => (&[PendingApproval], Some(Denied)),
+            Self::Expire => (&[PendingApproval], Some(Expired)),
+            Self::Start => (&[Pending, Approved], Some(InProgress)),
+            Self::UpdateProgress => (&[InProgress], None),
+            Self::Complete => (&[InProgress], Some(Completed)),
+            Self::Fail => (&[InProgress], Some(Failed)),
+            Self::Cancel => (
+                &[Pending, PendingApproval, Approved, InProgress],
+                Some(Cancelled),
+            ),
+            Self::Delete => (&[Completed, Failed, Cancelled, Denied, Expired], None),
+        };
+        Rule { from, to }
+    }
+
+    /// Whether the table lets this action leave `status`.
+    pub fn may_leave(self, status: TransferStatus) -> bool {
+        self.rule().from.contains(&status)
+    }
+}
+
+/// The table as a Mermaid state diagram, as `ARCHITECTURE.md` shows it.
+pub fn diagram() -> String {
+    let mut lines = vec![
+        "stateDiagram-v2".to_owned(),
+        format!("    [*] --> {}: CREATE", TransferStatus::Pending),
+    ];
+    for action in Action::ALL {
+        let rule = action.rule();
+        if let Some(to) = rule.to {
+            for from in rule.from {
+                lines.push(format!("    {from} --> {to}: {action}"));
+            }
+        }
+    }
+    for status in Action::Delete.rule().from {
+        lines.push(format!("    {status} --> [*]: {}", Action::Delete));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_statuses_are_left_by_deletion_alone() {
+        for status in TransferStatus::ALL {
+            let leaving: Vec<_> = Action::ALL
+                .iter()
+                .filter(|action| action.may_leave(*status) && **action != Action::Delete)
+                .collect();
+            assert_eq!(
+                leaving.is_empty(),
+                status.is_terminal(),
+                "{status}: {leaving:?}"
+            );
+            assert_eq!(
+                Action::Delete.may_leave(*status),
+                status.is_terminal(),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_status_is_reachable() {
+        for status in TransferStatus::ALL {
+            let entered = Action::ALL
+                .iter()
+                .any(|action| action.rule().to == Some(*status));
+            assert!(entered || *status == TransferStatus::Pending, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_edges_are_those_of_the_contract() {
+        let mut edges: Vec<String> = Action::ALL
+            .iter()
+            .flat_map(|action| {
+                let rule = action.rule();
+                rule.from
+                    .iter()
+                    .filter_map(move |from| rule.to.map(|to| format!("{from} {to}")))
+            })
+            .collect();
+        edges.sort();
+        assert_eq!(
+            edges,
+            [
+                "APPROVED CANCELLED",
+                "APPROVED IN_PROGRESS",
+                "IN_PROGRESS CANCELLED",
+                "IN_PROGRESS COMPLETED",
+                "IN_PROGRESS FAILED",
+                "PENDING CANCELLED",
+                "PENDING IN_PROGRESS",
+                "PENDING PENDING_APPROVAL",
+                "PENDING_APPROVAL APPROVED",
+                "PENDING_APPROVAL CANCELLED",
+                "PENDING_APPROVAL DENIED",
+                "PENDING_APPROVAL EXPIRED",
+            ]
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! Points in time as the ledger keeps them: microseconds since 1970-01-01 UTC.
+//!
+//! One integer on both databases sorts and compares the same everywhere, which text forms of a time do not (P36).
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// A point in time with microsecond precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest time that the wire can carry: 0001-01-01.
+    pub const MIN: Self = Self(-62_135_596_800_000_000);
+    /// The last microsecond that the wire can carry: the end of 9999-12-31.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// From microseconds since the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// The same time a while later, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(wait).min(Self::MAX.0))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp_micros())
+    }
+}
+
+impl std::fmt::Display for Timestamp {
+    /// RFC 3339 with microseconds, as people and `ErrorInfo` metadata see it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match DateTime::from_timestamp_micros(self.0) {
+            Some(time) => write!(
+                f,
+                "{}",
+                time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+            ),
+            None => write!(f, "{} µs", self.0),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Limits of every field that callers fill, checked so that all bad ones are reported at once.
+
+use std::{net::IpAddr, time::Duration};
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{progress::Report, refusal::Refusal, time::Timestamp};
+
+/// Longest table name, URL, connection name and user agent, in characters.
+pub const NAME_MAX: usize = 255;
+/// Longest session code, in characters.
+pub const SESSION_CODE_MAX: usize = 20;
+/// Longest comment or reason, in characters.
+pub const REASON_MAX: usize = 1_000;
+/// Longest error message, in characters.
+pub const ERROR_MESSAGE_MAX: usize = 2_000;
+/// Longest request id, in bytes.
+pub const REQUEST_ID_MAX: usize = 36;
+/// Largest metadata, in bytes of JSON.
+pub const METADATA_MAX: usize = 16 * 1024;
+/// Deepest metadata, in levels of objects and lists; the outermost object is the first.
+pub const METADATA_DEPTH_MAX: usize = 16;
+/// Largest checkpoint, in bytes.
+pub const CHECKPOINT_MAX: usize = 4 * 1024;
+/// Most rows of a page.
+pub const PAGE_MAX: u32 = 1_000;
+/// Most rows passed over.
+pub const SKIP_MAX: u32 = 100_000;
+/// Most statuses in a filter.
+pub const FILTER_STATUS_MAX: usize = 16;
+/// Shortest and longest time to decide.
+pub const EXPIRES_IN: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(90 * 24 * 3_600));
+/// Time to decide when the caller names none.
+pub const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
+/// Shortest and longest time that an agent may stay silent.
+pub const HEARTBEAT_TIMEOUT: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
+
+/// One field outside its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field in the request, such as `filter.connection_uuid`.
+    pub field: String,
+    /// What is wrong with it, to be read after its name.
+    pub description: String,
+}
+
+/// Collects the violations of one request.
+#[derive(Debug, Default)]
+pub struct Check {
+    violations: Vec<Violation>,
+}
+
+impl Check {
+    /// Ends the check: `value` if nothing was wrong.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] with every violation.
+    pub fn finish<T>(self, value: T) -> Result<T, Refusal> {
+        if self.violations.is_empty() {
+            Ok(value)
+        } else {
+            Err(Refusal::Invalid(self.violations))
+        }
+    }
+
+    /// Notes a violation.
+    pub fn add(&mut self, field: &str, description: impl Into<String>) {
+        self.violations.push(Violation {
+            field: field.to_owned(),
+            description: description.into(),
+        });
+    }
+
+    /// A required uuid. A bad one is noted and answered with the nil uuid.
+    pub fn uuid(&mut self, field: &str, text: &str) -> Uuid {
+        if text.is_empty() {
+            self.add(field, "is required");
+            return Uuid::nil();
+        }
+        self.optional_uuid(field, text).unwrap_or_default()
+    }
+
+    /// A uuid, or none when empty.
+    pub fn optional_uuid(&mut self, field: &str, text: &str) -> Option<Uuid> {
+        if text.is_empty() {
+            return None;
+        }
+        // The parser also takes braces, urn: and 32 bare digits; one form keeps logs and tokens comparable.
+        let parsed = Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
+        if parsed.is_none() {
+            self.add(
+                field,
+                "must be a uuid such as 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b",
+            );
+        }
+        parsed
+    }
+
+    /// One line of text of at most `max` characters; may be empty.
+    pub fn line(&mut self, field: &str, text: &str, max: usize) -> String {
+        self.text(field, text, max, |c| c.is_control())
+    }
+
+    /// Text of at most `max` characters in which lines may break; may be empty.
+    pub fn paragraph(&mut self, field: &str, text: &str, max: usize) -> String {
+        self.text(field, text, max, |c| {
+            c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+        })
+    }
+
+    /// Notes an empty text.
+    pub fn required(&mut self, field: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.add(field, "is required");
+        }
+    }
+
+    /// An http or https address; may be empty.
+    pub fn site_url(&mut self, field: &str, text: &str) -> String {
+        let line = self.line(field, text, NAME_MAX);
+        if !line.is_empty() {
+            let parsed = url::Url::parse(&line).ok();
+            let good = parsed
+                .is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            if !good {
+                self.add(field, "must be an http or https URL");
+            }
+        }
+        line
+    }
+
+    /// An IP address in its canonical form; may be empty.
+    pub fn ip(&mut self, field: &str, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        match text.parse::<IpAddr>() {
+            Ok(address) => address.to_string(),
+            Err(_) => {
+                self.add(field, "must be an IPv4 or IPv6 address");
+                String::new()
+            }
+        }
+    }
+
+    /// A request id; `None` when empty.
+    pub fn request_id(&mut self, text: &str) -> Option<String> {
+        if text.len() > REQUEST_ID_MAX {
+            self.add(
+                "request_id",
+                format!("must be at most {REQUEST_ID_MAX} characters long"),
+            );
+        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.add("request_id", "must be printable ASCII without spaces");
+        } else if !text.is_empty() {
+            return Some(text.to_owned());
+        }
+        None
+    }
+
+    /// A count of at least 0.
+    pub fn count(&mut self, field: &str, value: i64) -> i64 {
+        if value < 0 {
+            self.add(field, "must not be negative");
+        }
+        value
+    }
+
+    /// A page size or limit: 0 is `default`, more than [`PAGE_MAX`] is that.
+    pub fn page_size(&mut self, field: &str, value: i32, default: u32) -> u32 {
+        match self.natural(field, value) {
+            0 => default,
+            size => size.min(PAGE_MAX),
+        }
+    }
+
+    /// A number of rows to pass over.
+    pub fn skip(&mut self, value: i32) -> u32 {
+        let skip = self.natural("skip", value);
+        if skip > SKIP_MAX {
+            self.add(
+                "skip",
+                format!("must be at most {SKIP_MAX}; use page_token to go further"),
+            );
+        }
+        skip
+    }
+
+    /// A duration within `limits`, both included.
+    pub fn duration(
+        &mut self,
+        field: &str,
+        value: Duration,
+        limits: (Duration, Duration),
+    ) -> Duration {
+        if value < limits.0 || value > limits.1 {
+            self.add(
+                field,
+                format!(
+                    "must be from {} s to {} s",
+                    limits.0.as_secs(),
+                    limits.1.as_secs()
+                ),
+            );
+        }
+        value
+    }
+
+    /// The totals of a report.
+    pub fn report(&mut self, report: Report) -> Report {
+        for (name, value) in report.fields() {
+            self.count(&format!("progress.{name}"), value.unwrap_or(0));
+        }
+        report
+    }
+
+    /// An agent's resume position.
+    pub fn checkpoint(&mut self, bytes: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        if bytes
+            .as_ref()
+            .is_some_and(|bytes| bytes.len() > CHECKPOINT_MAX)
+        {
+            self.add(
+                "checkpoint",
+                format!("must be at most {CHECKPOINT_MAX} bytes long"),
+            );
+        }
+        bytes
+    }
+
+    /// Notes a stretch of time that ends before it begins.
+    pub fn range(&mut self, prefix: &str, from: Option<Timestamp>, to: Option<Timestamp>) {
+        if let (Some(from), Some(to)) = (from, to)
+            && to < from
+        {
+            self.add(&format!("{prefix}to"), "must not be before from");
+        }
+    }
+
+    /// The caller's notes.
+    pub fn metadata(&mut self, map: Map<String, Value>) -> Map<String, Value> {
+        let value = Value::Object(map);
+        if depth(&value) > METADATA_DEPTH_MAX {
+            self.add(
+                "metadata",
+                format!("must be at most {METADATA_DEPTH_MAX} levels deep"),
+            );
+        }
+        let size = serde_json::to_string(&value).map_or(usize::MAX, |text| text.len());
+        if size > METADATA_MAX {
+            self.add(
+                "metadata",
+                format!("must be at most {METADATA_MAX} bytes of JSON, is {size}"),
+            );
+        }
+        if has_control(&value) {
+            self.add("metadata", "must not contain NUL or control characters");
+        }
+        match value {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+
+    fn natural(&mut self, field: &str, value: i32) -> u32 {
+        u32::try_from(value).unwrap_or_else(|_| {
+            self.add(field, "must not be negative");
+            0
+        })
+    }
+
+    fn text(&mut self, field: &str, text: &str, max: usize, bad: fn(char) -> bool) -> String {
+        if text.chars().count() > max {
+            self.add(field, format!("must be at most {max} characters long"));
+        }
+        if text.chars().any(bad) {
+            self.add(field, "must not contain NUL or control characters");
+        }
+        text.to_owned()
+    }
+}
+
+// Depth is bounded already: the wire's decoder refuses messages nested deeper than 100.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn has_control(value: &Value) -> bool {
+    let bad = |text: &str| {
+        text.chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    };
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| bad(key) || has_control(value)),
+        Value::Array(list) => list.iter().any(has_control),
+        Value::String(text) => bad(text),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
