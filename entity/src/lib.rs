@@ -1,0 +1,9 @@
+//! The tables as SeaORM entities, one file each: rows, no behaviour.
+//!
+//! Times are microseconds since 1970-01-01 UTC, closed sets are the names that the wire uses. What the columns mean
+//! and which values they may take is the server's business; the schema itself is `tidegate-migration`'s.
+
+pub mod connection;
+pub mod event_counter;
+pub mod transfer;
+pub mod transfer_event;

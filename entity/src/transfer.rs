@@ -1,0 +1,90 @@
+//! A transfer as it stands now. How it got there is in `transfer_event`.
+
+use sea_orm::entity::prelude::*;
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "transfer")]
+pub struct Model {
+    /// Identity.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub uuid: Uuid,
+    /// Which way the rows flow.
+    pub direction: String,
+    /// The connection that it belongs to.
+    pub connection_uuid: Option<Uuid>,
+    /// Code of the session that asked for it; empty when none was given.
+    pub session_code: String,
+    /// Address of the other site; empty when none was given.
+    pub remote_site_url: String,
+    /// The table that is moved.
+    pub table_name: String,
+    /// Rows expected; 0 when unknown.
+    pub records_requested: i64,
+    /// What happens to rows that the target already holds.
+    pub conflict_strategy: Option<String>,
+    /// Where it stands.
+    pub status: String,
+    /// Whether it may start only after an approval.
+    pub requires_approval: bool,
+    /// Rows read from the source.
+    pub records_transferred: i64,
+    /// Rows that the target did not have.
+    pub records_created: i64,
+    /// Rows that changed one in the target.
+    pub records_updated: i64,
+    /// Rows left out.
+    pub records_skipped: i64,
+    /// Rows that the target refused.
+    pub records_failed: i64,
+    /// Bytes moved.
+    pub bytes_transferred: i64,
+    /// When it was approved.
+    pub approved_at: Option<i64>,
+    /// Who approved it; set together with `approved_at`.
+    pub approved_by_uuid: Option<Uuid>,
+    /// When it was denied.
+    pub denied_at: Option<i64>,
+    /// Who denied it; set together with `denied_at`.
+    pub denied_by_uuid: Option<Uuid>,
+    /// Why it was denied.
+    pub denial_reason: String,
+    /// Until when it can be decided.
+    pub approval_expires_at: Option<i64>,
+    /// Address of the caller.
+    pub requester_ip: String,
+    /// User agent of the caller.
+    pub requester_user_agent: String,
+    /// On whose behalf it was created.
+    pub initiated_by_uuid: Option<Uuid>,
+    /// Why it failed.
+    pub error_message: String,
+    /// Why it was cancelled.
+    pub cancel_reason: String,
+    /// When an agent started it.
+    pub started_at: Option<i64>,
+    /// When it ended.
+    pub completed_at: Option<i64>,
+    /// When it was created.
+    pub inserted_at: i64,
+    /// When it last changed.
+    pub updated_at: i64,
+    /// The caller's notes: a JSON object.
+    pub metadata: String,
+    /// Where the agent would resume.
+    pub checkpoint: Vec<u8>,
+    /// How long the agent may stay silent, in microseconds.
+    pub heartbeat_timeout: Option<i64>,
+    /// When it fails unless progress arrives before.
+    pub heartbeat_expires_at: Option<i64>,
+    /// The transfer that this one tries again.
+    pub retry_of_uuid: Option<Uuid>,
+    /// 1 when created, one more with every change.
+    pub revision: i64,
+}
+
+/// No relations: what a transfer names may be gone.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

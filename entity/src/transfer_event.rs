@@ -1,0 +1,42 @@
+//! What happened to the transfers, one row for each transition, never changed.
+
+use sea_orm::entity::prelude::*;
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "transfer_event")]
+pub struct Model {
+    /// Position in the log, without gaps, in commit order.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub sequence: i64,
+    /// The transfer that it happened to.
+    pub transfer_uuid: Uuid,
+    /// That transfer's connection.
+    pub connection_uuid: Option<Uuid>,
+    /// What happened.
+    pub action: String,
+    /// Status before; none for a creation.
+    pub from_status: Option<String>,
+    /// Status after.
+    pub to_status: String,
+    /// Who did it, where somebody was named.
+    pub actor_uuid: Option<Uuid>,
+    /// In what role it was done.
+    pub actor: String,
+    /// Comment, reason or message.
+    pub reason: String,
+    /// The id of the request that caused it.
+    pub request_id: Option<String>,
+    /// Digest of that request; set together with `request_id`.
+    pub request_digest: Option<Vec<u8>>,
+    /// The transfer's revision after it.
+    pub revision: i64,
+    /// When it happened.
+    pub occurred_at: i64,
+}
+
+/// No relations: the history outlives what it names.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

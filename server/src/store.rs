@@ -1,0 +1,287 @@
+//! What the ledger remembers: the only module that speaks SQL, and the only one that knows `tidegate-entity`.
+//!
+//! Takes and gives values of [`domain`](crate::domain); decides nothing. Writes happen in a [`Batch`] alone, reads each
+//! in a statement of its own. No function of this module holds on to a row stream (P22).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sea_orm::DatabaseConnection;
+use uuid::Uuid;
+
+use crate::domain::{
+    connection::{Connection, ConnectionDirection},
+    event::{Event, RequestMark},
+    query::{
+        ApprovalFilter, ConnectionStats, EventFilter, SortOrder, TableStats, TableStatsFilter,
+        TransferFilter, Window,
+    },
+    time::Timestamp,
+    transfer::Transfer,
+};
+
+mod batch;
+mod chunk;
+mod classify;
+mod condition;
+mod connections;
+mod error;
+mod events;
+mod lock;
+mod open;
+mod postgres;
+mod rows;
+mod sqlite;
+mod stats;
+mod target;
+mod transfers;
+mod update;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::Batch;
+pub use error::{OpenError, StoreError};
+
+/// How the database is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Connections that read from SQLite at the same time; writes have one of their own.
+    pub readers: u32,
+    /// How long to wait for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            readers: 4,
+            acquire_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Handle on the open database, cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+    /// Keeps other servers away from an SQLite file; replicas share PostgreSQL.
+    lock: Option<lock::FileLock>,
+}
+
+/// What a request with an id did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// In what role it was asked.
+    pub actor: String,
+    /// Its id and digest.
+    pub request: RequestMark,
+    /// What came of it.
+    pub effect: Effect,
+}
+
+/// What came of a remembered request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It changed a transfer.
+    Transfer {
+        /// Which one.
+        uuid: Uuid,
+        /// Whether it deleted the row.
+        deleted_by_it: bool,
+    },
+    /// It created this connection.
+    Connection(Uuid),
+}
+
+/// A connection to insert, with who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewConnectionRow {
+    /// The connection.
+    pub connection: Connection,
+    /// In what role it was asked for.
+    pub actor: String,
+    /// The request's id and digest, where it carried an id.
+    pub request: Option<RequestMark>,
+}
+
+impl Store {
+    /// Opens the database at `url`: creates it where the URL allows that, keeps other servers away from it, checks its
+    /// settings and brings its schema up to date.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with which database. A database of a newer schema is left as it is.
+    pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        open::open(url, options).await
+    }
+
+    /// Waits for running statements, closes every connection and lets go of the file.
+    pub async fn close(&self) {
+        // The readers go first: only a connection that may write can move the log into the database as the last one.
+        for pool in [&self.inner.reader, &self.inner.writer] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "a connection to the database was not closed cleanly");
+            }
+        }
+        if let Some(lock) = &self.inner.lock {
+            lock.release();
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] as a rule.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        events::last_sequence(&self.inner.reader).await.map(|_| ())
+    }
+
+    /// When the newest event happened; `None` before the first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn latest_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        events::latest_time(&self.inner.reader).await
+    }
+
+    /// One transfer, if it exists.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
+        transfers::one(&self.inner.reader, uuid).await
+    }
+
+    /// Transfers by creation time, then uuid.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn transfers(
+        &self,
+        filter: &TransferFilter,
+        order: SortOrder,
+        window: Window,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        transfers::list(&self.inner.reader, filter, order, window).await
+    }
+
+    /// How many transfers are meant by `filter`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn count_transfers(&self, filter: &TransferFilter) -> Result<i64, StoreError> {
+        stats::count(&self.inner.reader, filter).await
+    }
+
+    /// Transfers that wait for a decision and are not overdue at `now`, nearest deadline first, then uuid. The micros of
+    /// the window's position are those of `approval_expires_at`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn pending_approvals(
+        &self,
+        filter: &ApprovalFilter,
+        now: Timestamp,
+        window: Window,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        transfers::pending_approvals(&self.inner.reader, filter, now, window).await
+    }
+
+    /// Transfers whose time to be decided on has passed at `now`, longest overdue first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn overdue_approvals(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        transfers::overdue_approvals(&self.inner.reader, now, limit).await
+    }
+
+    /// Transfers in progress whose heartbeat has run out at `now`, oldest transfer first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn silent_transfers(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        transfers::silent(&self.inner.reader, now, limit).await
+    }
+
+    /// The sums of one connection; statuses in the order of the wire's enum.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn connection_stats(
+        &self,
+        connection_uuid: Uuid,
+    ) -> Result<ConnectionStats, StoreError> {
+        stats::by_connection(&self.inner.reader, connection_uuid).await
+    }
+
+    /// The sums of completed transfers by table, most transfers first, then by name.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn table_stats(
+        &self,
+        filter: &TableStatsFilter,
+        limit: u32,
+    ) -> Result<Vec<TableStats>, StoreError> {
+        stats::by_table(&self.inner.reader, filter, limit).await
+    }
+
+    /// Events in the order of the log.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, StoreError> {
+        events::list(&self.inner.reader, filter, limit).await
+    }
+
+    /// One connection, if it exists.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn connection(&self, uuid: Uuid) -> Result<Option<Connection>, StoreError> {
+        connections::one(&self.inner.reader, uuid).await
+    }
+
+    /// Connections, newest first, then by uuid downwards.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn connections(
+        &self,
+        direction: Option<ConnectionDirection>,
+        window: Window,
+    ) -> Result<Vec<Connection>, StoreError> {
+        connections::list(&self.inner.reader, direction, window).await
+    }
+
+    /// The connections that `transfers` belong to, as far as they exist.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn connections_of(
+        &self,
+        transfers: &[Transfer],
+    ) -> Result<HashMap<Uuid, Connection>, StoreError> {
+        connections::of(&self.inner.reader, transfers).await
+    }
+
+    /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on (P37).
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn begin(&self) -> Result<Batch, StoreError> {
+        Batch::begin(&self.inner.writer).await
+    }
+}

@@ -1,0 +1,297 @@
+//! The one way to write: a transaction that loads what a batch of commands needs and stores what they made of it.
+//!
+//! Rows are locked in the order of their uuids and the event counter last, so that batches of several writers cannot
+//! wait for each other in a circle.
+
+use std::borrow::Borrow;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect, SqliteTransactionMode, TransactionOptions,
+    TransactionSession, TransactionTrait,
+    sea_query::{Expr, ExprTrait, Query},
+};
+use tidegate_entity::{connection, event_counter, transfer, transfer_event};
+use uuid::Uuid;
+
+use super::{
+    Effect, NewConnectionRow, Remembered, chunk, connections,
+    error::{Inconsistency, StoreError},
+    rows, update,
+};
+use crate::domain::{
+    connection::Connection,
+    event::{Event, EventAction},
+    transfer::Transfer,
+};
+
+/// One write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
+#[derive(Debug)]
+pub struct Batch {
+    transaction: DatabaseTransaction,
+}
+
+impl Batch {
+    pub(super) async fn begin(pool: &DatabaseConnection) -> Result<Self, StoreError> {
+        // A deferred transaction that reads first is refused the write lock when another writer came in between (P37).
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(Self {
+            transaction: pool.begin_with_options(options).await?,
+        })
+    }
+
+    /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must be
+    /// sorted; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn lock_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+        let mut transfers = Vec::with_capacity(uuids.len());
+        for uuids in chunk::keys(uuids) {
+            let found = transfer::Entity::find()
+                .filter(transfer::Column::Uuid.is_in(uuids))
+                .order_by_asc(transfer::Column::Uuid)
+                .lock_exclusive()
+                .all(&self.transaction)
+                .await?;
+            for row in found {
+                transfers.push(rows::to_transfer(row)?);
+            }
+        }
+        Ok(transfers)
+    }
+
+    /// The connections among `uuids` that exist, without a lock.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn existing_connections(
+        &self,
+        uuids: &[Uuid],
+    ) -> Result<Vec<Connection>, StoreError> {
+        connections::existing(&self.transaction, uuids).await
+    }
+
+    /// What earlier requests with these ids did, whoever asked.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn remembered(&self, request_ids: &[&str]) -> Result<Vec<Remembered>, StoreError> {
+        let mut remembered = Vec::new();
+        for ids in chunk::keys(request_ids) {
+            remembered.extend(remembered_events(&self.transaction, &ids).await?);
+            remembered.extend(remembered_connections(&self.transaction, &ids).await?);
+        }
+        Ok(remembered)
+    }
+
+    /// Inserts transfers.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn insert_transfers<T>(&self, transfers: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        for piece in chunk::rows(transfers) {
+            let rows = piece
+                .iter()
+                .map(|each| update::unchanged(rows::from_transfer(each.borrow())));
+            transfer::Entity::insert_many(rows)
+                .exec_without_returning(&self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Stores all that can change about transfers, which is all but what was declared and the time of creation.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn update_transfers<T>(&self, transfers: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        self.update(&update::CHANGING, transfers).await
+    }
+
+    /// Stores totals, checkpoint, heartbeat, time and number of the change, and nothing else.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn update_progress<T>(&self, transfers: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        self.update(&update::PROGRESS, transfers).await
+    }
+
+    /// Deletes transfers that were locked before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn delete_transfers(&self, uuids: &[Uuid]) -> Result<(), StoreError> {
+        let mut deleted = 0;
+        for uuids in chunk::keys(uuids) {
+            let result = transfer::Entity::delete_many()
+                .filter(transfer::Column::Uuid.is_in(uuids))
+                .exec(&self.transaction)
+                .await?;
+            deleted += result.rows_affected;
+        }
+        expect_rows("deleted", uuids.len(), deleted)
+    }
+
+    /// Inserts connections.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn insert_connections(
+        &self,
+        connections: &[NewConnectionRow],
+    ) -> Result<(), StoreError> {
+        for piece in chunk::rows(connections) {
+            connection::Entity::insert_many(piece.iter().map(rows::from_connection))
+                .exec_without_returning(&self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit): the
+    /// counter's lock is what makes the positions gapless and puts them into the order of the commits.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn append_events(&self, events: &mut [Event]) -> Result<(), StoreError> {
+        let Ok(count @ 1..) = i64::try_from(events.len()) else {
+            return Ok(());
+        };
+        let last = take_numbers(&self.transaction, count).await?;
+        for (sequence, event) in (last - count + 1..).zip(events.iter_mut()) {
+            event.sequence = sequence;
+        }
+        for piece in chunk::rows(events) {
+            transfer_event::Entity::insert_many(piece.iter().map(rows::from_event))
+                .exec_without_returning(&self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it durable. After an error it may or may not have been.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+
+    async fn update<T>(
+        &self,
+        columns: &[transfer::Column],
+        transfers: &[T],
+    ) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        for piece in chunk::rows(transfers) {
+            let rows: Vec<_> = piece
+                .iter()
+                .map(|each| rows::from_transfer(each.borrow()))
+                .collect();
+            let result = self
+                .transaction
+                .execute(&update::statement(columns, &rows))
+                .await?;
+            expect_rows("updated", piece.len(), result.rows_affected())?;
+        }
+        Ok(())
+    }
+}
+
+/// Advances the counter by `count` and answers with its new value.
+async fn take_numbers<C: ConnectionTrait>(db: &C, count: i64) -> Result<i64, StoreError> {
+    let last = event_counter::Column::LastSequence;
+    let advance = Query::update()
+        .table(event_counter::Entity)
+        .value(last, Expr::col(last).add(count))
+        .and_where(Expr::col(event_counter::Column::Id).eq(1))
+        .returning_col(last)
+        .to_owned();
+    let row = db
+        .query_one(&advance)
+        .await?
+        .ok_or(Inconsistency::NoCounter)?;
+    Ok(row.try_get_by_index(0)?)
+}
+
+async fn remembered_events<C: ConnectionTrait>(
+    db: &C,
+    request_ids: &[&str],
+) -> Result<Vec<Remembered>, StoreError> {
+    use transfer_event::Column::{Action, Actor, RequestDigest, RequestId, TransferUuid};
+    let found: Vec<(String, String, Option<Vec<u8>>, Uuid, String)> =
+        transfer_event::Entity::find()
+            .select_only()
+            .columns([Actor, RequestId, RequestDigest, TransferUuid, Action])
+            .filter(RequestId.is_in(request_ids.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await?;
+    let remembered = found
+        .into_iter()
+        .filter_map(|(actor, id, digest, uuid, action)| {
+            let deleted_by_it = action == EventAction::Deleted.name();
+            let request = rows::to_request(Some(id), digest)?;
+            Some(Remembered {
+                actor,
+                request,
+                effect: Effect::Transfer {
+                    uuid,
+                    deleted_by_it,
+                },
+            })
+        });
+    Ok(remembered.collect())
+}
+
+async fn remembered_connections<C: ConnectionTrait>(
+    db: &C,
+    request_ids: &[&str],
+) -> Result<Vec<Remembered>, StoreError> {
+    use connection::Column::{Actor, RequestDigest, RequestId};
+    let found: Vec<(String, String, Option<Vec<u8>>, Uuid)> = connection::Entity::find()
+        .select_only()
+        .columns([Actor, RequestId, RequestDigest, connection::Column::Uuid])
+        .filter(RequestId.is_in(request_ids.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let remembered = found.into_iter().filter_map(|(actor, id, digest, uuid)| {
+        let request = rows::to_request(Some(id), digest)?;
+        Some(Remembered {
+            actor,
+            request,
+            effect: Effect::Connection(uuid),
+        })
+    });
+    Ok(remembered.collect())
+}
+
+/// A row that was locked cannot be gone; if it is, something else writes to the database.
+fn expect_rows(done: &'static str, wanted: usize, found: u64) -> Result<(), StoreError> {
+    if u64::try_from(wanted).is_ok_and(|wanted| wanted == found) {
+        Ok(())
+    } else {
+        Err(Inconsistency::Rows {
+            done,
+            wanted,
+            found,
+        }
+        .into())
+    }
+}

@@ -1,0 +1,61 @@
+//! Cuts work into statements of a few fixed sizes, so that the statement caches hold them and no statement has more
+//! variables than a database takes (32,766 on SQLite, 65,535 on PostgreSQL).
+
+/// Rows of one multi-row statement. The widest row has 40 columns.
+const ROWS: [usize; 4] = [64, 16, 4, 1];
+/// Keys of one list.
+const KEYS: [usize; 4] = [1, 16, 128, 1_024];
+
+/// Cuts `rows` into pieces of the fixed sizes, largest first, in their order.
+pub(super) fn rows<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = ROWS.into_iter().find(|size| *size <= rows.len())?;
+        let (piece, rest) = rows.split_at(size);
+        rows = rest;
+        Some(piece)
+    })
+}
+
+/// Cuts `keys` into lists of the fixed sizes; the last key is repeated where one would be too short.
+pub(super) fn keys<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> {
+    keys.chunks(KEYS[KEYS.len() - 1]).map(|piece| {
+        let size = KEYS
+            .into_iter()
+            .find(|size| piece.len() <= *size)
+            .unwrap_or(piece.len());
+        let mut list = piece.to_vec();
+        if let Some(last) = piece.last() {
+            list.resize(size, last.clone());
+        }
+        list
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_one_piece_of_a_fixed_size(count in 0_usize..700) {
+            let all: Vec<_> = (0..count).collect();
+            let pieces: Vec<_> = rows(&all).collect();
+            prop_assert_eq!(pieces.concat(), all);
+            prop_assert!(pieces.iter().all(|piece| ROWS.contains(&piece.len())));
+        }
+
+        #[test]
+        fn every_key_is_in_a_list_of_a_fixed_size(count in 0_usize..3_000) {
+            let all: Vec<_> = (0..count).collect();
+            let mut found = Vec::new();
+            for list in keys(&all) {
+                prop_assert!(KEYS.contains(&list.len()));
+                found.extend(list);
+            }
+            found.dedup();
+            prop_assert_eq!(found, all);
+        }
+    }
+}

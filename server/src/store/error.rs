@@ -1,0 +1,128 @@
+//! What can go wrong with the database, sorted by what to do about it.
+
+use sea_orm::DbErr;
+
+/// A statement or transaction that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else was faster; the same batch can succeed when it is done again from the start.
+    #[error("the database asks to do the batch again")]
+    Conflict(#[source] DbErr),
+    /// The database cannot be reached or cannot write at present; it may have got a commit nevertheless.
+    #[error("the database is not available")]
+    Unavailable(#[source] DbErr),
+    /// Nothing that waiting would mend.
+    #[error("the database failed")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a stored value or a result should never be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Inconsistency {
+    #[error("column {column} holds {value:?}, which has no meaning")]
+    Value { column: &'static str, value: String },
+    #[error("the metadata of transfer {uuid} is not a JSON object")]
+    Metadata {
+        uuid: uuid::Uuid,
+        source: serde_json::Error,
+    },
+    #[error("{wanted} rows were to be {done}, {found} were")]
+    Rows {
+        done: &'static str,
+        wanted: usize,
+        found: u64,
+    },
+    #[error("the event counter has no row")]
+    NoCounter,
+}
+
+impl From<Inconsistency> for StoreError {
+    fn from(inconsistency: Inconsistency) -> Self {
+        Self::Internal(Box::new(inconsistency))
+    }
+}
+
+/// Why a database was not opened. Each says it in one line, for the operator; passwords are left out.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL is not one that a ledger can be kept at.
+    #[error("database URL {url}: {problem}")]
+    UnsupportedUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another server has it open.
+    #[error("database {database} is in use by another server")]
+    Locked {
+        /// The file.
+        database: String,
+    },
+    /// The folder is not there.
+    #[error("database {database} cannot be created: the directory {directory} does not exist")]
+    DirectoryMissing {
+        /// The file.
+        database: String,
+        /// Its folder.
+        directory: String,
+    },
+    /// The file is not there, and the URL does not say to create it.
+    #[error("database {database} does not exist; ?mode=rwc at the end of its URL creates it")]
+    Missing {
+        /// The file.
+        database: String,
+    },
+    /// The file or its folder does not let us write.
+    #[error("database {database} cannot be written: {cause}")]
+    NotWritable {
+        /// The file.
+        database: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// The file holds something else.
+    #[error("{database} is not an SQLite database")]
+    NotADatabase {
+        /// The file.
+        database: String,
+    },
+    /// A newer version has been here.
+    #[error(
+        "database {database} has the schema of a newer version: migration {migration} is unknown to this one"
+    )]
+    NewerSchema {
+        /// The database.
+        database: String,
+        /// The first migration that is unknown.
+        migration: String,
+    },
+    /// The library has known defects.
+    #[error("SQLite {found} is too old: {wanted} or newer is needed")]
+    SqliteTooOld {
+        /// The version in use.
+        found: String,
+        /// The oldest one that will do.
+        wanted: &'static str,
+    },
+    /// A setting that safety depends on was not taken.
+    #[error("database {database} did not take the setting {setting}={wanted}: it is {found}")]
+    Setting {
+        /// The database.
+        database: String,
+        /// The setting.
+        setting: &'static str,
+        /// The value it should have.
+        wanted: &'static str,
+        /// The value it has.
+        found: String,
+    },
+    /// Anything else.
+    #[error("database {database} cannot be opened: {cause}")]
+    Other {
+        /// The database.
+        database: String,
+        /// What it says.
+        cause: String,
+    },
+}

@@ -1,0 +1,64 @@
+//! Reads the log of what happened.
+
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select,
+};
+use tidegate_entity::{
+    event_counter,
+    transfer_event::{Column, Entity},
+};
+
+use super::{
+    error::{Inconsistency, StoreError},
+    rows,
+};
+use crate::domain::{event::Event, query::EventFilter, time::Timestamp};
+
+pub(super) async fn list<C: ConnectionTrait>(
+    db: &C,
+    filter: &EventFilter,
+    limit: u32,
+) -> Result<Vec<Event>, StoreError> {
+    let found = select(filter, limit).all(db).await?;
+    found.into_iter().map(rows::to_event).collect()
+}
+
+pub(super) async fn latest_time<C: ConnectionTrait>(
+    db: &C,
+) -> Result<Option<Timestamp>, StoreError> {
+    let newest: Option<i64> = Entity::find()
+        .select_only()
+        .column(Column::OccurredAt)
+        .order_by_desc(Column::Sequence)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(newest.map(Timestamp::from_micros))
+}
+
+/// Position of the newest event; 0 before the first.
+pub(super) async fn last_sequence<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
+    let counter = event_counter::Entity::find_by_id(1).one(db).await?;
+    Ok(counter.ok_or(Inconsistency::NoCounter)?.last_sequence)
+}
+
+pub(super) fn select(filter: &EventFilter, limit: u32) -> Select<Entity> {
+    let conditions = Condition::all()
+        .add(Column::Sequence.gt(filter.after_sequence))
+        .add_option(
+            filter
+                .transfer_uuid
+                .map(|uuid| Column::TransferUuid.eq(uuid)),
+        )
+        .add_option(
+            filter
+                .connection_uuid
+                .map(|uuid| Column::ConnectionUuid.eq(uuid)),
+        );
+    Entity::find()
+        .filter(conditions)
+        .order_by_asc(Column::Sequence)
+        .limit(u64::from(limit))
+}

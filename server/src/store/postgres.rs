@@ -1,0 +1,74 @@
+//! Opens PostgreSQL, which replicas share. Time limits are set here, so that a replica that hangs or loses its connection
+//! cannot hold locks that the others wait for.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    TransactionOptions, TransactionSession, TransactionTrait,
+    sqlx::{Executor, postgres::PgConnectOptions},
+};
+
+use super::{
+    Inner, Options, Store,
+    error::OpenError,
+    open::{migrate, other, refuse_newer},
+};
+
+const CONNECTIONS: u32 = 10;
+
+/// Two replicas that start at the same time must not migrate at the same time. Any number will do.
+const MIGRATION_LOCK: i64 = 0x0074_6964_6567_6174;
+
+pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {
+    let pool = connect(url, options)
+        .await
+        .map_err(|error| other(name, &error))?;
+    let lock = pool
+        .begin_with_options(TransactionOptions::default())
+        .await
+        .map_err(|error| other(name, &error))?;
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT pg_advisory_xact_lock($1)",
+        [MIGRATION_LOCK.into()],
+    );
+    lock.execute_raw(statement)
+        .await
+        .map_err(|error| other(name, &error))?;
+    refuse_newer(&pool, name).await?;
+    migrate(&pool, name).await?;
+    lock.commit().await.map_err(|error| other(name, &error))?;
+    Ok(Store {
+        inner: Arc::new(Inner {
+            reader: pool.clone(),
+            writer: pool,
+            lock: None,
+        }),
+    })
+}
+
+async fn connect(url: &str, options: &Options) -> Result<DatabaseConnection, DbErr> {
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .map_sqlx_postgres_opts(limits)
+        // A future that was dropped while it began a transaction leaves it open on the server, where it would swallow
+        // the next borrower's writes. This ends it, and fails on a connection that is gone (P20).
+        .map_sqlx_postgres_before_acquire(|connection, _| {
+            Box::pin(async move { connection.execute("BEGIN; ROLLBACK").await.map(|_| true) })
+        });
+    Database::connect(connect).await
+}
+
+fn limits(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("tidegate").options([
+        ("lock_timeout", "2s"),
+        ("statement_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+    ])
+}

@@ -1,0 +1,259 @@
+//! Between rows and the domain's values. A row that has no meaning is an error, never a guess.
+
+use std::time::Duration;
+
+use sea_orm::ActiveValue::Unchanged as Is;
+use tidegate_entity::{connection, transfer, transfer_event};
+use uuid::Uuid;
+
+use super::{
+    NewConnectionRow,
+    error::{Inconsistency, StoreError},
+};
+use crate::domain::{
+    connection::{Connection, ConnectionDirection, ConnectionStatus, NewConnection},
+    event::{Event, EventAction, Occurrence, RequestMark},
+    progress::Totals,
+    status::{ConflictStrategy, Direction, TransferStatus},
+    time::Timestamp,
+    transfer::{Decision, NewTransfer, Transfer},
+};
+
+pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
+    let Transfer {
+        declared,
+        totals,
+        approved,
+        denied,
+        ..
+    } = transfer;
+    transfer::Model {
+        uuid: transfer.uuid,
+        direction: declared.direction.name().to_owned(),
+        connection_uuid: declared.connection_uuid,
+        session_code: declared.session_code.clone(),
+        remote_site_url: declared.remote_site_url.clone(),
+        table_name: declared.table_name.clone(),
+        records_requested: declared.records_requested,
+        conflict_strategy: declared
+            .conflict_strategy
+            .map(|strategy| strategy.name().to_owned()),
+        status: transfer.status.name().to_owned(),
+        requires_approval: transfer.requires_approval,
+        records_transferred: totals.records_transferred,
+        records_created: totals.records_created,
+        records_updated: totals.records_updated,
+        records_skipped: totals.records_skipped,
+        records_failed: totals.records_failed,
+        bytes_transferred: totals.bytes_transferred,
+        approved_at: approved.map(|decision| decision.at.as_micros()),
+        approved_by_uuid: approved.map(|decision| decision.by),
+        denied_at: denied.map(|decision| decision.at.as_micros()),
+        denied_by_uuid: denied.map(|decision| decision.by),
+        denial_reason: transfer.denial_reason.clone(),
+        approval_expires_at: transfer.approval_expires_at.map(Timestamp::as_micros),
+        requester_ip: declared.requester_ip.clone(),
+        requester_user_agent: declared.requester_user_agent.clone(),
+        initiated_by_uuid: declared.initiated_by_uuid,
+        error_message: transfer.error_message.clone(),
+        cancel_reason: transfer.cancel_reason.clone(),
+        started_at: transfer.started_at.map(Timestamp::as_micros),
+        completed_at: transfer.completed_at.map(Timestamp::as_micros),
+        inserted_at: transfer.inserted_at.as_micros(),
+        updated_at: transfer.updated_at.as_micros(),
+        metadata: serde_json::Value::Object(declared.metadata.clone()).to_string(),
+        checkpoint: transfer.checkpoint.clone(),
+        heartbeat_timeout: transfer.heartbeat_timeout.map(from_duration),
+        heartbeat_expires_at: transfer.heartbeat_expires_at.map(Timestamp::as_micros),
+        retry_of_uuid: declared.retry_of_uuid,
+        revision: transfer.revision,
+    }
+}
+
+pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> {
+    let metadata =
+        serde_json::from_str(&row.metadata).map_err(|source| Inconsistency::Metadata {
+            uuid: row.uuid,
+            source,
+        })?;
+    Ok(Transfer {
+        uuid: row.uuid,
+        status: parse("transfer.status", &row.status, TransferStatus::parse)?,
+        requires_approval: row.requires_approval,
+        totals: Totals {
+            records_transferred: row.records_transferred,
+            records_created: row.records_created,
+            records_updated: row.records_updated,
+            records_skipped: row.records_skipped,
+            records_failed: row.records_failed,
+            bytes_transferred: row.bytes_transferred,
+        },
+        approved: to_decision(row.approved_at, row.approved_by_uuid),
+        denied: to_decision(row.denied_at, row.denied_by_uuid),
+        denial_reason: row.denial_reason,
+        approval_expires_at: row.approval_expires_at.map(Timestamp::from_micros),
+        error_message: row.error_message,
+        cancel_reason: row.cancel_reason,
+        started_at: row.started_at.map(Timestamp::from_micros),
+        completed_at: row.completed_at.map(Timestamp::from_micros),
+        inserted_at: Timestamp::from_micros(row.inserted_at),
+        updated_at: Timestamp::from_micros(row.updated_at),
+        checkpoint: row.checkpoint,
+        heartbeat_timeout: row.heartbeat_timeout.map(to_duration).transpose()?,
+        heartbeat_expires_at: row.heartbeat_expires_at.map(Timestamp::from_micros),
+        revision: row.revision,
+        declared: NewTransfer {
+            direction: parse("transfer.direction", &row.direction, Direction::parse)?,
+            table_name: row.table_name,
+            connection_uuid: row.connection_uuid,
+            session_code: row.session_code,
+            remote_site_url: row.remote_site_url,
+            records_requested: row.records_requested,
+            conflict_strategy: row
+                .conflict_strategy
+                .map(|name| parse("transfer.conflict_strategy", &name, ConflictStrategy::parse))
+                .transpose()?,
+            // What was declared is not kept apart from what holds now; nothing asks for it after the creation.
+            requires_approval: row.requires_approval,
+            requester_ip: row.requester_ip,
+            requester_user_agent: row.requester_user_agent,
+            initiated_by_uuid: row.initiated_by_uuid,
+            metadata,
+            retry_of_uuid: row.retry_of_uuid,
+        },
+    })
+}
+
+pub(super) fn from_event(event: &Event) -> transfer_event::ActiveModel {
+    let (request_id, request_digest) = from_request(event.request.as_ref());
+    let occurrence = &event.occurrence;
+    transfer_event::ActiveModel {
+        sequence: Is(event.sequence),
+        transfer_uuid: Is(event.transfer_uuid),
+        connection_uuid: Is(event.connection_uuid),
+        action: Is(occurrence.action.name().to_owned()),
+        from_status: Is(occurrence
+            .from_status
+            .map(|status| status.name().to_owned())),
+        to_status: Is(occurrence.to_status.name().to_owned()),
+        actor_uuid: Is(occurrence.actor_uuid),
+        actor: Is(event.actor.clone()),
+        reason: Is(occurrence.reason.clone()),
+        request_id: Is(request_id),
+        request_digest: Is(request_digest),
+        revision: Is(event.revision),
+        occurred_at: Is(event.occurred_at.as_micros()),
+    }
+}
+
+pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> {
+    let status = |name: String| parse("transfer_event.from_status", &name, TransferStatus::parse);
+    Ok(Event {
+        sequence: row.sequence,
+        transfer_uuid: row.transfer_uuid,
+        connection_uuid: row.connection_uuid,
+        occurrence: Occurrence {
+            action: parse("transfer_event.action", &row.action, EventAction::parse)?,
+            from_status: row.from_status.map(status).transpose()?,
+            to_status: parse(
+                "transfer_event.to_status",
+                &row.to_status,
+                TransferStatus::parse,
+            )?,
+            actor_uuid: row.actor_uuid,
+            reason: row.reason,
+        },
+        actor: row.actor,
+        request: to_request(row.request_id, row.request_digest),
+        revision: row.revision,
+        occurred_at: Timestamp::from_micros(row.occurred_at),
+    })
+}
+
+pub(super) fn from_connection(new: &NewConnectionRow) -> connection::ActiveModel {
+    let (request_id, request_digest) = from_request(new.request.as_ref());
+    let connection = &new.connection;
+    connection::ActiveModel {
+        uuid: Is(connection.uuid),
+        name: Is(connection.declared.name.clone()),
+        direction: Is(connection.declared.direction.name().to_owned()),
+        site_url: Is(connection.declared.site_url.clone()),
+        status: Is(connection.status.name().to_owned()),
+        inserted_at: Is(connection.inserted_at.as_micros()),
+        updated_at: Is(connection.updated_at.as_micros()),
+        revision: Is(connection.revision),
+        actor: Is(new.actor.clone()),
+        request_id: Is(request_id),
+        request_digest: Is(request_digest),
+    }
+}
+
+pub(super) fn to_connection(row: connection::Model) -> Result<Connection, StoreError> {
+    Ok(Connection {
+        uuid: row.uuid,
+        declared: NewConnection {
+            name: row.name,
+            direction: parse(
+                "connection.direction",
+                &row.direction,
+                ConnectionDirection::parse,
+            )?,
+            site_url: row.site_url,
+        },
+        status: parse("connection.status", &row.status, ConnectionStatus::parse)?,
+        inserted_at: Timestamp::from_micros(row.inserted_at),
+        updated_at: Timestamp::from_micros(row.updated_at),
+        revision: row.revision,
+    })
+}
+
+/// The value with that name.
+pub(super) fn parse<T>(
+    column: &'static str,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<T, StoreError> {
+    parse(name).ok_or_else(|| {
+        Inconsistency::Value {
+            column,
+            value: name.to_owned(),
+        }
+        .into()
+    })
+}
+
+pub(super) fn to_request(id: Option<String>, digest: Option<Vec<u8>>) -> Option<RequestMark> {
+    Some(RequestMark {
+        request_id: id?,
+        digest: digest?,
+    })
+}
+
+fn from_request(request: Option<&RequestMark>) -> (Option<String>, Option<Vec<u8>>) {
+    request
+        .map(|mark| (mark.request_id.clone(), mark.digest.clone()))
+        .unzip()
+}
+
+fn to_decision(at: Option<i64>, by: Option<Uuid>) -> Option<Decision> {
+    Some(Decision {
+        at: Timestamp::from_micros(at?),
+        by: by?,
+    })
+}
+
+fn from_duration(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn to_duration(micros: i64) -> Result<Duration, StoreError> {
+    u64::try_from(micros)
+        .map(Duration::from_micros)
+        .map_err(|_| {
+            Inconsistency::Value {
+                column: "transfer.heartbeat_timeout",
+                value: micros.to_string(),
+            }
+            .into()
+        })
+}

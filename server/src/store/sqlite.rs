@@ -1,0 +1,221 @@
+//! Opens an SQLite file for one server: one connection that writes, a few that read, and settings that keep what was
+//! acknowledged (P37 to P39).
+
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::{
+    Inner, Options, Store,
+    classify::{driver_error, sqlite_code},
+    error::OpenError,
+    lock::{FileLock, private},
+    open::{migrate, other, refuse_newer},
+};
+
+/// Older ones can lose a write when a checkpoint meets a restart of the log.
+const OLDEST: (&str, [u32; 3]) = ("3.51.3", [3, 51, 3]);
+
+/// What every connection must report once it is open.
+pub(super) const SETTINGS: [(&str, &str); 7] = [
+    ("journal_mode", "wal"),
+    // FULL: an acknowledged commit survives a power cut.
+    ("synchronous", "2"),
+    ("foreign_keys", "1"),
+    ("busy_timeout", "5000"),
+    ("journal_size_limit", "67108864"),
+    // A schema that somebody else prepared cannot call functions behind our back.
+    ("trusted_schema", "0"),
+    // A read error becomes an error of the statement instead of a signal that ends the process.
+    ("mmap_size", "0"),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writer,
+    Reader,
+}
+
+pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result<Store, OpenError> {
+    let database = path.display().to_string();
+    let path = resolve(path, create, &database)?;
+    // Nothing of the database is touched before the lock is ours.
+    let lock = FileLock::acquire(&beside(&path))
+        .map_err(|error| not_writable(&database, &error))?
+        .ok_or_else(|| OpenError::Locked {
+            database: database.clone(),
+        })?;
+    provide(&path, create).map_err(|error| not_writable(&database, &error))?;
+    let writer = connect(&path, options, Role::Writer, &database).await?;
+    check(&writer, &database).await?;
+    refuse_newer(&writer, &database).await?;
+    migrate(&writer, &database).await?;
+    let reader = connect(&path, options, Role::Reader, &database).await?;
+    check(&reader, &database).await?;
+    Ok(Store {
+        inner: Arc::new(Inner {
+            reader,
+            writer,
+            lock: Some(lock),
+        }),
+    })
+}
+
+/// The file's one true name, so that links to it share a lock.
+fn resolve(path: &Path, create: bool, database: &str) -> Result<PathBuf, OpenError> {
+    match path.canonicalize() {
+        Ok(path) => return Ok(path),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(not_writable(database, &error));
+        }
+        Err(_) => {}
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let missing = |_| OpenError::DirectoryMissing {
+        database: database.to_owned(),
+        directory: parent.display().to_string(),
+    };
+    let parent = parent.canonicalize().map_err(missing)?;
+    match path.file_name() {
+        Some(name) if create => Ok(parent.join(name)),
+        _ => Err(OpenError::Missing {
+            database: database.to_owned(),
+        }),
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Creates a missing file, readable for its owner alone, and finds out early whether it can be written: SQLite would
+/// open it for reading and complain at the first write.
+fn provide(path: &Path, create: bool) -> io::Result<()> {
+    private(OpenOptions::new().read(true).write(true).create(create))
+        .open(path)
+        .map(drop)
+}
+
+async fn connect(
+    path: &Path,
+    options: &Options,
+    role: Role,
+    database: &str,
+) -> Result<DatabaseConnection, OpenError> {
+    // The name is set below, where it needs no escapes.
+    let mut connect = ConnectOptions::new("sqlite://");
+    let path = path.to_owned();
+    connect
+        .max_connections(if role == Role::Writer {
+            1
+        } else {
+            options.readers.max(1)
+        })
+        .min_connections(1)
+        .acquire_timeout(options.acquire_timeout)
+        // A connection to a file does not go stale, and its statement cache is worth keeping.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .map_sqlx_sqlite_opts(move |defaults| settings(defaults.filename(&path), role));
+    Database::connect(connect)
+        .await
+        .map_err(|error| refused(database, &error))
+}
+
+fn settings(options: SqliteConnectOptions, role: Role) -> SqliteConnectOptions {
+    options
+        .read_only(role == Role::Reader)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("journal_size_limit", "67108864")
+        .pragma("trusted_schema", "OFF")
+        .pragma("mmap_size", "0")
+}
+
+async fn check(pool: &DatabaseConnection, database: &str) -> Result<(), OpenError> {
+    let found = read(pool, "SELECT sqlite_version()", database)
+        .await?
+        .unwrap_or_default();
+    let numbers = found.split('.').map(|part| part.parse().unwrap_or(0));
+    if numbers.lt(OLDEST.1) {
+        return Err(OpenError::SqliteTooOld {
+            found,
+            wanted: OLDEST.0,
+        });
+    }
+    for (setting, wanted) in SETTINGS {
+        // A library that was built without memory maps has no such setting.
+        let found = read(pool, &format!("PRAGMA {setting}"), database).await?;
+        let found = found.unwrap_or_else(|| "0".to_owned());
+        if found != wanted {
+            let database = database.to_owned();
+            return Err(OpenError::Setting {
+                database,
+                setting,
+                wanted,
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The first value of the first row as text.
+pub(super) async fn read(
+    pool: &DatabaseConnection,
+    sql: &str,
+    database: &str,
+) -> Result<Option<String>, OpenError> {
+    let row = pool
+        .query_one_raw(Statement::from_string(DbBackend::Sqlite, sql))
+        .await
+        .map_err(|error| refused(database, &error))?;
+    let Some(row) = row else { return Ok(None) };
+    let text = row.try_get_by_index::<String>(0).or_else(|_| {
+        row.try_get_by_index::<i64>(0)
+            .map(|number| number.to_string())
+    });
+    text.map(Some).map_err(|error| other(database, &error))
+}
+
+fn refused(database: &str, error: &DbErr) -> OpenError {
+    let driver = driver_error(error);
+    match driver.and_then(sqlite_code) {
+        // READONLY, CANTOPEN.
+        Some(8 | 14) => OpenError::NotWritable {
+            database: database.to_owned(),
+            cause: driver.map(ToString::to_string).unwrap_or_default(),
+        },
+        // NOTADB.
+        Some(26) => OpenError::NotADatabase {
+            database: database.to_owned(),
+        },
+        _ => other(database, error),
+    }
+}
+
+fn not_writable(database: &str, error: &io::Error) -> OpenError {
+    OpenError::NotWritable {
+        database: database.to_owned(),
+        cause: error.to_string(),
+    }
+}

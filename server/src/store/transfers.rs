@@ -1,0 +1,144 @@
+//! Reads transfers.
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+use tidegate_entity::transfer::{self, Column, Entity};
+use uuid::Uuid;
+
+use super::{condition, error::StoreError, rows};
+use crate::domain::{
+    query::{ApprovalFilter, SortOrder, TransferFilter, Window},
+    status::TransferStatus,
+    time::Timestamp,
+    transfer::Transfer,
+};
+
+pub(super) async fn one<C: ConnectionTrait>(
+    db: &C,
+    uuid: Uuid,
+) -> Result<Option<Transfer>, StoreError> {
+    Entity::find_by_id(uuid)
+        .one(db)
+        .await?
+        .map(rows::to_transfer)
+        .transpose()
+}
+
+pub(super) async fn list<C: ConnectionTrait>(
+    db: &C,
+    filter: &TransferFilter,
+    order: SortOrder,
+    window: Window,
+) -> Result<Vec<Transfer>, StoreError> {
+    load(db, select(filter, order, window)).await
+}
+
+pub(super) async fn pending_approvals<C: ConnectionTrait>(
+    db: &C,
+    filter: &ApprovalFilter,
+    now: Timestamp,
+    window: Window,
+) -> Result<Vec<Transfer>, StoreError> {
+    load(db, select_pending_approvals(filter, now, window)).await
+}
+
+pub(super) async fn overdue_approvals<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(select_overdue_approvals(now, limit)
+        .into_tuple()
+        .all(db)
+        .await?)
+}
+
+pub(super) async fn silent<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(select_silent(now, limit).into_tuple().all(db).await?)
+}
+
+pub(super) fn select(filter: &TransferFilter, order: SortOrder, window: Window) -> Select<Entity> {
+    let conditions = condition::transfers(filter).add_option(window.after.map(|position| {
+        condition::beyond(
+            column(Column::InsertedAt),
+            column(Column::Uuid),
+            order,
+            position,
+        )
+    }));
+    let direction = match order {
+        SortOrder::Ascending => Order::Asc,
+        SortOrder::Descending => Order::Desc,
+    };
+    let sorted = Entity::find()
+        .filter(conditions)
+        .order_by(Column::InsertedAt, direction.clone())
+        .order_by(Column::Uuid, direction);
+    cut(sorted, window)
+}
+
+pub(super) fn select_pending_approvals(
+    filter: &ApprovalFilter,
+    now: Timestamp,
+    window: Window,
+) -> Select<Entity> {
+    let beyond = window.after.map(|position| {
+        let key = column(Column::ApprovalExpiresAt);
+        condition::beyond(key, column(Column::Uuid), SortOrder::Ascending, position)
+    });
+    let sorted = Entity::find()
+        .filter(condition::approvals(filter).add_option(beyond))
+        .filter(Column::ApprovalExpiresAt.gt(now.as_micros()))
+        .order_by_asc(Column::ApprovalExpiresAt)
+        .order_by_asc(Column::Uuid);
+    cut(sorted, window)
+}
+
+pub(super) fn select_overdue_approvals(now: Timestamp, limit: u32) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(condition::approvals(&ApprovalFilter::default()))
+        .filter(Column::ApprovalExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::ApprovalExpiresAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+/// No index holds the heartbeat, since every report changes it; there are few transfers in progress to look through.
+pub(super) fn select_silent(now: Timestamp, limit: u32) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(condition::status(TransferStatus::InProgress))
+        .filter(Column::HeartbeatExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::InsertedAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+const fn column(column: Column) -> (Entity, Column) {
+    (Entity, column)
+}
+
+fn cut(select: Select<Entity>, window: Window) -> Select<Entity> {
+    let select = select.limit(u64::from(window.limit));
+    if window.skip == 0 {
+        select
+    } else {
+        select.offset(u64::from(window.skip))
+    }
+}
+
+async fn load<C: ConnectionTrait>(
+    db: &C,
+    select: Select<Entity>,
+) -> Result<Vec<Transfer>, StoreError> {
+    let found: Vec<transfer::Model> = select.all(db).await?;
+    found.into_iter().map(rows::to_transfer).collect()
+}

@@ -1,0 +1,79 @@
+//! Changes many transfers in one statement: `UPDATE .. FROM (VALUES ..)`, which both databases speak alike.
+//!
+//! Columns that an index holds appear only where they really change: naming one costs a write to its index on SQLite and
+//! the heap-only update on PostgreSQL.
+
+use sea_orm::{
+    IntoActiveModel, ModelTrait,
+    sea_query::{Expr, ExprTrait, IntoIden, Query, TableRef, UpdateStatement, ValueTuple},
+};
+use tidegate_entity::transfer::{self, Column};
+
+/// What a report of progress changes. No index holds any of them.
+pub(super) const PROGRESS: [Column; 10] = [
+    Column::RecordsTransferred,
+    Column::RecordsCreated,
+    Column::RecordsUpdated,
+    Column::RecordsSkipped,
+    Column::RecordsFailed,
+    Column::BytesTransferred,
+    Column::Checkpoint,
+    Column::HeartbeatExpiresAt,
+    Column::UpdatedAt,
+    Column::Revision,
+];
+
+/// What a transition changes: everything but what was declared and when.
+pub(super) const CHANGING: [Column; 23] = [
+    Column::Status,
+    Column::RequiresApproval,
+    Column::RecordsTransferred,
+    Column::RecordsCreated,
+    Column::RecordsUpdated,
+    Column::RecordsSkipped,
+    Column::RecordsFailed,
+    Column::BytesTransferred,
+    Column::ApprovedAt,
+    Column::ApprovedByUuid,
+    Column::DeniedAt,
+    Column::DeniedByUuid,
+    Column::DenialReason,
+    Column::ApprovalExpiresAt,
+    Column::ErrorMessage,
+    Column::CancelReason,
+    Column::StartedAt,
+    Column::CompletedAt,
+    Column::UpdatedAt,
+    Column::Checkpoint,
+    Column::HeartbeatTimeout,
+    Column::HeartbeatExpiresAt,
+    Column::Revision,
+];
+
+/// The name of the new values within the statement.
+const FRESH: &str = "fresh";
+
+/// Sets `columns` of the rows to what `rows` say.
+pub(super) fn statement(columns: &[Column], rows: &[transfer::Model]) -> UpdateStatement {
+    let values = rows.iter().map(|row| {
+        let key = std::iter::once(Column::Uuid);
+        ValueTuple::Many(
+            key.chain(columns.iter().copied())
+                .map(|column| row.get(column))
+                .collect(),
+        )
+    });
+    // Both databases call the columns of a values list column1, column2 and so on.
+    let fresh = |position: usize| Expr::col((FRESH, format!("column{position}")));
+    Query::update()
+        .table(transfer::Entity)
+        .values(columns.iter().copied().zip((2..).map(fresh)))
+        .from(TableRef::ValuesList(values.collect(), FRESH.into_iden()))
+        .and_where(Expr::col((transfer::Entity, Column::Uuid)).eq(fresh(1)))
+        .to_owned()
+}
+
+/// A row to insert as it is.
+pub(super) fn unchanged(row: transfer::Model) -> transfer::ActiveModel {
+    row.into_active_model()
+}
