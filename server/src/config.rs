@@ -1,0 +1,135 @@
+//! Settings: each is a flag and a variable, so that `--help` is the reference. Nothing else reads the environment.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+/// The control plane for transfers of database tables between sites.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidegate-server",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Arguments {
+    /// What to do; without it: serve.
+    #[command(subcommand)]
+    pub role: Option<Role>,
+    /// Settings when no role is named.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the process is for.
+#[derive(Debug, Subcommand)]
+pub enum Role {
+    /// Serve until SIGTERM or SIGINT (the default).
+    Serve(Box<Config>),
+}
+
+impl Arguments {
+    /// The settings to serve with.
+    pub fn into_config(self) -> Config {
+        match self.role {
+            Some(Role::Serve(config)) => *config,
+            None => self.config,
+        }
+    }
+}
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long, env = "TIDEGATE_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+    /// The database; created and migrated on start.
+    #[arg(
+        long,
+        env = "TIDEGATE_DATABASE_URL",
+        default_value = "sqlite://tidegate.db?mode=rwc",
+        hide_env_values = true
+    )]
+    pub database_url: String,
+    /// How often overdue approvals and silent agents are looked for.
+    #[arg(long, env = "TIDEGATE_SWEEP_INTERVAL", default_value = "1s", value_parser = interval)]
+    pub sweep_interval: Duration,
+    /// Connections that are served at once; more wait.
+    #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", default_value_t = 4_096)]
+    pub max_connections: usize,
+    /// Connections from one address; more are closed at once.
+    #[arg(
+        long,
+        env = "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 64
+    )]
+    pub max_connections_per_address: usize,
+    /// Watches and progress streams that are open at once; more are refused.
+    #[arg(long, env = "TIDEGATE_MAX_STREAMS", default_value_t = 10_000)]
+    pub max_streams: usize,
+    /// Time between telling health checks that the server goes and ending its streams.
+    #[arg(long, env = "TIDEGATE_DRAIN_DELAY", default_value = "1s", value_parser = drain_delay)]
+    pub drain_delay: Duration,
+    /// What to log, as a `tracing` filter such as `info` or `tidegate_server=debug`.
+    #[arg(
+        long,
+        env = "TIDEGATE_LOG",
+        default_value = "info,sea_orm_migration=warn"
+    )]
+    pub log: String,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_millis(10) {
+        return Err("must be at least 10ms".to_owned());
+    }
+    Ok(duration)
+}
+
+fn drain_delay(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration > Duration::from_secs(2) {
+        return Err("must be at most 2s, since the whole drain has 10s".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        for argument in Arguments::command().get_arguments() {
+            let Some(flag) = argument.get_long() else {
+                continue;
+            };
+            if matches!(flag, "help" | "version") {
+                continue;
+            }
+            let variable = format!("TIDEGATE_{}", flag.to_uppercase().replace('-', "_"));
+            let env = argument.get_env().and_then(|name| name.to_str());
+            assert_eq!(env, Some(variable.as_str()), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn serve_may_be_named_or_not() {
+        let bare = Arguments::try_parse_from(["tidegate-server", "--sweep-interval", "250ms"]);
+        let named =
+            Arguments::try_parse_from(["tidegate-server", "serve", "--sweep-interval", "250ms"]);
+        for arguments in [bare, named] {
+            let config = arguments.expect("it parses").into_config();
+            assert_eq!(config.sweep_interval, Duration::from_millis(250));
+            assert_eq!(config.listen.port(), 50_051);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong, in the ledger's words. Knows nothing of gRPC; [`rpc`](crate::rpc) maps it to codes.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::{domain::refusal::Refusal, store::StoreError};
+
+/// Why a call was not answered as asked.
+///
+/// Cloned to every caller of a batch that failed as a whole.
+#[derive(Clone, Debug, Error)]
+pub enum Error {
+    /// The rules say no.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The ledger's queue is full.
+    #[error("the ledger is busy; try again")]
+    QueueFull,
+    /// As many streams are open as the server allows.
+    #[error("the server's limit of {limit} open streams is reached; try again later")]
+    TooManyStreams {
+        /// The limit.
+        limit: usize,
+    },
+    /// A watcher fell further behind than the server keeps changes for.
+    #[error("the watcher fell more than {limit} transfers behind; watch again")]
+    WatchTooSlow {
+        /// The limit.
+        limit: usize,
+    },
+    /// One progress stream reports more transfers than the server follows for it.
+    #[error("one stream may report at most {limit} transfers; open another one")]
+    TooManyTransfers {
+        /// The limit.
+        limit: usize,
+    },
+    /// The database cannot be reached or written just now. Safe to repeat with the same request id.
+    #[error("the database is unavailable; try again")]
+    DatabaseUnavailable(#[source] Arc<StoreError>),
+    /// The server stops. Safe to repeat with the same request id.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// A defect of ours or of the database's content.
+    #[error("internal error")]
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// The name of the case: UPPER_SNAKE, part of the contract.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::QueueFull => "QUEUE_FULL",
+            Self::TooManyStreams { .. } => "TOO_MANY_STREAMS",
+            Self::WatchTooSlow { .. } => "WATCH_TOO_SLOW",
+            Self::TooManyTransfers { .. } => "TOO_MANY_TRANSFERS",
+            Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// Every value that the text mentions, by name.
+    pub fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Refused(refusal) => refusal.metadata(),
+            Self::TooManyStreams { limit }
+            | Self::WatchTooSlow { limit }
+            | Self::TooManyTransfers { limit } => vec![("limit", limit.to_string())],
+            Self::QueueFull
+            | Self::DatabaseUnavailable(_)
+            | Self::ShuttingDown
+            | Self::Internal(_) => Vec::new(),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // A conflict outlives its retries only while the database is overloaded or failing over.
+            StoreError::Conflict(_) | StoreError::Unavailable(_) => {
+                Self::DatabaseUnavailable(Arc::new(error))
+            }
+            StoreError::Internal(_) => Self::Internal(Arc::new(error)),
+        }
+    }
+}

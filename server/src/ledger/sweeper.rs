@@ -1,0 +1,142 @@
+//! The sweeper: asks the ledger, from time to time, for what deadlines make due.
+//!
+//! It only tidies up. Whether something is overdue is decided by the rules at the time of the write, so a late, a double
+//! or an absent sweeper changes nothing that a caller may rely on.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{BATCH, Ledger, Outcome, draft::SERVER};
+use crate::{
+    clock::Clock,
+    domain::{
+        command::{Command, Order, Verb},
+        status::TransferStatus,
+    },
+    error::Error,
+    store::Store,
+};
+
+/// Finds what is overdue and asks the ledger to end it.
+#[derive(Clone)]
+pub struct Sweeper {
+    ledger: Ledger,
+    store: Store,
+    clock: Clock,
+}
+
+/// As many as fit into half a batch, so that callers are never crowded out.
+#[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+const STRIDE: u32 = (BATCH / 2) as u32;
+
+impl Sweeper {
+    /// A sweeper of this ledger.
+    pub const fn new(ledger: Ledger, store: Store, clock: Clock) -> Self {
+        Self {
+            ledger,
+            store,
+            clock,
+        }
+    }
+
+    /// Sweeps every `interval` until `stop` is cancelled.
+    pub async fn run(self, interval: Duration, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(error = %error, "a sweep failed; the next one tries again");
+            }
+        }
+    }
+
+    /// Ends everything that is overdue now.
+    async fn sweep(&self) -> Result<(), Error> {
+        let expired = self.expire_approvals(SERVER).await?;
+        let lost = self.fail_silent().await?;
+        if expired + lost > 0 {
+            tracing::info!(expired, lost, "overdue transfers were ended");
+        }
+        Ok(())
+    }
+
+    /// Expires every approval that is overdue now, in the name of `actor`; how many this very call expired.
+    ///
+    /// # Errors
+    /// Whatever kept it from finishing; what it expired until then stays so.
+    pub async fn expire_approvals(&self, actor: &str) -> Result<i64, Error> {
+        let mut total = 0;
+        loop {
+            let overdue = self
+                .store
+                .overdue_approvals(self.clock.now(), STRIDE)
+                .await?;
+            let ended = self
+                .end(&overdue, actor, &Verb::Expire, TransferStatus::Expired)
+                .await?;
+            total += ended;
+            if overdue.len() < STRIDE as usize || ended == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn fail_silent(&self) -> Result<i64, Error> {
+        let mut total = 0;
+        loop {
+            let silent = self
+                .store
+                .silent_transfers(self.clock.now(), STRIDE)
+                .await?;
+            let ended = self
+                .end(
+                    &silent,
+                    SERVER,
+                    &Verb::LoseHeartbeat,
+                    TransferStatus::Failed,
+                )
+                .await?;
+            total += ended;
+            if silent.len() < STRIDE as usize || ended == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Sends `verb` for each; counts those that it moved into `to`.
+    async fn end(
+        &self,
+        uuids: &[Uuid],
+        actor: &str,
+        verb: &Verb,
+        to: TransferStatus,
+    ) -> Result<i64, Error> {
+        let orders = uuids.iter().map(|uuid| {
+            self.ledger.submit_patiently(Order {
+                command: Command::Do {
+                    uuid: *uuid,
+                    verb: verb.clone(),
+                },
+                actor: actor.to_owned(),
+                request: None,
+            })
+        });
+        let mut ended = 0;
+        for outcome in join_all(orders).await {
+            match outcome {
+                Ok(Outcome::Transfer(transfer)) if transfer.status == to => ended += 1,
+                // Not overdue any more, decided or deleted by somebody who was faster: nothing to do.
+                Ok(_) | Err(Error::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ended)
+    }
+}

@@ -1,0 +1,168 @@
+//! The writer task: takes what has queued up, decides it, commits it in one transaction, then answers.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{BATCH, Outcome, Pending, draft::Draft};
+use crate::{
+    clock::Clock,
+    domain::command::{Command, Order},
+    error::Error,
+    feed::Feed,
+    store::{Batch, Effect, Store, StoreError},
+};
+
+/// How often a batch is tried when it meets a conflict that another try can resolve.
+const TRIES: u32 = 5;
+
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) feed: Feed,
+}
+
+impl Writer {
+    /// Runs until the queue is closed and empty.
+    ///
+    /// No timer gathers a batch: while one commits, the next one gathers by itself.
+    pub(super) async fn run(self, mut commands: mpsc::Receiver<Pending>, stop: CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                count = commands.recv_many(&mut batch, BATCH) => if count == 0 { break },
+                () = stop.cancelled(), if !commands.is_closed() => commands.close(),
+            }
+            if !batch.is_empty() {
+                self.settle(&mut batch).await;
+            }
+        }
+    }
+
+    async fn settle(&self, batch: &mut Vec<Pending>) {
+        let orders: Vec<&Order> = batch.iter().map(|pending| &pending.order).collect();
+        match self.commit(&orders).await {
+            Ok(answers) => answer(batch.drain(..), answers),
+            // One poisonous command must not take its neighbours along: each gets a transaction of its own.
+            Err(StoreError::Internal(_)) if batch.len() > 1 => {
+                for pending in batch.drain(..) {
+                    let answers = match self.commit(&[&pending.order]).await {
+                        Ok(answers) => answers,
+                        Err(error) => vec![Err(failure(error))],
+                    };
+                    answer(std::iter::once(pending), answers);
+                }
+            }
+            Err(error) => {
+                let error = failure(error);
+                answer(batch.drain(..), std::iter::repeat(Err(error)));
+            }
+        }
+    }
+
+    /// Commits `orders` together, trying again on a conflict, and wakes the feed.
+    async fn commit(&self, orders: &[&Order]) -> Result<Vec<Result<Outcome, Error>>, StoreError> {
+        let mut tries = 0;
+        let draft = loop {
+            tries += 1;
+            match self.attempt(orders).await {
+                Ok(draft) => break draft,
+                Err(StoreError::Conflict(error)) if tries < TRIES => {
+                    tracing::debug!(error = %error, tries, "the batch met a conflict and is tried again");
+                    let jitter = rand::random_range(1..=10) * u64::from(tries);
+                    tokio::time::sleep(Duration::from_millis(jitter)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let (changes, answers) = draft.into_parts();
+        self.feed.publish(&changes);
+        Ok(answers)
+    }
+
+    async fn attempt(&self, orders: &[&Order]) -> Result<Draft, StoreError> {
+        let transaction = self.store.begin().await?;
+        let mut draft = self.load(&transaction, orders).await?;
+        for order in orders {
+            draft.carry_out(order, || self.clock.identity(self.clock.now()));
+        }
+        draft.write(&transaction).await?;
+        // A batch of refusals and repetitions has nothing to make durable.
+        if draft.is_clean() {
+            drop(transaction);
+        } else {
+            transaction.commit().await?;
+        }
+        Ok(draft)
+    }
+
+    /// Everything that the decisions will look at, locked in the order of the uuids.
+    async fn load(&self, transaction: &Batch, orders: &[&Order]) -> Result<Draft, StoreError> {
+        let request_ids: BTreeSet<&str> = orders
+            .iter()
+            .filter_map(|order| Some(order.request.as_ref()?.request_id.as_str()))
+            .collect();
+        let request_ids: Vec<&str> = request_ids.into_iter().collect();
+        let remembered = transaction.remembered(&request_ids).await?;
+
+        let mut transfers = BTreeSet::new();
+        let mut connections = BTreeSet::new();
+        for order in orders {
+            match &order.command {
+                Command::Create(new) => {
+                    transfers.extend(new.retry_of_uuid);
+                    connections.extend(new.connection_uuid);
+                }
+                Command::Do { uuid, .. } => _ = transfers.insert(*uuid),
+                Command::Connect(_) => {}
+            }
+        }
+        for earlier in &remembered {
+            match earlier.effect {
+                Effect::Transfer { uuid, .. } => _ = transfers.insert(uuid),
+                Effect::Connection(uuid) => _ = connections.insert(uuid),
+            }
+        }
+        let transfers: Vec<Uuid> = transfers.into_iter().collect();
+        let connections: Vec<Uuid> = connections.into_iter().collect();
+        let connections = transaction.existing_connections(&connections).await?;
+        let transfers = transaction.lock_transfers(&transfers).await?;
+        Ok(Draft::new(
+            self.clock.now(),
+            transfers,
+            connections,
+            remembered,
+        ))
+    }
+}
+
+fn answer(
+    batch: impl Iterator<Item = Pending>,
+    answers: impl IntoIterator<Item = Result<Outcome, Error>>,
+) {
+    for (pending, answer) in batch.zip(answers) {
+        // A caller who has gone away does not need an answer; the change stands.
+        _ = pending.answer.send(answer);
+    }
+}
+
+fn failure(error: StoreError) -> Error {
+    let error = Error::from(error);
+    tracing::error!(error = %chain(&error), "a batch could not be committed");
+    error
+}
+
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,15 @@
+//! Tidegate's server: the ledger of table transfers between sites, behind gRPC.
+//!
+//! In reading order: [`domain`] holds the rules, [`ledger`] is the only writer, [`store`] the only SQL, [`feed`] wakes
+//! watchers, [`rpc`] is the only gRPC, and [`serve`] puts them together.
+
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod feed;
+pub mod ledger;
+pub mod rpc;
+pub mod serve;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,134 @@
+//! The wire: the only user of tonic and of the generated messages.
+//!
+//! A method here converts what comes in, asks the ledger or the store, and converts what goes out. No rule lives here.
+
+use http::Request;
+use tidegate_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        connection_service_server::ConnectionServiceServer,
+        event_service_server::EventServiceServer, transfer_service_server::TransferServiceServer,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
+use tower_http::trace::TraceLayer;
+
+use crate::{clock::Clock, feed::Feed, ledger::Ledger, ledger::sweeper::Sweeper, store::Store};
+
+pub mod accept;
+mod answer;
+mod caller;
+mod connection;
+mod event;
+mod incoming;
+mod mark;
+mod metadata;
+mod page;
+mod progress;
+mod status;
+mod streams;
+mod transfer;
+mod watch;
+
+use streams::Streams;
+
+/// Largest request message, in bytes.
+pub const MESSAGE_IN_MAX: usize = 64 * 1024;
+/// Largest answer message, in bytes.
+pub const MESSAGE_OUT_MAX: usize = 1024 * 1024;
+
+/// What the services work with; cheap to clone.
+#[derive(Clone)]
+pub struct Backend {
+    /// Where changes go.
+    pub ledger: Ledger,
+    /// Where questions go.
+    pub store: Store,
+    /// Where live changes come from.
+    pub feed: Feed,
+    /// What `ExpirePendingApprovals` runs.
+    pub sweeper: Sweeper,
+    /// The time that overdue approvals are left out by.
+    pub clock: Clock,
+    /// Cancelled when open streams have to end.
+    pub stop: CancellationToken,
+    /// Streams that may be open at once.
+    pub max_streams: usize,
+}
+
+/// The services with everything that is served beside them: health, reflection, gRPC-Web.
+///
+/// # Errors
+/// Only if the descriptors that were compiled in do not decode.
+pub async fn routes(
+    backend: Backend,
+) -> Result<(Routes, HealthReporter), tonic_reflection::server::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let streams = Streams::new(backend.max_streams, backend.stop.clone());
+    let transfers =
+        TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams))
+            .max_decoding_message_size(MESSAGE_IN_MAX)
+            .max_encoding_message_size(MESSAGE_OUT_MAX);
+    let events = EventServiceServer::new(event::EventApi::new(backend.clone()))
+        .max_decoding_message_size(MESSAGE_IN_MAX)
+        .max_encoding_message_size(MESSAGE_OUT_MAX);
+    let connections = ConnectionServiceServer::new(connection::ConnectionApi::new(backend))
+        .max_decoding_message_size(MESSAGE_IN_MAX)
+        .max_encoding_message_size(MESSAGE_OUT_MAX);
+    health
+        .set_serving::<TransferServiceServer<transfer::TransferApi>>()
+        .await;
+    health
+        .set_serving::<EventServiceServer<event::EventApi>>()
+        .await;
+    health
+        .set_serving::<ConnectionServiceServer<connection::ConnectionApi>>()
+        .await;
+
+    let mut services = Routes::builder();
+    services
+        .add_service(transfers)
+        .add_service(events)
+        .add_service(connections)
+        .add_service(health_service)
+        // Tools in the field speak either version; most older ones only v1alpha.
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    let router = services
+        .routes()
+        .prepare()
+        .into_axum_router()
+        .layer(mark::MarkLayer)
+        // Inside the server rather than around it, so that it sees gRPC paths alone.
+        .layer(tonic_web::GrpcWebLayer::new())
+        .layer(TraceLayer::new_for_grpc().make_span_with(
+            |request: &Request<_>| tracing::info_span!("rpc", method = %request.uri().path()),
+        ));
+    Ok((Routes::from(router), health))
+}
+
+/// Tells health watchers that the server and each of its services is about to go.
+pub async fn set_not_serving(health: &HealthReporter) {
+    health
+        .set_not_serving::<TransferServiceServer<transfer::TransferApi>>()
+        .await;
+    health
+        .set_not_serving::<EventServiceServer<event::EventApi>>()
+        .await;
+    health
+        .set_not_serving::<ConnectionServiceServer<connection::ConnectionApi>>()
+        .await;
+    health
+        .set_service_status("", tonic_health::ServingStatus::NotServing)
+        .await;
+}
+
+fn reflection<'a>() -> tonic_reflection::server::Builder<'a> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that tools can show the details of a refusal.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}

@@ -1,0 +1,366 @@
+//! Requests into orders and queries, with every field checked.
+
+use std::{mem, time::Duration};
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+use tidegate_proto::v1;
+use tonic::Request;
+use uuid::Uuid;
+
+use super::{caller::Caller, metadata};
+use crate::domain::{
+    command::{Command, Order, Verb},
+    connection::{ConnectionDirection, NewConnection},
+    event::RequestMark,
+    progress::Report,
+    query::{SortOrder, TransferFilter},
+    refusal::Refusal,
+    status::{ConflictStrategy, Direction, TransferStatus},
+    time::Timestamp,
+    transfer::NewTransfer,
+    validate::{
+        Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, FILTER_STATUS_MAX,
+        HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
+    },
+};
+
+/// A request that asks for a change.
+pub(super) trait Mutation: Message + Default {
+    /// The method's name, part of the digest so that one id cannot serve two methods.
+    const METHOD: &'static str;
+    /// Whether the ledger remembers its request id.
+    const REMEMBERED: bool = true;
+
+    fn request_id(&mut self) -> &mut String;
+    fn command(self, check: &mut Check, caller: &Caller) -> Command;
+}
+
+/// The order of a mutating call.
+pub(super) fn order<M: Mutation>(request: Request<M>) -> Result<Order, Refusal> {
+    let caller = Caller::of(&request);
+    let mut message = request.into_inner();
+    let mut check = Check::default();
+    let request_id = check.request_id(&mem::take(message.request_id()));
+    let request = request_id
+        .filter(|_| M::REMEMBERED)
+        .map(|request_id| RequestMark {
+            request_id,
+            digest: digest(&message),
+        });
+    let command = message.command(&mut check, &caller);
+    check.finish(Order {
+        command,
+        actor: caller.actor,
+        request,
+    })
+}
+
+/// Equal messages encode equally: maps are ordered, and the id was taken out.
+fn digest<M: Mutation>(message: &M) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    hash.update(M::METHOD.as_bytes());
+    hash.update([0]);
+    hash.update(message.encode_to_vec());
+    hash.finalize().to_vec()
+}
+
+/// Declares a verb's request: which one, and what its fields make of the verb.
+macro_rules! verb {
+    ($message:ident, $method:literal, |$self:ident, $check:ident| $verb:expr) => {
+        impl Mutation for v1::$message {
+            const METHOD: &'static str = $method;
+            fn request_id(&mut self) -> &mut String {
+                &mut self.request_id
+            }
+            fn command($self, $check: &mut Check, _: &Caller) -> Command {
+                let uuid = $check.uuid("uuid", &$self.uuid);
+                Command::Do { uuid, verb: $verb }
+            }
+        }
+    };
+}
+
+verb!(DeleteTransferRequest, "DeleteTransfer", |self, check| {
+    Verb::Delete
+});
+verb!(StartTransferRequest, "StartTransfer", |self, check| {
+    Verb::Start {
+        heartbeat_timeout: self
+            .heartbeat_timeout
+            .map(|timeout| duration(check, "heartbeat_timeout", timeout, HEARTBEAT_TIMEOUT)),
+    }
+});
+verb!(
+    CompleteTransferRequest,
+    "CompleteTransfer",
+    |self, check| Verb::Complete {
+        report: report(check, self.progress),
+    }
+);
+verb!(FailTransferRequest, "FailTransfer", |self, check| {
+    check.required("error_message", &self.error_message);
+    Verb::Fail {
+        error_message: check.paragraph("error_message", &self.error_message, ERROR_MESSAGE_MAX),
+        report: report(check, self.progress),
+    }
+});
+verb!(CancelTransferRequest, "CancelTransfer", |self, check| {
+    Verb::Cancel {
+        reason: check.paragraph("reason", &self.reason, REASON_MAX),
+    }
+});
+verb!(RequestApprovalRequest, "RequestApproval", |self, check| {
+    Verb::RequestApproval {
+        expires_in: self.expires_in.map_or(EXPIRES_IN_DEFAULT, |time| {
+            duration(check, "expires_in", time, EXPIRES_IN)
+        }),
+    }
+});
+verb!(ApproveTransferRequest, "ApproveTransfer", |self, check| {
+    Verb::Approve {
+        admin_user_uuid: check.uuid("admin_user_uuid", &self.admin_user_uuid),
+        comment: check.paragraph("comment", &self.comment, REASON_MAX),
+    }
+});
+verb!(DenyTransferRequest, "DenyTransfer", |self, check| {
+    Verb::Deny {
+        admin_user_uuid: check.uuid("admin_user_uuid", &self.admin_user_uuid),
+        reason: check.paragraph("reason", &self.reason, REASON_MAX),
+    }
+});
+
+impl Mutation for v1::UpdateProgressRequest {
+    const METHOD: &'static str = "UpdateProgress";
+    const REMEMBERED: bool = false;
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    fn command(self, check: &mut Check, _: &Caller) -> Command {
+        let uuid = check.uuid("uuid", &self.uuid);
+        let verb = Verb::UpdateProgress {
+            report: report(check, self.progress),
+            checkpoint: check.checkpoint(self.checkpoint),
+        };
+        Command::Do { uuid, verb }
+    }
+}
+
+impl Mutation for v1::CreateTransferRequest {
+    const METHOD: &'static str = "CreateTransfer";
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    fn command(self, check: &mut Check, caller: &Caller) -> Command {
+        let direction = direction(check, "direction", self.direction);
+        if direction.is_none() && self.direction == 0 {
+            check.add("direction", "is required");
+        }
+        check.required("table_name", &self.table_name);
+        let requester_ip = check.ip("requester_ip", &self.requester_ip);
+        let agent = check.line("requester_user_agent", &self.requester_user_agent, NAME_MAX);
+        Command::Create(Box::new(NewTransfer {
+            direction: direction.unwrap_or(Direction::Send),
+            table_name: check.line("table_name", &self.table_name, NAME_MAX),
+            connection_uuid: check.optional_uuid("connection_uuid", &self.connection_uuid),
+            session_code: check.line("session_code", &self.session_code, SESSION_CODE_MAX),
+            remote_site_url: check.site_url("remote_site_url", &self.remote_site_url),
+            records_requested: check.count("records_requested", self.records_requested),
+            conflict_strategy: conflict_strategy(check, self.conflict_strategy),
+            requires_approval: self.requires_approval,
+            requester_ip: or(requester_ip, &caller.ip),
+            requester_user_agent: or(agent, &caller.user_agent),
+            initiated_by_uuid: check.optional_uuid("initiated_by_uuid", &self.initiated_by_uuid),
+            metadata: metadata::from_wire(check, self.metadata),
+            retry_of_uuid: check.optional_uuid("retry_of_uuid", &self.retry_of_uuid),
+        }))
+    }
+}
+
+impl Mutation for v1::CreateConnectionRequest {
+    const METHOD: &'static str = "CreateConnection";
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    fn command(self, check: &mut Check, _: &Caller) -> Command {
+        check.required("name", &self.name);
+        check.required("site_url", &self.site_url);
+        let direction = connection_direction(check, self.direction);
+        if direction.is_none() && self.direction == 0 {
+            check.add("direction", "is required");
+        }
+        Command::Connect(NewConnection {
+            name: check.line("name", &self.name, NAME_MAX),
+            direction: direction.unwrap_or(ConnectionDirection::Sender),
+            site_url: check.site_url("site_url", &self.site_url),
+        })
+    }
+}
+
+impl Mutation for v1::ExpirePendingApprovalsRequest {
+    const METHOD: &'static str = "ExpirePendingApprovals";
+    const REMEMBERED: bool = false;
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    /// One order for each overdue transfer is made by the sweeper; this one only carries the caller.
+    fn command(self, _: &mut Check, _: &Caller) -> Command {
+        Command::Do {
+            uuid: Uuid::nil(),
+            verb: Verb::Expire,
+        }
+    }
+}
+
+/// A report's totals; an absent message is an empty report.
+pub(super) fn report(check: &mut Check, wire: Option<v1::Progress>) -> Report {
+    let wire = wire.unwrap_or_default();
+    check.report(Report {
+        records_transferred: wire.records_transferred,
+        records_created: wire.records_created,
+        records_updated: wire.records_updated,
+        records_skipped: wire.records_skipped,
+        records_failed: wire.records_failed,
+        bytes_transferred: wire.bytes_transferred,
+    })
+}
+
+pub(super) fn filter(check: &mut Check, wire: Option<v1::TransferFilter>) -> TransferFilter {
+    let wire = wire.unwrap_or_default();
+    let from = timestamp(check, "filter.from", wire.from);
+    let to = timestamp(check, "filter.to", wire.to);
+    check.range("filter.", from, to);
+    if wire.status.len() > FILTER_STATUS_MAX {
+        check.add(
+            "filter.status",
+            format!("must name at most {FILTER_STATUS_MAX} statuses"),
+        );
+    }
+    let status = wire.status.iter().take(FILTER_STATUS_MAX);
+    let table_name = check.line("filter.table_name", &wire.table_name, NAME_MAX);
+    TransferFilter {
+        direction: direction(check, "filter.direction", wire.direction),
+        status: status
+            .filter_map(|value| transfer_status(check, *value))
+            .collect(),
+        connection_uuid: check.optional_uuid("filter.connection_uuid", &wire.connection_uuid),
+        table_name: (!table_name.is_empty()).then_some(table_name),
+        requires_approval: wire.requires_approval,
+        from,
+        to,
+    }
+}
+
+pub(super) fn sort_order(check: &mut Check, value: i32) -> SortOrder {
+    match v1::SortOrder::try_from(value) {
+        Ok(v1::SortOrder::Asc) => SortOrder::Ascending,
+        Ok(v1::SortOrder::Desc | v1::SortOrder::Unspecified) => SortOrder::Descending,
+        Err(_) => {
+            unknown::<()>(check, "order", value);
+            SortOrder::Descending
+        }
+    }
+}
+
+/// Whether the connection is to be brought along.
+pub(super) fn preload(check: &mut Check, values: &[i32]) -> bool {
+    for value in values {
+        if v1::Preload::try_from(*value) != Ok(v1::Preload::Connection) {
+            unknown::<()>(check, "preload", *value);
+            break;
+        }
+    }
+    !values.is_empty()
+}
+
+pub(super) fn timestamp(
+    check: &mut Check,
+    field: &str,
+    wire: Option<prost_types::Timestamp>,
+) -> Option<Timestamp> {
+    let wire = wire?;
+    let micros = wire
+        .seconds
+        .checked_mul(1_000_000)
+        .filter(|_| (0..1_000_000_000).contains(&wire.nanos))
+        .and_then(|micros| micros.checked_add(i64::from(wire.nanos / 1_000)))
+        .map(Timestamp::from_micros)
+        .filter(|time| (Timestamp::MIN..=Timestamp::MAX).contains(time));
+    if micros.is_none() {
+        check.add(field, "must be a time from the year 1 to the year 9999");
+    }
+    micros
+}
+
+pub(super) fn direction(check: &mut Check, field: &str, value: i32) -> Option<Direction> {
+    match v1::Direction::try_from(value) {
+        Ok(v1::Direction::Send) => Some(Direction::Send),
+        Ok(v1::Direction::Receive) => Some(Direction::Receive),
+        Ok(v1::Direction::Unspecified) => None,
+        Err(_) => unknown(check, field, value),
+    }
+}
+
+pub(super) fn connection_direction(check: &mut Check, value: i32) -> Option<ConnectionDirection> {
+    match v1::ConnectionDirection::try_from(value) {
+        Ok(v1::ConnectionDirection::Sender) => Some(ConnectionDirection::Sender),
+        Ok(v1::ConnectionDirection::Receiver) => Some(ConnectionDirection::Receiver),
+        Ok(v1::ConnectionDirection::Unspecified) => None,
+        Err(_) => unknown(check, "direction", value),
+    }
+}
+
+fn conflict_strategy(check: &mut Check, value: i32) -> Option<ConflictStrategy> {
+    match v1::ConflictStrategy::try_from(value) {
+        Ok(v1::ConflictStrategy::Skip) => Some(ConflictStrategy::Skip),
+        Ok(v1::ConflictStrategy::Overwrite) => Some(ConflictStrategy::Overwrite),
+        Ok(v1::ConflictStrategy::Merge) => Some(ConflictStrategy::Merge),
+        Ok(v1::ConflictStrategy::Append) => Some(ConflictStrategy::Append),
+        Ok(v1::ConflictStrategy::Unspecified) => None,
+        Err(_) => unknown(check, "conflict_strategy", value),
+    }
+}
+
+fn transfer_status(check: &mut Check, value: i32) -> Option<TransferStatus> {
+    let wire = v1::TransferStatus::try_from(value).ok();
+    let name = wire.map_or("", |status| status.as_str_name());
+    // The domain's names are the wire's without their prefix; UNSPECIFIED is not among them.
+    let status = name
+        .strip_prefix("TRANSFER_STATUS_")
+        .and_then(TransferStatus::parse);
+    if status.is_none() {
+        unknown::<()>(check, "filter.status", value);
+    }
+    status
+}
+
+fn duration(
+    check: &mut Check,
+    field: &str,
+    wire: prost_types::Duration,
+    limits: (Duration, Duration),
+) -> Duration {
+    // What does not convert is negative, and shorter than any limit allows.
+    check.duration(field, Duration::try_from(wire).unwrap_or_default(), limits)
+}
+
+fn unknown<T>(check: &mut Check, field: &str, value: i32) -> Option<T> {
+    check.add(field, format!("has no value {value}"));
+    None
+}
+
+fn or(given: String, default: &str) -> String {
+    if given.is_empty() {
+        default.to_owned()
+    } else {
+        given
+    }
+}

@@ -1,0 +1,330 @@
+//! The stream of `ReportProgress`.
+//!
+//! Two tasks share a desk. One reads reports as fast as they come and joins those of the same transfer; it never waits
+//! for the database, since unread small frames would cost the whole connection (P4). The other takes whatever has
+//! gathered, has it written, and answers.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{Stream, StreamExt as _, future::join_all};
+use tidegate_proto::v1;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Status, Streaming};
+use uuid::Uuid;
+
+use super::{Backend, answer, incoming, status, streams::Place};
+use crate::{
+    domain::{
+        command::{Command, Order, Verb},
+        progress::Report,
+        refusal::Refusal,
+        status::TransferStatus,
+        validate::Check,
+    },
+    error::Error,
+    feed::{Subscription, Update},
+    ledger::Outcome,
+};
+
+/// Transfers that one stream may report.
+const TRANSFERS: usize = 1_000;
+/// Answers that may wait for the transport.
+const ANSWERS: usize = 16;
+
+type Answer = Result<v1::ReportProgressResponse, Status>;
+
+/// Serves one stream.
+pub(super) fn serve(
+    backend: &Backend,
+    place: Place,
+    actor: String,
+    reports: Streaming<v1::ReportProgressRequest>,
+) -> impl Stream<Item = Answer> + use<> {
+    let desk = Arc::<Desk>::default();
+    let reader = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&desk), reports)));
+    let (answers, answered) = mpsc::channel(ANSWERS);
+    let clerk = Clerk {
+        backend: backend.clone(),
+        actor,
+        subscription: backend.feed.subscribe(),
+        followed: HashSet::new(),
+        desk,
+        answers,
+    };
+    let writer = AbortOnDropHandle::new(tokio::spawn(clerk.run(place)));
+    // Both tasks end with the stream, whoever ends it.
+    tokio_stream::wrappers::ReceiverStream::new(answered).map(move |answer| {
+        let _tasks = (&reader, &writer);
+        answer
+    })
+}
+
+/// What was read and not yet written.
+#[derive(Default)]
+struct Desk {
+    papers: Mutex<Papers>,
+    notify: Notify,
+}
+
+#[derive(Default)]
+struct Papers {
+    reports: HashMap<Uuid, Draft>,
+    refused: HashMap<String, Error>,
+    known: HashSet<Uuid>,
+    end: Option<Result<(), Status>>,
+}
+
+/// The joined reports of one transfer.
+#[derive(Clone, Default)]
+struct Draft {
+    report: Report,
+    checkpoint: Option<Vec<u8>>,
+}
+
+impl Desk {
+    fn papers(&self) -> MutexGuard<'_, Papers> {
+        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read(desk: Arc<Desk>, mut reports: Streaming<v1::ReportProgressRequest>) {
+    loop {
+        let end = match reports.message().await {
+            Ok(Some(message)) => desk
+                .papers()
+                .take_in(message)
+                .map_err(status::status)
+                .err()
+                .map(Err),
+            Ok(None) => Some(Ok(())),
+            Err(status) => Some(Err(super::mark::marked(status))),
+        };
+        let ended = end.is_some();
+        if let Some(end) = end {
+            desk.papers().end = Some(end);
+        }
+        desk.notify.notify_one();
+        if ended {
+            return;
+        }
+    }
+}
+
+impl Papers {
+    /// Takes one report in. An error ends the stream; a bad report is only noted for its answer.
+    fn take_in(&mut self, message: v1::ReportProgressRequest) -> Result<(), Error> {
+        let mut check = Check::default();
+        let uuid = check.uuid("uuid", &message.uuid);
+        let draft = Draft {
+            report: incoming::report(&mut check, message.progress),
+            checkpoint: check.checkpoint(message.checkpoint),
+        };
+        let refusal = match check.finish(()) {
+            Ok(()) => self.join(uuid, draft).err(),
+            Err(refusal) => Some(refusal),
+        };
+        if let Some(refusal) = refusal {
+            // A caller who never reads answers must not make them pile up.
+            let name: String = message.uuid.chars().take(36).collect();
+            self.refused.insert(name, refusal.into());
+        }
+        if self.known.len() > TRANSFERS || self.refused.len() > TRANSFERS {
+            return Err(Error::TooManyTransfers { limit: TRANSFERS });
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, uuid: Uuid, newer: Draft) -> Result<(), Refusal> {
+        self.known.insert(uuid);
+        let draft = self.reports.entry(uuid).or_default();
+        draft.report = draft
+            .report
+            .join(&newer.report)
+            .map_err(|regression| Refusal::ProgressRegressed { uuid, regression })?;
+        if newer.checkpoint.is_some() {
+            draft.checkpoint = newer.checkpoint;
+        }
+        Ok(())
+    }
+}
+
+struct Clerk {
+    backend: Backend,
+    actor: String,
+    subscription: Subscription,
+    /// Transfers whose leaving `IN_PROGRESS` has to be told.
+    followed: HashSet<Uuid>,
+    desk: Arc<Desk>,
+    answers: mpsc::Sender<Answer>,
+}
+
+impl Clerk {
+    async fn run(mut self, place: Place) {
+        let desk = Arc::clone(&self.desk);
+        loop {
+            let event = place
+                .unless_stopped(async {
+                    tokio::select! {
+                        () = desk.notify.notified() => Ok(None),
+                        update = self.subscription.next() => update.map(Some),
+                    }
+                })
+                .await;
+            let alive = match event {
+                Ok(None) => self.settle().await,
+                Ok(Some(update)) => self.tell(&update).await,
+                Err(error) => {
+                    // What has gathered is written all the same; the caller learns why the stream ends.
+                    self.settle().await;
+                    self.send(Err(status::status(error))).await;
+                    false
+                }
+            };
+            if !alive {
+                return;
+            }
+        }
+    }
+
+    /// Has everything written that has gathered, and answers. False when the stream has to end.
+    async fn settle(&mut self) -> bool {
+        let (reports, refused, end) = {
+            let mut papers = self.desk.papers();
+            (
+                std::mem::take(&mut papers.reports),
+                std::mem::take(&mut papers.refused),
+                papers.end.take(),
+            )
+        };
+        for (uuid, error) in refused {
+            if !self.send(Ok(refusal(uuid, None, &error))).await {
+                return false;
+            }
+        }
+        for uuid in reports.keys() {
+            // Before the write, so that a cancellation right after it is not missed.
+            if self.followed.insert(*uuid) {
+                self.subscription.follow(*uuid);
+            }
+        }
+        let written = join_all(
+            reports
+                .into_iter()
+                .map(|(uuid, draft)| self.write(uuid, draft)),
+        );
+        for (uuid, outcome) in written.await {
+            let answer = self.answer(uuid, outcome);
+            if !self.send(Ok(answer)).await {
+                return false;
+            }
+        }
+        match end {
+            Some(Err(status)) => {
+                self.send(Err(status)).await;
+                false
+            }
+            Some(Ok(())) => false,
+            None => true,
+        }
+    }
+
+    async fn write(&self, uuid: Uuid, draft: Draft) -> (Uuid, Result<Outcome, Error>) {
+        let verb = Verb::UpdateProgress {
+            report: draft.report,
+            checkpoint: draft.checkpoint,
+        };
+        let order = Order {
+            command: Command::Do { uuid, verb },
+            actor: self.actor.clone(),
+            request: None,
+        };
+        // Reports join while this waits, so a full queue only makes them coarser.
+        (uuid, self.backend.ledger.submit_patiently(order).await)
+    }
+
+    fn answer(
+        &mut self,
+        uuid: Uuid,
+        outcome: Result<Outcome, Error>,
+    ) -> v1::ReportProgressResponse {
+        match outcome {
+            Ok(Outcome::Transfer(transfer)) => v1::ReportProgressResponse {
+                uuid: uuid.to_string(),
+                revision: transfer.revision,
+                status: answer::status(transfer.status).into(),
+                error: None,
+            },
+            Ok(Outcome::Deleted | Outcome::Connection(_)) => refusal(
+                uuid.to_string(),
+                None,
+                &super::transfer::unexpected("a transfer was expected"),
+            ),
+            Err(error) => {
+                let status = match &error {
+                    Error::Refused(Refusal::IllegalTransition { status, .. }) => Some(*status),
+                    _ => None,
+                };
+                if status.is_some() {
+                    // The answer tells that it left; once is enough.
+                    self.forget(uuid);
+                }
+                refusal(uuid.to_string(), status, &error)
+            }
+        }
+    }
+
+    /// Says unasked that a reported transfer is no longer in progress. False when the stream has to end.
+    async fn tell(&mut self, update: &Update) -> bool {
+        let Update::Changed(transfer) = update else {
+            return true;
+        };
+        if transfer.status == TransferStatus::InProgress || !self.followed.contains(&transfer.uuid)
+        {
+            return true;
+        }
+        self.forget(transfer.uuid);
+        let answer = v1::ReportProgressResponse {
+            uuid: transfer.uuid.to_string(),
+            revision: transfer.revision,
+            status: answer::status(transfer.status).into(),
+            error: None,
+        };
+        self.send(Ok(answer)).await
+    }
+
+    fn forget(&mut self, uuid: Uuid) {
+        self.followed.remove(&uuid);
+        self.subscription.unfollow(uuid);
+        self.desk.papers().known.remove(&uuid);
+    }
+
+    async fn send(&self, answer: Answer) -> bool {
+        self.answers.send(answer).await.is_ok()
+    }
+}
+
+fn refusal(
+    uuid: String,
+    status: Option<TransferStatus>,
+    error: &Error,
+) -> v1::ReportProgressResponse {
+    let metadata = error.metadata();
+    v1::ReportProgressResponse {
+        uuid,
+        revision: 0,
+        status: status.map_or(0, |status| answer::status(status).into()),
+        error: Some(v1::ReportProgressError {
+            code: status::code(error) as i32,
+            reason: error.reason().to_owned(),
+            message: error.to_string(),
+            metadata: metadata
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+        }),
+    }
+}

@@ -1,0 +1,193 @@
+//! `TransferService`: every method converts in, calls, converts out.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use tidegate_proto::v1::{self, transfer_service_server::TransferService};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    Backend, answer,
+    caller::Caller,
+    incoming::{self, Mutation},
+    progress,
+    status::status,
+    streams::Streams,
+    watch,
+};
+use crate::{domain::validate::Check, error::Error, ledger::Outcome};
+
+mod read;
+
+/// The service.
+#[derive(Clone)]
+pub(super) struct TransferApi {
+    backend: Backend,
+    streams: Streams,
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl TransferApi {
+    pub(super) const fn new(backend: Backend, streams: Streams) -> Self {
+        Self { backend, streams }
+    }
+
+    /// Carries out a change and answers with the transfer as it is now.
+    async fn change<M: Mutation>(
+        &self,
+        request: Request<M>,
+    ) -> Result<Option<v1::Transfer>, Error> {
+        match self
+            .backend
+            .ledger
+            .submit(incoming::order(request)?)
+            .await?
+        {
+            Outcome::Transfer(transfer) => Ok(Some(answer::transfer(&transfer, None))),
+            Outcome::Deleted => Ok(None),
+            Outcome::Connection(_) => Err(unexpected("a transfer was expected")),
+        }
+    }
+
+    async fn watch_one(
+        &self,
+        request: v1::WatchTransferRequest,
+    ) -> Result<Answers<v1::WatchTransferResponse>, Error> {
+        let mut check = Check::default();
+        let uuid = check.uuid("uuid", &request.uuid);
+        let uuid = check.finish(uuid)?;
+        let place = self.streams.enter()?;
+        Ok(Box::pin(watch::one(&self.backend, place, uuid).await?))
+    }
+
+    fn watch_many(
+        &self,
+        request: v1::WatchTransfersRequest,
+    ) -> Result<Answers<v1::WatchTransfersResponse>, Error> {
+        let mut check = Check::default();
+        let filter = incoming::filter(&mut check, request.filter);
+        let filter = check.finish(filter)?;
+        let place = self.streams.enter()?;
+        Ok(Box::pin(watch::many(
+            &self.backend,
+            place,
+            filter,
+            request.include_existing,
+        )))
+    }
+
+    async fn expire(
+        &self,
+        request: Request<v1::ExpirePendingApprovalsRequest>,
+    ) -> Result<v1::ExpirePendingApprovalsResponse, Error> {
+        let order = incoming::order(request)?;
+        let expired_count = self.backend.sweeper.expire_approvals(&order.actor).await?;
+        Ok(v1::ExpirePendingApprovalsResponse { expired_count })
+    }
+}
+
+/// An answer that the ledger never gives to this command.
+pub(super) fn unexpected(what: &'static str) -> Error {
+    Error::Internal(std::sync::Arc::from(Box::<
+        dyn std::error::Error + Send + Sync,
+    >::from(what)))
+}
+
+/// Defines the methods that answer with the transfer as it is now, and those that read.
+macro_rules! service {
+    (
+        changes { $($change:ident: $change_request:ident => $change_response:ident,)+ }
+        reads { $($read:ident: $read_request:ident => $read_response:ident,)+ }
+        $($rest:item)*
+    ) => {
+        #[tonic::async_trait]
+        impl TransferService for TransferApi {
+            $(async fn $change(
+                &self,
+                request: Request<v1::$change_request>,
+            ) -> Result<Response<v1::$change_response>, Status> {
+                let transfer = self.change(request).await.map_err(status)?;
+                Ok(Response::new(v1::$change_response { transfer }))
+            })+
+
+            $(async fn $read(
+                &self,
+                request: Request<v1::$read_request>,
+            ) -> Result<Response<v1::$read_response>, Status> {
+                self.backend.$read(request.into_inner()).await.map(Response::new).map_err(status)
+            })+
+
+            $($rest)*
+        }
+    };
+}
+
+service! {
+    changes {
+        create_transfer: CreateTransferRequest => CreateTransferResponse,
+        start_transfer: StartTransferRequest => StartTransferResponse,
+        update_progress: UpdateProgressRequest => UpdateProgressResponse,
+        complete_transfer: CompleteTransferRequest => CompleteTransferResponse,
+        fail_transfer: FailTransferRequest => FailTransferResponse,
+        cancel_transfer: CancelTransferRequest => CancelTransferResponse,
+        request_approval: RequestApprovalRequest => RequestApprovalResponse,
+        approve_transfer: ApproveTransferRequest => ApproveTransferResponse,
+        deny_transfer: DenyTransferRequest => DenyTransferResponse,
+    }
+    reads {
+        get_transfer: GetTransferRequest => GetTransferResponse,
+        list_transfers: ListTransfersRequest => ListTransfersResponse,
+        count_transfers: CountTransfersRequest => CountTransfersResponse,
+        list_pending_approvals: ListPendingApprovalsRequest => ListPendingApprovalsResponse,
+        get_connection_stats: GetConnectionStatsRequest => GetConnectionStatsResponse,
+        list_table_stats: ListTableStatsRequest => ListTableStatsResponse,
+        list_recent_transfers: ListRecentTransfersRequest => ListRecentTransfersResponse,
+        list_active_transfers: ListActiveTransfersRequest => ListActiveTransfersResponse,
+    }
+
+    async fn delete_transfer(
+        &self,
+        request: Request<v1::DeleteTransferRequest>,
+    ) -> Result<Response<v1::DeleteTransferResponse>, Status> {
+        self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::DeleteTransferResponse {}))
+    }
+
+    async fn expire_pending_approvals(
+        &self,
+        request: Request<v1::ExpirePendingApprovalsRequest>,
+    ) -> Result<Response<v1::ExpirePendingApprovalsResponse>, Status> {
+        self.expire(request).await.map(Response::new).map_err(status)
+    }
+
+    type ReportProgressStream = Answers<v1::ReportProgressResponse>;
+
+    async fn report_progress(
+        &self,
+        request: Request<Streaming<v1::ReportProgressRequest>>,
+    ) -> Result<Response<Self::ReportProgressStream>, Status> {
+        let place = self.streams.enter().map_err(status)?;
+        let actor = Caller::of(&request).actor;
+        let answers = progress::serve(&self.backend, place, actor, request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    type WatchTransferStream = Answers<v1::WatchTransferResponse>;
+
+    async fn watch_transfer(
+        &self,
+        request: Request<v1::WatchTransferRequest>,
+    ) -> Result<Response<Self::WatchTransferStream>, Status> {
+        self.watch_one(request.into_inner()).await.map(Response::new).map_err(status)
+    }
+
+    type WatchTransfersStream = Answers<v1::WatchTransfersResponse>;
+
+    async fn watch_transfers(
+        &self,
+        request: Request<v1::WatchTransfersRequest>,
+    ) -> Result<Response<Self::WatchTransfersStream>, Status> {
+        self.watch_many(request.into_inner()).map(Response::new).map_err(status)
+    }
+}

@@ -1,0 +1,248 @@
+//! The calls that change nothing: fields checked, the store asked, rows converted.
+
+use std::collections::HashMap;
+
+use tidegate_proto::v1;
+use uuid::Uuid;
+
+use super::super::{Backend, answer, incoming, page};
+use crate::{
+    domain::{
+        connection::Connection,
+        page::{Position, Scope},
+        query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
+        refusal::Refusal,
+        status::TransferStatus,
+        transfer::Transfer,
+        validate::{Check, NAME_MAX, PAGE_MAX},
+    },
+    error::Error,
+};
+
+impl Backend {
+    pub(super) async fn get_transfer(
+        &self,
+        request: v1::GetTransferRequest,
+    ) -> Result<v1::GetTransferResponse, Error> {
+        let mut check = Check::default();
+        let uuid = check.uuid("uuid", &request.uuid);
+        let preload = incoming::preload(&mut check, &request.preload);
+        let uuid = check.finish(uuid)?;
+        let found = self.store.transfer(uuid).await?;
+        let transfer = found.ok_or(Refusal::TransferNotFound { uuid })?;
+        let transfers = [transfer];
+        let connections = self.preloaded(&transfers, preload).await?;
+        let transfer = transfers
+            .first()
+            .map(|transfer| with(&connections, transfer));
+        Ok(v1::GetTransferResponse { transfer })
+    }
+
+    pub(super) async fn list_transfers(
+        &self,
+        request: v1::ListTransfersRequest,
+    ) -> Result<v1::ListTransfersResponse, Error> {
+        let mut check = Check::default();
+        let filter = incoming::filter(&mut check, request.filter);
+        let order = incoming::sort_order(&mut check, request.order);
+        let preload = incoming::preload(&mut check, &request.preload);
+        let skip = check.skip(request.skip);
+        let scope = Scope::new("transfers", name(order), &filter.fingerprint());
+        let window = page::window(
+            &mut check,
+            &scope,
+            request.page_size,
+            &request.page_token,
+            skip,
+        );
+        let window = check.finish(window)?;
+        let (transfers, next_page_token) =
+            self.page(&filter, order, window, &scope, preload).await?;
+        Ok(v1::ListTransfersResponse {
+            transfers,
+            next_page_token,
+        })
+    }
+
+    pub(super) async fn count_transfers(
+        &self,
+        request: v1::CountTransfersRequest,
+    ) -> Result<v1::CountTransfersResponse, Error> {
+        let mut check = Check::default();
+        let filter = incoming::filter(&mut check, request.filter);
+        let filter = check.finish(filter)?;
+        Ok(v1::CountTransfersResponse {
+            count: self.store.count_transfers(&filter).await?,
+        })
+    }
+
+    pub(super) async fn list_pending_approvals(
+        &self,
+        request: v1::ListPendingApprovalsRequest,
+    ) -> Result<v1::ListPendingApprovalsResponse, Error> {
+        let mut check = Check::default();
+        let table_name = check.line("table_name", &request.table_name, NAME_MAX);
+        let filter = ApprovalFilter {
+            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            table_name: (!table_name.is_empty()).then_some(table_name),
+        };
+        let preload = incoming::preload(&mut check, &request.preload);
+        let scope = Scope::new("approvals", "asc", &filter.fingerprint());
+        let window = page::window(
+            &mut check,
+            &scope,
+            request.page_size,
+            &request.page_token,
+            0,
+        );
+        let window = check.finish(window)?;
+        let rows = self
+            .store
+            .pending_approvals(&filter, self.clock.now(), page::one_more(window))
+            .await?;
+        let connections = self.preloaded(&rows, preload).await?;
+        let place = |row: &Transfer| Position {
+            micros: row
+                .approval_expires_at
+                .map_or(i64::MAX, |time| time.as_micros()),
+            uuid: row.uuid,
+        };
+        let (transfers, next_page_token) = page::fit(&rows, window.limit, &scope, place, |row| {
+            with(&connections, row)
+        });
+        Ok(v1::ListPendingApprovalsResponse {
+            transfers,
+            next_page_token,
+        })
+    }
+
+    pub(super) async fn get_connection_stats(
+        &self,
+        request: v1::GetConnectionStatsRequest,
+    ) -> Result<v1::GetConnectionStatsResponse, Error> {
+        let mut check = Check::default();
+        let uuid = check.uuid("connection_uuid", &request.connection_uuid);
+        let uuid = check.finish(uuid)?;
+        Ok(answer::connection_stats(
+            &self.store.connection_stats(uuid).await?,
+        ))
+    }
+
+    pub(super) async fn list_table_stats(
+        &self,
+        request: v1::ListTableStatsRequest,
+    ) -> Result<v1::ListTableStatsResponse, Error> {
+        let mut check = Check::default();
+        let filter = TableStatsFilter {
+            direction: incoming::direction(&mut check, "direction", request.direction),
+            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            from: incoming::timestamp(&mut check, "from", request.from),
+            to: incoming::timestamp(&mut check, "to", request.to),
+        };
+        check.range("", filter.from, filter.to);
+        let filter = check.finish(filter)?;
+        let stats = self.store.table_stats(&filter, PAGE_MAX).await?;
+        Ok(v1::ListTableStatsResponse {
+            stats: stats.into_iter().map(answer::table_stats).collect(),
+        })
+    }
+
+    pub(super) async fn list_recent_transfers(
+        &self,
+        request: v1::ListRecentTransfersRequest,
+    ) -> Result<v1::ListRecentTransfersResponse, Error> {
+        let mut check = Check::default();
+        let limit = check.page_size("limit", request.limit, 10);
+        let preload = incoming::preload(&mut check, &request.preload);
+        let limit = check.finish(limit)?;
+        let window = Window {
+            after: None,
+            skip: 0,
+            limit,
+        };
+        let filter = TransferFilter::default();
+        let rows = self
+            .store
+            .transfers(&filter, SortOrder::Descending, window)
+            .await?;
+        let connections = self.preloaded(&rows, preload).await?;
+        let (transfers, _) = page::fit_messages(&rows, limit, |row| with(&connections, row));
+        Ok(v1::ListRecentTransfersResponse { transfers })
+    }
+
+    pub(super) async fn list_active_transfers(
+        &self,
+        request: v1::ListActiveTransfersRequest,
+    ) -> Result<v1::ListActiveTransfersResponse, Error> {
+        let mut check = Check::default();
+        let preload = incoming::preload(&mut check, &request.preload);
+        let scope = Scope::new("active", "desc", "");
+        let window = page::window(
+            &mut check,
+            &scope,
+            request.page_size,
+            &request.page_token,
+            0,
+        );
+        let window = check.finish(window)?;
+        let filter = TransferFilter {
+            status: vec![TransferStatus::InProgress],
+            ..TransferFilter::default()
+        };
+        let (transfers, next_page_token) = self
+            .page(&filter, SortOrder::Descending, window, &scope, preload)
+            .await?;
+        Ok(v1::ListActiveTransfersResponse {
+            transfers,
+            next_page_token,
+        })
+    }
+
+    async fn page(
+        &self,
+        filter: &TransferFilter,
+        order: SortOrder,
+        window: Window,
+        scope: &Scope,
+        preload: bool,
+    ) -> Result<(Vec<v1::Transfer>, String), Error> {
+        let rows = self
+            .store
+            .transfers(filter, order, page::one_more(window))
+            .await?;
+        let connections = self.preloaded(&rows, preload).await?;
+        let place = |row: &Transfer| Position {
+            micros: row.inserted_at.as_micros(),
+            uuid: row.uuid,
+        };
+        Ok(page::fit(&rows, window.limit, scope, place, |row| {
+            with(&connections, row)
+        }))
+    }
+
+    async fn preloaded(
+        &self,
+        transfers: &[Transfer],
+        wanted: bool,
+    ) -> Result<HashMap<Uuid, Connection>, Error> {
+        if !wanted {
+            return Ok(HashMap::new());
+        }
+        Ok(self.store.connections_of(transfers).await?)
+    }
+}
+
+fn with(connections: &HashMap<Uuid, Connection>, transfer: &Transfer) -> v1::Transfer {
+    let connection = transfer
+        .declared
+        .connection_uuid
+        .and_then(|uuid| connections.get(&uuid));
+    answer::transfer(transfer, connection)
+}
+
+const fn name(order: SortOrder) -> &'static str {
+    match order {
+        SortOrder::Ascending => "asc",
+        SortOrder::Descending => "desc",
+    }
+}

@@ -1,0 +1,146 @@
+//! Puts the parts together, serves until told to stop, and takes them apart in order.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::Server;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    feed::Feed,
+    ledger::{Ledger, sweeper::Sweeper},
+    rpc::{self, Backend, accept},
+    store::{Options, Store},
+};
+
+/// Time that open calls have to end once streams were told to.
+const DRAIN: Duration = Duration::from_secs(6);
+/// Time that the ledger has to write what was queued.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Time that a connection may take to send its first bytes.
+const PREFACE: Duration = Duration::from_secs(10);
+/// Time between pings on a quiet connection, and until one must be answered.
+const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+/// Age at which a connection is asked to make room for a new one, so that load spreads over replicas.
+const AGE: Duration = Duration::from_secs(30 * 60);
+/// Times that a connection may be asked to differ in, so that a fleet's connections do not move together.
+const AGE_SPREAD: u64 = 3 * 60;
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+const HEADERS: u32 = 8 * 1024;
+
+/// Serves on `listener` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open.
+///
+/// # Errors
+/// When the database cannot be opened or the transport fails. What was acknowledged is on disk in any case.
+pub async fn serve(
+    listener: TcpListener,
+    config: &Config,
+    clock: Clock,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    let store = Store::open(&config.database_url, &Options::default()).await?;
+    if let Some(latest) = store.latest_time().await? {
+        clock.not_before(latest);
+    }
+    let tasks = TaskTracker::new();
+    let (streams_end, writer_ends) = (CancellationToken::new(), CancellationToken::new());
+    let feed = Feed::default();
+    let ledger = Ledger::start(
+        store.clone(),
+        clock.clone(),
+        feed.clone(),
+        &tasks,
+        writer_ends.clone(),
+    );
+    let sweeper = Sweeper::new(ledger.clone(), store.clone(), clock.clone());
+    tasks.spawn(
+        sweeper
+            .clone()
+            .run(config.sweep_interval, streams_end.clone()),
+    );
+    let backend = Backend {
+        ledger,
+        store: store.clone(),
+        feed,
+        sweeper,
+        clock,
+        stop: streams_end.clone(),
+        max_streams: config.max_streams,
+    };
+    let (routes, health) = rpc::routes(backend).await?;
+    let limits = accept::Limits {
+        connections: config.max_connections,
+        per_address: config.max_connections_per_address,
+        preface: PREFACE,
+    };
+    let address = listener.local_addr()?;
+    let incoming = accept::incoming(listener, limits, streams_end.clone());
+    let server = transport()
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, streams_end.clone().cancelled_owned());
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
+
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        ended = &mut server => ended?,
+        () = shutdown => {
+            tracing::info!("draining");
+            rpc::set_not_serving(&health).await;
+            tokio::time::sleep(config.drain_delay).await;
+            streams_end.cancel();
+            match tokio::time::timeout(DRAIN, server).await {
+                Ok(ended) => ended?,
+                Err(_) => tracing::warn!("calls that would not end were cut off"),
+            }
+        }
+    }
+    streams_end.cancel();
+    writer_ends.cancel();
+    tasks.close();
+    if tokio::time::timeout(SETTLE, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            "the ledger did not settle in time; unanswered commands may or may not stand"
+        );
+    }
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn transport() -> Server {
+    let age = AGE + Duration::from_secs(rand::random_range(0..=2 * AGE_SPREAD))
+        - Duration::from_secs(AGE_SPREAD);
+    Server::builder()
+        // gRPC-Web arrives over HTTP/1.1 too.
+        .accept_http1(true)
+        .max_concurrent_streams(128)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_max_header_list_size(HEADERS)
+        // Left alone, both are unlimited: rapid reset and its kin (P2).
+        .http2_max_pending_accept_reset_streams(Some(20))
+        .http2_max_local_error_reset_streams(Some(1_024))
+        .http2_keepalive_interval(Some(PING.0))
+        .http2_keepalive_timeout(Some(PING.1))
+        // No grace: with one, connections are cut without being told (P6).
+        .max_connection_age(age)
+}
+
+/// Resolves on SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the process may not listen for signals.
+pub fn signal() -> std::io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
