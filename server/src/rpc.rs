@@ -2,6 +2,8 @@
 //!
 //! A method here converts what comes in, asks the ledger or the store, and converts what goes out. No rule lives here.
 
+use std::time::Duration;
+
 use http::Request;
 use tidegate_proto::{
     FILE_DESCRIPTOR_SET,
@@ -103,9 +105,16 @@ pub async fn routes(
         .layer(mark::MarkLayer)
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
-        .layer(TraceLayer::new_for_grpc().make_span_with(
-            |request: &Request<_>| tracing::info_span!("rpc", method = %request.uri().path()),
-        ));
+        .layer(
+            TraceLayer::new_for_grpc()
+                .make_span_with(
+                    |request: &Request<_>| tracing::info_span!("rpc", method = %request.uri().path()),
+                )
+                .on_request(())
+                .on_response(log_answer)
+                // A refusal is an answer; what is a failure of ours is logged where it is made.
+                .on_failure(()),
+        );
     Ok((Routes::from(router), health))
 }
 
@@ -123,6 +132,16 @@ pub async fn set_not_serving(health: &HealthReporter) {
     health
         .set_service_status("", tonic_health::ServingStatus::NotServing)
         .await;
+}
+
+fn log_answer<B>(response: &http::Response<B>, latency: Duration, _: &tracing::Span) {
+    // Absent: the call goes well so far, and ends in the trailers.
+    let code = response
+        .headers()
+        .get("grpc-status")
+        .and_then(|code| code.to_str().ok());
+    let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(code = code.unwrap_or("0"), latency_us, "answered");
 }
 
 fn reflection<'a>() -> tonic_reflection::server::Builder<'a> {
