@@ -285,6 +285,11 @@ impl Draft {
             })
     }
 
+    /// What happened, in the order of the log.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// What watchers need to hear, and the answers in the order of the commands.
     pub(super) fn into_parts(self) -> (Vec<FeedChange>, Vec<Result<Outcome, Error>>) {
         let changes = self

@@ -9,7 +9,10 @@ use uuid::Uuid;
 use super::{BATCH, Outcome, Pending, draft::Draft};
 use crate::{
     clock::Clock,
-    domain::command::{Command, Order},
+    domain::{
+        command::{Command, Order},
+        event::Event,
+    },
     error::Error,
     feed::Feed,
     store::{Batch, Effect, Store, StoreError},
@@ -78,6 +81,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         };
+        log(draft.events());
         let (changes, answers) = draft.into_parts();
         self.feed.publish(&changes);
         Ok(answers)
@@ -146,6 +150,20 @@ fn answer(
     for (pending, answer) in batch.zip(answers) {
         // A caller who has gone away does not need an answer; the change stands.
         _ = pending.answer.send(answer);
+    }
+}
+
+fn log(events: &[Event]) {
+    for event in events {
+        let occurrence = &event.occurrence;
+        tracing::info!(
+            sequence = event.sequence,
+            transfer_uuid = %event.transfer_uuid,
+            action = occurrence.action.name(),
+            status = occurrence.to_status.name(),
+            actor = event.actor,
+            "a transfer changed"
+        );
     }
 }
 

@@ -122,9 +122,9 @@ pub(super) fn connection_stats(stats: &ConnectionStats) -> v1::GetConnectionStat
     }
 }
 
-pub(super) fn table_stats(stats: TableStats) -> v1::TableStats {
+pub(super) fn table_stats(stats: &TableStats) -> v1::TableStats {
     v1::TableStats {
-        table_name: stats.table_name,
+        table_name: stats.table_name.clone(),
         count: stats.count,
         records: stats.records,
         bytes: stats.bytes,

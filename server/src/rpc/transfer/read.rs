@@ -141,10 +141,9 @@ impl Backend {
         };
         check.range("", filter.from, filter.to);
         let filter = check.finish(filter)?;
-        let stats = self.store.table_stats(&filter, PAGE_MAX).await?;
-        Ok(v1::ListTableStatsResponse {
-            stats: stats.into_iter().map(answer::table_stats).collect(),
-        })
+        let rows = self.store.table_stats(&filter, PAGE_MAX).await?;
+        let (stats, _) = page::fit_messages(&rows, PAGE_MAX, answer::table_stats);
+        Ok(v1::ListTableStatsResponse { stats })
     }
 
     pub(super) async fn list_recent_transfers(
