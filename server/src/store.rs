@@ -29,6 +29,7 @@ mod events;
 mod lock;
 mod open;
 mod postgres;
+mod requests;
 mod rows;
 mod sqlite;
 mod stats;
@@ -61,11 +62,12 @@ impl Default for Options {
 }
 
 /// Handle on the open database, cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
 }
 
+#[derive(Debug)]
 struct Inner {
     reader: DatabaseConnection,
     writer: DatabaseConnection,

@@ -306,3 +306,6 @@ impl Draft {
 
 /// The actor of what the server does by itself.
 pub(super) const SERVER: &str = "sweeper";
+
+#[cfg(test)]
+mod tests;

@@ -6,24 +6,20 @@
 use std::borrow::Borrow;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
-    QueryFilter, QueryOrder, QuerySelect, SqliteTransactionMode, TransactionOptions,
-    TransactionSession, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, Insert,
+    IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, QuerySelect, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
     sea_query::{Expr, ExprTrait, Query},
 };
-use tidegate_entity::{connection, event_counter, transfer, transfer_event};
+use tidegate_entity::{event_counter, transfer};
 use uuid::Uuid;
 
 use super::{
-    Effect, NewConnectionRow, Remembered, chunk, connections,
+    NewConnectionRow, Remembered, chunk, connections,
     error::{Inconsistency, StoreError},
-    rows, update,
+    requests, rows, update,
 };
-use crate::domain::{
-    connection::Connection,
-    event::{Event, EventAction},
-    transfer::Transfer,
-};
+use crate::domain::{connection::Connection, event::Event, transfer::Transfer};
 
 /// One write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
@@ -82,8 +78,8 @@ impl Batch {
     pub async fn remembered(&self, request_ids: &[&str]) -> Result<Vec<Remembered>, StoreError> {
         let mut remembered = Vec::new();
         for ids in chunk::keys(request_ids) {
-            remembered.extend(remembered_events(&self.transaction, &ids).await?);
-            remembered.extend(remembered_connections(&self.transaction, &ids).await?);
+            remembered.extend(requests::of_events(&self.transaction, &ids).await?);
+            remembered.extend(requests::of_connections(&self.transaction, &ids).await?);
         }
         Ok(remembered)
     }
@@ -97,11 +93,7 @@ impl Batch {
         T: Borrow<Transfer> + Sync,
     {
         for piece in chunk::rows(transfers) {
-            let rows = piece
-                .iter()
-                .map(|each| update::unchanged(rows::from_transfer(each.borrow())));
-            transfer::Entity::insert_many(rows)
-                .exec_without_returning(&self.transaction)
+            self.insert(piece.iter().map(|each| rows::from_transfer(each.borrow())))
                 .await?;
         }
         Ok(())
@@ -154,9 +146,7 @@ impl Batch {
         connections: &[NewConnectionRow],
     ) -> Result<(), StoreError> {
         for piece in chunk::rows(connections) {
-            connection::Entity::insert_many(piece.iter().map(rows::from_connection))
-                .exec_without_returning(&self.transaction)
-                .await?;
+            self.insert(piece.iter().map(rows::from_connection)).await?;
         }
         Ok(())
     }
@@ -175,19 +165,27 @@ impl Batch {
             event.sequence = sequence;
         }
         for piece in chunk::rows(events) {
-            transfer_event::Entity::insert_many(piece.iter().map(rows::from_event))
-                .exec_without_returning(&self.transaction)
-                .await?;
+            self.insert(piece.iter().map(rows::from_event)).await?;
         }
         Ok(())
     }
 
-    /// Makes it durable. After an error it may or may not have been.
+    /// Makes it durable. When this fails, it may or may not have become so. A batch of which any step has failed is to be
+    /// dropped, not committed.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.transaction.commit().await?)
+    }
+
+    async fn insert<M>(&self, rows: impl Iterator<Item = M>) -> Result<(), StoreError>
+    where
+        M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    {
+        let insert = Insert::<<M::Entity as EntityTrait>::ActiveModel>::many(rows);
+        insert.exec_without_returning(&self.transaction).await?;
+        Ok(())
     }
 
     async fn update<T>(
@@ -227,59 +225,6 @@ async fn take_numbers<C: ConnectionTrait>(db: &C, count: i64) -> Result<i64, Sto
         .await?
         .ok_or(Inconsistency::NoCounter)?;
     Ok(row.try_get_by_index(0)?)
-}
-
-async fn remembered_events<C: ConnectionTrait>(
-    db: &C,
-    request_ids: &[&str],
-) -> Result<Vec<Remembered>, StoreError> {
-    use transfer_event::Column::{Action, Actor, RequestDigest, RequestId, TransferUuid};
-    let found: Vec<(String, String, Option<Vec<u8>>, Uuid, String)> =
-        transfer_event::Entity::find()
-            .select_only()
-            .columns([Actor, RequestId, RequestDigest, TransferUuid, Action])
-            .filter(RequestId.is_in(request_ids.iter().copied()))
-            .into_tuple()
-            .all(db)
-            .await?;
-    let remembered = found
-        .into_iter()
-        .filter_map(|(actor, id, digest, uuid, action)| {
-            let deleted_by_it = action == EventAction::Deleted.name();
-            let request = rows::to_request(Some(id), digest)?;
-            Some(Remembered {
-                actor,
-                request,
-                effect: Effect::Transfer {
-                    uuid,
-                    deleted_by_it,
-                },
-            })
-        });
-    Ok(remembered.collect())
-}
-
-async fn remembered_connections<C: ConnectionTrait>(
-    db: &C,
-    request_ids: &[&str],
-) -> Result<Vec<Remembered>, StoreError> {
-    use connection::Column::{Actor, RequestDigest, RequestId};
-    let found: Vec<(String, String, Option<Vec<u8>>, Uuid)> = connection::Entity::find()
-        .select_only()
-        .columns([Actor, RequestId, RequestDigest, connection::Column::Uuid])
-        .filter(RequestId.is_in(request_ids.iter().copied()))
-        .into_tuple()
-        .all(db)
-        .await?;
-    let remembered = found.into_iter().filter_map(|(actor, id, digest, uuid)| {
-        let request = rows::to_request(Some(id), digest)?;
-        Some(Remembered {
-            actor,
-            request,
-            effect: Effect::Connection(uuid),
-        })
-    });
-    Ok(remembered.collect())
 }
 
 /// A row that was locked cannot be gone; if it is, something else writes to the database.

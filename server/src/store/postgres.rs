@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
-    TransactionOptions, TransactionSession, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, TransactionOptions,
+    TransactionTrait,
     sqlx::{Executor, postgres::PgConnectOptions},
 };
 
@@ -28,12 +28,12 @@ pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
         .begin_with_options(TransactionOptions::default())
         .await
         .map_err(|error| other(name, &error))?;
-    let statement = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        "SELECT pg_advisory_xact_lock($1)",
-        [MIGRATION_LOCK.into()],
+    let wait = format!(
+        "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = '60s'; \
+         SET LOCAL idle_in_transaction_session_timeout = 0; \
+         SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
     );
-    lock.execute_raw(statement)
+    lock.execute_unprepared(&wait)
         .await
         .map_err(|error| other(name, &error))?;
     refuse_newer(&pool, name).await?;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sea_orm::ActiveValue::Unchanged as Is;
 use tidegate_entity::{connection, transfer, transfer_event};
 use uuid::Uuid;
 
@@ -124,25 +123,25 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
     })
 }
 
-pub(super) fn from_event(event: &Event) -> transfer_event::ActiveModel {
+pub(super) fn from_event(event: &Event) -> transfer_event::Model {
     let (request_id, request_digest) = from_request(event.request.as_ref());
     let occurrence = &event.occurrence;
-    transfer_event::ActiveModel {
-        sequence: Is(event.sequence),
-        transfer_uuid: Is(event.transfer_uuid),
-        connection_uuid: Is(event.connection_uuid),
-        action: Is(occurrence.action.name().to_owned()),
-        from_status: Is(occurrence
+    transfer_event::Model {
+        sequence: event.sequence,
+        transfer_uuid: event.transfer_uuid,
+        connection_uuid: event.connection_uuid,
+        action: occurrence.action.name().to_owned(),
+        from_status: occurrence
             .from_status
-            .map(|status| status.name().to_owned())),
-        to_status: Is(occurrence.to_status.name().to_owned()),
-        actor_uuid: Is(occurrence.actor_uuid),
-        actor: Is(event.actor.clone()),
-        reason: Is(occurrence.reason.clone()),
-        request_id: Is(request_id),
-        request_digest: Is(request_digest),
-        revision: Is(event.revision),
-        occurred_at: Is(event.occurred_at.as_micros()),
+            .map(|status| status.name().to_owned()),
+        to_status: occurrence.to_status.name().to_owned(),
+        actor_uuid: occurrence.actor_uuid,
+        actor: event.actor.clone(),
+        reason: occurrence.reason.clone(),
+        request_id,
+        request_digest,
+        revision: event.revision,
+        occurred_at: event.occurred_at.as_micros(),
     }
 }
 
@@ -170,21 +169,21 @@ pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> 
     })
 }
 
-pub(super) fn from_connection(new: &NewConnectionRow) -> connection::ActiveModel {
+pub(super) fn from_connection(new: &NewConnectionRow) -> connection::Model {
     let (request_id, request_digest) = from_request(new.request.as_ref());
     let connection = &new.connection;
-    connection::ActiveModel {
-        uuid: Is(connection.uuid),
-        name: Is(connection.declared.name.clone()),
-        direction: Is(connection.declared.direction.name().to_owned()),
-        site_url: Is(connection.declared.site_url.clone()),
-        status: Is(connection.status.name().to_owned()),
-        inserted_at: Is(connection.inserted_at.as_micros()),
-        updated_at: Is(connection.updated_at.as_micros()),
-        revision: Is(connection.revision),
-        actor: Is(new.actor.clone()),
-        request_id: Is(request_id),
-        request_digest: Is(request_digest),
+    connection::Model {
+        uuid: connection.uuid,
+        name: connection.declared.name.clone(),
+        direction: connection.declared.direction.name().to_owned(),
+        site_url: connection.declared.site_url.clone(),
+        status: connection.status.name().to_owned(),
+        inserted_at: connection.inserted_at.as_micros(),
+        updated_at: connection.updated_at.as_micros(),
+        revision: connection.revision,
+        actor: new.actor.clone(),
+        request_id,
+        request_digest,
     }
 }
 

@@ -73,6 +73,10 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
 /// The file's one true name, so that links to it share a lock.
 fn resolve(path: &Path, create: bool, database: &str) -> Result<PathBuf, OpenError> {
     match path.canonicalize() {
+        Ok(path) if path.is_dir() => {
+            let error = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(not_writable(database, &error));
+        }
         Ok(path) => return Ok(path),
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(not_writable(database, &error));

@@ -4,7 +4,7 @@
 //! the heap-only update on PostgreSQL.
 
 use sea_orm::{
-    IntoActiveModel, ModelTrait,
+    ModelTrait,
     sea_query::{Expr, ExprTrait, IntoIden, Query, TableRef, UpdateStatement, ValueTuple},
 };
 use tidegate_entity::transfer::{self, Column};
@@ -71,9 +71,4 @@ pub(super) fn statement(columns: &[Column], rows: &[transfer::Model]) -> UpdateS
         .from(TableRef::ValuesList(values.collect(), FRESH.into_iden()))
         .and_where(Expr::col((transfer::Entity, Column::Uuid)).eq(fresh(1)))
         .to_owned()
-}
-
-/// A row to insert as it is.
-pub(super) fn unchanged(row: transfer::Model) -> transfer::ActiveModel {
-    row.into_active_model()
 }

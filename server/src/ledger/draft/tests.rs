@@ -1,0 +1,178 @@
+use super::*;
+use crate::domain::{
+    event::EventAction, progress::Report, status::TransferStatus, transfer::tests::sample,
+};
+
+const NOW: Timestamp = Timestamp::from_micros(9_000_000);
+
+fn draft(transfers: Vec<Transfer>) -> Draft {
+    Draft::new(NOW, transfers, Vec::new(), Vec::new())
+}
+
+fn order(command: Command, request: Option<(&str, u8)>) -> Order {
+    let request = request.map(|(id, digest)| RequestMark {
+        request_id: id.to_owned(),
+        digest: vec![digest],
+    });
+    Order {
+        command,
+        actor: "anonymous".to_owned(),
+        request,
+    }
+}
+
+fn verb(uuid: Uuid, verb: Verb) -> Order {
+    order(Command::Do { uuid, verb }, None)
+}
+
+fn create(request: Option<(&str, u8)>) -> Order {
+    order(Command::Create(Box::new(sample().declared)), request)
+}
+
+const START: Verb = Verb::Start {
+    heartbeat_timeout: None,
+};
+
+fn complete() -> Verb {
+    Verb::Complete {
+        report: Report::default(),
+    }
+}
+
+fn actions(draft: &Draft) -> Vec<EventAction> {
+    draft
+        .events()
+        .iter()
+        .map(|event| event.occurrence.action)
+        .collect()
+}
+
+fn status(answer: &Result<Outcome, Error>) -> TransferStatus {
+    match answer {
+        Ok(Outcome::Transfer(transfer)) => transfer.status,
+        other => panic!("{other:?} is not a transfer"),
+    }
+}
+
+fn reason(answer: &Result<Outcome, Error>) -> &'static str {
+    answer.as_ref().expect_err("a refusal").reason()
+}
+
+#[test]
+fn a_whole_life_fits_into_one_batch() {
+    let uuid = Uuid::from_u128(3);
+    let mut draft = draft(Vec::new());
+    draft.carry_out(&create(None), || uuid);
+    for step in [START, complete(), Verb::Delete] {
+        draft.carry_out(&verb(uuid, step), Uuid::nil);
+    }
+    assert_eq!(
+        actions(&draft),
+        [
+            EventAction::Created,
+            EventAction::Started,
+            EventAction::Completed,
+            EventAction::Deleted
+        ]
+    );
+    let revisions: Vec<_> = draft.events().iter().map(|event| event.revision).collect();
+    assert_eq!(revisions, [1, 2, 3, 3]);
+    // Created and deleted: there are events, but no row to write and nothing for watchers.
+    assert!(!draft.is_clean() && draft.changed().next().is_none());
+    let (changes, answers) = draft.into_parts();
+    assert!(changes.is_empty());
+    assert_eq!(
+        answers.last().and_then(|last| last.as_ref().ok()),
+        Some(&Outcome::Deleted)
+    );
+}
+
+#[test]
+fn later_commands_see_what_earlier_ones_did() {
+    let mut draft = draft(vec![sample()]);
+    for _ in 0..2 {
+        draft.carry_out(&verb(sample().uuid, START), Uuid::nil);
+    }
+    let (changes, answers) = draft.into_parts();
+    assert_eq!(status(&answers[0]), TransferStatus::InProgress);
+    assert_eq!(reason(&answers[1]), "ILLEGAL_TRANSITION");
+    assert_eq!(changes.len(), 1);
+}
+
+#[test]
+fn a_refusal_leaves_the_draft_clean() {
+    let mut draft = draft(vec![sample()]);
+    draft.carry_out(&verb(sample().uuid, complete()), Uuid::nil);
+    draft.carry_out(&verb(Uuid::from_u128(404), START), Uuid::nil);
+    assert!(draft.is_clean());
+    let (_, answers) = draft.into_parts();
+    assert_eq!(reason(&answers[0]), "ILLEGAL_TRANSITION");
+    assert_eq!(reason(&answers[1]), "TRANSFER_NOT_FOUND");
+}
+
+#[test]
+fn a_request_repeated_within_its_batch_happens_once() {
+    let mut draft = draft(Vec::new());
+    let mut ids = (1..).map(Uuid::from_u128);
+    for request in [("a", 1), ("a", 1), ("a", 2), ("b", 1)] {
+        draft.carry_out(&create(Some(request)), || ids.next().expect("endless"));
+    }
+    assert_eq!(draft.events().len(), 2);
+    let (changes, answers) = draft.into_parts();
+    assert_eq!(changes.len(), 2);
+    assert_eq!(answers[0].as_ref().ok(), answers[1].as_ref().ok());
+    assert_eq!(reason(&answers[2]), "REQUEST_ID_REUSED");
+}
+
+#[test]
+fn another_caller_may_use_the_same_request_id() {
+    let mut draft = draft(Vec::new());
+    let mut other = create(Some(("a", 2)));
+    other.actor = "somebody else".to_owned();
+    draft.carry_out(&create(Some(("a", 1))), || Uuid::from_u128(1));
+    draft.carry_out(&other, || Uuid::from_u128(2));
+    let (changes, _) = draft.into_parts();
+    assert_eq!(changes.len(), 2);
+}
+
+#[test]
+fn a_late_approval_expires_the_transfer_in_the_name_of_the_server() {
+    let mut late = sample();
+    late.status = TransferStatus::PendingApproval;
+    late.approval_expires_at = Some(NOW);
+    let approve = Verb::Approve {
+        admin_user_uuid: Uuid::from_u128(1),
+        comment: String::new(),
+    };
+    let mut draft = draft(vec![late.clone()]);
+    let command = Command::Do {
+        uuid: late.uuid,
+        verb: approve,
+    };
+    draft.carry_out(&order(command, Some(("a", 1))), Uuid::nil);
+    assert_eq!(actions(&draft), [EventAction::Expired]);
+    let event = &draft.events()[0];
+    assert_eq!((event.actor.as_str(), &event.request), (SERVER, &None));
+    let (changes, answers) = draft.into_parts();
+    assert_eq!(reason(&answers[0]), "APPROVAL_EXPIRED");
+    assert_eq!(
+        changes[0].after.as_ref().map(|after| after.status),
+        Some(TransferStatus::Expired)
+    );
+}
+
+#[test]
+fn references_must_exist() {
+    let mut lost = sample().declared;
+    lost.connection_uuid = Some(Uuid::from_u128(404));
+    let mut again = sample().declared;
+    again.retry_of_uuid = Some(Uuid::from_u128(404));
+    let mut draft = draft(Vec::new());
+    for declared in [lost, again] {
+        draft.carry_out(&order(Command::Create(Box::new(declared)), None), Uuid::nil);
+    }
+    assert!(draft.is_clean());
+    let (_, answers) = draft.into_parts();
+    assert_eq!(reason(&answers[0]), "CONNECTION_NOT_FOUND");
+    assert_eq!(reason(&answers[1]), "TRANSFER_NOT_FOUND");
+}
