@@ -157,6 +157,8 @@ fn indexes() -> [IndexCreateStatement; 4] {
         Index::create()
             .name("transfer_pending_approval")
             .table("transfer")
+            // Always the same, but without it SQLite's planner thinks better of the index above, and sorts.
+            .col("status")
             .col("approval_expires_at")
             .col("uuid")
             .and_where(Expr::cust("status = 'PENDING_APPROVAL'"))

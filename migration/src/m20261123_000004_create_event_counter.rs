@@ -1,5 +1,5 @@
-//! The counter that numbers the log. Its row is locked by each write until that commits, which is what makes the numbers
-//! gapless and puts them into the order of the commits; a sequence of the database would do neither.
+//! The counter that numbers the log. Its row is locked by each write until that commits, which is what makes the
+//! numbers gapless and puts them into the order of the commits; a sequence of the database would do neither.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -179,8 +179,8 @@ impl Store {
         stats::count(&self.inner.reader, filter).await
     }
 
-    /// Transfers that wait for a decision and are not overdue at `now`, nearest deadline first, then uuid. The micros of
-    /// the window's position are those of `approval_expires_at`.
+    /// Transfers that wait for a decision and are not overdue at `now`, nearest deadline first, then uuid. The
+    /// micros of the window's position are those of `approval_expires_at`.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -349,7 +349,10 @@ fn duration(
     limits: (Duration, Duration),
 ) -> Duration {
     // What does not convert is negative, and shorter than any limit allows.
-    check.duration(field, Duration::try_from(wire).unwrap_or_default(), limits)
+    let given = Duration::try_from(wire).unwrap_or_default();
+    check.duration(field, given, limits);
+    // The ledger's times are microseconds; an answer must not promise more than is kept.
+    Duration::from_micros(u64::try_from(given.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn unknown<T>(check: &mut Check, field: &str, value: i32) -> Option<T> {

@@ -39,8 +39,8 @@ impl Batch {
         })
     }
 
-    /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must be
-    /// sorted; those that do not exist are left out.
+    /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
+    /// be sorted; those that do not exist are left out.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -151,8 +151,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit): the
-    /// counter's lock is what makes the positions gapless and puts them into the order of the commits.
+    /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit):
+    /// the counter's lock is what makes the positions gapless and puts them into the order of the commits.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -170,8 +170,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Makes it durable. When this fails, it may or may not have become so. A batch of which any step has failed is to be
-    /// dropped, not committed.
+    /// Makes it durable. When this fails, it may or may not have become so. A batch of which any step has failed is to
+    /// be dropped, not committed.
     ///
     /// # Errors
     /// See [`StoreError`].

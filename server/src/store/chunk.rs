@@ -1,7 +1,7 @@
 //! Cuts work into statements of a few fixed sizes, so that the statement caches hold them and no statement has more
 //! variables than a database takes (32,766 on SQLite, 65,535 on PostgreSQL).
 
-/// Rows of one multi-row statement. The widest row has 40 columns.
+/// Rows of one multi-row statement. No row has more than 40 columns.
 const ROWS: [usize; 4] = [64, 16, 4, 1];
 /// Keys of one list.
 const KEYS: [usize; 4] = [1, 16, 128, 1_024];

@@ -1,8 +1,8 @@
 //! Filters and places in lists as SQL.
 //!
 //! Statuses are written into the statement instead of being bound: a planner takes a partial index only when it can see
-//! that every row it may answer with is in that index. SQLite would have to plan anew for each value that is bound, and a
-//! plan of PostgreSQL's that is good for any value could not use the index at all.
+//! that every row it may answer with is in that index. SQLite would have to plan anew for each value that is bound, and
+//! a plan of PostgreSQL's that is good for any value could not use the index at all.
 
 use sea_orm::{
     ColumnTrait, Condition,

@@ -1,5 +1,5 @@
-//! Opens PostgreSQL, which replicas share. Time limits are set here, so that a replica that hangs or loses its connection
-//! cannot hold locks that the others wait for.
+//! Opens PostgreSQL, which replicas share. Time limits are set here, so that a replica that hangs or loses its
+//! connection cannot hold locks that the others wait for.
 
 use std::sync::Arc;
 

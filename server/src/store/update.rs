@@ -1,7 +1,7 @@
 //! Changes many transfers in one statement: `UPDATE .. FROM (VALUES ..)`, which both databases speak alike.
 //!
-//! Columns that an index holds appear only where they really change: naming one costs a write to its index on SQLite and
-//! the heap-only update on PostgreSQL.
+//! Columns that an index holds appear only where they really change: naming one costs a write to its index on SQLite
+//! and the heap-only update on PostgreSQL.
 
 use sea_orm::{
     ModelTrait,

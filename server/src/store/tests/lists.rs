@@ -12,24 +12,28 @@ use crate::domain::{
     transfer::Transfer,
 };
 
-/// Transfers of every kind; many share a time, so that uuids decide.
+/// Transfers of every kind, the same in every run; many share a time, so that uuids decide.
 fn crowd() -> Vec<Transfer> {
-    (0..180_u128)
+    (0..180_u64)
         .map(|number| {
-            let mut transfer = plain(number * 0x9E37_79B9_7F4A_7C15);
-            let pick = usize::try_from(number).expect("a small number");
-            transfer.status = TransferStatus::ALL[pick % TransferStatus::ALL.len()];
-            transfer.declared.direction = Direction::ALL[pick / 9 % 2];
-            transfer.declared.table_name = ["items", "ITEMS", "rooms"][pick % 3].to_owned();
+            let mut seed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 8;
+            let mut pick = |among: u64| {
+                let picked = seed % among;
+                seed /= among;
+                usize::try_from(picked).expect("a small number")
+            };
+            let mut transfer = plain(u128::from(number) * 0x9E37_79B9_7F4A_7C15);
+            transfer.status = TransferStatus::ALL[pick(9)];
+            transfer.declared.direction = Direction::ALL[pick(2)];
+            transfer.declared.table_name = ["items", "ITEMS", "rooms"][pick(3)].to_owned();
             transfer.declared.connection_uuid =
-                [None, Some(Uuid::nil()), Some(Uuid::max())][pick / 3 % 3];
-            transfer.requires_approval = pick % 5 < 2;
+                [None, Some(Uuid::nil()), Some(Uuid::max())][pick(3)];
+            transfer.requires_approval = pick(2) == 0;
             transfer.declared.requires_approval = transfer.requires_approval;
-            transfer.inserted_at = at(i64::try_from(pick / 7).expect("small") * 10 - 50);
-            transfer.approval_expires_at =
-                (pick % 4 > 0).then(|| at(i64::try_from(pick / 5).expect("small")));
-            transfer.heartbeat_expires_at =
-                (pick % 3 > 0).then(|| at(i64::try_from(pick).expect("small")));
+            let mut time = |among| at(i64::try_from(pick(among)).expect("a small number"));
+            transfer.inserted_at = at(time(25).as_micros() * 10 - 50);
+            transfer.approval_expires_at = Some(time(33)).filter(|end| end.as_micros() > 2);
+            transfer.heartbeat_expires_at = Some(time(188)).filter(|end| end.as_micros() > 9);
             transfer
         })
         .collect()
@@ -239,38 +243,41 @@ async fn pages_join_to_the_whole_list() {
     }
 }
 
+/// Those of the crowd that wait for a decision and are meant by `filter`, nearest deadline first.
+fn waiting(crowd: &[Transfer], filter: impl Fn(&Transfer) -> bool) -> Vec<Uuid> {
+    let mut waiting: Vec<_> = crowd
+        .iter()
+        .filter(|each| each.status == TransferStatus::PendingApproval && filter(each))
+        .collect();
+    waiting.sort_by_key(|each| (each.approval_expires_at, each.uuid));
+    waiting.into_iter().map(|each| each.uuid).collect()
+}
+
+#[tokio::test]
+async fn overdue_approvals_are_those_at_or_past_their_deadline() {
+    let fixture = Fixture::new().await;
+    let crowd = crowd();
+    fixture.insert(&crowd).await;
+    let now = at(16);
+    let wanted = waiting(&crowd, |each| {
+        each.approval_expires_at.is_some_and(|end| end <= now)
+    });
+    let found = fixture
+        .store
+        .overdue_approvals(now, 1_000)
+        .await
+        .expect("read");
+    assert_eq!(found, wanted);
+    let found = fixture.store.overdue_approvals(now, 2).await.expect("read");
+    assert_eq!(found, wanted[..2]);
+}
+
 #[tokio::test]
 async fn approvals_are_listed_until_they_are_overdue() {
     let fixture = Fixture::new().await;
     let crowd = crowd();
     fixture.insert(&crowd).await;
     let now = at(16);
-    let mut waiting: Vec<_> = crowd
-        .iter()
-        .filter(|each| each.status == TransferStatus::PendingApproval)
-        .collect();
-    waiting.sort_by_key(|each| (each.approval_expires_at, each.uuid));
-    let uuids = |filter: &dyn Fn(&Transfer) -> bool| -> Vec<Uuid> {
-        waiting
-            .iter()
-            .filter(|each| filter(each))
-            .map(|each| each.uuid)
-            .collect()
-    };
-    let open = |each: &Transfer| each.approval_expires_at.is_some_and(|end| now < end);
-    let overdue = |each: &Transfer| each.approval_expires_at.is_some_and(|end| end <= now);
-
-    let found = fixture
-        .store
-        .overdue_approvals(now, 1_000)
-        .await
-        .expect("read");
-    assert_eq!(found, uuids(&overdue));
-    assert_eq!(
-        fixture.store.overdue_approvals(now, 2).await.expect("read"),
-        found[..2]
-    );
-
     let by_table = ApprovalFilter {
         table_name: Some("ITEMS".to_owned()),
         connection_uuid: None,
@@ -280,14 +287,16 @@ async fn approvals_are_listed_until_they_are_overdue() {
         table_name: None,
     };
     for filter in [ApprovalFilter::default(), by_table, by_site] {
-        let wanted = uuids(&|each| {
-            open(each)
+        let wanted = waiting(&crowd, |each| {
+            let declared = &each.declared;
+            each.approval_expires_at.is_some_and(|end| now < end)
                 && filter
                     .table_name
                     .as_ref()
-                    .is_none_or(|name| *name == each.declared.table_name)
-                && (filter.connection_uuid.is_none()
-                    || filter.connection_uuid == each.declared.connection_uuid)
+                    .is_none_or(|name| *name == declared.table_name)
+                && filter
+                    .connection_uuid
+                    .is_none_or(|uuid| Some(uuid) == declared.connection_uuid)
         });
         let mut found = Vec::new();
         let mut after = None;
@@ -303,13 +312,14 @@ async fn approvals_are_listed_until_they_are_overdue() {
                 .await
                 .expect("read");
             let Some(last) = page.last() else { break };
-            let end = last.approval_expires_at.expect("it has one").as_micros();
+            let micros = last.approval_expires_at.expect("it has one").as_micros();
             after = Some(Position {
-                micros: end,
+                micros,
                 uuid: last.uuid,
             });
             found.extend(page.into_iter().map(|each| each.uuid));
         }
+        assert!(!found.is_empty());
         assert_eq!(found, wanted, "{filter:?}");
     }
 }

@@ -81,8 +81,33 @@ async fn sums_saturate() {
     assert_eq!(tables, [wanted]);
 }
 
-#[tokio::test]
-async fn tables_are_ranked_by_completed_transfers_then_name() {
+/// Asks for the sums by table and compares them, each as name, count, records and bytes.
+async fn ranks(
+    fixture: &Fixture,
+    filter: &TableStatsFilter,
+    limit: u32,
+    wanted: &[(&str, i64, i64, i64)],
+) {
+    let found = fixture
+        .store
+        .table_stats(filter, limit)
+        .await
+        .expect("read");
+    let found: Vec<_> = found
+        .iter()
+        .map(|each| {
+            (
+                each.table_name.as_str(),
+                each.count,
+                each.records,
+                each.bytes,
+            )
+        })
+        .collect();
+    assert_eq!(found, wanted, "{filter:?}");
+}
+
+async fn done_and_failed() -> Fixture {
     let fixture = Fixture::new().await;
     let done = TransferStatus::Completed;
     let mut late = moved(6, done, "b", 1, 100);
@@ -99,74 +124,54 @@ async fn tables_are_ranked_by_completed_transfers_then_name() {
             late,
         ])
         .await;
+    fixture
+}
+
+#[tokio::test]
+async fn tables_are_ranked_by_completed_transfers_then_name() {
+    let fixture = done_and_failed().await;
     let all = TableStatsFilter::default();
-    let early = Some(at(1_000_000));
-    for (filter, limit, wanted) in [
-        (
-            all.clone(),
-            9,
-            vec![("b", 2, 4, 103), ("c", 2, 5, 5), ("Z", 1, 2, 2)],
-        ),
-        (all.clone(), 1, vec![("b", 2, 4, 103)]),
-        (
-            TableStatsFilter {
-                direction: Some(Direction::Receive),
-                ..all.clone()
-            },
-            9,
-            vec![("b", 1, 1, 100)],
-        ),
-        (
-            TableStatsFilter {
-                to: early,
-                ..all.clone()
-            },
-            9,
-            vec![("c", 2, 5, 5), ("Z", 1, 2, 2), ("b", 1, 3, 3)],
-        ),
-        (
-            TableStatsFilter {
-                from: Some(at(1_000_001)),
-                ..all.clone()
-            },
-            9,
-            vec![("b", 1, 1, 100)],
-        ),
-        (
-            TableStatsFilter {
-                connection_uuid: Some(SITE),
-                from: early,
-                to: early,
-                ..all.clone()
-            },
-            1,
-            vec![("c", 2, 5, 5)],
-        ),
-        (
-            TableStatsFilter {
-                connection_uuid: Some(Uuid::max()),
-                ..all
-            },
-            9,
-            vec![],
-        ),
-    ] {
-        let found = fixture
-            .store
-            .table_stats(&filter, limit)
-            .await
-            .expect("read");
-        let found: Vec<_> = found
-            .iter()
-            .map(|each| {
-                (
-                    each.table_name.as_str(),
-                    each.count,
-                    each.records,
-                    each.bytes,
-                )
-            })
-            .collect();
-        assert_eq!(found, wanted, "{filter:?}");
-    }
+    let wanted = [("b", 2, 4, 103), ("c", 2, 5, 5), ("Z", 1, 2, 2)];
+    ranks(&fixture, &all, 9, &wanted).await;
+    ranks(&fixture, &all, 1, &wanted[..1]).await;
+}
+
+#[tokio::test]
+async fn sums_by_table_can_be_narrowed() {
+    let fixture = done_and_failed().await;
+    let all = TableStatsFilter::default();
+    let end = Some(at(1_000_000));
+    let early = TableStatsFilter {
+        to: end,
+        ..all.clone()
+    };
+    ranks(
+        &fixture,
+        &early,
+        9,
+        &[("c", 2, 5, 5), ("Z", 1, 2, 2), ("b", 1, 3, 3)],
+    )
+    .await;
+    let late = TableStatsFilter {
+        from: Some(at(1_000_001)),
+        ..all.clone()
+    };
+    ranks(&fixture, &late, 9, &[("b", 1, 1, 100)]).await;
+    let received = TableStatsFilter {
+        direction: Some(Direction::Receive),
+        ..all.clone()
+    };
+    ranks(&fixture, &received, 9, &[("b", 1, 1, 100)]).await;
+    let site = TableStatsFilter {
+        connection_uuid: Some(SITE),
+        from: end,
+        to: end,
+        ..all.clone()
+    };
+    ranks(&fixture, &site, 1, &[("c", 2, 5, 5)]).await;
+    let nobody = TableStatsFilter {
+        connection_uuid: Some(Uuid::max()),
+        ..all
+    };
+    ranks(&fixture, &nobody, 9, &[]).await;
 }
