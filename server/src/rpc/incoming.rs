@@ -348,8 +348,13 @@ fn duration(
     wire: prost_types::Duration,
     limits: (Duration, Duration),
 ) -> Duration {
-    // What does not convert is negative, and shorter than any limit allows.
-    let given = Duration::try_from(wire).unwrap_or_default();
+    // A negative one is shorter than any limit allows; prost's conversion would overflow on the lowest number.
+    let forward = wire.seconds >= 0 && wire.nanos >= 0;
+    let given = if forward {
+        Duration::try_from(wire).unwrap_or_default()
+    } else {
+        Duration::ZERO
+    };
     check.duration(field, given, limits);
     // The ledger's times are microseconds; an answer must not promise more than is kept.
     Duration::from_micros(u64::try_from(given.as_micros()).unwrap_or(u64::MAX))

@@ -69,9 +69,10 @@ pub(super) fn marked(status: Status) -> Status {
     let message = status.message();
     let (code, reason) = match status.code() {
         Code::OutOfRange => (Code::InvalidArgument, "MESSAGE_TOO_LARGE"),
-        // tonic calls a body that does not decode an internal error; it is the caller's.
-        Code::Internal if message.contains("decode") => {
-            (Code::InvalidArgument, "MALFORMED_MESSAGE")
+        // tonic calls a body that it cannot read an internal error; it is the caller's. Ours have details.
+        Code::Internal => (Code::InvalidArgument, "MALFORMED_MESSAGE"),
+        Code::Unimplemented if message.contains("compressed") => {
+            (Code::Unimplemented, "UNSUPPORTED_ENCODING")
         }
         Code::Unimplemented => (Code::Unimplemented, "UNKNOWN_METHOD"),
         Code::Cancelled => (Code::Cancelled, "CANCELLED"),
