@@ -1,0 +1,120 @@
+//! How a client is set up, and the first call that tells whether a Tidegate server is there.
+
+use std::time::Duration;
+
+use tidegate_proto::v1;
+use tokio::runtime::Handle;
+
+use crate::{
+    Client, Error, RetryPolicy,
+    error::Code,
+    transport::{self, Stubs},
+};
+
+/// Sets up a [`Client`].
+#[derive(Clone, Debug)]
+#[must_use = "it connects nothing until `connect` or `connect_lazy`"]
+pub struct ClientBuilder {
+    address: String,
+    timeout: Duration,
+    connect_timeout: Duration,
+    retry: RetryPolicy,
+    user_agent: String,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(address: String) -> Self {
+        Self {
+            address,
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            retry: RetryPolicy::default(),
+            user_agent: concat!("tidegate-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    /// How long each try of a call may take, 10 s by default and 24 h at most; the server is told. Streams have no end.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long the making of a connection may take; 5 s by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How often and how soon calls are tried again.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// What the client calls itself; the server records it on transfers that name no other user agent.
+    pub fn user_agent(mut self, user_agent: &str) -> Self {
+        user_agent.clone_into(&mut self.user_agent);
+        self
+    }
+
+    /// Connects, and asks the server one question to be sure that it is one. Does not try again.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an address or user agent that cannot be used; `UNAVAILABLE`, `DEADLINE_EXCEEDED` or
+    /// `UNIMPLEMENTED`, with the address and the causes in the text, when no Tidegate server answers there.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let address = self.address.clone();
+        let client = self.connect_lazy()?;
+        let question = v1::ListRecentTransfersRequest {
+            limit: 1,
+            preload: Vec::new(),
+        };
+        match client.call_once(question).await {
+            Ok(_) => Ok(client),
+            Err(error) => match complaint(&error) {
+                Some(what) => {
+                    Err(error.explained(format!("{address}: {what}: {}", error.message())))
+                }
+                // It answered in the words of the contract, so it is there; the first call will tell the rest.
+                None => Ok(client),
+            },
+        }
+    }
+
+    /// Makes a client that connects when it is first used.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an address or user agent that cannot be used, `FAILED_PRECONDITION` outside a tokio runtime.
+    pub fn connect_lazy(self) -> Result<Client, Error> {
+        let runtime = Handle::try_current().map_err(|_| {
+            let text = "a client must be made within a tokio runtime";
+            Error::local(Code::FAILED_PRECONDITION, text)
+        })?;
+        let endpoint = transport::endpoint(&self.address, self.connect_timeout, &self.user_agent)?;
+        Ok(Client::new(
+            self.address,
+            Stubs::lazy(&endpoint),
+            Stubs::lazy(&endpoint),
+            self.timeout,
+            self.retry,
+            runtime,
+        ))
+    }
+}
+
+/// What to tell about a first call that failed; `None` when a Tidegate server refused it.
+fn complaint(error: &Error) -> Option<&'static str> {
+    if error.is_connect() {
+        Some("no connection")
+    } else if error.is_broken() {
+        Some("something listens there, but it does not speak gRPC")
+    } else if error.is_timeout() {
+        Some("something listens there, but it does not answer")
+    } else if error.code() == Code::UNIMPLEMENTED.number() {
+        Some("something answers there, but it is no Tidegate server")
+    } else if error.is_unavailable() {
+        Some("the server cannot serve at present")
+    } else {
+        None
+    }
+}

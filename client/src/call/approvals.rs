@@ -1,0 +1,141 @@
+//! Deciding whether a transfer may start.
+
+use std::{future::IntoFuture, time::Duration};
+
+use futures::{Stream, future::BoxFuture};
+use tidegate_proto::v1;
+use uuid::Uuid;
+
+use super::{Call, Page, paged, pages, request, with_connection};
+use crate::{Client, Error, Transfer, convert, transport::Stubs};
+
+request! {
+    /// Asks for a decision; made by [`Client::request_approval`].
+    change RequestApproval(RequestApprovalRequest) by transfers.request_approval,
+    RequestApprovalResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// Approves a transfer; made by [`Client::approve_transfer`].
+    change ApproveTransfer(ApproveTransferRequest) by transfers.approve_transfer,
+    ApproveTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// Denies a transfer; made by [`Client::deny_transfer`].
+    change DenyTransfer(DenyTransferRequest) by transfers.deny_transfer,
+    DenyTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// Expires what is overdue; made by [`Client::expire_pending_approvals`].
+    change ExpirePendingApprovals(ExpirePendingApprovalsRequest) by transfers.expire_pending_approvals,
+    ExpirePendingApprovalsResponse => i64 { |answer| Ok(answer.expired_count) }
+}
+
+request! {
+    /// Lists what awaits a decision; made by [`Client::list_pending_approvals`].
+    read ListPendingApprovals(ListPendingApprovalsRequest) by transfers.list_pending_approvals,
+    ListPendingApprovalsResponse => Page<Transfer> {
+        |answer| convert::page(answer.transfers, answer.next_page_token, convert::present_transfer)
+    }
+}
+
+with_connection!(ListPendingApprovals);
+pages!(ListPendingApprovals of Transfer {});
+
+impl Client {
+    /// Asks for a decision on a transfer that is `Pending`; from then on it requires approval.
+    pub fn request_approval(&self, uuid: Uuid) -> RequestApproval {
+        RequestApproval {
+            client: self.clone(),
+            message: v1::RequestApprovalRequest {
+                uuid: uuid.to_string(),
+                ..v1::RequestApprovalRequest::default()
+            },
+        }
+    }
+
+    /// Approves a transfer that is `PendingApproval`, in the name of `admin_user_uuid`.
+    ///
+    /// At or after its deadline it is refused with `APPROVAL_EXPIRED`, and the transfer is `Expired`.
+    pub fn approve_transfer(&self, uuid: Uuid, admin_user_uuid: Uuid) -> ApproveTransfer {
+        ApproveTransfer {
+            client: self.clone(),
+            message: v1::ApproveTransferRequest {
+                uuid: uuid.to_string(),
+                admin_user_uuid: admin_user_uuid.to_string(),
+                ..v1::ApproveTransferRequest::default()
+            },
+        }
+    }
+
+    /// Denies a transfer that is `PendingApproval`, in the name of `admin_user_uuid`.
+    ///
+    /// At or after its deadline it is refused with `APPROVAL_EXPIRED`, and the transfer is `Expired`.
+    pub fn deny_transfer(&self, uuid: Uuid, admin_user_uuid: Uuid) -> DenyTransfer {
+        DenyTransfer {
+            client: self.clone(),
+            message: v1::DenyTransferRequest {
+                uuid: uuid.to_string(),
+                admin_user_uuid: admin_user_uuid.to_string(),
+                ..v1::DenyTransferRequest::default()
+            },
+        }
+    }
+
+    /// Expires every transfer whose approval deadline has passed, as the server does by itself from time to time, and
+    /// answers how many there were.
+    pub fn expire_pending_approvals(&self) -> ExpirePendingApprovals {
+        ExpirePendingApprovals {
+            client: self.clone(),
+            message: v1::ExpirePendingApprovalsRequest::default(),
+        }
+    }
+
+    /// Lists transfers that await a decision, nearest deadline first, without those past it.
+    pub fn list_pending_approvals(&self) -> ListPendingApprovals {
+        ListPendingApprovals {
+            client: self.clone(),
+            message: v1::ListPendingApprovalsRequest::default(),
+        }
+    }
+}
+
+impl RequestApproval {
+    /// Time left to decide: 1 s to 90 days; 24 h by default.
+    pub fn expires_in(mut self, time_left: Duration) -> Self {
+        self.message.expires_in = Some(convert::to_duration(time_left));
+        self
+    }
+}
+
+impl ApproveTransfer {
+    /// A remark for the log, in at most 1,000 characters.
+    pub fn comment(mut self, comment: impl Into<String>) -> Self {
+        self.message.comment = comment.into();
+        self
+    }
+}
+
+impl DenyTransfer {
+    /// Why, in at most 1,000 characters.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.message.reason = reason.into();
+        self
+    }
+}
+
+impl ListPendingApprovals {
+    /// Only those of this connection.
+    pub fn connection_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.connection_uuid = uuid.to_string();
+        self
+    }
+
+    /// Only those of this table, by exact name.
+    pub fn table_name(mut self, name: impl Into<String>) -> Self {
+        self.message.table_name = name.into();
+        self
+    }
+}

@@ -1,0 +1,74 @@
+//! Reading the log of transitions.
+
+use std::future::IntoFuture;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use tidegate_proto::v1;
+use uuid::Uuid;
+
+use super::{Call, request};
+use crate::{Client, Error, Event, convert, transport::Stubs};
+
+request! {
+    /// Reads the log; made by [`Client::list_events`].
+    read ListEvents(ListEventsRequest) by events.list_events,
+    ListEventsResponse => Vec<Event> {
+        |answer| answer.events.into_iter().map(convert::event).collect()
+    }
+}
+
+impl Client {
+    /// Lists events in ascending sequence. An answer may hold fewer than asked for; only an empty one is the end.
+    pub fn list_events(&self) -> ListEvents {
+        ListEvents {
+            client: self.clone(),
+            message: v1::ListEventsRequest::default(),
+        }
+    }
+}
+
+impl ListEvents {
+    /// Only those of this transfer.
+    pub fn transfer_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.transfer_uuid = uuid.to_string();
+        self
+    }
+
+    /// Only those of this connection.
+    pub fn connection_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.connection_uuid = uuid.to_string();
+        self
+    }
+
+    /// Only those after this position in the log; 0, the default, is the beginning.
+    pub fn after_sequence(mut self, sequence: i64) -> Self {
+        self.message.after_sequence = sequence;
+        self
+    }
+
+    /// At most so many in one answer: 50 by default, 1,000 at most.
+    pub fn page_size(mut self, size: u32) -> Self {
+        self.message.page_size = convert::count(size);
+        self
+    }
+
+    /// All events up to the present end of the log, fetched as they are read.
+    pub fn items(self) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin + 'static {
+        stream::try_unfold(self, |request| async {
+            let events = request.clone().await?;
+            let Some(last) = events.last() else {
+                return Ok::<_, Error>(None);
+            };
+            // A position that does not move would be asked for again and again.
+            if last.sequence <= request.message.after_sequence {
+                return Err(Error::malformed(
+                    "the log does not go on after after_sequence",
+                ));
+            }
+            let next = request.after_sequence(last.sequence);
+            Ok(Some((stream::iter(events).map(Ok), next)))
+        })
+        .try_flatten()
+        .boxed()
+    }
+}

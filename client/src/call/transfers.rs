@@ -1,0 +1,205 @@
+//! Declaring, finding and deleting transfers.
+
+use std::future::IntoFuture;
+
+use futures::{Stream, future::BoxFuture};
+use serde_json::{Map, Value};
+use tidegate_proto::v1;
+use uuid::Uuid;
+
+use super::{Call, Page, paged, pages, request, with_connection};
+use crate::{
+    Client, ConflictStrategy, Direction, Error, SortOrder, Transfer, TransferFilter, convert,
+    model::Wire as _, transport::Stubs,
+};
+
+request! {
+    /// Declares a transfer; made by [`Client::create_transfer`].
+    change CreateTransfer(CreateTransferRequest) by transfers.create_transfer,
+    CreateTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// Asks for one transfer; made by [`Client::get_transfer`].
+    read GetTransfer(GetTransferRequest) by transfers.get_transfer,
+    GetTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// Lists transfers; made by [`Client::list_transfers`].
+    read ListTransfers(ListTransfersRequest) by transfers.list_transfers,
+    ListTransfersResponse => Page<Transfer> {
+        |answer| convert::page(answer.transfers, answer.next_page_token, convert::present_transfer)
+    }
+}
+
+request! {
+    /// Counts transfers; made by [`Client::count_transfers`].
+    read CountTransfers(CountTransfersRequest) by transfers.count_transfers,
+    CountTransfersResponse => i64 { |answer| Ok(answer.count) }
+}
+
+request! {
+    /// Deletes a transfer; made by [`Client::delete_transfer`].
+    change DeleteTransfer(DeleteTransferRequest) by transfers.delete_transfer,
+    DeleteTransferResponse => () { |_answer| Ok(()) }
+}
+
+with_connection!(GetTransfer, ListTransfers);
+pages!(ListTransfers of Transfer { skip });
+
+impl Client {
+    /// Declares a transfer of `table_name`, at most 255 characters. Its status is `Pending`, its progress 0.
+    ///
+    /// Refused: bad fields, all at once, with `INVALID_ARGUMENT`; an unknown connection or transfer to retry with
+    /// `NOT_FOUND`.
+    pub fn create_transfer(
+        &self,
+        direction: Direction,
+        table_name: impl Into<String>,
+    ) -> CreateTransfer {
+        CreateTransfer {
+            client: self.clone(),
+            message: v1::CreateTransferRequest {
+                direction: direction.to_wire(),
+                table_name: table_name.into(),
+                ..v1::CreateTransferRequest::default()
+            },
+        }
+    }
+
+    /// Asks for one transfer. Refused with `NOT_FOUND` when there is none.
+    pub fn get_transfer(&self, uuid: Uuid) -> GetTransfer {
+        GetTransfer {
+            client: self.clone(),
+            message: v1::GetTransferRequest {
+                uuid: uuid.to_string(),
+                preload: Vec::new(),
+            },
+        }
+    }
+
+    /// Lists transfers, newest first unless told otherwise, in pages that neither skip nor repeat one while others come
+    /// and go.
+    pub fn list_transfers(&self) -> ListTransfers {
+        ListTransfers {
+            client: self.clone(),
+            message: v1::ListTransfersRequest::default(),
+        }
+    }
+
+    /// Counts the transfers that a filter means; all of them without one.
+    pub fn count_transfers(&self) -> CountTransfers {
+        CountTransfers {
+            client: self.clone(),
+            message: v1::CountTransfersRequest::default(),
+        }
+    }
+
+    /// Deletes a transfer in a terminal status; its events stay. Refused with `ILLEGAL_TRANSITION` in any other status.
+    pub fn delete_transfer(&self, uuid: Uuid) -> DeleteTransfer {
+        DeleteTransfer {
+            client: self.clone(),
+            message: v1::DeleteTransferRequest {
+                uuid: uuid.to_string(),
+                request_id: String::new(),
+            },
+        }
+    }
+}
+
+impl CreateTransfer {
+    /// The connection that the transfer belongs to.
+    pub fn connection_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.connection_uuid = uuid.to_string();
+        self
+    }
+
+    /// Short code of the session that asks for it, at most 20 characters.
+    pub fn session_code(mut self, code: impl Into<String>) -> Self {
+        self.message.session_code = code.into();
+        self
+    }
+
+    /// Address of the other site: an http or https URL of at most 255 characters.
+    pub fn remote_site_url(mut self, url: impl Into<String>) -> Self {
+        self.message.remote_site_url = url.into();
+        self
+    }
+
+    /// Rows that are expected to be moved; 0, the default, when unknown.
+    pub fn records_requested(mut self, rows: i64) -> Self {
+        self.message.records_requested = rows;
+        self
+    }
+
+    /// What to do with rows that the target already holds.
+    pub fn conflict_strategy(mut self, strategy: ConflictStrategy) -> Self {
+        self.message.conflict_strategy = strategy.to_wire();
+        self
+    }
+
+    /// Whether the transfer may start only after an approval; it may at once by default.
+    pub fn requires_approval(mut self, required: bool) -> Self {
+        self.message.requires_approval = required;
+        self
+    }
+
+    /// IP address of whoever asks for it; the caller's own by default.
+    pub fn requester_ip(mut self, address: impl Into<String>) -> Self {
+        self.message.requester_ip = address.into();
+        self
+    }
+
+    /// User agent of whoever asks for it, at most 255 characters; the caller's own by default.
+    pub fn requester_user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.message.requester_user_agent = user_agent.into();
+        self
+    }
+
+    /// The person or agent on whose behalf it is created.
+    pub fn initiated_by_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.initiated_by_uuid = uuid.to_string();
+        self
+    }
+
+    /// Notes of the caller's own, at most 16 KiB as JSON and 16 levels deep. Numbers go through a double.
+    pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
+        self.message.metadata = Some(convert::to_struct(metadata));
+        self
+    }
+
+    /// The transfer that this one tries again.
+    pub fn retry_of_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.retry_of_uuid = uuid.to_string();
+        self
+    }
+}
+
+impl ListTransfers {
+    /// Only the transfers that the filter means.
+    pub fn filter(mut self, filter: TransferFilter) -> Self {
+        self.message.filter = Some(convert::to_filter(filter));
+        self
+    }
+
+    /// Passes over so many transfers first, at most 100,000. Counts from where a page token goes on, if there is one.
+    pub fn skip(mut self, transfers: u32) -> Self {
+        self.message.skip = convert::count(transfers);
+        self
+    }
+
+    /// Newest first by default.
+    pub fn order(mut self, order: SortOrder) -> Self {
+        self.message.order = order.to_wire();
+        self
+    }
+}
+
+impl CountTransfers {
+    /// Only the transfers that the filter means.
+    pub fn filter(mut self, filter: TransferFilter) -> Self {
+        self.message.filter = Some(convert::to_filter(filter));
+        self
+    }
+}

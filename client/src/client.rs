@@ -1,0 +1,141 @@
+//! The client: two connections, a timeout and a retry policy, shared by all clones.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use backon::Retryable as _;
+use tokio::runtime::Handle;
+
+use crate::{
+    ClientBuilder, Error, RetryPolicy,
+    call::Call,
+    error::Code,
+    retry,
+    transport::{Stubs, timed, within},
+};
+
+/// Where a server listens unless told otherwise.
+pub const DEFAULT_ADDRESS: &str = "http://127.0.0.1:50051";
+
+/// Names the server's address for [`Client::from_env`].
+const ADDRESS_VARIABLE: &str = "TIDEGATE_ADDRESS";
+
+/// A connection to a Tidegate server. Cloning is cheap; clones share the connection, which is made anew when it breaks.
+///
+/// Every method returns a request: set what is optional, then `.await` it. Calls are tried again as [`RetryPolicy`]
+/// says; those that change something carry a request id (a fresh UUID unless given), so that no change is made twice.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    address: String,
+    calls: Stubs,
+    streams: Stubs,
+    timeout: Duration,
+    retry: RetryPolicy,
+    runtime: Handle,
+}
+
+impl Client {
+    /// Prepares a client of the server at `address`, such as `http://127.0.0.1:50051`.
+    pub fn builder(address: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(address.into())
+    }
+
+    /// Connects to the server at `address` with the defaults of [`ClientBuilder`].
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`].
+    pub async fn connect(address: impl Into<String>) -> Result<Self, Error> {
+        Self::builder(address).connect().await
+    }
+
+    /// Connects to the server that the variable `TIDEGATE_ADDRESS` names, or else to [`DEFAULT_ADDRESS`].
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`]; `INVALID_ARGUMENT` when the variable is not Unicode.
+    pub async fn from_env() -> Result<Self, Error> {
+        let address = match std::env::var(ADDRESS_VARIABLE) {
+            Ok(address) => address,
+            Err(std::env::VarError::NotPresent) => DEFAULT_ADDRESS.to_owned(),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                let text = format!("{ADDRESS_VARIABLE} is not Unicode");
+                return Err(Error::local(Code::INVALID_ARGUMENT, text));
+            }
+        };
+        Self::connect(address).await
+    }
+
+    pub(crate) fn new(
+        address: String,
+        calls: Stubs,
+        streams: Stubs,
+        timeout: Duration,
+        retry: RetryPolicy,
+        runtime: Handle,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            address,
+            calls,
+            streams,
+            timeout,
+            retry,
+            runtime,
+        }))
+    }
+
+    /// The stubs for long-lived streams, on their own connection.
+    pub(crate) fn streams(&self) -> &Stubs {
+        &self.0.streams
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    pub(crate) fn retry(&self) -> RetryPolicy {
+        self.0.retry
+    }
+
+    /// The runtime that the client was made in, for tasks of its own.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// One try of one call.
+    pub(crate) async fn call_once<C: Call>(&self, message: C) -> Result<C::Answer, Error> {
+        let request = timed(message, self.0.timeout);
+        within(self.0.timeout, C::send(self.0.calls.clone(), request)).await
+    }
+
+    /// One call, in as many tries as the policy allows. The message must carry its request id already.
+    pub(crate) async fn call<C: Call>(&self, message: C) -> Result<C::Answer, Error> {
+        (|| self.call_once(message.clone()))
+            .retry(self.0.retry.waits())
+            .when(retry::is_worth_a_retry)
+            .adjust(retry::adjusted)
+            .notify(|error, wait| {
+                tracing::debug!(rpc = C::NAME, %error, ?wait, "the call failed and is tried again");
+            })
+            .await
+            .map_err(|error| self.located(error))
+    }
+
+    /// Names the server in what went wrong on the way to it.
+    pub(crate) fn located(&self, error: Error) -> Error {
+        if error.is_broken() || error.is_timeout() {
+            error.explained(format!("{}: {}", self.0.address, error.message()))
+        } else {
+            error
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.0.address)
+            .field("timeout", &self.0.timeout)
+            .field("retry", &self.0.retry)
+            .finish_non_exhaustive()
+    }
+}

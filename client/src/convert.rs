@@ -1,0 +1,206 @@
+//! Between wire messages and model values. A message that breaks the contract is an error, never a panic.
+
+mod metadata;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tidegate_proto::v1;
+
+pub(crate) use self::metadata::to_struct;
+use self::value::{name, optional_time, optional_uuid, span, text, time, uuid};
+use crate::{
+    Connection, ConnectionDirection, ConnectionStats, ConnectionStatus, Direction, Error, Event,
+    EventAction, Page, Progress, TableStats, Totals, Transfer, TransferFilter, TransferStatus,
+    model::{ConflictStrategy, Wire as _},
+};
+
+/// The transfer of an answer that always has one.
+pub(crate) fn transfer(wire: Option<v1::Transfer>) -> Result<Transfer, Error> {
+    present_transfer(wire.ok_or_else(|| Error::malformed("transfer is missing"))?)
+}
+
+pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
+    Ok(Transfer {
+        uuid: uuid("transfer.uuid", &wire.uuid)?,
+        direction: Direction::from_wire(wire.direction),
+        connection_uuid: optional_uuid("transfer.connection_uuid", &wire.connection_uuid)?,
+        session_code: text(wire.session_code),
+        remote_site_url: text(wire.remote_site_url),
+        table_name: wire.table_name,
+        records_requested: wire.records_requested,
+        conflict_strategy: ConflictStrategy::from_wire_if_set(wire.conflict_strategy),
+        status: TransferStatus::from_wire(wire.status),
+        requires_approval: wire.requires_approval,
+        progress: totals(wire.progress.unwrap_or_default()),
+        approved_at: optional_time("transfer.approved_at", wire.approved_at)?,
+        approved_by_uuid: optional_uuid("transfer.approved_by_uuid", &wire.approved_by_uuid)?,
+        denied_at: optional_time("transfer.denied_at", wire.denied_at)?,
+        denied_by_uuid: optional_uuid("transfer.denied_by_uuid", &wire.denied_by_uuid)?,
+        denial_reason: text(wire.denial_reason),
+        approval_expires_at: optional_time(
+            "transfer.approval_expires_at",
+            wire.approval_expires_at,
+        )?,
+        requester_ip: text(wire.requester_ip),
+        requester_user_agent: text(wire.requester_user_agent),
+        initiated_by_uuid: optional_uuid("transfer.initiated_by_uuid", &wire.initiated_by_uuid)?,
+        error_message: text(wire.error_message),
+        cancel_reason: text(wire.cancel_reason),
+        started_at: optional_time("transfer.started_at", wire.started_at)?,
+        completed_at: optional_time("transfer.completed_at", wire.completed_at)?,
+        inserted_at: time("transfer.inserted_at", wire.inserted_at)?,
+        updated_at: time("transfer.updated_at", wire.updated_at)?,
+        metadata: metadata::from_struct(wire.metadata)?,
+        checkpoint: wire.checkpoint,
+        heartbeat_timeout: span("transfer.heartbeat_timeout", wire.heartbeat_timeout)?,
+        heartbeat_expires_at: optional_time(
+            "transfer.heartbeat_expires_at",
+            wire.heartbeat_expires_at,
+        )?,
+        retry_of_uuid: optional_uuid("transfer.retry_of_uuid", &wire.retry_of_uuid)?,
+        revision: wire.revision,
+        connection: wire
+            .connection
+            .map(|connection| present_connection(connection).map(Box::new))
+            .transpose()?,
+        duration: span("transfer.duration", wire.duration)?,
+        success_rate: wire.success_rate,
+    })
+}
+
+/// The connection of an answer that always has one.
+pub(crate) fn connection(wire: Option<v1::Connection>) -> Result<Connection, Error> {
+    present_connection(wire.ok_or_else(|| Error::malformed("connection is missing"))?)
+}
+
+pub(crate) fn present_connection(wire: v1::Connection) -> Result<Connection, Error> {
+    Ok(Connection {
+        uuid: uuid("connection.uuid", &wire.uuid)?,
+        name: wire.name,
+        direction: ConnectionDirection::from_wire(wire.direction),
+        site_url: wire.site_url,
+        status: ConnectionStatus::from_wire(wire.status),
+        inserted_at: time("connection.inserted_at", wire.inserted_at)?,
+        updated_at: time("connection.updated_at", wire.updated_at)?,
+        revision: wire.revision,
+    })
+}
+
+pub(crate) fn event(wire: v1::TransferEvent) -> Result<Event, Error> {
+    Ok(Event {
+        sequence: wire.sequence,
+        transfer_uuid: uuid("event.transfer_uuid", &wire.transfer_uuid)?,
+        connection_uuid: optional_uuid("event.connection_uuid", &wire.connection_uuid)?,
+        action: EventAction::from_wire(wire.action),
+        from_status: TransferStatus::from_wire_if_set(wire.from_status),
+        to_status: TransferStatus::from_wire_if_set(wire.to_status),
+        actor_uuid: optional_uuid("event.actor_uuid", &wire.actor_uuid)?,
+        actor: wire.actor,
+        reason: text(wire.reason),
+        request_id: text(wire.request_id),
+        revision: wire.revision,
+        occurred_at: time("event.occurred_at", wire.occurred_at)?,
+    })
+}
+
+pub(crate) fn page<W, T>(
+    items: Vec<W>,
+    next_page_token: String,
+    item: fn(W) -> Result<T, Error>,
+) -> Result<Page<T>, Error> {
+    Ok(Page {
+        items: items.into_iter().map(item).collect::<Result<_, _>>()?,
+        next_page_token: text(next_page_token),
+    })
+}
+
+pub(crate) fn connection_stats(wire: v1::GetConnectionStatsResponse) -> ConnectionStats {
+    ConnectionStats {
+        total_transfers: wire.total_transfers,
+        completed: wire.completed,
+        failed: wire.failed,
+        total_records: wire.total_records,
+        total_bytes: wire.total_bytes,
+        by_status: wire
+            .by_status
+            .into_iter()
+            .map(|entry| (TransferStatus::from_wire(entry.status), entry.count))
+            .collect(),
+    }
+}
+
+pub(crate) fn table_stats(wire: v1::TableStats) -> TableStats {
+    TableStats {
+        table_name: wire.table_name,
+        count: wire.count,
+        records: wire.records,
+        bytes: wire.bytes,
+    }
+}
+
+/// The subject of an update that names nothing else.
+pub(crate) fn deleted(uuid_text: &str) -> Result<uuid::Uuid, Error> {
+    uuid("deleted_uuid", uuid_text)
+}
+
+pub(crate) fn to_progress(progress: Progress) -> v1::Progress {
+    v1::Progress {
+        records_transferred: progress.records_transferred,
+        records_created: progress.records_created,
+        records_updated: progress.records_updated,
+        records_skipped: progress.records_skipped,
+        records_failed: progress.records_failed,
+        bytes_transferred: progress.bytes_transferred,
+    }
+}
+
+pub(crate) fn to_filter(filter: TransferFilter) -> v1::TransferFilter {
+    v1::TransferFilter {
+        direction: filter.direction.map_or(0, Direction::to_wire),
+        status: filter
+            .status
+            .into_iter()
+            .map(TransferStatus::to_wire)
+            .collect(),
+        connection_uuid: name(filter.connection_uuid),
+        table_name: filter.table_name.unwrap_or_default(),
+        requires_approval: filter.requires_approval,
+        from: filter.from.map(to_timestamp),
+        to: filter.to.map(to_timestamp),
+    }
+}
+
+pub(crate) fn to_timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.timestamp(),
+        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+/// A duration past what the wire can hold becomes the longest one, which the server refuses as too long.
+pub(crate) fn to_duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+/// A count past what the wire can hold is past every limit of the server as well.
+pub(crate) fn count(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn totals(wire: v1::Progress) -> Totals {
+    Totals {
+        records_transferred: wire.records_transferred(),
+        records_created: wire.records_created(),
+        records_updated: wire.records_updated(),
+        records_skipped: wire.records_skipped(),
+        records_failed: wire.records_failed(),
+        bytes_transferred: wire.bytes_transferred(),
+    }
+}

@@ -1,0 +1,269 @@
+//! What can go wrong, in terms of the contract; how a wire status becomes one is `error::decode`'s alone.
+
+mod code;
+mod decode;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, error, fmt, sync::Arc, time::Duration};
+
+use crate::TransferStatus;
+
+pub(crate) use self::{code::Code, decode::refused_report};
+
+/// Why a call failed.
+///
+/// Decide by the predicates, by [`reason`](Error::reason) or by [`code`](Error::code), never by the text: texts may
+/// change. Cloning is cheap. `Display` is one line, such as
+/// `NOT_FOUND TRANSFER_NOT_FOUND: no transfer 0199…`. For a failed connection the message names every layer's complaint,
+/// and [`source`](error::Error::source) is the root cause, such as an [`std::io::Error`].
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    code: Code,
+    message: String,
+    reason: Option<String>,
+    metadata: BTreeMap<String, String>,
+    field_violations: Vec<FieldViolation>,
+    retry_after: Option<Duration>,
+    /// The connection broke or was never made: whether the server saw the call is not known.
+    broken: bool,
+    source: Option<Arc<dyn error::Error + Send + Sync>>,
+}
+
+/// A field of the request that the server refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FieldViolation {
+    /// The field, as the contract names it; with dots and indices inside messages and lists.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
+impl Error {
+    /// An error of the client's own making.
+    pub(crate) fn local(code: Code, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            code,
+            message: message.into(),
+            reason: None,
+            metadata: BTreeMap::new(),
+            field_violations: Vec::new(),
+            retry_after: None,
+            broken: false,
+            source: None,
+        }))
+    }
+
+    /// The server's answer breaks the contract.
+    pub(crate) fn malformed(what: &str) -> Self {
+        Self::local(
+            Code::INTERNAL,
+            format!("the server's answer is malformed: {what}"),
+        )
+    }
+
+    #[cfg(test)]
+    pub(crate) fn asking_for(mut self, pause: Duration) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.retry_after = Some(pause);
+        }
+        self
+    }
+
+    /// What waits for a report is told when the transfer is no longer in progress.
+    pub(crate) fn left(status: TransferStatus) -> Self {
+        let text = format!("the transfer is {status}");
+        let mut error = Self::local(Code::FAILED_PRECONDITION, text);
+        if let Some(inner) = Arc::get_mut(&mut error.0) {
+            inner.reason = Some("ILLEGAL_TRANSITION".to_owned());
+            inner.metadata = BTreeMap::from([("status".to_owned(), status.to_string())]);
+        }
+        error
+    }
+
+    /// The task behind a reporter is gone, as when its runtime shuts down.
+    pub(crate) fn reporter_ended() -> Self {
+        Self::local(Code::CANCELLED, "the reporter has ended")
+    }
+
+    /// The client's own patience ended.
+    pub(crate) fn no_answer() -> Self {
+        Self::local(Code::DEADLINE_EXCEEDED, decode::NO_ANSWER)
+    }
+
+    /// The same error with another text and cause in front of it.
+    pub(crate) fn explained(&self, message: String) -> Self {
+        Self(Arc::new(Inner {
+            message,
+            reason: self.0.reason.clone(),
+            metadata: self.0.metadata.clone(),
+            field_violations: self.0.field_violations.clone(),
+            source: self.0.source.clone(),
+            ..*self.0
+        }))
+    }
+
+    /// The number of the gRPC status code, such as 5 for `NOT_FOUND`.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.0.code.number()
+    }
+
+    /// The name of the gRPC status code, such as `NOT_FOUND`.
+    #[must_use]
+    pub fn code_name(&self) -> &'static str {
+        self.0.code.name()
+    }
+
+    /// The text for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The server's reason in upper snake case, such as `ILLEGAL_TRANSITION`; `None` when the server gave none.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// The values that belong to the reason, such as `status`, `action` and `allowed_from`.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.0.metadata
+    }
+
+    /// Every field of the request that was refused; empty for other errors.
+    #[must_use]
+    pub fn field_violations(&self) -> &[FieldViolation] {
+        &self.0.field_violations
+    }
+
+    /// How long the server asks to wait before trying again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The transfer or connection does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.0.code == Code::NOT_FOUND
+    }
+
+    /// The request is wrong in itself; see [`field_violations`](Self::field_violations).
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        self.0.code == Code::INVALID_ARGUMENT
+    }
+
+    /// The transfer's status does not allow the change.
+    #[must_use]
+    pub fn is_illegal_transition(&self) -> bool {
+        self.reason() == Some("ILLEGAL_TRANSITION")
+    }
+
+    /// The transfer's present state does not allow the change, for whatever reason.
+    #[must_use]
+    pub fn is_precondition(&self) -> bool {
+        self.0.code == Code::FAILED_PRECONDITION
+    }
+
+    /// The request id was used before for something else.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        self.0.code == Code::ALREADY_EXISTS
+    }
+
+    /// A limit of the server is reached.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.0.code == Code::RESOURCE_EXHAUSTED
+    }
+
+    /// The server cannot be reached, or cannot serve at present.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.0.code == Code::UNAVAILABLE
+    }
+
+    /// No answer came in time. Whether a change was made is not known; repeating it with the same request id is safe.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.0.code == Code::DEADLINE_EXCEEDED
+    }
+
+    /// The call was called off before it was answered.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.code == Code::CANCELLED
+    }
+
+    /// The connection was never made, so the server saw nothing of the call.
+    pub(crate) fn is_connect(&self) -> bool {
+        self.0.source.as_deref().is_some_and(decode::is_connect)
+    }
+
+    /// The connection broke, was never made, or ended without an answer of the server.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.broken
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code_name())?;
+        if let Some(reason) = self.reason() {
+            write!(f, " {}", OneLine(reason))?;
+        }
+        write!(f, ": {}", OneLine(self.message()))?;
+        for (index, violation) in self.field_violations().iter().enumerate() {
+            let before = if index == 0 { " (" } else { "; " };
+            let FieldViolation { field, description } = violation;
+            write!(f, "{before}{}: {}", OneLine(field), OneLine(description))?;
+        }
+        if !self.field_violations().is_empty() {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.code_name())
+            .field("reason", &self.0.reason)
+            .field("message", &self.0.message)
+            .field("metadata", &self.0.metadata)
+            .field("field_violations", &self.0.field_violations)
+            .field("retry_after", &self.0.retry_after)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        // The message tells the layers in between; the root cause is what a caller may want to look into.
+        let outermost: &(dyn error::Error + 'static) = self.0.source.as_deref()?;
+        decode::chain(outermost).last()
+    }
+}
+
+/// Text that may come from afar: a line break or terminal escape in it must not reach a log or terminal.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(char::is_control) {
+            match part.strip_suffix(char::is_control) {
+                Some(text) => write!(f, "{text} ")?,
+                None => f.write_str(part)?,
+            }
+        }
+        Ok(())
+    }
+}

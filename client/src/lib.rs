@@ -1,0 +1,120 @@
+//! Typed client of Tidegate, the control plane for transfers of database tables between sites.
+//!
+//! A [`Client`] is cheap to clone and connects again by itself. Each of its methods stands for one call of the service
+//! and returns a request: set what is optional, then `.await` it. What is not tried again, and why, is in
+//! [`RetryPolicy`]; how to tell errors apart is in [`Error`].
+//!
+//! # An agent
+//!
+//! An agent starts a transfer, moves its rows, says how far it has come as often as it likes, and ends it.
+//! [`ProgressReporter`] sends the newest totals in the background and tells when to stop.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tidegate_client::{Client, Direction, Error, Totals};
+//!
+//! # async fn move_batch() -> Option<i64> { None }
+//! # async fn agent() -> Result<(), Error> {
+//! let client = Client::connect("http://127.0.0.1:50051").await?;
+//! let transfer = client
+//!     .create_transfer(Direction::Send, "public.orders")
+//!     .records_requested(10_000)
+//!     .await?;
+//! client
+//!     .start_transfer(transfer.uuid)
+//!     .heartbeat_timeout(Duration::from_secs(30))
+//!     .await?;
+//!
+//! let reporter = client.report_progress(transfer.uuid);
+//! let mut totals = Totals::default();
+//! while let Some(rows) = move_batch().await {
+//!     totals.records_transferred += rows;
+//!     totals.records_created += rows;
+//!     reporter.report(totals);
+//!     if let Some(stop) = reporter.status() {
+//!         println!("stopping: {stop}");
+//!         return Ok(());
+//!     }
+//! }
+//! let done = reporter.finish(totals).await?;
+//! println!("{} rows in {:?}", done.progress.records_transferred, done.duration);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # An approver
+//!
+//! ```no_run
+//! use futures::TryStreamExt as _;
+//! use tidegate_client::{Client, Error};
+//! use uuid::Uuid;
+//!
+//! # async fn approver(me: Uuid) -> Result<(), Error> {
+//! let client = Client::from_env().await?;
+//! let mut waiting = client.list_pending_approvals().items();
+//! while let Some(transfer) = waiting.try_next().await? {
+//!     match client.approve_transfer(transfer.uuid, me).comment("as agreed").await {
+//!         Ok(transfer) => println!("{} is {}", transfer.table_name, transfer.status),
+//!         // Somebody else was faster, or the deadline has passed.
+//!         Err(error) if error.is_precondition() => println!("{error}"),
+//!         Err(error) => return Err(error),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A watcher
+//!
+//! Watches ride out whatever interrupts the connection, and never tell a state twice or backwards.
+//!
+//! ```no_run
+//! use futures::TryStreamExt as _;
+//! use tidegate_client::{Client, Error, TransferFilter, WatchUpdate};
+//!
+//! # async fn watcher() -> Result<(), Error> {
+//! let client = Client::from_env().await?;
+//! let orders = TransferFilter {
+//!     table_name: Some("public.orders".to_owned()),
+//!     ..TransferFilter::default()
+//! };
+//! let mut updates = client
+//!     .watch_transfers()
+//!     .filter(orders)
+//!     .include_existing(true)
+//!     .into_stream();
+//! while let Some(update) = updates.try_next().await? {
+//!     match update {
+//!         WatchUpdate::Transfer(transfer) => {
+//!             println!("{} {} {}", transfer.uuid, transfer.status, transfer.progress.records_transferred);
+//!         }
+//!         WatchUpdate::Deleted(uuid) => println!("{uuid} was deleted"),
+//!         WatchUpdate::CaughtUp => println!("live from here on"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod call;
+mod client;
+mod convert;
+mod error;
+mod model;
+mod reporter;
+mod retry;
+mod transport;
+mod watch;
+
+pub use self::{
+    builder::ClientBuilder,
+    call::*,
+    client::{Client, DEFAULT_ADDRESS},
+    error::{Error, FieldViolation},
+    model::*,
+    reporter::{ProgressReporter, ReporterStop},
+    retry::RetryPolicy,
+    watch::{TransferWatch, TransfersWatch, WatchTransfers, WatchUpdate},
+};

@@ -1,0 +1,37 @@
+//! The event: one transition of one transfer, as the log holds it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{EventAction, TransferStatus};
+
+/// One transition of one transfer. Progress is not an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// Position in the log: 1, 2, 3 and so on, without gaps, in commit order.
+    pub sequence: i64,
+    /// The transfer that it happened to.
+    pub transfer_uuid: Uuid,
+    /// That transfer's connection.
+    pub connection_uuid: Option<Uuid>,
+    /// What happened.
+    pub action: EventAction,
+    /// Status before; `None` when the transfer was created.
+    pub from_status: Option<TransferStatus>,
+    /// Status after; for a deletion the status that it had.
+    pub to_status: Option<TransferStatus>,
+    /// Who did it, where the request named a person or agent.
+    pub actor_uuid: Option<Uuid>,
+    /// In what role it was done, such as `anonymous` or `sweeper`.
+    pub actor: String,
+    /// The comment, denial reason, cancel reason or error message.
+    pub reason: Option<String>,
+    /// The request id of the call that caused it.
+    pub request_id: Option<String>,
+    /// The transfer's revision after the event.
+    pub revision: i64,
+    /// When it happened.
+    pub occurred_at: DateTime<Utc>,
+}

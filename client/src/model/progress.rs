@@ -1,0 +1,53 @@
+//! How far a transfer has come, as a request says it and as a transfer holds it.
+
+use serde::Serialize;
+
+/// Absolute totals as a request carries them: since the transfer was started, never differences.
+///
+/// A field that is `None` leaves the stored total as it is. A negative one is refused with `INVALID_ARGUMENT`, one below
+/// the stored total with `FAILED_PRECONDITION` (`PROGRESS_REGRESSED`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Progress {
+    /// Rows read from the source so far.
+    pub records_transferred: Option<i64>,
+    /// Rows that the target did not have.
+    pub records_created: Option<i64>,
+    /// Rows that replaced or changed one in the target.
+    pub records_updated: Option<i64>,
+    /// Rows left out because the target had them.
+    pub records_skipped: Option<i64>,
+    /// Rows that the target refused.
+    pub records_failed: Option<i64>,
+    /// Bytes moved so far, as the agent counts them.
+    pub bytes_transferred: Option<i64>,
+}
+
+/// Absolute totals as a transfer holds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Totals {
+    /// Rows read from the source so far.
+    pub records_transferred: i64,
+    /// Rows that the target did not have.
+    pub records_created: i64,
+    /// Rows that replaced or changed one in the target.
+    pub records_updated: i64,
+    /// Rows left out because the target had them.
+    pub records_skipped: i64,
+    /// Rows that the target refused.
+    pub records_failed: i64,
+    /// Bytes moved so far, as the agent counts them.
+    pub bytes_transferred: i64,
+}
+
+impl From<Totals> for Progress {
+    fn from(totals: Totals) -> Self {
+        Self {
+            records_transferred: Some(totals.records_transferred),
+            records_created: Some(totals.records_created),
+            records_updated: Some(totals.records_updated),
+            records_skipped: Some(totals.records_skipped),
+            records_failed: Some(totals.records_failed),
+            bytes_transferred: Some(totals.bytes_transferred),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The transfer: one declared movement of one table from one site to another.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{ConflictStrategy, Connection, Direction, Totals, TransferStatus, text};
+
+/// One declared movement of one table, as the server knew it when it answered.
+///
+/// What was never given, or has not happened yet, is `None`. Times are the server's, in microseconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Transfer {
+    /// Identity, made by the server.
+    pub uuid: Uuid,
+    /// Which way the rows flow, seen from the site whose agent runs the transfer.
+    pub direction: Direction,
+    /// The connection that it belongs to.
+    pub connection_uuid: Option<Uuid>,
+    /// Short code of the session that asked for it.
+    pub session_code: Option<String>,
+    /// Address of the other site, as the caller gave it.
+    pub remote_site_url: Option<String>,
+    /// The table that is moved.
+    pub table_name: String,
+    /// Rows the caller expects to move; 0 when unknown.
+    pub records_requested: i64,
+    /// What happens to rows that the target already holds; `None` leaves it to the agent.
+    pub conflict_strategy: Option<ConflictStrategy>,
+    /// Where the transfer stands.
+    pub status: TransferStatus,
+    /// Whether it may start only after an approval.
+    pub requires_approval: bool,
+    /// How far it has come.
+    pub progress: Totals,
+    /// When it was approved.
+    pub approved_at: Option<DateTime<Utc>>,
+    /// Who approved it.
+    pub approved_by_uuid: Option<Uuid>,
+    /// When it was denied.
+    pub denied_at: Option<DateTime<Utc>>,
+    /// Who denied it.
+    pub denied_by_uuid: Option<Uuid>,
+    /// Why it was denied.
+    pub denial_reason: Option<String>,
+    /// Until when it can be approved or denied.
+    pub approval_expires_at: Option<DateTime<Utc>>,
+    /// Address of the caller that created it.
+    pub requester_ip: Option<String>,
+    /// User agent of the caller that created it.
+    pub requester_user_agent: Option<String>,
+    /// The person or agent on whose behalf it was created.
+    pub initiated_by_uuid: Option<Uuid>,
+    /// Why it failed.
+    pub error_message: Option<String>,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<String>,
+    /// When it entered `InProgress`.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it entered its terminal status.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When it was created.
+    pub inserted_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The caller's own notes. Numbers have gone through a double.
+    pub metadata: Map<String, Value>,
+    /// Where the agent would resume; opaque, empty when never given. Serialized as base64.
+    #[serde(serialize_with = "text::bytes")]
+    pub checkpoint: Vec<u8>,
+    /// How long the agent may stay silent before the transfer fails; `None`: for ever. Serialized as `30s`.
+    #[serde(serialize_with = "text::duration")]
+    pub heartbeat_timeout: Option<Duration>,
+    /// When the transfer fails unless progress arrives before.
+    pub heartbeat_expires_at: Option<DateTime<Utc>>,
+    /// The transfer that this one tries again.
+    pub retry_of_uuid: Option<Uuid>,
+    /// 1 when created, one more with every change.
+    pub revision: i64,
+    /// The connection, when asked for with `with_connection` and there is one.
+    pub connection: Option<Box<Connection>>,
+    /// `completed_at` minus `started_at`, once both are known. Serialized as `1.5s`.
+    #[serde(serialize_with = "text::duration")]
+    pub duration: Option<Duration>,
+    /// (created + updated) / transferred rows; 0 when nothing was transferred. Not clamped.
+    pub success_rate: f64,
+}

@@ -1,0 +1,247 @@
+//! The closed vocabularies: statuses, directions and the like, each with its lower snake case word.
+//!
+//! The server may learn new values before the client does: every vocabulary that it answers with keeps an unknown one
+//! as its number.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+use tidegate_proto::v1;
+
+/// A text that is none of a vocabulary's words.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{given:?} is not one of {}", known.join(", "))]
+pub struct UnknownWord {
+    given: String,
+    known: Vec<&'static str>,
+}
+
+/// A value that is a number on the wire.
+pub(crate) trait Wire: Sized {
+    fn from_wire(number: i32) -> Self;
+
+    /// The value of a field in which 0 says that there is none.
+    fn from_wire_if_set(number: i32) -> Option<Self> {
+        (number != 0).then(|| Self::from_wire(number))
+    }
+
+    fn to_wire(self) -> i32;
+}
+
+/// Gives a type the list of its values, and its words in `FromStr` and serde.
+macro_rules! spoken {
+    ($name:ident { $($value:ident = $word:literal,)+ }) => {
+        impl $name {
+            /// Every value that this version of the client knows, in the order of the contract.
+            pub const ALL: &'static [Self] = &[$(Self::$value),+];
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                match text {
+                    $($word => Ok(Self::$value),)+
+                    _ => Err(UnknownWord { given: text.to_owned(), known: vec![$($word),+] }),
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+/// Declares a vocabulary of the wire, with the words of its values and `Unknown` for numbers that have none.
+macro_rules! vocabulary {
+    (
+        $(#[$doc:meta])*
+        $name:ident from $wire:ident { $($(#[$value_doc:meta])* $value:ident = $word:literal,)+ }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$value_doc])* $value,)+
+            /// A value that this version of the client does not know, by its number on the wire; 0 is none at all.
+            Unknown(i32),
+        }
+
+        spoken!($name { $($value = $word,)+ });
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$value => f.pad($word),)+
+                    Self::Unknown(number) => f.pad(&format!("unknown_{number}")),
+                }
+            }
+        }
+
+        impl Wire for $name {
+            fn from_wire(number: i32) -> Self {
+                match v1::$wire::try_from(number) {
+                    $(Ok(v1::$wire::$value) => Self::$value,)+
+                    Ok(v1::$wire::Unspecified) | Err(_) => Self::Unknown(number),
+                }
+            }
+
+            fn to_wire(self) -> i32 {
+                match self {
+                    $(Self::$value => v1::$wire::$value.into(),)+
+                    Self::Unknown(number) => number,
+                }
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// Which way the rows flow, seen from the site whose agent runs the transfer.
+    Direction from Direction {
+        /// The agent's site gives the rows.
+        Send = "send",
+        /// The agent's site takes the rows.
+        Receive = "receive",
+    }
+}
+
+vocabulary! {
+    /// What the receiving agent does with a row whose key the target already holds.
+    ConflictStrategy from ConflictStrategy {
+        /// Keep the existing row, count the new one as skipped.
+        Skip = "skip",
+        /// Replace the existing row.
+        Overwrite = "overwrite",
+        /// Write the new values, keep existing ones where the new one is null.
+        Merge = "merge",
+        /// Insert the row under a new key.
+        Append = "append",
+    }
+}
+
+vocabulary! {
+    /// Where a transfer stands.
+    TransferStatus from TransferStatus {
+        /// Declared, not yet started and not waiting for a decision.
+        Pending = "pending",
+        /// Waiting for an approver, until `approval_expires_at`.
+        PendingApproval = "pending_approval",
+        /// Approved and ready to start.
+        Approved = "approved",
+        /// Denied by an approver. Terminal.
+        Denied = "denied",
+        /// An agent is moving rows.
+        InProgress = "in_progress",
+        /// All rows were moved. Terminal.
+        Completed = "completed",
+        /// The agent gave up, or its heartbeat was lost. Terminal.
+        Failed = "failed",
+        /// Called off. Terminal.
+        Cancelled = "cancelled",
+        /// Nobody decided before the deadline. Terminal.
+        Expired = "expired",
+    }
+}
+
+impl TransferStatus {
+    /// Whether nothing leaves this status any more. An unknown status is taken not to be terminal.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Denied | Self::Completed | Self::Failed | Self::Cancelled | Self::Expired => true,
+            Self::Pending
+            | Self::PendingApproval
+            | Self::Approved
+            | Self::InProgress
+            | Self::Unknown(_) => false,
+        }
+    }
+}
+
+vocabulary! {
+    /// What happened to a transfer.
+    EventAction from TransferEventAction {
+        /// It was created.
+        Created = "created",
+        /// A decision was asked for.
+        ApprovalRequested = "approval_requested",
+        /// It was approved.
+        Approved = "approved",
+        /// It was denied.
+        Denied = "denied",
+        /// Its approval deadline passed.
+        Expired = "expired",
+        /// An agent started it.
+        Started = "started",
+        /// The agent completed it.
+        Completed = "completed",
+        /// The agent failed it, or its heartbeat was lost.
+        Failed = "failed",
+        /// It was cancelled.
+        Cancelled = "cancelled",
+        /// Its row was deleted; its events stay.
+        Deleted = "deleted",
+    }
+}
+
+vocabulary! {
+    /// The part that the local site plays on a connection.
+    ConnectionDirection from ConnectionDirection {
+        /// The local site gives tables to the other one.
+        Sender = "sender",
+        /// The local site takes tables from the other one.
+        Receiver = "receiver",
+    }
+}
+
+vocabulary! {
+    /// Where a connection stands.
+    ConnectionStatus from ConnectionStatus {
+        /// Proposed, not yet in use.
+        Pending = "pending",
+        /// In use.
+        Active = "active",
+        /// Paused by an operator.
+        Suspended = "suspended",
+        /// Ended by an operator. Terminal.
+        Revoked = "revoked",
+        /// Past its end.
+        Expired = "expired",
+    }
+}
+
+/// Order of a list by creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SortOrder {
+    /// Oldest first.
+    Asc,
+    /// Newest first.
+    #[default]
+    Desc,
+}
+
+spoken!(SortOrder { Asc = "asc", Desc = "desc", });
+
+impl fmt::Display for SortOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Asc => "asc",
+            Self::Desc => "desc",
+        })
+    }
+}
+
+impl SortOrder {
+    pub(crate) fn to_wire(self) -> i32 {
+        match self {
+            Self::Asc => v1::SortOrder::Asc.into(),
+            Self::Desc => v1::SortOrder::Desc.into(),
+        }
+    }
+}

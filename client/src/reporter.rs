@@ -1,0 +1,159 @@
+//! The progress reporter: an agent says how far it has come as often as it likes, and is told when to stop.
+//!
+//! `cell` holds the newest totals and what became of them; `courier` is the task between the cell and the server.
+
+mod cell;
+mod courier;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use self::{cell::Cell, courier::Courier};
+use crate::{Client, Error, Totals, Transfer, TransferStatus};
+
+/// Reports the progress of one transfer from a task of its own; made by [`Client::report_progress`].
+///
+/// Reporting never waits: the newest totals replace what was not sent yet, and are sent at most every 100 ms over one
+/// stream, which is opened anew, with growing pauses, whenever it breaks. Totals are absolute, so whatever gets lost
+/// is made good by the next report, and the newest are sent again until the server has stored them.
+///
+/// A transfer with a heartbeat timeout is kept alive while the reporter lives: the newest totals are repeated when there
+/// was nothing to report for a third of it. So hold the reporter only as long as the agent works.
+///
+/// Dropping the reporter stops its task and completes nothing: end a transfer with [`finish`](Self::finish) or
+/// [`fail`](Self::fail).
+#[must_use = "dropping a reporter stops its reports"]
+pub struct ProgressReporter {
+    client: Client,
+    uuid: Uuid,
+    cell: Arc<Cell>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Why an agent should stop.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ReporterStop {
+    /// The transfer is no longer in progress: it was cancelled, failed for want of a heartbeat, or was ended by another.
+    Left(TransferStatus),
+    /// The server refused a report for good: totals below those reported before, a transfer that is not started or does
+    /// not exist, or the like.
+    Refused(Error),
+}
+
+impl fmt::Display for ReporterStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Left(status) => write!(f, "the transfer is {status}"),
+            Self::Refused(error) => write!(f, "the report was refused: {error}"),
+        }
+    }
+}
+
+impl Client {
+    /// Begins to report the progress of a transfer that was started.
+    ///
+    /// The server is told of the reporter at once, so a cancellation is noticed even before the first report.
+    pub fn report_progress(&self, uuid: Uuid) -> ProgressReporter {
+        let cell = Arc::<Cell>::default();
+        let courier = Courier::new(self.clone(), uuid, Arc::clone(&cell));
+        let task = self.runtime().spawn(courier.run());
+        ProgressReporter {
+            client: self.clone(),
+            uuid,
+            cell,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+}
+
+impl ProgressReporter {
+    /// Repeats the newest totals whenever a third of `timeout` passed without a report. By default the timeout is the
+    /// transfer's own `heartbeat_timeout`, which the reporter asks the server for.
+    pub fn heartbeat(self, timeout: Duration) -> Self {
+        self.cell.set_heartbeat(Some(timeout));
+        self
+    }
+
+    /// Says how far the transfer has come. Never waits and never fails; see [`status`](Self::status) for refusals.
+    pub fn report(&self, totals: Totals) {
+        self.cell.put(totals, None);
+    }
+
+    /// Says how far the transfer has come, and where the agent would resume from there: at most 4,096 bytes.
+    ///
+    /// Both are stored together. A checkpoint is sent until it is stored or replaced by a newer one.
+    pub fn report_with_checkpoint(&self, totals: Totals, checkpoint: impl Into<Vec<u8>>) {
+        self.cell.put(totals, Some(checkpoint.into()));
+    }
+
+    /// Why the agent should stop, once there is a reason. Cheap enough to ask after every row.
+    #[must_use]
+    pub fn status(&self) -> Option<ReporterStop> {
+        self.cell.stop()
+    }
+
+    /// Waits for a reason to stop.
+    pub async fn stopped(&self) -> ReporterStop {
+        self.cell.stopped().await
+    }
+
+    /// The newest totals that are known to be stored durably; `None` before the first.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<Totals> {
+        self.cell.acknowledged()
+    }
+
+    /// Waits until everything reported so far is stored durably; for as long as the server cannot be reached.
+    ///
+    /// # Errors
+    /// The reason to stop, when it comes first: the refusal, or `FAILED_PRECONDITION` (`ILLEGAL_TRANSITION`) when the
+    /// transfer left its progress.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.cell.flushed().await
+    }
+
+    /// Completes the transfer with its final totals, which need not have been reported before.
+    ///
+    /// # Errors
+    /// The refusal of the completion: `ILLEGAL_TRANSITION` when the transfer is no longer in progress,
+    /// `PROGRESS_REGRESSED` for totals below those reported. `UNAVAILABLE` after all tries: the transfer may or may not
+    /// be completed, and [`Client::complete_transfer`] may be called for it again.
+    pub async fn finish(self, totals: Totals) -> Result<Transfer, Error> {
+        // The reporter lives on until the answer is there, so that the heartbeat goes on during retries.
+        self.client
+            .complete_transfer(self.uuid)
+            .progress(totals.into())
+            .await
+    }
+
+    /// Gives the transfer up with its final totals. `message` says why, in 1 to 2,000 characters.
+    ///
+    /// A checkpoint that is not stored yet is stored first, so that another transfer can resume from it, unless that
+    /// takes longer than the client's timeout.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub async fn fail(self, message: impl Into<String>, totals: Totals) -> Result<Transfer, Error> {
+        if self.cell.holds_checkpoint() {
+            // Failing matters more than the checkpoint: whatever became of it, go on.
+            let _ = tokio::time::timeout(self.client.timeout(), self.flush()).await;
+        }
+        self.client
+            .fail_transfer(self.uuid, message)
+            .progress(totals.into())
+            .await
+    }
+}
+
+impl fmt::Debug for ProgressReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProgressReporter")
+            .field("uuid", &self.uuid)
+            .field("acknowledged", &self.acknowledged())
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! What an agent said last, and what became of it: shared between the agent and the task that reports for it.
+//!
+//! The cell knows nothing of the wire. Its locks are held for a few moves of memory and never across an await.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+
+use super::ReporterStop;
+use crate::{Error, Totals};
+
+#[derive(Debug, Default)]
+pub(super) struct Cell {
+    newest: Mutex<Newest>,
+    settled: watch::Sender<Settled>,
+    /// Tells the task that there is something new.
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    /// How many reports there have been.
+    count: u64,
+    totals: Option<Totals>,
+    /// The newest checkpoint that is not stored yet, and the count at which it came.
+    checkpoint: Option<(u64, Vec<u8>)>,
+    heartbeat: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Settled {
+    /// How many reports are covered by what is stored.
+    count: u64,
+    totals: Option<Totals>,
+    stop: Option<ReporterStop>,
+}
+
+/// What is to be sent: the newest of everything, and how many reports that covers.
+#[derive(Clone, Debug)]
+pub(super) struct Letter {
+    pub(super) count: u64,
+    pub(super) totals: Option<Totals>,
+    pub(super) checkpoint: Option<Vec<u8>>,
+}
+
+impl Cell {
+    pub(super) fn put(&self, totals: Totals, checkpoint: Option<Vec<u8>>) {
+        {
+            let mut newest = self.newest();
+            newest.count += 1;
+            newest.totals = Some(totals);
+            if let Some(checkpoint) = checkpoint {
+                newest.checkpoint = Some((newest.count, checkpoint));
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    pub(super) fn set_heartbeat(&self, timeout: Option<Duration>) {
+        self.newest().heartbeat = timeout;
+        self.wake.notify_one();
+    }
+
+    pub(super) fn heartbeat(&self) -> Option<Duration> {
+        self.newest().heartbeat
+    }
+
+    pub(super) fn letter(&self) -> Letter {
+        let newest = self.newest();
+        Letter {
+            count: newest.count,
+            totals: newest.totals,
+            checkpoint: newest.checkpoint.as_ref().map(|(_, bytes)| bytes.clone()),
+        }
+    }
+
+    pub(super) fn holds_checkpoint(&self) -> bool {
+        self.newest().checkpoint.is_some()
+    }
+
+    /// Whether something was reported that is not stored.
+    pub(super) fn has_news(&self) -> bool {
+        let count = self.newest().count;
+        count > self.settled.borrow().count
+    }
+
+    /// Waits until something is reported or set. May return early.
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// What the letter says is stored.
+    pub(super) fn settle(&self, letter: &Letter) {
+        {
+            let mut newest = self.newest();
+            if newest
+                .checkpoint
+                .as_ref()
+                .is_some_and(|(count, _)| *count <= letter.count)
+            {
+                
+            }
+        }
+        self.settled.send_modify(|settled| {
+            settled.count = letter.count;
+            settled.totals = letter.totals.or(settled.totals);
+        });
+    }
+
+    /// The first reason stays.
+    pub(super) fn set_stop(&self, stop: ReporterStop) {
+        self.settled.send_modify(|settled| {
+            settled.stop.get_or_insert(stop);
+        });
+    }
+
+    pub(super) fn stop(&self) -> Option<ReporterStop> {
+        self.settled.borrow().stop.clone()
+    }
+
+    pub(super) fn acknowledged(&self) -> Option<Totals> {
+        self.settled.borrow().totals
+    }
+
+    pub(super) async fn stopped(&self) -> ReporterStop {
+        let mut settled = self.settled.subscribe();
+        let now = settled.wait_for(|settled| settled.stop.is_some()).await;
+        let stop = now.ok().and_then(|settled| settled.stop.clone());
+        stop.unwrap_or_else(|| ReporterStop::Refused(Error::reporter_ended()))
+    }
+
+    pub(super) async fn flushed(&self) -> Result<(), Error> {
+        let count = self.newest().count;
+        let mut settled = self.settled.subscribe();
+        let now = settled
+            .wait_for(|settled| settled.count >= count || settled.stop.is_some())
+            .await
+            .map_err(|_| Error::reporter_ended())?;
+        match &now.stop {
+            _ if now.count >= count => Ok(()),
+            Some(ReporterStop::Left(status)) => Err(Error::left(*status)),
+            Some(ReporterStop::Refused(error)) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        // No holder can leave it half changed.
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,108 @@
+//! The two connections of a client, and one try of one call on them.
+//!
+//! Both connect when first used and again whenever they broke. Long-lived streams have a connection of their own, so
+//! that whatever ends it (its age, a limit on resets) never touches a call.
+
+use std::{future::Future, time::Duration};
+
+use tidegate_proto::v1::{
+    connection_service_client::ConnectionServiceClient, event_service_client::EventServiceClient,
+    transfer_service_client::TransferServiceClient,
+};
+use tonic::{
+    Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{Error, error::Code};
+
+/// A silent peer is noticed after this time and the next.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Small messages that wait to be read are charged against half of this window; the transport's default of 64 KiB
+/// would have a busy stream cut by its own client.
+const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// The server's answers are at most 1 MiB; this leaves room for later ones.
+const ANSWER_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// The longest timeout that every gRPC implementation can represent exactly is far longer; nobody waits that long.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The stubs of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Stubs {
+    pub(crate) transfers: TransferServiceClient<Channel>,
+    pub(crate) events: EventServiceClient<Channel>,
+    pub(crate) connections: ConnectionServiceClient<Channel>,
+}
+
+impl Stubs {
+    /// Must be called within a tokio runtime.
+    pub(crate) fn lazy(endpoint: &Endpoint) -> Self {
+        let channel = endpoint.connect_lazy();
+        Self {
+            transfers: TransferServiceClient::new(channel.clone())
+                .max_decoding_message_size(ANSWER_LIMIT_BYTES),
+            events: EventServiceClient::new(channel.clone())
+                .max_decoding_message_size(ANSWER_LIMIT_BYTES),
+            connections: ConnectionServiceClient::new(channel)
+                .max_decoding_message_size(ANSWER_LIMIT_BYTES),
+        }
+    }
+}
+
+pub(crate) fn endpoint(
+    address: &str,
+    connect_timeout: Duration,
+    user_agent: &str,
+) -> Result<Endpoint, Error> {
+    let refuse = |why: &str| {
+        Error::local(
+            Code::INVALID_ARGUMENT,
+            format!("the server address {address:?} {why}"),
+        )
+    };
+    let endpoint = Endpoint::from_shared(address.to_owned())
+        .map_err(|_| refuse("is no URL; it looks like http://host:port"))?;
+    match endpoint.uri().scheme_str() {
+        Some("http") => {}
+        Some("https") => {
+            return Err(refuse(
+                "asks for TLS, which this client is built without; use http:// or a TLS-terminating proxy",
+            ));
+        }
+        Some(_) | None => return Err(refuse("must begin with http://")),
+    }
+    Ok(endpoint
+        .user_agent(user_agent)
+        .map_err(|_| {
+            let text = format!("the user agent {user_agent:?} is no valid header value");
+            Error::local(Code::INVALID_ARGUMENT, text)
+        })?
+        .connect_timeout(connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES))
+}
+
+/// A request that tells the server how long its answer is awaited.
+pub(crate) fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(timeout.min(LONGEST_TIMEOUT));
+    request
+}
+
+/// Awaits the answer for at most `timeout`, the making of the connection included, which the transport leaves out.
+pub(crate) async fn within<T>(
+    timeout: Duration,
+    answer: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(timeout, answer).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(Error::from_status(status)),
+        Err(_elapsed) => Err(Error::no_answer()),
+    }
+}

@@ -1,0 +1,101 @@
+//! One server stream that is opened again, with growing pauses, whenever it ends before its time.
+
+use std::time::{Duration, Instant};
+
+use tonic::Streaming;
+
+use crate::{
+    Client, Error,
+    retry::{self, Endless},
+};
+
+/// A connection that stood for so long was a good one: the next pause is short again.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// The connection side of a watch.
+#[derive(Debug)]
+pub(super) struct Line<M> {
+    client: Client,
+    stream: Option<Streaming<M>>,
+    opened_at: Instant,
+    pauses: Endless,
+}
+
+impl<M> Line<M> {
+    pub(super) fn new(client: Client) -> Self {
+        let pauses = client.retry().endless();
+        Self {
+            client,
+            stream: None,
+            opened_at: Instant::now(),
+            pauses,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Takes the stream that was just opened, or waits before the next try.
+    ///
+    /// # Errors
+    /// A refusal that no new try would change.
+    pub(super) async fn opened(
+        &mut self,
+        stream: Result<Streaming<M>, Error>,
+    ) -> Result<(), Error> {
+        match stream {
+            Ok(stream) => {
+                self.stream = Some(stream);
+                self.opened_at = Instant::now();
+                Ok(())
+            }
+            Err(error) => self.pause(Some(error)).await,
+        }
+    }
+
+    /// The next message; `None` after the stream ended and a pause, when it is time to open it again.
+    ///
+    /// # Errors
+    /// A refusal that no new try would change.
+    pub(super) async fn message(&mut self) -> Result<Option<M>, Error> {
+        let Some(stream) = &mut self.stream else {
+            return Ok(None);
+        };
+        let end = match stream.message().await {
+            Ok(Some(message)) => return Ok(Some(message)),
+            Ok(None) => None,
+            Err(status) => Some(Error::from_status(status)),
+        };
+        self.stream = None;
+        self.pause(end).await?;
+        Ok(None)
+    }
+
+    /// Something new came: the connection is good.
+    pub(super) fn was_useful(&mut self) {
+        self.pauses.start_over();
+    }
+
+    /// Waits before whatever failed is tried again.
+    ///
+    /// # Errors
+    /// The error itself, when no new try would change it.
+    pub(super) async fn pause(&mut self, error: Option<Error>) -> Result<(), Error> {
+        if let Some(error) = error
+            .as_ref()
+            .filter(|error| !retry::is_worth_reconnecting(error))
+        {
+            return Err(self.client.located(error.clone()));
+        }
+        if self.opened_at.elapsed() >= STEADY {
+            self.pauses.start_over();
+        }
+        match &error {
+            Some(error) => tracing::debug!(%error, "the watch was interrupted and is resumed"),
+            None => tracing::debug!("the watch ended early and is resumed"),
+        }
+        self.pauses.wait(error.as_ref()).await;
+        Ok(())
+    }
+}

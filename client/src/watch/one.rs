@@ -1,0 +1,109 @@
+//! The watch of one transfer.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::{
+    Stream, StreamExt as _,
+    stream::{self, BoxStream},
+};
+use tidegate_proto::v1;
+use uuid::Uuid;
+
+use super::line::Line;
+use crate::{Client, Error, Transfer, convert, transport::within};
+
+/// The states of one transfer as they come: the present one at once, then its changes; made by [`Client::watch`].
+///
+/// Ends after the transfer's terminal state. Changes that follow each other quickly are conflated, so revisions may be
+/// left out, but they never repeat or go down. Whatever interrupts the connection is ridden out, for as long as it takes;
+/// an `Err` is final and ends the stream: `NOT_FOUND` when there is no such transfer (any more), or another refusal.
+#[must_use = "a watch connects when it is polled"]
+pub struct TransferWatch {
+    states: BoxStream<'static, Result<Transfer, Error>>,
+}
+
+impl Client {
+    /// Follows one transfer to its end, over any interruption. Connects when first polled.
+    pub fn watch(&self, uuid: Uuid) -> TransferWatch {
+        let follower = Follower {
+            client: self.clone(),
+            uuid,
+            line: Line::new(self.clone()),
+            revision: 0,
+            done: false,
+        };
+        let states = stream::unfold(follower, |mut follower| async {
+            let next = follower.next().await?;
+            Some((next, follower))
+        });
+        TransferWatch {
+            states: states.boxed(),
+        }
+    }
+}
+
+impl Stream for TransferWatch {
+    type Item = Result<Transfer, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.states.poll_next_unpin(context)
+    }
+}
+
+impl fmt::Debug for TransferWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransferWatch").finish_non_exhaustive()
+    }
+}
+
+struct Follower {
+    client: Client,
+    uuid: Uuid,
+    line: Line<v1::WatchTransferResponse>,
+    /// The newest that was given.
+    revision: i64,
+    done: bool,
+}
+
+impl Follower {
+    async fn next(&mut self) -> Option<Result<Transfer, Error>> {
+        if self.done {
+            return None;
+        }
+        let next = self.newer_state().await;
+        self.done = match &next {
+            Ok(transfer) => transfer.status.is_terminal(),
+            Err(_) => true,
+        };
+        Some(next)
+    }
+
+    async fn newer_state(&mut self) -> Result<Transfer, Error> {
+        loop {
+            if !self.line.is_open() {
+                let request = v1::WatchTransferRequest {
+                    uuid: self.uuid.to_string(),
+                };
+                let mut stubs = self.client.streams().clone();
+                let opening = stubs.transfers.watch_transfer(request);
+                let stream = within(self.client.timeout(), opening).await;
+                self.line.opened(stream).await?;
+                continue;
+            }
+            let Some(message) = self.line.message().await? else {
+                continue;
+            };
+            let transfer = convert::transfer(message.transfer)?;
+            // A new connection begins with the present state, which may have been given already.
+            if transfer.revision > self.revision {
+                self.revision = transfer.revision;
+                self.line.was_useful();
+                return Ok(transfer);
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The client against a server that plays a script: retries, streams that break, answers that make no sense.
+//!
+//! What a true server does is tested with the server; here it is what servers and networks do when things go wrong.
+
+mod calls;
+mod connect;
+mod fake;
+mod reporter;
+mod watch_many;
+mod watch_one;
