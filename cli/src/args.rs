@@ -1,0 +1,270 @@
+//! The command line: what may be said, checked as far as it can be without a server. Calls nothing.
+
+mod transfer;
+mod value;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand};
+use tidegate_client::{ConnectionDirection, DEFAULT_ADDRESS, Direction};
+use uuid::Uuid;
+
+pub(crate) use self::transfer::{
+    CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand, WatchArgs,
+};
+use crate::output::Format;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0      done; for `transfer watch UUID`: completed
+  1      another error
+  2      wrong usage
+  10-13  for `transfer watch UUID`: 10 failed, 11 denied, 12 expired, 13 cancelled
+  64+N   the call was refused with gRPC code N: 69 not found, 73 not now, 78 unavailable ...
+  130    interrupted
+  141    nobody reads stdout any more";
+
+/// Operates Tidegate: declare, approve, watch and account for transfers of tables between sites.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct ConnectArgs {
+    /// Address of the server.
+    #[arg(long, global = true, value_name = "URL", env = "TIDEGATE_ADDRESS", default_value = DEFAULT_ADDRESS)]
+    pub(crate) address: String,
+    /// Form of the results on stdout.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        env = "TIDEGATE_OUTPUT",
+        default_value = "table",
+        ignore_case = true
+    )]
+    pub(crate) output: Format,
+    /// How long one call may take; a watch may take longer.
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// The things that can be operated on.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Transfers: declare, run, end, list and watch them.
+    #[command(subcommand)]
+    Transfer(Box<TransferCommand>),
+    /// Decisions that are waited for.
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
+    /// Sums over transfers.
+    #[command(subcommand)]
+    Stats(StatsCommand),
+    /// The log of everything that happened.
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// The other sites.
+    #[command(subcommand)]
+    Connection(ConnectionCommand),
+}
+
+/// What can be done about approvals.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalCommand {
+    /// Lists transfers that wait for a decision, nearest deadline first.
+    List {
+        /// Only those of this connection.
+        #[arg(long, value_name = "UUID")]
+        connection: Option<Uuid>,
+        /// Only those of this table.
+        #[arg(long, value_name = "NAME")]
+        table: Option<String>,
+        #[command(flatten)]
+        limit: LimitArgs,
+    },
+    /// Expires what is overdue, as the server does by itself.
+    Expire,
+}
+
+/// What can be summed up.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StatsCommand {
+    /// Sums up the transfers of one connection.
+    Connection {
+        /// The connection.
+        uuid: Uuid,
+    },
+    /// Sums up completed transfers by table.
+    Table {
+        /// Only this direction.
+        #[arg(long, value_parser = value::direction())]
+        direction: Option<Direction>,
+        /// Only those of this connection.
+        #[arg(long, value_name = "UUID")]
+        connection: Option<Uuid>,
+        /// Only those created at this time or later (RFC 3339).
+        #[arg(long, value_name = "TIME", value_parser = value::time)]
+        from: Option<DateTime<Utc>>,
+        /// Only those created at this time or earlier (RFC 3339).
+        #[arg(long, value_name = "TIME", value_parser = value::time)]
+        to: Option<DateTime<Utc>>,
+    },
+}
+
+/// What can be asked of the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventCommand {
+    /// Lists events, oldest first.
+    List {
+        /// Only those of this transfer.
+        #[arg(long, value_name = "UUID")]
+        transfer: Option<Uuid>,
+        /// Only those of this connection.
+        #[arg(long, value_name = "UUID")]
+        connection: Option<Uuid>,
+        /// Only those after this sequence number.
+        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+        #[command(flatten)]
+        limit: LimitArgs,
+    },
+}
+
+/// What can be done with connections.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionCommand {
+    /// Creates a connection; it is active at once.
+    Create {
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// The part that the local site plays.
+        #[arg(long, value_parser = value::connection_direction())]
+        direction: ConnectionDirection,
+        /// Address of the other site.
+        #[arg(long, value_name = "URL")]
+        site_url: String,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Shows one connection.
+    Get {
+        /// The connection.
+        uuid: Uuid,
+    },
+    /// Lists connections, newest first.
+    List {
+        /// Only this direction.
+        #[arg(long, value_parser = value::connection_direction())]
+        direction: Option<ConnectionDirection>,
+        #[command(flatten)]
+        limit: LimitArgs,
+    },
+}
+
+/// How much to list.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// At most so many; 0 lists all.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+impl LimitArgs {
+    /// The limit as a number of things; 0 is none.
+    pub(crate) fn count(self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+
+    /// A page that shows whether there is one more than asked for, within the most that the server gives.
+    pub(crate) fn page_size(self) -> u32 {
+        if self.limit == 0 {
+            1000
+        } else {
+            self.limit.saturating_add(1).min(1000)
+        }
+    }
+}
+
+/// What makes a change safe to repeat.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// Makes the call safe to repeat: the same one with the same id changes nothing more.
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_of_statuses_may_be_repeated_or_separated_by_commas() {
+        let cli = parse(
+            "tidegate transfer list --status failed,IN_PROGRESS --status pending-approval -o json",
+        )
+        .unwrap();
+        let Command::Transfer(command) = cli.command else {
+            panic!("a transfer command")
+        };
+        let TransferCommand::List(list) = *command else {
+            panic!("a list")
+        };
+        let statuses: Vec<String> = list
+            .filter
+            .to_filter()
+            .status
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(statuses, ["failed", "in_progress", "pending_approval"]);
+        assert_eq!(cli.connect.output, Format::Json);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_wrong_usage() {
+        let lines = [
+            "tidegate transfer get not-a-uuid",
+            "tidegate transfer list --status done",
+            "tidegate transfer list --from yesterday",
+            "tidegate transfer create --direction send --table t --metadata [1]",
+            "tidegate transfer approve 00000000-0000-0000-0000-000000000001",
+            "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --all",
+            "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --table t",
+            "tidegate stats table --timeout soon",
+        ];
+        for line in lines {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_one_longer_than_the_limit() {
+        let page = |limit| LimitArgs { limit }.page_size();
+        assert_eq!(
+            [page(0), page(1), page(50), page(1000), page(u32::MAX)],
+            [1000, 2, 51, 1000, 1000]
+        );
+    }
+}

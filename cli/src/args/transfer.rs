@@ -1,0 +1,238 @@
+//! The words of `tidegate transfer`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+use tidegate_client::{ConflictStrategy, Direction, SortOrder, TransferFilter, TransferStatus};
+use uuid::Uuid;
+
+use super::{LimitArgs, RequestArgs, value};
+
+/// What can be done with transfers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TransferCommand {
+    /// Lists transfers, newest first.
+    List(ListArgs),
+    /// Shows one transfer.
+    Get {
+        /// The transfer.
+        uuid: Uuid,
+        /// Shows its connection too.
+        #[arg(long)]
+        with_connection: bool,
+    },
+    /// Declares a transfer.
+    Create(Box<CreateArgs>),
+    #[command(flatten)]
+    Decision(DecisionCommand),
+    #[command(flatten)]
+    Step(StepCommand),
+    /// Deletes a transfer that has ended; its events stay.
+    Delete {
+        /// The transfer.
+        uuid: Uuid,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Counts transfers.
+    Count(FilterArgs),
+    /// Follows one transfer to its end, or all of them.
+    Watch(WatchArgs),
+}
+
+/// The way to a decision.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DecisionCommand {
+    /// Asks for a decision about a transfer.
+    RequestApproval {
+        /// The transfer.
+        uuid: Uuid,
+        /// Time left to decide [default: 24h].
+        #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+        expires_in: Option<Duration>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Approves a transfer.
+    Approve {
+        /// The transfer.
+        uuid: Uuid,
+        /// Who approves.
+        #[arg(long, value_name = "UUID")]
+        admin: Uuid,
+        /// Remark for the log.
+        #[arg(long)]
+        comment: Option<String>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Denies a transfer.
+    Deny {
+        /// The transfer.
+        uuid: Uuid,
+        /// Who denies.
+        #[arg(long, value_name = "UUID")]
+        admin: Uuid,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+}
+
+/// The steps of a transfer that is run by hand.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StepCommand {
+    /// Starts a transfer.
+    Start {
+        /// The transfer.
+        uuid: Uuid,
+        /// Fails it when nothing was heard of it for so long, e.g. 30s [default: never].
+        #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+        heartbeat_timeout: Option<Duration>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Calls a transfer off.
+    Cancel {
+        /// The transfer.
+        uuid: Uuid,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Completes a transfer with the totals reported last.
+    Complete {
+        /// The transfer.
+        uuid: Uuid,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Gives a transfer up.
+    Fail {
+        /// The transfer.
+        uuid: Uuid,
+        /// What went wrong.
+        #[arg(long, value_name = "TEXT")]
+        error_message: String,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+}
+
+/// Which transfers are meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Only this direction.
+    #[arg(long, value_parser = value::direction())]
+    direction: Option<Direction>,
+    /// Only these statuses, e.g. failed; may be repeated or separated by commas.
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = value::status)]
+    status: Vec<TransferStatus>,
+    /// Only those of this connection.
+    #[arg(long, value_name = "UUID")]
+    connection: Option<Uuid>,
+    /// Only those of this table.
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// Only those that require an approval, or do not.
+    #[arg(long, value_name = "true|false")]
+    requires_approval: Option<bool>,
+    /// Only those created at this time or later (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    from: Option<DateTime<Utc>>,
+    /// Only those created at this time or earlier (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    to: Option<DateTime<Utc>>,
+}
+
+impl FilterArgs {
+    /// The same in the client's words.
+    pub(crate) fn to_filter(&self) -> TransferFilter {
+        TransferFilter {
+            direction: self.direction,
+            status: self.status.clone(),
+            connection_uuid: self.connection,
+            table_name: self.table.clone(),
+            requires_approval: self.requires_approval,
+            from: self.from,
+            to: self.to,
+        }
+    }
+}
+
+/// What to list.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
+    /// By time of creation.
+    #[arg(long, default_value = "desc", value_parser = value::order())]
+    pub(crate) order: SortOrder,
+    /// Passes so many over first.
+    #[arg(long, value_name = "N")]
+    pub(crate) skip: Option<u32>,
+}
+
+/// What to declare.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Which way the rows flow, seen from the agent's site.
+    #[arg(long, value_parser = value::direction())]
+    pub(crate) direction: Direction,
+    /// The table that is moved.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) table: String,
+    /// The connection that it belongs to.
+    #[arg(long, value_name = "UUID")]
+    pub(crate) connection: Option<Uuid>,
+    /// Short code of the session that asks for it.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) session_code: Option<String>,
+    /// Address of the other site.
+    #[arg(long, value_name = "URL")]
+    pub(crate) remote_site_url: Option<String>,
+    /// Rows expected.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) records_requested: Option<i64>,
+    /// What happens to rows that the target has already.
+    #[arg(long, value_parser = value::conflict_strategy())]
+    pub(crate) conflict_strategy: Option<ConflictStrategy>,
+    /// It may start only after an approval.
+    #[arg(long)]
+    pub(crate) requires_approval: bool,
+    /// The person or agent on whose behalf it is declared.
+    #[arg(long, value_name = "UUID")]
+    pub(crate) initiated_by: Option<Uuid>,
+    /// Notes to keep with it, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = value::object)]
+    pub(crate) metadata: Option<Map<String, Value>>,
+    /// The transfer that this one tries again.
+    #[arg(long, value_name = "UUID")]
+    pub(crate) retry_of: Option<Uuid>,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+}
+
+/// What to follow.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// The transfer to follow to its end; without it all are followed, a line for each change.
+    #[arg(conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to"])]
+    pub(crate) uuid: Option<Uuid>,
+    /// Follows all transfers that the filter means, which is also what happens without a uuid.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Shows those first that exist already.
+    #[arg(long)]
+    pub(crate) include_existing: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}

@@ -1,0 +1,57 @@
+//! Connects and hands each command to the module of its noun.
+
+mod approval;
+mod connection;
+mod event;
+mod stats;
+mod transfer;
+mod watch;
+
+use std::time::Duration;
+
+use tidegate_client::Client;
+
+use crate::args::{Cli, Command, ConnectArgs};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// No server that is there needs longer to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs one command.
+///
+/// # Errors
+/// Whatever keeps it from doing what it was asked for.
+pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
+    let client = connect(&cli.connect).await?;
+    match cli.command {
+        Command::Transfer(command) => transfer::run(&client, *command, out).await,
+        Command::Approval(command) => approval::run(&client, command, out).await,
+        Command::Stats(command) => stats::run(&client, command, out).await,
+        Command::Event(command) => event::run(&client, command, out).await,
+        Command::Connection(command) => connection::run(&client, command, out).await,
+    }
+}
+
+async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
+    let client = Client::builder(&args.address)
+        .timeout(args.timeout)
+        .connect_timeout(args.timeout.min(CONNECT_TIMEOUT))
+        .user_agent(concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")))
+        .connect()
+        .await?;
+    Ok(client)
+}
+
+/// Sets what was said on the command line and leaves the rest of a request as it is.
+trait With: Sized {
+    /// Applies `set` when there is a value.
+    fn with<V>(self, value: Option<V>, set: impl FnOnce(Self, V) -> Self) -> Self {
+        match value {
+            Some(value) => set(self, value),
+            None => self,
+        }
+    }
+}
+
+impl<T> With for T {}

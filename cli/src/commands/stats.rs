@@ -1,0 +1,39 @@
+//! `tidegate stats`: sums over transfers.
+
+use futures::stream;
+use tidegate_client::Client;
+
+use super::With;
+use crate::args::StatsCommand;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::view::stats::{COLUMNS, data, details};
+
+/// Runs one of the commands.
+pub(super) async fn run(
+    client: &Client,
+    command: StatsCommand,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        StatsCommand::Connection { uuid } => {
+            let stats = client.get_connection_stats(uuid).await?;
+            out.details(&data(&stats), || details(&stats))
+        }
+        StatsCommand::Table {
+            direction,
+            connection,
+            from,
+            to,
+        } => {
+            let request = client
+                .list_table_stats()
+                .with(direction, |request, direction| request.direction(direction))
+                .with(connection, |request, uuid| request.connection_uuid(uuid))
+                .with(from, |request, time| request.from(time))
+                .with(to, |request, time| request.to(time));
+            let stats = stream::iter(request.await?.into_iter().map(Ok));
+            out.list(stats, 0, COLUMNS, "no completed transfers").await
+        }
+    }
+}

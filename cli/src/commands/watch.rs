@@ -1,0 +1,138 @@
+//! `tidegate transfer watch`: one transfer to its end, or all of them until interrupted.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use serde_json::json;
+use tidegate_client::{Client, Transfer, TransferStatus, WatchUpdate};
+use tokio::time::sleep_until;
+use uuid::Uuid;
+
+use crate::args::WatchArgs;
+use crate::failure::Failure;
+use crate::output::{Format, Output, is_terminal};
+use crate::progress::{Bar, Rate, line};
+
+/// Lines for people come at most so often.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How the changes of one transfer are shown.
+enum Shown {
+    /// An object for each change.
+    Json,
+    /// A bar that is drawn anew, and a line at the end.
+    Bar(Bar),
+    /// A line at most every second, and one at the end.
+    Lines,
+}
+
+impl Shown {
+    fn new(out: &Output) -> Self {
+        match out.format() {
+            Format::Json => Self::Json,
+            Format::Table if is_terminal() => Self::Bar(Bar::new()),
+            Format::Table | Format::Uuid => Self::Lines,
+        }
+    }
+
+    /// A bar limits itself, and programs want every change.
+    fn interval(&self) -> Duration {
+        if matches!(self, Self::Lines) {
+            LINE_INTERVAL
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn show(&self, transfer: &Transfer, rate: &Rate, out: &mut Output) -> Result<(), Failure> {
+        match self {
+            Self::Json => out.json_line(transfer),
+            Self::Bar(bar) if !transfer.status.is_terminal() => {
+                bar.show(transfer, rate);
+                Ok(())
+            }
+            Self::Bar(bar) => {
+                bar.clear();
+                out.line(&line(transfer, rate))
+            }
+            Self::Lines => out.line(&line(transfer, rate)),
+        }
+    }
+}
+
+/// Follows one transfer to its end.
+///
+/// # Errors
+/// [`Failure::Ended`] when that is another than COMPLETED.
+pub(super) async fn one(client: &Client, uuid: Uuid, out: &mut Output) -> Result<(), Failure> {
+    let mut watch = client.watch(uuid);
+    let shown = Shown::new(out);
+    let mut rate = Rate::default();
+    let mut due = Instant::now();
+    let mut pending: Option<Transfer> = None;
+    loop {
+        tokio::select! {
+            change = watch.next() => {
+                let transfer = change.ok_or(Failure::WatchEnded)??;
+                if transfer.status == TransferStatus::InProgress {
+                    rate.push(Instant::now(), transfer.progress.records_transferred);
+                }
+                if transfer.status.is_terminal() {
+                    shown.show(&transfer, &rate, out)?;
+                    return ended(transfer.status);
+                }
+                pending = Some(transfer);
+            }
+            () = sleep_until(due.into()), if pending.is_some() => {}
+        }
+        if due <= Instant::now()
+            && let Some(transfer) = pending.take()
+        {
+            shown.show(&transfer, &rate, out)?;
+            due = Instant::now() + shown.interval();
+        }
+    }
+}
+
+fn ended(status: TransferStatus) -> Result<(), Failure> {
+    if status == TransferStatus::Completed {
+        Ok(())
+    } else {
+        Err(Failure::Ended(status))
+    }
+}
+
+/// Follows all transfers that the filter means, until interrupted.
+///
+/// # Errors
+/// Always, in the end.
+pub(super) async fn all(
+    client: &Client,
+    args: &WatchArgs,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let request = client
+        .watch_transfers()
+        .filter(args.filter.to_filter())
+        .include_existing(args.include_existing);
+    let mut watch = request.into_stream();
+    let json = out.format() == Format::Json;
+    while let Some(update) = watch.next().await {
+        match update? {
+            WatchUpdate::Transfer(transfer) if json => out.json_line(&transfer)?,
+            WatchUpdate::Transfer(transfer) => {
+                out.line(&format!(
+                    "{}  {}",
+                    transfer.uuid,
+                    line(&transfer, &Rate::default())
+                ))?;
+            }
+            WatchUpdate::Deleted(uuid) if json => {
+                out.json_line(&json!({ "deleted_uuid": uuid.to_string() }))?
+            }
+            WatchUpdate::Deleted(uuid) => out.line(&format!("{uuid}  deleted"))?,
+            _ => {}
+        }
+    }
+    Err(Failure::WatchEnded)
+}

@@ -1,0 +1,140 @@
+//! What can go wrong in a command: what is said about it on stderr, and the exit code that scripts see.
+
+use std::io;
+
+use tidegate_client::{Error, TransferStatus};
+
+use crate::text::escape;
+
+/// Exit code after Ctrl-C, as of a process ended by SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
+/// Exit code when the reader of stdout went away, as of a process ended by SIGPIPE.
+const OUTPUT_CLOSED: u8 = 141;
+/// Exit code of a refused call, to which the gRPC code is added. Scripts written for grpcurl know it.
+const REFUSED: u8 = 64;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server or the way to it refused the call.
+    Refused(Error),
+    /// The transfer that was watched came to another end than COMPLETED.
+    Ended(TransferStatus),
+    /// Stdout cannot be written to.
+    Output(io::Error),
+    /// A watch ended though nothing had gone wrong and nothing was finished.
+    WatchEnded,
+}
+
+impl Failure {
+    /// The exit code, as the help lists them.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(error) => u8::try_from(error.code())
+                .ok()
+                .and_then(|code| REFUSED.checked_add(code))
+                .unwrap_or(1),
+            Self::Ended(status) => match status {
+                TransferStatus::Completed => 0,
+                TransferStatus::Failed => 10,
+                TransferStatus::Denied => 11,
+                TransferStatus::Expired => 12,
+                TransferStatus::Cancelled => 13,
+                _ => 1,
+            },
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OUTPUT_CLOSED,
+            Self::Output(_) | Self::WatchEnded => 1,
+        }
+    }
+
+    /// What to say on stderr: one line, and one more for each bad field. Nothing when the output has said it already
+    /// or nobody wants to know.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Refused(error) => refusal(error),
+            Self::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                vec![format!("error: {error}")]
+            }
+            Self::WatchEnded => vec!["error: the watch ended before the transfer did".to_owned()],
+            Self::Ended(_) | Self::Output(_) => Vec::new(),
+        }
+    }
+}
+
+fn refusal(error: &Error) -> Vec<String> {
+    let mut first = format!("error: {}", error.code_name());
+    if let Some(reason) = error.reason() {
+        first = format!("{first} {}", escape(reason));
+    }
+    let mut lines = vec![format!("{first}: {}", escape(error.message()))];
+    let fields = error.field_violations().iter();
+    lines.extend(fields.map(|violation| {
+        format!(
+            "  {}: {}",
+            escape(&violation.field),
+            escape(&violation.description)
+        )
+    }));
+    lines
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Output(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_ends_with_the_code_of_the_status() {
+        let codes = [
+            (TransferStatus::Completed, 0),
+            (TransferStatus::Failed, 10),
+            (TransferStatus::Denied, 11),
+            (TransferStatus::Expired, 12),
+            (TransferStatus::Cancelled, 13),
+            (TransferStatus::Unknown(99), 1),
+        ];
+        for (status, code) in codes {
+            assert_eq!(Failure::Ended(status).exit_code(), code, "{status}");
+            assert!(Failure::Ended(status).lines().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_silent_and_other_errors_are_not() {
+        let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((closed.exit_code(), closed.lines().len()), (141, 0));
+        let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!((full.exit_code(), full.lines().len()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_refused_with_78() {
+        let connected = tidegate_client::Client::connect("http://127.0.0.1:1").await;
+        let error = connected.expect_err("nobody listens there");
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit_code(), 78);
+        assert!(
+            failure.lines()[0].starts_with("error: UNAVAILABLE"),
+            "{:?}",
+            failure.lines()
+        );
+        assert_eq!(failure.lines().len(), 1);
+    }
+}

@@ -1,0 +1,37 @@
+//! `tidegate`: the operators' and approvers' tool. A thin shell around the client crate: it parses, calls and prints,
+//! and must hold no rule of its own.
+
+mod args;
+mod commands;
+mod failure;
+mod output;
+mod progress;
+mod text;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::failure::INTERRUPTED;
+use crate::output::Output;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Output::stdout(cli.connect.output);
+    let result = tokio::select! {
+        result = commands::run(cli, &mut out) => result,
+        _ = tokio::signal::ctrl_c() => return ExitCode::from(INTERRUPTED),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            for line in failure.lines() {
+                output::note(&line);
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! How a transfer's progress is told while it runs: a bar on a terminal, lines elsewhere. Calls no server.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use tidegate_client::{Transfer, TransferStatus};
+
+use crate::text;
+use crate::view::transfer::{reason, rows};
+
+/// The rate is that of so long.
+const WINDOW: Duration = Duration::from_secs(10);
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(120);
+
+/// How fast rows move, over the last seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Rate {
+    samples: VecDeque<(Instant, i64)>,
+}
+
+impl Rate {
+    /// Takes note of the rows done at a moment.
+    pub(crate) fn push(&mut self, now: Instant, done: i64) {
+        self.samples.push_back((now, done));
+        // One sample from before the window stays, so that slow reporters have a rate too.
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|(then, _)| now.duration_since(*then) > WINDOW)
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Rows a second; none before two moments are known that are far enough apart.
+    pub(crate) fn per_second(&self) -> Option<f64> {
+        let ((start, before), (end, after)) = (self.samples.front()?, self.samples.back()?);
+        let seconds = end.duration_since(*start).as_secs_f64();
+        // Counts are far below 2^52, and a rate for people need not be exact.
+        let moved = u32::try_from(after.saturating_sub(*before)).unwrap_or(u32::MAX);
+        (seconds >= 0.2).then(|| f64::from(moved) / seconds)
+    }
+
+    /// Time until `expected` rows are done, at this rate.
+    pub(crate) fn time_left(&self, expected: i64) -> Option<Duration> {
+        let rate = self.per_second().filter(|rate| *rate > 0.0)?;
+        let left = u32::try_from(expected.saturating_sub(self.samples.back()?.1)).ok()?;
+        Duration::try_from_secs_f64(f64::from(left) / rate).ok()
+    }
+}
+
+/// What is worth telling about a transfer beside its status: counts, percent, rate, size, time left or taken, reason.
+pub(crate) fn facts(transfer: &Transfer, rate: &Rate) -> String {
+    let totals = &transfer.progress;
+    let (done, expected) = (totals.records_transferred, transfer.records_requested);
+    let mut facts = vec![format!("{} rows", rows(transfer))];
+    facts.extend(text::percent(done, expected).map(|percent| format!("{percent}%")));
+    if totals.records_failed > 0 {
+        facts.push(format!("{} failed", text::count(totals.records_failed)));
+    }
+    if totals.bytes_transferred > 0 {
+        facts.push(text::bytes(totals.bytes_transferred));
+    }
+    match transfer.status {
+        TransferStatus::InProgress => {
+            facts.extend(
+                rate.per_second()
+                    .map(|rate| format!("{} rows/s", thousands(rate))),
+            );
+            let left = rate.time_left(expected).filter(|_| expected > 0);
+            facts.extend(left.map(|left| format!("{} left", text::span(left))));
+        }
+        TransferStatus::PendingApproval => {
+            let deadline = transfer.approval_expires_at;
+            facts.extend(
+                deadline.map(|deadline| {
+                    format!("{} left to decide", text::left(deadline, text::now()))
+                }),
+            );
+        }
+        _ => {
+            let taken = transfer.duration.filter(|_| transfer.status.is_terminal());
+            facts.extend(taken.map(|taken| format!("in {}", text::span(taken))));
+            facts.extend(reason(transfer).map(|reason| format!("({reason})")));
+        }
+    }
+    facts.join("  ")
+}
+
+/// The whole of it in a line.
+pub(crate) fn line(transfer: &Transfer, rate: &Rate) -> String {
+    format!(
+        "{:16}  {}  {}",
+        transfer.status.to_string(),
+        transfer.table_name,
+        facts(transfer, rate)
+    )
+}
+
+/// A bar on stderr, or a spinner while there is no total.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    /// Draws nothing before the first state is shown.
+    pub(crate) fn new() -> Self {
+        // Left as it is when the watch is broken off: the last state is worth seeing.
+        Self {
+            bar: ProgressBar::no_length().with_finish(ProgressFinish::Abandon),
+        }
+    }
+
+    /// Shows how far a transfer is.
+    pub(crate) fn show(&self, transfer: &Transfer, rate: &Rate) {
+        let total = u64::try_from(transfer.records_requested).unwrap_or(0);
+        let template = if total > 0 {
+            "{spinner} {prefix} [{bar:24}] {wide_msg}"
+        } else {
+            "{spinner} {prefix} {wide_msg}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+        let done = u64::try_from(transfer.progress.records_transferred).unwrap_or(0);
+        self.bar.set_length(total);
+        self.bar.set_position(done.min(total));
+        self.bar.set_prefix(format!(
+            "{} {}",
+            text::escape(&transfer.table_name),
+            transfer.status
+        ));
+        self.bar.set_message(text::escape(&facts(transfer, rate)));
+        self.bar.enable_steady_tick(TICK);
+    }
+
+    /// Makes room for the last line.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn thousands(rate: f64) -> String {
+    let rounded = format!("{rate:.0}");
+    rounded.parse().map_or(rounded, text::count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_seconds() {
+        let start = Instant::now();
+        let mut rate = Rate::default();
+        rate.push(start, 1_000_000);
+        assert_eq!(rate.per_second(), None);
+        for second in 1..=30 {
+            rate.push(
+                start + Duration::from_secs(second),
+                1_000_000 + 100 * i64::try_from(second).unwrap(),
+            );
+        }
+        assert_eq!(rate.per_second(), Some(100.0));
+        assert_eq!(rate.time_left(1_004_000), Some(Duration::from_secs(10)));
+        assert_eq!(rate.time_left(1_000), None);
+        assert!(rate.samples.len() < 20);
+    }
+
+    #[test]
+    fn a_rate_of_nothing_promises_nothing() {
+        let start = Instant::now();
+        let mut rate = Rate::default();
+        rate.push(start, 5);
+        rate.push(start + Duration::from_secs(1), 5);
+        assert_eq!(rate.per_second(), Some(0.0));
+        assert_eq!(rate.time_left(10), None);
+        assert_eq!(thousands(12_345.6), "12,346");
+    }
+}

@@ -1,0 +1,168 @@
+//! Words and numbers for people: counts, sizes, ages, and text that cannot disturb a terminal.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use indicatif::{HumanBytes, HumanCount};
+
+/// Text from elsewhere, safe to show: control characters, line separators and those that turn the direction of writing
+/// are escaped, so that no name can move the cursor or look like another one.
+pub(crate) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_disturbing(c) {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Whether a character does something to a terminal other than to stand there.
+pub(crate) fn is_disturbing(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A count with thousands separators.
+pub(crate) fn count(number: i64) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", HumanCount(number.unsigned_abs()))
+}
+
+/// A number of bytes in binary units.
+pub(crate) fn bytes(number: i64) -> String {
+    HumanBytes(u64::try_from(number).unwrap_or(0)).to_string()
+}
+
+/// Rows done, of those expected where that is known.
+pub(crate) fn rows(done: i64, expected: i64) -> String {
+    if expected > 0 {
+        format!("{}/{}", count(done), count(expected))
+    } else {
+        count(done)
+    }
+}
+
+/// How much is done, in percent; nothing when the total is not known.
+pub(crate) fn percent(done: i64, expected: i64) -> Option<i64> {
+    (expected > 0)
+        .then(|| i64::try_from(i128::from(done) * 100 / i128::from(expected)).unwrap_or(i64::MAX))
+}
+
+/// A length of time in its two largest units.
+pub(crate) fn span(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+/// The present time by this machine's clock, against which ages are told.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing here is decided by it: an age is only shown"
+)]
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// How long ago something was, in its largest unit.
+pub(crate) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    // The server's clock may be a little ahead of this one.
+    let seconds = (now - then).num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s ago"),
+        60..3600 => format!("{}m ago", seconds / 60),
+        3600..172_800 => format!("{}h ago", seconds / 3600),
+        _ => format!("{}d ago", seconds / 86400),
+    }
+}
+
+/// How long there is until a deadline.
+pub(crate) fn left(deadline: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    (deadline - now)
+        .to_std()
+        .map_or_else(|_| "overdue".to_owned(), span)
+}
+
+/// A point in time, exactly and as an age.
+pub(crate) fn moment(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let exact = then.to_rfc3339_opts(SecondsFormat::Secs, true);
+    if then > now {
+        exact
+    } else {
+        format!("{exact} ({})", age(then, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_disturb_the_terminal() {
+        assert_eq!(
+            escape("a\u{1b}[2Jb\n\u{9b}\u{202e}ü"),
+            "a\\u{1b}[2Jb\\n\\u{9b}\\u{202e}ü"
+        );
+        assert_eq!(escape("plain 'text' \\"), "plain 'text' \\");
+    }
+
+    #[test]
+    fn counts_are_grouped() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(34_924), "34,924");
+        assert_eq!(count(i64::MIN), "-9,223,372,036,854,775,808");
+        assert_eq!(rows(1_000, 34_924), "1,000/34,924");
+        assert_eq!(rows(1_000, 0), "1,000");
+        assert_eq!(bytes(3 * 1024), "3.00 KiB");
+    }
+
+    #[test]
+    fn percents_need_a_total_and_are_not_clamped() {
+        assert_eq!(percent(1, 0), None);
+        assert_eq!(percent(999, 1_000), Some(99));
+        assert_eq!(percent(3, 2), Some(150));
+        assert_eq!(percent(i64::MAX, i64::MAX), Some(100));
+    }
+
+    #[test]
+    fn lengths_of_time_are_short() {
+        let spans = [
+            (0, "0s"),
+            (59, "59s"),
+            (61, "1m 1s"),
+            (3_725, "1h 2m"),
+            (90_000, "1d 1h"),
+        ];
+        for (seconds, text) in spans {
+            assert_eq!(span(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn ages_and_deadlines_are_relative() {
+        let now = DateTime::from_timestamp(1_000_000_000, 0).unwrap();
+        let at = |seconds: i64| DateTime::from_timestamp(1_000_000_000 + seconds, 0).unwrap();
+        let ages = [
+            (5, "0s ago"),
+            (-59, "59s ago"),
+            (-60, "1m ago"),
+            (-7_200, "2h ago"),
+            (-172_800, "2d ago"),
+        ];
+        for (seconds, text) in ages {
+            assert_eq!(age(at(seconds), now), text);
+        }
+        assert_eq!(left(at(90), now), "1m 30s");
+        assert_eq!(left(at(-1), now), "overdue");
+        assert_eq!(moment(at(-60), now), "2001-09-09T01:45:40Z (1m ago)");
+        assert_eq!(moment(at(60), now), "2001-09-09T01:47:40Z");
+    }
+}

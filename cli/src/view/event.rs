@@ -1,0 +1,33 @@
+//! How an event looks.
+
+use tidegate_client::Event;
+
+use crate::output::Column;
+use crate::text;
+
+/// The columns of a list.
+pub(crate) const COLUMNS: &[Column<Event>] = &[
+    Column::number("SEQUENCE", |event, _| event.sequence.to_string()),
+    Column::text("WHEN", |event, now| text::age(event.occurred_at, now)),
+    Column::text("TRANSFER", |event, _| event.transfer_uuid.to_string()),
+    Column::text("ACTION", |event, _| event.action.to_string()),
+    Column::text("STATUS", |event, _| change(event)),
+    Column::text("BY", |event, _| {
+        event
+            .actor_uuid
+            .map_or_else(|| event.actor.clone(), |uuid| uuid.to_string())
+    }),
+    Column::text("REASON", |event, _| {
+        event.reason.clone().unwrap_or_default()
+    }),
+];
+
+fn change(event: &Event) -> String {
+    let name = |status: Option<tidegate_client::TransferStatus>| {
+        status.map(|s| s.to_string()).unwrap_or_default()
+    };
+    match (name(event.from_status), name(event.to_status)) {
+        (from, to) if from.is_empty() || from == to => to,
+        (from, to) => format!("{from} -> {to}"),
+    }
+}

@@ -1,0 +1,211 @@
+//! How a transfer looks: in a list, in detail, and in one line.
+
+use chrono::{DateTime, Utc};
+use tidegate_client::{Transfer, TransferStatus};
+
+use super::connection;
+use crate::output::Column;
+use crate::text;
+
+/// The columns of a list.
+pub(crate) const COLUMNS: &[Column<Transfer>] = &[
+    Column::text("UUID", |transfer, _| transfer.uuid.to_string()),
+    Column::text("STATUS", |transfer, _| transfer.status.to_string()),
+    Column::text("DIRECTION", |transfer, _| transfer.direction.to_string()),
+    Column::text("TABLE", |transfer, _| transfer.table_name.clone()),
+    Column::number("ROWS", |transfer, _| rows(transfer)),
+    Column::text("CREATED", |transfer, now| {
+        text::age(transfer.inserted_at, now)
+    }),
+];
+
+/// The columns of a list of those that wait for a decision.
+pub(crate) const APPROVAL_COLUMNS: &[Column<Transfer>] = &[
+    Column::text("UUID", |transfer, _| transfer.uuid.to_string()),
+    Column::text("TABLE", |transfer, _| transfer.table_name.clone()),
+    Column::text("DIRECTION", |transfer, _| transfer.direction.to_string()),
+    Column::number("ROWS", |transfer, _| expected(transfer)),
+    Column::text("STRATEGY", |transfer, _| {
+        transfer
+            .conflict_strategy
+            .map(|s| s.to_string())
+            .unwrap_or_default()
+    }),
+    Column::text("TIME LEFT", |transfer, now| {
+        transfer
+            .approval_expires_at
+            .map(|deadline| text::left(deadline, now))
+            .unwrap_or_default()
+    }),
+    Column::text("CREATED", |transfer, now| {
+        text::age(transfer.inserted_at, now)
+    }),
+];
+
+/// What became of it, in one sentence for the person who did it.
+pub(crate) fn outcome(transfer: &Transfer) -> String {
+    let Transfer {
+        uuid,
+        status,
+        direction,
+        table_name,
+        ..
+    } = transfer;
+    let rows = if transfer.records_requested > 0 {
+        format!(", {} rows", expected(transfer))
+    } else {
+        String::new()
+    };
+    format!("transfer {uuid} is {status} ({direction} {table_name}{rows})")
+}
+
+/// Rows done, of those expected where that is known.
+pub(crate) fn rows(transfer: &Transfer) -> String {
+    text::rows(
+        transfer.progress.records_transferred,
+        transfer.records_requested,
+    )
+}
+
+/// Why it ended, where that was said.
+pub(crate) fn reason(transfer: &Transfer) -> Option<&str> {
+    match transfer.status {
+        TransferStatus::Failed => transfer.error_message.as_deref(),
+        TransferStatus::Denied => transfer.denial_reason.as_deref(),
+        TransferStatus::Cancelled => transfer.cancel_reason.as_deref(),
+        _ => None,
+    }
+}
+
+/// The values of one transfer; what was never given or has not happened is left out.
+pub(crate) fn details(transfer: &Transfer) -> Vec<(&'static str, String)> {
+    let now = text::now();
+    let mut values = declared(transfer);
+    values.extend(progress(transfer));
+    values.extend(history(transfer, now));
+    values.retain(|(_, value)| !value.is_empty());
+    if let Some(preloaded) = &transfer.connection {
+        values.push(("", String::new()));
+        values.push(("connection:", String::new()));
+        values.extend(connection::details(preloaded));
+    }
+    values
+}
+
+fn declared(transfer: &Transfer) -> Vec<(&'static str, String)> {
+    vec![
+        ("uuid", transfer.uuid.to_string()),
+        ("status", transfer.status.to_string()),
+        ("reason", reason(transfer).unwrap_or_default().to_owned()),
+        ("table", transfer.table_name.clone()),
+        ("direction", transfer.direction.to_string()),
+        ("conflict strategy", given(transfer.conflict_strategy)),
+        (
+            "requires approval",
+            if transfer.requires_approval {
+                "yes"
+            } else {
+                "no"
+            }
+            .to_owned(),
+        ),
+        ("connection", given(transfer.connection_uuid)),
+        ("session code", given(transfer.session_code.as_ref())),
+        ("remote site url", given(transfer.remote_site_url.as_ref())),
+        ("requester ip", given(transfer.requester_ip.as_ref())),
+        (
+            "requester agent",
+            given(transfer.requester_user_agent.as_ref()),
+        ),
+        ("initiated by", given(transfer.initiated_by_uuid)),
+        ("retry of", given(transfer.retry_of_uuid)),
+        ("metadata", metadata(transfer)),
+    ]
+}
+
+fn progress(transfer: &Transfer) -> Vec<(&'static str, String)> {
+    let totals = &transfer.progress;
+    let percent = text::percent(totals.records_transferred, transfer.records_requested);
+    let percent = percent
+        .map(|percent| format!(" ({percent}%)"))
+        .unwrap_or_default();
+    let mut values = vec![("rows", format!("{}{percent}", rows(transfer)))];
+    if totals.records_transferred > 0 {
+        let split = [
+            ("created", totals.records_created),
+            ("updated", totals.records_updated),
+            ("skipped", totals.records_skipped),
+            ("failed", totals.records_failed),
+        ];
+        let split = split
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(name, n)| format!("{} {name}", text::count(*n)));
+        values.push(("of these", split.collect::<Vec<_>>().join(", ")));
+        values.push((
+            "success rate",
+            format!("{:.1}%", transfer.success_rate * 100.0),
+        ));
+    }
+    if totals.bytes_transferred > 0 {
+        values.push(("bytes", text::bytes(totals.bytes_transferred)));
+    }
+    if !transfer.checkpoint.is_empty() {
+        values.push((
+            "checkpoint",
+            text::bytes(i64::try_from(transfer.checkpoint.len()).unwrap_or(i64::MAX)),
+        ));
+    }
+    values
+}
+
+fn history(transfer: &Transfer, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+    let at =
+        |time: Option<DateTime<Utc>>| time.map(|time| text::moment(time, now)).unwrap_or_default();
+    let waiting = transfer.status == TransferStatus::PendingApproval;
+    let decide_until = transfer
+        .approval_expires_at
+        .filter(|_| waiting)
+        .map(|deadline| text::left(deadline, now));
+    let running = transfer.status == TransferStatus::InProgress;
+    let heartbeat = transfer
+        .heartbeat_expires_at
+        .filter(|_| running)
+        .map(|deadline| text::left(deadline, now));
+    vec![
+        ("left to decide", decide_until.unwrap_or_default()),
+        ("approved", at(transfer.approved_at)),
+        ("approved by", given(transfer.approved_by_uuid)),
+        ("denied", at(transfer.denied_at)),
+        ("denied by", given(transfer.denied_by_uuid)),
+        ("created", at(Some(transfer.inserted_at))),
+        ("started", at(transfer.started_at)),
+        ("heartbeat due in", heartbeat.unwrap_or_default()),
+        ("ended", at(transfer.completed_at)),
+        (
+            "took",
+            transfer.duration.map(text::span).unwrap_or_default(),
+        ),
+        ("changed", at(Some(transfer.updated_at))),
+        ("revision", text::count(transfer.revision)),
+    ]
+}
+
+fn expected(transfer: &Transfer) -> String {
+    if transfer.records_requested > 0 {
+        text::count(transfer.records_requested)
+    } else {
+        "unknown".to_owned()
+    }
+}
+
+fn given(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn metadata(transfer: &Transfer) -> String {
+    if transfer.metadata.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string(&transfer.metadata).unwrap_or_default()
+}
