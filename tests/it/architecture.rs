@@ -1,0 +1,281 @@
+//! The house keeps its shape: who may use whom, how long a file may grow, and documents that agree with the code.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tidegate_server::domain::rule;
+
+const LONGEST_FILE: usize = 500;
+
+/// A folder, and what no file in it may mention.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    (
+        "server/src/domain",
+        &[
+            "tokio",
+            "tonic",
+            "prost",
+            "sea_orm",
+            "tracing",
+            "tidegate_entity",
+            "tidegate_proto",
+            "tidegate_migration",
+            "crate::ledger",
+            "crate::store",
+            "crate::feed",
+            "crate::rpc",
+            "crate::error",
+            "crate::clock",
+        ],
+    ),
+    (
+        "server/src/store",
+        &[
+            "tonic",
+            "tidegate_proto",
+            "crate::rpc",
+            "crate::ledger",
+            "crate::feed",
+        ],
+    ),
+    (
+        "server/src/ledger",
+        &[
+            "sea_orm",
+            "sqlx",
+            "tidegate_entity",
+            "tidegate_proto",
+            "tonic",
+            "prost",
+            "crate::rpc",
+        ],
+    ),
+    (
+        "server/src/feed",
+        &[
+            "sea_orm",
+            "sqlx",
+            "tidegate_entity",
+            "tidegate_proto",
+            "tonic",
+            "prost",
+            "crate::rpc",
+        ],
+    ),
+    (
+        "server/src/rpc",
+        &["sea_orm", "sqlx", "tidegate_entity", "tidegate_migration"],
+    ),
+    (
+        "migration/src",
+        &["tidegate_entity", "tidegate_server", "tidegate_proto"],
+    ),
+    (
+        "entity/src",
+        &[
+            "tidegate_server",
+            "tidegate_proto",
+            "tidegate_migration",
+            "tonic",
+        ],
+    ),
+    (
+        "client/src",
+        &[
+            "tidegate_server",
+            "tidegate_entity",
+            "tidegate_migration",
+            "sea_orm",
+        ],
+    ),
+    (
+        "client/examples",
+        &[
+            "tidegate_server",
+            "tidegate_entity",
+            "tidegate_proto",
+            "tonic",
+            "prost",
+        ],
+    ),
+    (
+        "cli/src",
+        &[
+            "tidegate_server",
+            "tidegate_entity",
+            "tidegate_migration",
+            "tidegate_proto",
+            "tonic",
+            "prost",
+        ],
+    ),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file under `folder`, and `folder.rs` beside it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let beside = folder.with_extension("rs");
+    if beside.exists() {
+        found.push(beside);
+    }
+    let Ok(entries) = fs::read_dir(folder) else {
+        return found;
+    };
+    for entry in entries {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The code of a line, without its comment.
+fn code(line: &str) -> &str {
+    line.split_once("//").map_or(line, |(code, _)| code)
+}
+
+/// Whether `line` uses the path `name`, not merely a longer word that contains it.
+fn mentions(line: &str, name: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    code(line).match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + name.len()..].chars().next();
+        !before.is_some_and(|c| word(c) || c == ':') && !after.is_some_and(word)
+    })
+}
+
+fn offences(folder: &str, forbidden: &[&str]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for path in sources(&root().join(folder)) {
+        let text = fs::read_to_string(&path).expect("a readable file");
+        for (number, line) in text.lines().enumerate() {
+            for name in forbidden.iter().filter(|name| mentions(line, name)) {
+                offences.push(format!("{}:{}: {name}", path.display(), number + 1));
+            }
+        }
+    }
+    offences
+}
+
+#[test]
+fn nobody_reaches_across_the_layers() {
+    for (folder, forbidden) in FORBIDDEN {
+        let files = sources(&root().join(folder));
+        assert!(
+            !files.is_empty(),
+            "{folder} has no sources: the rule would guard nothing"
+        );
+        let found = offences(folder, forbidden);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_forbidden_import_would_be_noticed() {
+    assert!(mentions("use tonic::Status;", "tonic"));
+    assert!(mentions("    let x = crate::rpc::answer();", "crate::rpc"));
+    assert!(!mentions("use tonic_types::StatusExt;", "tonic"));
+    assert!(!mentions("// tonic is not used here", "tonic"));
+    assert!(!offences("server/src/rpc", &["tonic"]).is_empty());
+}
+
+#[test]
+fn the_client_shows_no_transport_type() {
+    for path in sources(&root().join("client/src")) {
+        let text = fs::read_to_string(&path).expect("a readable file");
+        for (number, line) in text.lines().enumerate() {
+            let public = line.trim_start().starts_with("pub ")
+                && [
+                    "tonic::",
+                    "prost::",
+                    "prost_types::",
+                    "v1::",
+                    "tidegate_proto::",
+                ]
+                .iter()
+                .any(|name| code(line).contains(name));
+            assert!(!public, "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
+
+#[test]
+fn no_file_outgrows_its_reader() {
+    let folders = [
+        "server/src",
+        "client/src",
+        "client/examples",
+        "cli/src",
+        "entity/src",
+        "migration/src",
+        "proto/src",
+        "tests/src",
+        "tests/it",
+    ];
+    for path in folders
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+    {
+        let lines = fs::read_to_string(&path)
+            .expect("a readable file")
+            .lines()
+            .count();
+        assert!(
+            lines <= LONGEST_FILE,
+            "{} has {lines} lines",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_diagram_shows_the_rule_table() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let drawn = text
+        .split_once("```mermaid\nstateDiagram-v2")
+        .and_then(|(_, rest)| rest.split_once("\n```"))
+        .map(|(body, _)| format!("stateDiagram-v2{body}"))
+        .expect("ARCHITECTURE.md draws the states");
+    assert_eq!(
+        drawn,
+        rule::diagram(),
+        "ARCHITECTURE.md must show:\n{}",
+        rule::diagram()
+    );
+}
+
+#[test]
+fn every_reason_is_in_the_contract() {
+    let contract = root().join("proto/tidegate/v1/transfer_service.proto");
+    let contract = fs::read_to_string(contract).expect("the contract");
+    let mut reasons = Vec::new();
+    for file in ["domain/refusal.rs", "error.rs", "rpc/mark.rs"] {
+        let text = fs::read_to_string(root().join("server/src").join(file)).expect("a source");
+        let quoted = text.split('"').skip(1).step_by(2);
+        let upper = |word: &&str| {
+            word.len() > 5 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        };
+        reasons.extend(quoted.filter(upper).map(str::to_owned));
+    }
+    assert!(
+        reasons.len() > 15,
+        "the search finds the reasons: {reasons:?}"
+    );
+    for reason in reasons {
+        assert!(
+            contract.contains(&reason),
+            "{reason} is not in the contract"
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! Page tokens: only the list that gave one takes it back, with the same filter and order, unchanged.
+
+use std::time::Duration;
+
+use tidegate_proto::v1::{self, TransferStatus};
+use tidegate_tests::{
+    World, WorldOptions,
+    raw::{Raw, plain},
+};
+
+use super::bad_fields;
+
+/// A token of each list.
+struct Tokens {
+    _world: World,
+    raw: Raw,
+    transfers: String,
+    approvals: String,
+    active: String,
+    connections: String,
+}
+
+fn filter() -> v1::TransferFilter {
+    v1::TransferFilter {
+        table_name: "characters".to_owned(),
+        status: vec![
+            TransferStatus::Pending.into(),
+            TransferStatus::InProgress.into(),
+        ],
+        ..v1::TransferFilter::default()
+    }
+}
+
+fn transfers(page_token: &str) -> v1::ListTransfersRequest {
+    v1::ListTransfersRequest {
+        filter: Some(filter()),
+        page_size: 1,
+        page_token: page_token.to_owned(),
+        ..v1::ListTransfersRequest::default()
+    }
+}
+
+fn approvals(page_token: &str) -> v1::ListPendingApprovalsRequest {
+    v1::ListPendingApprovalsRequest {
+        page_size: 1,
+        page_token: page_token.to_owned(),
+        ..v1::ListPendingApprovalsRequest::default()
+    }
+}
+
+fn active(page_token: &str) -> v1::ListActiveTransfersRequest {
+    v1::ListActiveTransfersRequest {
+        page_size: 1,
+        page_token: page_token.to_owned(),
+        preload: Vec::new(),
+    }
+}
+
+fn connections(page_token: &str) -> v1::ListConnectionsRequest {
+    v1::ListConnectionsRequest {
+        page_size: 1,
+        page_token: page_token.to_owned(),
+        ..v1::ListConnectionsRequest::default()
+    }
+}
+
+async fn tokens() -> Tokens {
+    let world = World::start_with(WorldOptions::still()).await;
+    let mut raw = world.services().await;
+    for name in ["a", "b"] {
+        raw.connection(name).await;
+        raw.declared().await;
+        raw.running().await;
+        let uuid = raw.declared().await.uuid;
+        raw.ask(&uuid, Duration::from_secs(60)).await;
+    }
+    let answer = raw
+        .transfers
+        .list_transfers(transfers(""))
+        .await
+        .expect("accepted")
+        .into_inner();
+    let asked = raw
+        .transfers
+        .list_pending_approvals(approvals(""))
+        .await
+        .expect("accepted");
+    let running = raw
+        .transfers
+        .list_active_transfers(active(""))
+        .await
+        .expect("accepted");
+    let sites = raw
+        .connections
+        .list_connections(connections(""))
+        .await
+        .expect("accepted");
+    let tokens = Tokens {
+        _world: world,
+        raw,
+        transfers: answer.next_page_token,
+        approvals: asked.into_inner().next_page_token,
+        active: running.into_inner().next_page_token,
+        connections: sites.into_inner().next_page_token,
+    };
+    for token in [
+        &tokens.transfers,
+        &tokens.approvals,
+        &tokens.active,
+        &tokens.connections,
+    ] {
+        assert!(!token.is_empty(), "each list goes on");
+    }
+    tokens
+}
+
+/// What becomes of `token` when one character is another one, for each character.
+fn tampered(token: &str) -> Vec<String> {
+    let mut all: Vec<String> = (0..token.len())
+        .map(|index| {
+            let mut bytes = token.as_bytes().to_vec();
+            bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+            String::from_utf8(bytes).expect("ASCII")
+        })
+        .collect();
+    all.extend([
+        token[1..].to_owned(),
+        token[..token.len() - 1].to_owned(),
+        format!("{token}A"),
+        format!("{token}="),
+        format!(" {token}"),
+        token.repeat(2),
+        "garbage".to_owned(),
+        "A".repeat(55),
+        "x".repeat(60_000),
+        "\0".to_owned(),
+    ]);
+    all
+}
+
+#[tokio::test]
+async fn a_changed_token_is_refused() {
+    let mut tokens = tokens().await;
+    for token in tampered(&tokens.transfers) {
+        let call = tokens.raw.transfers.list_transfers(transfers(&token));
+        assert_eq!(bad_fields(call).await, ["page_token"], "{token:?}");
+    }
+    for token in tampered(&tokens.approvals).iter().step_by(7) {
+        let call = tokens
+            .raw
+            .transfers
+            .list_pending_approvals(approvals(token));
+        assert_eq!(bad_fields(call).await, ["page_token"], "{token:?}");
+    }
+    let good = tokens
+        .raw
+        .transfers
+        .list_transfers(transfers(&tokens.transfers))
+        .await;
+    assert_eq!(
+        good.expect("the true one is taken")
+            .into_inner()
+            .transfers
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_another_list_is_refused() {
+    let mut tokens = tokens().await;
+    let names = ["transfers", "approvals", "active", "connections"];
+    let all = [
+        &tokens.transfers,
+        &tokens.approvals,
+        &tokens.active,
+        &tokens.connections,
+    ];
+    for (name, token) in names.into_iter().zip(all.map(Clone::clone)) {
+        let raw = &mut tokens.raw;
+        if name != "transfers" {
+            let call = raw.transfers.list_transfers(transfers(&token));
+            assert_eq!(bad_fields(call).await, ["page_token"], "{name}");
+        }
+        if name != "approvals" {
+            let call = raw.transfers.list_pending_approvals(approvals(&token));
+            assert_eq!(bad_fields(call).await, ["page_token"], "{name}");
+        }
+        if name != "active" {
+            let call = raw.transfers.list_active_transfers(active(&token));
+            assert_eq!(bad_fields(call).await, ["page_token"], "{name}");
+        }
+        if name != "connections" {
+            let call = raw.connections.list_connections(connections(&token));
+            assert_eq!(bad_fields(call).await, ["page_token"], "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_belongs_to_its_filter_and_order() {
+    let mut tokens = tokens().await;
+    let token = tokens.transfers.clone();
+    let with = |filter| v1::ListTransfersRequest {
+        filter: Some(filter),
+        ..transfers(&token)
+    };
+    let time = Some(prost_types::Timestamp {
+        seconds: 0,
+        nanos: 0,
+    });
+    let others = [
+        v1::ListTransfersRequest {
+            filter: None,
+            ..transfers(&token)
+        },
+        v1::ListTransfersRequest {
+            order: v1::SortOrder::Asc.into(),
+            ..transfers(&token)
+        },
+        with(v1::TransferFilter {
+            table_name: "character".to_owned(),
+            ..filter()
+        }),
+        with(v1::TransferFilter {
+            status: vec![TransferStatus::Pending.into()],
+            ..filter()
+        }),
+        with(v1::TransferFilter {
+            requires_approval: Some(false),
+            ..filter()
+        }),
+        with(v1::TransferFilter {
+            direction: v1::Direction::Send.into(),
+            ..filter()
+        }),
+        with(v1::TransferFilter {
+            from: time,
+            ..filter()
+        }),
+        with(v1::TransferFilter {
+            to: time,
+            ..filter()
+        }),
+    ];
+    for request in others {
+        let what = format!("{request:?}");
+        let call = tokens.raw.transfers.list_transfers(request);
+        assert_eq!(bad_fields(call).await, ["page_token"], "{what}");
+    }
+    let token = tokens.approvals.clone();
+    let request = v1::ListPendingApprovalsRequest {
+        table_name: "characters".to_owned(),
+        ..approvals(&token)
+    };
+    let call = tokens.raw.transfers.list_pending_approvals(request);
+    assert_eq!(bad_fields(call).await, ["page_token"]);
+    let request = v1::ListConnectionsRequest {
+        direction: v1::ConnectionDirection::Sender.into(),
+        ..connections(&tokens.connections)
+    };
+    let call = tokens.raw.connections.list_connections(request);
+    assert_eq!(bad_fields(call).await, ["page_token"]);
+}
+
+#[tokio::test]
+async fn a_token_outlives_other_page_sizes_and_other_words_for_the_same_filter() {
+    let mut tokens = tokens().await;
+    let same = v1::TransferFilter {
+        status: vec![
+            TransferStatus::InProgress.into(),
+            TransferStatus::Pending.into(),
+            TransferStatus::Pending.into(),
+        ],
+        ..filter()
+    };
+    let request = v1::ListTransfersRequest {
+        filter: Some(same),
+        page_size: 100,
+        order: v1::SortOrder::Desc.into(),
+        ..transfers(&tokens.transfers)
+    };
+    let answer = tokens
+        .raw
+        .transfers
+        .list_transfers(request)
+        .await
+        .expect("it is the same list");
+    assert_eq!(answer.into_inner().transfers.len(), 3);
+    let fresh = tokens.raw.create(plain()).await;
+    let again = tokens
+        .raw
+        .transfers
+        .list_transfers(transfers(&tokens.transfers))
+        .await;
+    let page = again
+        .expect("tokens do not wear out")
+        .into_inner()
+        .transfers;
+    assert_ne!(
+        page[0].uuid, fresh.uuid,
+        "what came later stands before the place"
+    );
+}

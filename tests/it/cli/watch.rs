@@ -1,0 +1,92 @@
+//! The commands that follow what happens.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidegate_tests::{
+    process::{finish, heard, signal},
+    soon,
+};
+
+use super::{ADMIN, Desk};
+
+#[tokio::test]
+async fn a_watch_ends_with_the_code_of_the_status() {
+    let desk = Desk::new().await;
+    let deny = format!("deny UUID --admin {ADMIN}");
+    let mut watches = Vec::new();
+    for (code, status, steps) in [
+        (0, "completed", &["start UUID", "complete UUID"][..]),
+        (
+            10,
+            "failed",
+            &["start UUID", "fail UUID --error-message disk-full"],
+        ),
+        (11, "denied", &["request-approval UUID", &deny]),
+        (12, "expired", &["request-approval UUID --expires-in 1s"]),
+        (13, "cancelled", &["cancel UUID"]),
+    ] {
+        let uuid = desk.declare(status).await;
+        let mut watch = desk
+            .tidegate(&format!("transfer watch {uuid}"))
+            .spawn()
+            .expect("it starts");
+        let stdout = watch.stdout.take().expect("stdout is piped");
+        // It follows from the beginning, not only to see the end.
+        let begun = |line: &str| line.starts_with("pending ").then_some(());
+        let ((), said) = heard("the first line", stdout, begun).await;
+        for step in steps {
+            desk.text(&format!("transfer {}", step.replace("UUID", &uuid)))
+                .await;
+        }
+        watches.push((code, status, watch, said));
+    }
+    for (code, status, watch, said) in watches {
+        let ended = finish(watch).await;
+        assert_eq!(ended.code, Some(code), "{status}: {ended:?}");
+        let said = said.whole().await;
+        assert!(
+            said.lines()
+                .last()
+                .is_some_and(|line| line.starts_with(status)),
+            "{status}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_watch_of_what_has_ended_says_so_at_once() {
+    let desk = Desk::new().await;
+    let uuid = desk.declare("orders").await;
+    desk.text(&format!("transfer cancel {uuid}")).await;
+    let watched = desk.run(&format!("transfer watch {uuid} -o json")).await;
+    assert_eq!(watched.code, Some(13), "{watched:?}");
+    let line: Value = serde_json::from_str(&watched.stdout).expect("one object");
+    assert_eq!(line["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn all_transfers_are_watched_until_interrupted() {
+    let desk = Desk::new().await;
+    let earlier = desk.declare("earlier").await;
+    let all = "transfer watch --all --include-existing -o json";
+    let mut watch = desk.tidegate(all).spawn().expect("it starts");
+    let stdout = watch.stdout.take().expect("stdout is piped");
+    let is_earlier = move |line: &str| line.contains(&earlier).then_some(());
+    let ((), said) = heard("what existed already", stdout, is_earlier).await;
+    let later = desk.declare("later").await;
+    desk.text(&format!("transfer cancel {later}")).await;
+    desk.text(&format!("transfer delete {later}")).await;
+    let deleted = json!({ "deleted_uuid": later }).to_string();
+    soon("the deletion", async {
+        while !said.so_far().contains(&deleted) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    signal(&watch, "INT").await;
+    assert_eq!(finish(watch).await.code, Some(130));
+    for line in said.whole().await.lines() {
+        serde_json::from_str::<Value>(line).expect("an object on every line");
+    }
+}

@@ -1,0 +1,326 @@
+//! Holds what clients were told against what the ledger says afterwards. Pure: it asks nobody.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tidegate_server::domain::{event::EventAction, rule::Action, status::TransferStatus};
+
+/// The six totals, in the order of the wire.
+pub(super) type Totals = [i64; 6];
+
+/// What a client was told in answer to a change.
+#[derive(Clone, Debug)]
+pub(super) struct Acknowledged {
+    pub(super) transfer: String,
+    pub(super) revision: i64,
+    pub(super) status: TransferStatus,
+    /// Absent where the answer says nothing of them.
+    pub(super) totals: Option<Totals>,
+    /// Absent for progress, which is no transition.
+    pub(super) transition: Option<Transition>,
+}
+
+/// The transition that a client was told of.
+#[derive(Clone, Debug)]
+pub(super) struct Transition {
+    pub(super) request_id: String,
+    pub(super) action: EventAction,
+    /// Whether the answer is to a repetition, which shows the transfer as it is by then.
+    pub(super) repeated: bool,
+}
+
+/// Everything that the clients know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Journal {
+    pub(super) acknowledged: Vec<Acknowledged>,
+    /// Requests that were refused and can have had no effect.
+    pub(super) refused: Vec<String>,
+}
+
+/// One event of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) sequence: i64,
+    pub(super) transfer: String,
+    pub(super) action: EventAction,
+    pub(super) from: Option<TransferStatus>,
+    pub(super) to: Option<TransferStatus>,
+    pub(super) request_id: String,
+    pub(super) revision: i64,
+}
+
+/// One stored transfer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) status: TransferStatus,
+    pub(super) revision: i64,
+    pub(super) totals: Totals,
+}
+
+/// Everything that the ledger says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account {
+    pub(super) entries: Vec<Entry>,
+    /// The transfers that were asked for; `None` where there is none.
+    pub(super) rows: BTreeMap<String, Option<Row>>,
+    /// How many transfers there are, where that was asked.
+    pub(super) row_count: Option<i64>,
+}
+
+/// What must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Sequences are not 1, 2, 3 and so on.
+    Gap { wanted: i64, found: i64 },
+    /// The events of a transfer are no legal path.
+    IllegalPath {
+        transfer: String,
+        sequence: i64,
+        problem: &'static str,
+    },
+    /// A row does not stand where its events left it.
+    RowDiffers {
+        transfer: String,
+        problem: &'static str,
+    },
+    /// Something acknowledged is not there.
+    Lost {
+        transfer: String,
+        revision: i64,
+        problem: &'static str,
+    },
+    /// A request had another number of effects than its answer allows.
+    Effects {
+        request_id: String,
+        wanted: &'static str,
+        found: usize,
+    },
+    /// There are transfers that no event tells of, or the other way round.
+    RowCount { wanted: usize, found: i64 },
+}
+
+/// Everything that is wrong.
+pub(super) fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    sequences(account, &mut faults);
+    let mut lives: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    for entry in &account.entries {
+        lives.entry(&entry.transfer).or_default().push(entry);
+    }
+    for (transfer, life) in &lives {
+        path(transfer, life, &mut faults);
+    }
+    for (transfer, row) in &account.rows {
+        let life = lives.get(transfer.as_str()).map_or(&[][..], Vec::as_slice);
+        row_agrees(transfer, *row, life, &mut faults);
+    }
+    for acknowledged in &journal.acknowledged {
+        let life = lives
+            .get(acknowledged.transfer.as_str())
+            .map_or(&[][..], Vec::as_slice);
+        kept(acknowledged, life, account, &mut faults);
+    }
+    effects(journal, account, &mut faults);
+    if let Some(found) = account.row_count {
+        let is_there = |life: &&Vec<&Entry>| {
+            life.last()
+                .is_some_and(|last| last.action != EventAction::Deleted)
+        };
+        let wanted = lives.values().filter(is_there).count();
+        if usize::try_from(found) != Ok(wanted) {
+            faults.push(Fault::RowCount { wanted, found });
+        }
+    }
+    faults
+}
+
+fn sequences(account: &Account, faults: &mut Vec<Fault>) {
+    for (wanted, entry) in (1..).zip(&account.entries) {
+        if entry.sequence != wanted {
+            faults.push(Fault::Gap {
+                wanted,
+                found: entry.sequence,
+            });
+            return;
+        }
+    }
+}
+
+/// The line of the rule table that an event stands for; none for a creation.
+fn rule_of(action: EventAction) -> Option<Action> {
+    Some(match action {
+        EventAction::Created => return None,
+        EventAction::ApprovalRequested => Action::RequestApproval,
+        EventAction::Approved => Action::Approve,
+        EventAction::Denied => Action::Deny,
+        EventAction::Expired => Action::Expire,
+        EventAction::Started => Action::Start,
+        EventAction::Completed => Action::Complete,
+        EventAction::Failed => Action::Fail,
+        EventAction::Cancelled => Action::Cancel,
+        EventAction::Deleted => Action::Delete,
+    })
+}
+
+fn path(transfer: &str, life: &[&Entry], faults: &mut Vec<Fault>) {
+    let mut before: Option<&Entry> = None;
+    for entry in life {
+        if let Some(problem) = step(before, entry) {
+            let transfer = transfer.to_owned();
+            faults.push(Fault::IllegalPath {
+                transfer,
+                sequence: entry.sequence,
+                problem,
+            });
+        }
+        before = Some(entry);
+    }
+}
+
+fn step(before: Option<&Entry>, entry: &Entry) -> Option<&'static str> {
+    let Some(before) = before else {
+        let born = entry.action == EventAction::Created
+            && entry.from.is_none()
+            && entry.to == Some(TransferStatus::Pending)
+            && entry.revision == 1;
+        return (!born).then_some("it does not begin with its creation");
+    };
+    let Some(action) = rule_of(entry.action) else {
+        return Some("it is created twice");
+    };
+    if before.action == EventAction::Deleted {
+        return Some("it goes on after its deletion");
+    }
+    if entry.from != before.to {
+        return Some("it does not leave the status that it had");
+    }
+    if !entry.from.is_some_and(|from| action.may_leave(from)) {
+        return Some("the action may not leave that status");
+    }
+    if entry.to != action.rule().to.or(entry.from) {
+        return Some("the action does not lead to that status");
+    }
+    // A deletion leaves nothing that could have a revision of its own.
+    let least = before.revision + i64::from(entry.action != EventAction::Deleted);
+    (entry.revision < least).then_some("its revision does not rise")
+}
+
+fn row_agrees(transfer: &str, row: Option<Row>, life: &[&Entry], faults: &mut Vec<Fault>) {
+    let problem = match (row, life.last()) {
+        (None, None) => return,
+        (None, Some(last)) if last.action == EventAction::Deleted => return,
+        (None, Some(_)) => "it is gone without a deletion",
+        (Some(_), None) => "it has no events",
+        (Some(_), Some(last)) if last.action == EventAction::Deleted => {
+            "it is there after its deletion"
+        }
+        (Some(row), Some(last)) if Some(row.status) != last.to => {
+            "its status is not that of its last event"
+        }
+        (Some(row), Some(last)) if row.revision < last.revision => {
+            "its revision is below that of its last event"
+        }
+        (Some(row), Some(last)) if row.status.is_terminal() && row.revision != last.revision => {
+            "it changed after its end"
+        }
+        (Some(row), Some(_)) if row.totals.iter().any(|total| *total < 0) => "a total is negative",
+        (Some(_), Some(_)) => return,
+    };
+    faults.push(Fault::RowDiffers {
+        transfer: transfer.to_owned(),
+        problem,
+    });
+}
+
+/// Whether an answer still holds.
+fn kept(told: &Acknowledged, life: &[&Entry], account: &Account, faults: &mut Vec<Fault>) {
+    let mut lost = |problem| {
+        let (transfer, revision) = (told.transfer.clone(), told.revision);
+        faults.push(Fault::Lost {
+            transfer,
+            revision,
+            problem,
+        });
+    };
+    if let Some(transition) = &told.transition {
+        let there = life.iter().any(|entry| {
+            entry.request_id == transition.request_id
+                && entry.action == transition.action
+                && (entry.revision == told.revision
+                    || transition.repeated && entry.revision <= told.revision)
+        });
+        if !there {
+            lost("its event is missing");
+        }
+    }
+    let then = life
+        .iter()
+        .rev()
+        .find(|entry| entry.revision <= told.revision);
+    if then.is_none_or(|entry| entry.to != Some(told.status)) {
+        lost("its events do not lead to the status that was told");
+    }
+    let Some(Some(row)) = account.rows.get(&told.transfer) else {
+        return;
+    };
+    if row.revision < told.revision {
+        lost("the stored revision is lower");
+    }
+    if row.revision == told.revision && row.status != told.status {
+        lost("the same revision has another status");
+    }
+    if told.totals.is_some_and(|totals| {
+        totals
+            .iter()
+            .zip(row.totals)
+            .any(|(told, stored)| stored < *told)
+    }) {
+        lost("a stored total is lower");
+    }
+}
+
+fn effects(journal: &Journal, account: &Account, faults: &mut Vec<Fault>) {
+    let mut found: HashMap<&str, usize> = HashMap::new();
+    for entry in account
+        .entries
+        .iter()
+        .filter(|entry| !entry.request_id.is_empty())
+    {
+        *found.entry(&entry.request_id).or_default() += 1;
+    }
+    for (request_id, found) in found.iter().filter(|(_, found)| **found > 1) {
+        let request_id = (*request_id).to_owned();
+        faults.push(Fault::Effects {
+            request_id,
+            wanted: "at most one",
+            found: *found,
+        });
+    }
+    for request_id in &journal.refused {
+        let found = found.get(request_id.as_str()).copied().unwrap_or(0);
+        if found > 0 {
+            let request_id = request_id.clone();
+            faults.push(Fault::Effects {
+                request_id,
+                wanted: "none",
+                found,
+            });
+        }
+    }
+    let mut subjects: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for told in &journal.acknowledged {
+        if let Some(transition) = &told.transition {
+            subjects
+                .entry(&transition.request_id)
+                .or_default()
+                .insert(&told.transfer);
+        }
+    }
+    for (request_id, subjects) in subjects.iter().filter(|(_, subjects)| subjects.len() > 1) {
+        let request_id = (*request_id).to_owned();
+        faults.push(Fault::Effects {
+            request_id,
+            wanted: "one transfer",
+            found: subjects.len(),
+        });
+    }
+}

@@ -1,0 +1,409 @@
+//! Of any number of callers who want different things of one transfer at once, each is decided against the outcome of
+//! the one before, and the log tells the same story as the answers.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use rand::seq::SliceRandom as _;
+use tidegate_proto::v1::{self, TransferEventAction as Action, TransferStatus};
+use tidegate_tests::{
+    World, WorldOptions, assert_refused,
+    raw::{ADMIN, Raw, done, totals},
+};
+use tokio::sync::Barrier;
+use tonic::{Code, Status};
+
+const RACES: usize = 200;
+const CONNECTIONS: usize = 8;
+
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    Approve,
+    Deny,
+    Cancel,
+    Expire,
+    Start,
+    Progress,
+    Complete,
+    Fail,
+}
+
+impl Wish {
+    /// Asks for it. True when this very call moved the transfer.
+    async fn ask(self, raw: &mut Raw, uuid: &str) -> Result<bool, Status> {
+        let transfers = &mut raw.transfers;
+        let (uuid, admin_user_uuid, request_id) =
+            (uuid.to_owned(), ADMIN.to_owned(), String::new());
+        let moved = match self {
+            Self::Approve => {
+                let comment = String::new();
+                let request = v1::ApproveTransferRequest {
+                    uuid,
+                    admin_user_uuid,
+                    comment,
+                    request_id,
+                };
+                transfers.approve_transfer(request).await.map(drop)
+            }
+            Self::Deny => {
+                let reason = String::new();
+                let request = v1::DenyTransferRequest {
+                    uuid,
+                    admin_user_uuid,
+                    reason,
+                    request_id,
+                };
+                transfers.deny_transfer(request).await.map(drop)
+            }
+            Self::Cancel => {
+                let request = v1::CancelTransferRequest {
+                    uuid,
+                    reason: String::new(),
+                    request_id,
+                };
+                transfers.cancel_transfer(request).await.map(drop)
+            }
+            Self::Expire => {
+                let request = v1::ExpirePendingApprovalsRequest { request_id };
+                let answer = transfers
+                    .expire_pending_approvals(request)
+                    .await?
+                    .into_inner();
+                assert!((0..=1).contains(&answer.expired_count), "{answer:?}");
+                return Ok(answer.expired_count == 1);
+            }
+            Self::Start => {
+                let request = v1::StartTransferRequest {
+                    uuid,
+                    heartbeat_timeout: None,
+                    request_id,
+                };
+                transfers.start_transfer(request).await.map(drop)
+            }
+            Self::Progress => {
+                let progress = Some(totals(1));
+                let request = v1::UpdateProgressRequest {
+                    uuid,
+                    progress,
+                    checkpoint: None,
+                    request_id,
+                };
+                transfers.update_progress(request).await.map(drop)
+            }
+            Self::Complete => {
+                let request = v1::CompleteTransferRequest {
+                    uuid,
+                    progress: None,
+                    request_id,
+                };
+                transfers.complete_transfer(request).await.map(drop)
+            }
+            Self::Fail => {
+                let error_message = "lost".to_owned();
+                let request = v1::FailTransferRequest {
+                    uuid,
+                    error_message,
+                    progress: None,
+                    request_id,
+                };
+                transfers.fail_transfer(request).await.map(drop)
+            }
+        };
+        moved.map(|()| true)
+    }
+
+    const fn action(self) -> Option<Action> {
+        match self {
+            Self::Approve => Some(Action::Approved),
+            Self::Deny => Some(Action::Denied),
+            Self::Cancel => Some(Action::Cancelled),
+            Self::Expire => Some(Action::Expired),
+            Self::Start => Some(Action::Started),
+            Self::Complete => Some(Action::Completed),
+            Self::Fail => Some(Action::Failed),
+            Self::Progress => None,
+        }
+    }
+}
+
+/// When the deadline passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deadline {
+    Later,
+    During,
+    Before,
+}
+
+/// A world with connections to race on.
+struct Track {
+    world: World,
+    connections: Vec<Raw>,
+    home: Raw,
+}
+
+impl Track {
+    async fn new() -> Self {
+        let world = World::start_with(WorldOptions::still()).await;
+        let connections = join_all((0..CONNECTIONS).map(|_| world.services())).await;
+        let home = world.services().await;
+        Self {
+            world,
+            connections,
+            home,
+        }
+    }
+
+    /// Lets all of `wishes` go at once, in an order of chance; each with what became of it.
+    async fn race(
+        &self,
+        uuid: &str,
+        wishes: &[Wish],
+        deadline: Deadline,
+    ) -> Vec<(Wish, Result<bool, Status>)> {
+        let mut wishes = wishes.to_vec();
+        wishes.shuffle(&mut rand::rng());
+        let barrier = Arc::new(Barrier::new(wishes.len() + 1));
+        let callers = wishes.into_iter().enumerate().map(|(number, wish)| {
+            let mut raw = self.connections[number % CONNECTIONS].clone();
+            let (barrier, uuid) = (Arc::clone(&barrier), uuid.to_owned());
+            tokio::spawn(async move {
+                barrier.wait().await;
+                (wish, wish.ask(&mut raw, &uuid).await)
+            })
+        });
+        let callers: Vec<_> = callers.collect();
+        if deadline == Deadline::Before {
+            self.world.clock.advance(Duration::from_secs(2));
+        }
+        barrier.wait().await;
+        if deadline == Deadline::During {
+            for _ in 0..rand::random_range(0..40) {
+                tokio::task::yield_now().await;
+            }
+            self.world.clock.advance(Duration::from_secs(2));
+        }
+        let outcomes = join_all(callers).await;
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.expect("no panic"))
+            .collect()
+    }
+}
+
+/// The log after the race as actions, each with the statuses that it led from and to.
+fn story(events: &[v1::TransferEvent]) -> Vec<(Action, TransferStatus, TransferStatus)> {
+    let legs = events
+        .iter()
+        .map(|event| (event.action(), event.from_status(), event.to_status()));
+    legs.collect()
+}
+
+fn count(outcomes: &[(Wish, Result<bool, Status>)], wish: Wish) -> usize {
+    outcomes
+        .iter()
+        .filter(|(each, outcome)| *each == wish && matches!(outcome, Ok(true)))
+        .count()
+}
+
+/// Every refusal fits the end of the story.
+fn assert_refusals(outcomes: &[(Wish, Result<bool, Status>)], legs: &[TransferStatus]) {
+    for (wish, outcome) in outcomes {
+        let Err(refusal) = outcome else { continue };
+        let expired = legs.contains(&TransferStatus::Expired);
+        let deciding = matches!(wish, Wish::Approve | Wish::Deny);
+        let reason = if expired && deciding {
+            "APPROVAL_EXPIRED"
+        } else {
+            "ILLEGAL_TRANSITION"
+        };
+        let refused = assert_refused(refusal, Code::FailedPrecondition, reason);
+        let told = refused.metadata.get("status").map(String::as_str);
+        let names: Vec<_> = legs.iter().map(|status| status.as_str_name()).collect();
+        let names = names
+            .iter()
+            .map(|name| name.trim_start_matches("TRANSFER_STATUS_"));
+        assert!(
+            names.clone().any(|name| Some(name) == told),
+            "{wish:?} was told {told:?}"
+        );
+    }
+}
+
+/// One race of 32 for a decision; the action that took the transfer out of PENDING_APPROVAL.
+async fn decision(track: &mut Track, number: usize) -> Action {
+    let uuid = track.home.declared().await.uuid;
+    track.home.ask(&uuid, Duration::from_secs(1)).await;
+    let wishes = [Wish::Approve, Wish::Deny, Wish::Cancel, Wish::Expire].repeat(8);
+    assert_eq!(wishes.len(), 32);
+    let deadline = match number % 4 {
+        0 => Deadline::Before,
+        1 | 2 => Deadline::During,
+        _ => Deadline::Later,
+    };
+    let outcomes = track.race(&uuid, &wishes, deadline).await;
+    let now = track.home.now(&uuid).await;
+    let events = track.home.events_of(&uuid).await;
+    let legs = story(&events);
+    let (first, rest) = legs[2..].split_first().expect("somebody took it out");
+    assert_eq!(first.1, TransferStatus::PendingApproval);
+    // Approved ones may still be called off; nothing else follows anything.
+    match rest {
+        [] => {}
+        [(Action::Cancelled, TransferStatus::Approved, TransferStatus::Cancelled)] => {
+            assert_eq!(first.0, Action::Approved);
+        }
+        other => panic!("{first:?} was followed by {other:?}"),
+    }
+    assert_eq!(Some(now.status()), legs.last().map(|leg| leg.2));
+    assert_eq!(now.revision, i64::try_from(legs.len()).expect("few"));
+    for wish in [Wish::Approve, Wish::Deny, Wish::Cancel, Wish::Expire] {
+        let told = legs
+            .iter()
+            .filter(|leg| Some(leg.0) == wish.action())
+            .count();
+        let answered = count(&outcomes, wish);
+        // A decision that comes too late expires the transfer itself; then no sweep may claim it.
+        let by_decision = wish == Wish::Expire && events[2].actor == "sweeper";
+        assert_eq!(
+            answered + usize::from(by_decision),
+            told,
+            "{wish:?}: {outcomes:?}\n{legs:?}"
+        );
+    }
+    let statuses: Vec<_> = legs[2..].iter().map(|leg| leg.2).collect();
+    assert_refusals(&outcomes, &statuses);
+    if deadline == Deadline::Before {
+        assert!(
+            matches!(first.0, Action::Expired | Action::Cancelled),
+            "{first:?}"
+        );
+    }
+    first.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_one_of_many_decides() {
+    let mut track = Track::new().await;
+    let mut winners = BTreeMap::new();
+    for number in 0..RACES {
+        *winners
+            .entry(decision(&mut track, number).await)
+            .or_insert(0) += 1;
+    }
+    let kinds: Vec<_> = winners.keys().copied().collect();
+    let all = [
+        Action::Approved,
+        Action::Denied,
+        Action::Expired,
+        Action::Cancelled,
+    ];
+    assert_eq!(kinds, all, "these were no races: {winners:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_one_of_many_starts() {
+    let mut track = Track::new().await;
+    for number in 0..40 {
+        let uuid = track.home.declared().await.uuid;
+        if number % 2 == 0 {
+            track.home.ask(&uuid, Duration::from_secs(60)).await;
+            track.home.approve(&uuid).await;
+        }
+        let outcomes = track.race(&uuid, &[Wish::Start; 32], Deadline::Later).await;
+        assert_eq!(count(&outcomes, Wish::Start), 1);
+        assert_refusals(&outcomes, &[TransferStatus::InProgress]);
+        let events = track.home.events_of(&uuid).await;
+        let started = events
+            .iter()
+            .filter(|event| event.action() == Action::Started);
+        assert_eq!(started.count(), 1);
+        assert_eq!(
+            track.home.now(&uuid).await.revision,
+            events.last().expect("events").revision
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_one_of_many_ends_a_running_transfer() {
+    let mut track = Track::new().await;
+    let mut winners = BTreeMap::new();
+    for _ in 0..40 {
+        let uuid = track.home.running().await.uuid;
+        let wishes = [Wish::Complete, Wish::Fail, Wish::Cancel, Wish::Progress].repeat(8);
+        let outcomes = track.race(&uuid, &wishes, Deadline::Later).await;
+        let events = track.home.events_of(&uuid).await;
+        let legs = story(&events);
+        assert_eq!(legs.len(), 3, "one end: {legs:?}");
+        let last = legs[2];
+        assert_eq!(last.1, TransferStatus::InProgress);
+        for wish in [Wish::Complete, Wish::Fail, Wish::Cancel] {
+            let expected = usize::from(wish.action() == Some(last.0));
+            assert_eq!(count(&outcomes, wish), expected, "{wish:?}: {outcomes:?}");
+        }
+        assert_refusals(&outcomes, &[last.2]);
+        let now = track.home.now(&uuid).await;
+        assert_eq!(now.status(), last.2);
+        // The same totals change nothing the second time, and nothing is written after the end.
+        let reported = count(&outcomes, Wish::Progress) > 0;
+        assert_eq!(now.progress, Some(totals(i64::from(reported))));
+        assert_eq!(now.revision, 3 + i64::from(reported));
+        assert_eq!(
+            events[2].revision, now.revision,
+            "the end is the last change"
+        );
+        *winners.entry(last.0).or_insert(0) += 1;
+    }
+    assert!(winners.len() > 1, "these were no races: {winners:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_and_cancellation_never_undo_each_other() {
+    let mut track = Track::new().await;
+    for _ in 0..20 {
+        let uuid = track.home.running().await.uuid;
+        let reporter = {
+            let (mut raw, uuid) = (track.connections[0].clone(), uuid.clone());
+            tokio::spawn(async move {
+                let mut acknowledged = 0;
+                for records in 1.. {
+                    let request = v1::UpdateProgressRequest {
+                        uuid: uuid.clone(),
+                        progress: Some(totals(records)),
+                        ..v1::UpdateProgressRequest::default()
+                    };
+                    match raw.transfers.update_progress(request).await {
+                        Ok(_) => acknowledged = records,
+                        Err(refusal) => {
+                            let code = Code::FailedPrecondition;
+                            assert_refused(&refusal, code, "ILLEGAL_TRANSITION");
+                            break;
+                        }
+                    }
+                }
+                acknowledged
+            })
+        };
+        for _ in 0..rand::random_range(0..200) {
+            tokio::task::yield_now().await;
+        }
+        let request = v1::CancelTransferRequest {
+            uuid: uuid.clone(),
+            ..Default::default()
+        };
+        let cancelled = done(track.connections[1].transfers.cancel_transfer(request)).await;
+        let acknowledged = reporter.await.expect("no panic");
+        assert_eq!(
+            cancelled.progress,
+            Some(totals(acknowledged)),
+            "nothing acknowledged is lost"
+        );
+        assert_eq!(
+            track.home.now(&uuid).await,
+            cancelled,
+            "and nothing comes after"
+        );
+        assert_eq!(cancelled.revision, acknowledged + 3);
+    }
+}

@@ -1,0 +1,11 @@
+//! Every method of every service over the wire, with the whole of its answer.
+//!
+//! [`coverage`](crate::coverage) reads the tests in here and misses every method that none of them calls.
+
+mod approval;
+mod connections;
+mod events;
+mod life;
+mod lists;
+mod stats;
+mod streams;

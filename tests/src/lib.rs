@@ -1,0 +1,32 @@
+//! The harness of the end-to-end tests: servers in this process or in one of their own, clients, and what a refusal says.
+//!
+//! Every server gets a database of its own in a temporary folder and a port that the system picks. Whatever is started
+//! here is stopped here, by its handle, within bounded time.
+
+pub mod dynamic;
+pub mod process;
+pub mod raw;
+pub mod refusal;
+pub mod relay;
+pub mod tools;
+pub mod world;
+
+pub use process::ServerProcess;
+pub use refusal::{Refused, assert_refused, refused};
+pub use world::{World, WorldOptions};
+
+use std::time::Duration;
+
+/// Longest wait for anything that should happen soon.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Waits for `future`, but not for ever.
+///
+/// # Panics
+/// When it takes longer than [`SOON`].
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(SOON, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not happen within {SOON:?}"),
+    }
+}
