@@ -101,7 +101,7 @@ impl Cell {
                 .as_ref()
                 .is_some_and(|(count, _)| *count <= letter.count)
             {
-                
+                newest.checkpoint = None;
             }
         }
         self.settled.send_modify(|settled| {

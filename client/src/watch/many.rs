@@ -51,6 +51,9 @@ pub enum WatchUpdate {
 /// transfers. The times of change that this relies on are the server's; should its clock be set back by more than a
 /// minute during an interruption, transfers that began and ended within it can be missed.
 ///
+/// A watch that did not ask for what exists can, after an interruption, tell some of it: transfers that changed since
+/// about a minute before the newest of all was created, as of when the watch began.
+///
 /// An `Err` is a final refusal, such as `INVALID_ARGUMENT` for the filter, and ends the stream.
 #[must_use = "a watch connects when it is polled"]
 pub struct TransfersWatch {

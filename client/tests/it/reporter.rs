@@ -259,10 +259,14 @@ async fn silence_is_filled_with_heartbeats() {
     flushed(&reporter).await.unwrap();
 
     let before = fake.heard().reports.len();
+    let begun = std::time::Instant::now();
     fake.until("three heartbeats", |heard| {
         heard.reports.len() >= before + 3
     })
     .await;
+    let taken = begun.elapsed();
+    let expected = Duration::from_millis(350)..Duration::from_millis(1_500);
+    assert!(expected.contains(&taken), "{taken:?}");
     assert_eq!(fake.heard().reports.last().and_then(transferred), Some(4));
 }
 
