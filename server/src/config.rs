@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::store::Migrate;
+
 /// The control plane for transfers of database tables between sites.
 #[derive(Debug, Parser)]
 #[command(
@@ -25,16 +27,30 @@ pub struct Arguments {
 pub enum Role {
     /// Serve until SIGTERM or SIGINT (the default).
     Serve(Box<Config>),
+    /// Bring the database's schema up to date, and end.
+    Migrate(Database),
 }
 
 impl Arguments {
-    /// The settings to serve with.
-    pub fn into_config(self) -> Config {
-        match self.role {
-            Some(Role::Serve(config)) => *config,
-            None => self.config,
-        }
+    /// What to do, with the settings that it takes.
+    pub fn into_role(self) -> Role {
+        self.role
+            .unwrap_or_else(|| Role::Serve(Box::new(self.config)))
     }
+}
+
+/// Where the ledger is kept.
+#[derive(Clone, Debug, Args)]
+pub struct Database {
+    /// The database; created and migrated on start.
+    #[arg(
+        id = "database_url",
+        long = "database-url",
+        env = "TIDEGATE_DATABASE_URL",
+        default_value = "sqlite://tidegate.db?mode=rwc",
+        hide_env_values = true
+    )]
+    pub url: String,
 }
 
 /// Everything that can be set.
@@ -43,14 +59,12 @@ pub struct Config {
     /// Address to listen on; port 0 picks a free one.
     #[arg(long, env = "TIDEGATE_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
-    /// The database; created and migrated on start.
-    #[arg(
-        long,
-        env = "TIDEGATE_DATABASE_URL",
-        default_value = "sqlite://tidegate.db?mode=rwc",
-        hide_env_values = true
-    )]
-    pub database_url: String,
+    /// Where the ledger is kept.
+    #[command(flatten)]
+    pub database: Database,
+    /// What to do about migrations that the database does not have yet.
+    #[arg(long, env = "TIDEGATE_MIGRATE", value_enum, default_value_t = Migrate::Auto)]
+    pub migrate: Migrate,
     /// How often overdue approvals and silent agents are looked for.
     #[arg(long, env = "TIDEGATE_SWEEP_INTERVAL", default_value = "1s", value_parser = interval)]
     pub sweep_interval: Duration,
@@ -127,7 +141,10 @@ mod tests {
         let named =
             Arguments::try_parse_from(["tidegate-server", "serve", "--sweep-interval", "250ms"]);
         for arguments in [bare, named] {
-            let config = arguments.expect("it parses").into_config();
+            let role = arguments.expect("it parses").into_role();
+            let Role::Serve(config) = role else {
+                panic!("{role:?} does not serve");
+            };
             assert_eq!(config.sweep_interval, Duration::from_millis(250));
             assert_eq!(config.listen.port(), 50_051);
         }

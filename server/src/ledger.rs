@@ -3,14 +3,21 @@
 //!
 //! Knows the rules and the store, nothing of gRPC.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
+use rand::random_range;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock::Clock,
-    domain::{command::Order, connection::Connection, transfer::Transfer},
+    domain::{
+        command::{Command, Order},
+        connection::Connection,
+        transfer::Transfer,
+    },
     error::Error,
     feed::Feed,
     store::Store,
@@ -18,12 +25,14 @@ use crate::{
 
 mod draft;
 pub mod sweeper;
+pub mod time;
 mod writer;
 
+use time::Time;
 use writer::Writer;
 pub(crate) use writer::chain;
 
-/// Commands that may wait; above it callers are told to come back.
+/// Commands that may wait for one writer; above it callers are told to come back.
 pub const QUEUE: usize = 4_096;
 /// Commands that one transaction may carry.
 pub const BATCH: usize = 512;
@@ -48,21 +57,33 @@ struct Pending {
 /// Handle on the ledger, cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
-    queue: mpsc::Sender<Pending>,
+    /// One queue for each writer.
+    queues: Arc<[mpsc::Sender<Pending>]>,
 }
 
 impl Ledger {
-    /// Starts the writer on `tasks`. It ends, with everything that was queued written, after `stop` is cancelled.
+    /// Starts the writers on `tasks`, as many as the store takes. They end, with everything that was queued written,
+    /// after `stop` is cancelled.
     pub fn start(
-        store: Store,
-        clock: Clock,
-        feed: Feed,
+        store: &Store,
+        time: &Time,
+        feed: &Feed,
         tasks: &TaskTracker,
-        stop: CancellationToken,
+        stop: &CancellationToken,
     ) -> Self {
-        let (queue, commands) = mpsc::channel(QUEUE);
-        tasks.spawn(Writer { store, clock, feed }.run(commands, stop));
-        Self { queue }
+        let queues = (0..store.writers()).map(|_| {
+            let (queue, commands) = mpsc::channel(QUEUE);
+            let writer = Writer {
+                store: store.clone(),
+                time: time.clone(),
+                feed: feed.clone(),
+            };
+            tasks.spawn(writer.run(commands, stop.clone()));
+            queue
+        });
+        Self {
+            queues: queues.collect(),
+        }
     }
 
     /// Carries out one command. Once this returns `Ok`, what it did is on disk.
@@ -73,7 +94,7 @@ impl Ledger {
     /// [`Error::Refused`] with the reason, [`Error::QueueFull`], or that the database or the server is going away.
     pub async fn submit(&self, order: Order) -> Result<Outcome, Error> {
         let (answer, answered) = oneshot::channel();
-        self.queue
+        self.queue(&order)
             .try_send(Pending { order, answer })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => Error::QueueFull,
@@ -88,10 +109,25 @@ impl Ledger {
     /// As [`submit`](Self::submit), without [`Error::QueueFull`].
     pub async fn submit_patiently(&self, order: Order) -> Result<Outcome, Error> {
         let (answer, answered) = oneshot::channel();
-        self.queue
+        self.queue(&order)
             .send(Pending { order, answer })
             .await
             .map_err(|_| Error::ShuttingDown)?;
         answered.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    /// The queue that an order belongs to: always the same one for a transfer, so that its changes are written and told in
+    /// the order in which they came, and always the same one for a request without a transfer, so that its repetition
+    /// meets it.
+    fn queue(&self, order: &Order) -> &mpsc::Sender<Pending> {
+        let mut hash = DefaultHasher::new();
+        match (&order.command, &order.request) {
+            (Command::Do { uuid, .. }, _) => uuid.hash(&mut hash),
+            (_, Some(request)) => request.request_id.hash(&mut hash),
+            (_, None) => random_range(0..u64::MAX).hash(&mut hash),
+        }
+        let count = self.queues.len() as u64;
+        let place = usize::try_from(hash.finish() % count).unwrap_or(0);
+        &self.queues[place]
     }
 }

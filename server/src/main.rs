@@ -6,15 +6,19 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use tidegate_server::{
     clock::Clock,
-    config::{Arguments, Config},
-    serve, telemetry,
+    config::{Arguments, Config, Database, Role},
+    store::{Options, Store},
+    telemetry,
 };
 use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Arguments::parse().into_config();
-    match run(&config).await {
+    let outcome = match Arguments::parse().into_role() {
+        Role::Serve(config) => serve(&config).await,
+        Role::Migrate(database) => migrate(&database).await,
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // One line, whatever the causes say.
@@ -25,11 +29,17 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: &Config) -> anyhow::Result<()> {
+async fn migrate(database: &Database) -> anyhow::Result<()> {
+    let store = Store::open(&database.url, &Options::default()).await?;
+    store.close().await;
+    Ok(())
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
     telemetry::start(&config.log)?;
-    let shutdown = serve::signal().context("signals cannot be received")?;
+    let shutdown = tidegate_server::serve::signal().context("signals cannot be received")?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    serve::serve(listener, config, Clock::machine(), shutdown).await
+    tidegate_server::serve::serve(listener, config, Clock::machine(), shutdown).await
 }

@@ -14,16 +14,20 @@ use tidegate_proto::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic_health::server::HealthReporter;
 use tower_http::trace::TraceLayer;
 
-use crate::{clock::Clock, feed::Feed, ledger::Ledger, ledger::sweeper::Sweeper, store::Store};
+use crate::{
+    feed::Feed,
+    ledger::{Ledger, sweeper::Sweeper, time::Time},
+    store::Store,
+};
 
 pub mod accept;
 mod answer;
 mod caller;
 mod connection;
 mod event;
+mod health;
 mod incoming;
 mod mark;
 mod metadata;
@@ -34,6 +38,7 @@ mod streams;
 mod transfer;
 mod watch;
 
+pub use health::Health;
 use streams::Streams;
 
 /// Largest request message, in bytes.
@@ -53,7 +58,7 @@ pub struct Backend {
     /// What `ExpirePendingApprovals` runs.
     pub sweeper: Sweeper,
     /// The time that overdue approvals are left out by.
-    pub clock: Clock,
+    pub time: Time,
     /// Cancelled when open streams have to end.
     pub stop: CancellationToken,
     /// Streams that may be open at once.
@@ -64,9 +69,7 @@ pub struct Backend {
 ///
 /// # Errors
 /// Only if the descriptors that were compiled in do not decode.
-pub async fn routes(
-    backend: Backend,
-) -> Result<(Routes, HealthReporter), tonic_reflection::server::Error> {
+pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::server::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     let streams = Streams::new(backend.max_streams, backend.stop.clone());
     let transfers =
@@ -79,15 +82,8 @@ pub async fn routes(
     let connections = ConnectionServiceServer::new(connection::ConnectionApi::new(backend))
         .max_decoding_message_size(MESSAGE_IN_MAX)
         .max_encoding_message_size(MESSAGE_OUT_MAX);
-    health
-        .set_serving::<TransferServiceServer<transfer::TransferApi>>()
-        .await;
-    health
-        .set_serving::<EventServiceServer<event::EventApi>>()
-        .await;
-    health
-        .set_serving::<ConnectionServiceServer<connection::ConnectionApi>>()
-        .await;
+    let health = Health::new(health);
+    health.set(true).await;
 
     let mut services = Routes::builder();
     services
@@ -116,22 +112,6 @@ pub async fn routes(
                 .on_failure(()),
         );
     Ok((Routes::from(router), health))
-}
-
-/// Tells health watchers that the server and each of its services is about to go.
-pub async fn set_not_serving(health: &HealthReporter) {
-    health
-        .set_not_serving::<TransferServiceServer<transfer::TransferApi>>()
-        .await;
-    health
-        .set_not_serving::<EventServiceServer<event::EventApi>>()
-        .await;
-    health
-        .set_not_serving::<ConnectionServiceServer<connection::ConnectionApi>>()
-        .await;
-    health
-        .set_service_status("", tonic_health::ServingStatus::NotServing)
-        .await;
 }
 
 fn log_answer<B>(response: &http::Response<B>, latency: Duration, _: &tracing::Span) {

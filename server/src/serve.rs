@@ -10,8 +10,8 @@ use crate::{
     clock::Clock,
     config::Config,
     feed::Feed,
-    ledger::{Ledger, sweeper::Sweeper},
-    rpc::{self, Backend, accept},
+    ledger::{Ledger, sweeper::Sweeper, time::Time},
+    rpc::{self, Backend, Health, accept},
     store::{Options, Store},
 };
 
@@ -19,6 +19,9 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(6);
 /// Time that the ledger has to write what was queued.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Time between two looks at the database, and until one must be answered.
+const PULSE: Duration = Duration::from_millis(500);
+const PULSE_PATIENCE: Duration = Duration::from_secs(2);
 /// Time that a connection may take to send its first bytes.
 const PREFACE: Duration = Duration::from_secs(10);
 /// Time between pings on a quiet connection, and until one must be answered.
@@ -41,21 +44,20 @@ pub async fn serve(
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let store = Store::open(&config.database_url, &Options::default()).await?;
+    let options = Options {
+        migrate: config.migrate,
+        ..Options::default()
+    };
+    let store = Store::open(&config.database.url, &options).await?;
     if let Some(latest) = store.latest_time().await? {
         clock.not_before(latest);
     }
     let tasks = TaskTracker::new();
     let (streams_end, writer_ends) = (CancellationToken::new(), CancellationToken::new());
     let feed = Feed::default();
-    let ledger = Ledger::start(
-        store.clone(),
-        clock.clone(),
-        feed.clone(),
-        &tasks,
-        writer_ends.clone(),
-    );
-    let sweeper = Sweeper::new(ledger.clone(), store.clone(), clock.clone());
+    let time = Time::new(clock, store.clone());
+    let ledger = Ledger::start(&store, &time, &feed, &tasks, &writer_ends);
+    let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
     tasks.spawn(
         sweeper
             .clone()
@@ -66,11 +68,16 @@ pub async fn serve(
         store: store.clone(),
         feed,
         sweeper,
-        clock,
+        time,
         stop: streams_end.clone(),
         max_streams: config.max_streams,
     };
     let (routes, health) = rpc::routes(backend).await?;
+    tasks.spawn(watch_database(
+        store.clone(),
+        health.clone(),
+        streams_end.clone(),
+    ));
     let limits = accept::Limits {
         connections: config.max_connections,
         per_address: config.max_connections_per_address,
@@ -88,9 +95,10 @@ pub async fn serve(
         ended = &mut server => ended?,
         () = shutdown => {
             tracing::info!("draining");
-            rpc::set_not_serving(&health).await;
+            health.set(false).await;
             tokio::time::sleep(config.drain_delay).await;
             streams_end.cancel();
+            health.end().await;
             match tokio::time::timeout(DRAIN, server).await {
                 Ok(ended) => ended?,
                 Err(_) => tracing::warn!("calls that would not end were cut off"),
@@ -108,6 +116,27 @@ pub async fn serve(
     store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Keeps health in step with the database, so that balancers send calls to replicas that can answer them.
+async fn watch_database(store: Store, health: Health, stop: CancellationToken) {
+    let mut serving = true;
+    loop {
+        let answers = tokio::time::timeout(PULSE_PATIENCE, store.ping());
+        let answered = tokio::select! {
+            () = stop.cancelled() => return,
+            answered = answers => matches!(answered, Ok(Ok(()))),
+        };
+        if answered != serving {
+            serving = answered;
+            tracing::warn!(serving, "the database was lost or has come back");
+            health.set(serving).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PULSE) => {}
+        }
+    }
 }
 
 fn transport() -> Server {

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbBackend};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -34,6 +34,7 @@ mod rows;
 mod sqlite;
 mod stats;
 mod target;
+mod time;
 mod transfers;
 mod update;
 
@@ -43,6 +44,21 @@ mod tests;
 pub use batch::Batch;
 pub use error::{OpenError, StoreError};
 
+/// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
+const POSTGRES_WRITERS: usize = 3;
+
+/// What to do about migrations that the database does not have yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Migrate {
+    /// Apply them.
+    #[default]
+    Auto,
+    /// Refuse to open the database while there are any.
+    Check,
+    /// Open the database without a look at them. A newer schema is refused all the same.
+    Off,
+}
+
 /// How the database is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -50,6 +66,8 @@ pub struct Options {
     pub readers: u32,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
+    /// What to do about migrations that the database does not have yet.
+    pub migrate: Migrate,
 }
 
 impl Default for Options {
@@ -57,6 +75,7 @@ impl Default for Options {
         Self {
             readers: 4,
             acquire_timeout: Duration::from_secs(2),
+            migrate: Migrate::default(),
         }
     }
 }
@@ -140,6 +159,23 @@ impl Store {
     /// [`StoreError::Unavailable`] as a rule.
     pub async fn ping(&self) -> Result<(), StoreError> {
         events::last_sequence(&self.inner.reader).await.map(|_| ())
+    }
+
+    /// How many transactions may write at the same time.
+    pub fn writers(&self) -> usize {
+        match self.inner.writer.get_database_backend() {
+            DbBackend::Postgres => POSTGRES_WRITERS,
+            _ => 1,
+        }
+    }
+
+    /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only
+    /// one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn now(&self) -> Result<Option<Timestamp>, StoreError> {
+        time::now(&self.inner.reader).await
     }
 
     /// When the newest event happened; `None` before the first.

@@ -84,6 +84,11 @@ impl Draft {
         }
     }
 
+    /// The time of every decision in this batch.
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Decides one order against what the earlier ones left, and notes its answer.
     pub(super) fn carry_out(&mut self, order: &Order, identity: impl FnOnce() -> Uuid) {
         let answer = match self.repetition(order) {

@@ -9,9 +9,8 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{BATCH, Ledger, Outcome, draft::SERVER};
+use super::{BATCH, Ledger, Outcome, draft::SERVER, time::Time};
 use crate::{
-    clock::Clock,
     domain::{
         command::{Command, Order, Verb},
         status::TransferStatus,
@@ -25,7 +24,7 @@ use crate::{
 pub struct Sweeper {
     ledger: Ledger,
     store: Store,
-    clock: Clock,
+    time: Time,
 }
 
 /// As many as fit into half a batch, so that callers are never crowded out.
@@ -34,11 +33,11 @@ const STRIDE: u32 = (BATCH / 2) as u32;
 
 impl Sweeper {
     /// A sweeper of this ledger.
-    pub const fn new(ledger: Ledger, store: Store, clock: Clock) -> Self {
+    pub const fn new(ledger: Ledger, store: Store, time: Time) -> Self {
         Self {
             ledger,
             store,
-            clock,
+            time,
         }
     }
 
@@ -76,7 +75,7 @@ impl Sweeper {
         loop {
             let overdue = self
                 .store
-                .overdue_approvals(self.clock.now(), STRIDE)
+                .overdue_approvals(self.time.now().await?, STRIDE)
                 .await?;
             let ended = self
                 .end(&overdue, actor, &Verb::Expire, TransferStatus::Expired)
@@ -93,7 +92,7 @@ impl Sweeper {
         loop {
             let silent = self
                 .store
-                .silent_transfers(self.clock.now(), STRIDE)
+                .silent_transfers(self.time.now().await?, STRIDE)
                 .await?;
             let ended = self
                 .end(

@@ -6,9 +6,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{BATCH, Outcome, Pending, draft::Draft};
+use super::{BATCH, Outcome, Pending, draft::Draft, time::Time};
 use crate::{
-    clock::Clock,
     domain::{
         command::{Command, Order},
         event::Event,
@@ -23,7 +22,7 @@ const TRIES: u32 = 5;
 
 pub(super) struct Writer {
     pub(super) store: Store,
-    pub(super) clock: Clock,
+    pub(super) time: Time,
     pub(super) feed: Feed,
 }
 
@@ -39,13 +38,20 @@ impl Writer {
                 count = commands.recv_many(&mut batch, BATCH) => if count == 0 { break },
                 () = stop.cancelled(), if !commands.is_closed() => commands.close(),
             }
-            if !batch.is_empty() {
-                self.settle(&mut batch).await;
+            if batch.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.settle(&mut batch).await {
+                // Whoever queued up meanwhile would only wait for the same answer.
+                while let Ok(pending) = commands.try_recv() {
+                    _ = pending.answer.send(Err(error.clone()));
+                }
             }
         }
     }
 
-    async fn settle(&self, batch: &mut Vec<Pending>) {
+    /// Commits and answers a batch. An error, which the whole batch was answered with, says that the database is away.
+    async fn settle(&self, batch: &mut Vec<Pending>) -> Result<(), Error> {
         let orders: Vec<&Order> = batch.iter().map(|pending| &pending.order).collect();
         match self.commit(&orders).await {
             Ok(answers) => answer(batch.drain(..), answers),
@@ -61,9 +67,11 @@ impl Writer {
             }
             Err(error) => {
                 let error = failure(error);
-                answer(batch.drain(..), std::iter::repeat(Err(error)));
+                answer(batch.drain(..), std::iter::repeat(Err(error.clone())));
+                return Err(error);
             }
         }
+        Ok(())
     }
 
     /// Commits `orders` together, trying again on a conflict, and wakes the feed.
@@ -90,8 +98,9 @@ impl Writer {
     async fn attempt(&self, orders: &[&Order]) -> Result<Draft, StoreError> {
         let transaction = self.store.begin().await?;
         let mut draft = self.load(&transaction, orders).await?;
+        let now = draft.now();
         for order in orders {
-            draft.carry_out(order, || self.clock.identity(self.clock.now()));
+            draft.carry_out(order, || self.time.clock().identity(now));
         }
         draft.write(&transaction).await?;
         // A batch of refusals and repetitions has nothing to make durable.
@@ -104,17 +113,47 @@ impl Writer {
     }
 
     /// Everything that the decisions will look at, locked in the order of the uuids.
+    ///
+    /// What is remembered and the time are read under the locks: while this batch waited for them, another replica may
+    /// have carried out the same request, or a deadline may have passed.
     async fn load(&self, transaction: &Batch, orders: &[&Order]) -> Result<Draft, StoreError> {
-        let request_ids: BTreeSet<&str> = orders
-            .iter()
-            .filter_map(|order| Some(order.request.as_ref()?.request_id.as_str()))
+        let wanted = Wanted::by(orders);
+        let mut transfers = transaction.lock_transfers(&wanted.transfers).await?;
+        let remembered = transaction.remembered(&wanted.request_ids).await?;
+        let mut connections = wanted.connections;
+        let mut answered = BTreeSet::new();
+        for earlier in &remembered {
+            match earlier.effect {
+                Effect::Transfer { uuid, .. } => _ = answered.insert(uuid),
+                Effect::Connection(uuid) => _ = connections.insert(uuid),
+            }
+        }
+        let answered: Vec<Uuid> = answered
+            .into_iter()
+            .filter(|uuid| wanted.transfers.binary_search(uuid).is_err())
             .collect();
-        let request_ids: Vec<&str> = request_ids.into_iter().collect();
-        let remembered = transaction.remembered(&request_ids).await?;
+        transfers.extend(transaction.lock_transfers(&answered).await?);
+        let connections: Vec<Uuid> = connections.into_iter().collect();
+        let connections = transaction.existing_connections(&connections).await?;
+        let now = self.time.now_in(transaction).await?;
+        Ok(Draft::new(now, transfers, connections, remembered))
+    }
+}
 
+/// What the orders of a batch name, each once and sorted.
+struct Wanted<'a> {
+    transfers: Vec<Uuid>,
+    connections: BTreeSet<Uuid>,
+    request_ids: Vec<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn by(orders: &[&'a Order]) -> Self {
         let mut transfers = BTreeSet::new();
         let mut connections = BTreeSet::new();
+        let mut request_ids = BTreeSet::new();
         for order in orders {
+            request_ids.extend(order.request.as_ref().map(|it| it.request_id.as_str()));
             match &order.command {
                 Command::Create(new) => {
                     transfers.extend(new.retry_of_uuid);
@@ -124,22 +163,11 @@ impl Writer {
                 Command::Connect(_) => {}
             }
         }
-        for earlier in &remembered {
-            match earlier.effect {
-                Effect::Transfer { uuid, .. } => _ = transfers.insert(uuid),
-                Effect::Connection(uuid) => _ = connections.insert(uuid),
-            }
-        }
-        let transfers: Vec<Uuid> = transfers.into_iter().collect();
-        let connections: Vec<Uuid> = connections.into_iter().collect();
-        let connections = transaction.existing_connections(&connections).await?;
-        let transfers = transaction.lock_transfers(&transfers).await?;
-        Ok(Draft::new(
-            self.clock.now(),
-            transfers,
+        Self {
+            transfers: transfers.into_iter().collect(),
             connections,
-            remembered,
-        ))
+            request_ids: request_ids.into_iter().collect(),
+        }
     }
 }
 

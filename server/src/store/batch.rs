@@ -17,9 +17,9 @@ use uuid::Uuid;
 use super::{
     NewConnectionRow, Remembered, chunk, connections,
     error::{Inconsistency, StoreError},
-    requests, rows, update,
+    requests, rows, time, update,
 };
-use crate::domain::{connection::Connection, event::Event, transfer::Transfer};
+use crate::domain::{connection::Connection, event::Event, time::Timestamp, transfer::Transfer};
 
 /// One write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
@@ -37,6 +37,14 @@ impl Batch {
         Ok(Self {
             transaction: pool.begin_with_options(options).await?,
         })
+    }
+
+    /// As [`Store::now`](super::Store::now), within the transaction.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn now(&self) -> Result<Option<Timestamp>, StoreError> {
+        time::now(&self.transaction).await
     }
 
     /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must

@@ -34,6 +34,8 @@ pub(super) enum Inconsistency {
     },
     #[error("the event counter has no row")]
     NoCounter,
+    #[error("the database does not tell the time")]
+    NoTime,
 }
 
 impl From<Inconsistency> for StoreError {
@@ -96,6 +98,16 @@ pub enum OpenError {
         database: String,
         /// The first migration that is unknown.
         migration: String,
+    },
+    /// The schema is older than this version, and it may not be changed.
+    #[error(
+        "database {database} lacks {count} migrations of this version; run `tidegate-server migrate` first"
+    )]
+    OlderSchema {
+        /// The database.
+        database: String,
+        /// How many migrations are pending.
+        count: usize,
     },
     /// The library has known defects.
     #[error("SQLite {found} is too old: {wanted} or newer is needed")]

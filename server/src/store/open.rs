@@ -7,7 +7,7 @@ use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
 use tidegate_migration::Migrator;
 
 use super::{
-    Options, Store,
+    Migrate, Options, Store,
     error::OpenError,
     postgres, sqlite,
     target::{self, Target},
@@ -45,11 +45,31 @@ pub(super) async fn refuse_newer(
     }
 }
 
-/// Brings the schema up to date.
-pub(super) async fn migrate(pool: &DatabaseConnection, database: &str) -> Result<(), OpenError> {
-    Migrator::up(pool, None)
-        .await
-        .map_err(|error| other(database, &error))
+/// Brings the schema up to date, or refuses one that is not, or leaves it be.
+pub(super) async fn migrate(
+    pool: &DatabaseConnection,
+    database: &str,
+    how: Migrate,
+) -> Result<(), OpenError> {
+    match how {
+        Migrate::Auto => Migrator::up(pool, None)
+            .await
+            .map_err(|error| other(database, &error)),
+        Migrate::Check => {
+            let applied = applied(pool)
+                .await
+                .map_err(|error| other(database, &error))?;
+            let count = Migrator::migrations().len() - applied.len();
+            if count == 0 {
+                return Ok(());
+            }
+            Err(OpenError::OlderSchema {
+                database: database.to_owned(),
+                count,
+            })
+        }
+        Migrate::Off => Ok(()),
+    }
 }
 
 pub(super) fn other(database: &str, error: &DbErr) -> OpenError {

@@ -37,7 +37,7 @@ pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
         .await
         .map_err(|error| other(name, &error))?;
     refuse_newer(&pool, name).await?;
-    migrate(&pool, name).await?;
+    migrate(&pool, name, options.migrate).await?;
     lock.commit().await.map_err(|error| other(name, &error))?;
     Ok(Store {
         inner: Arc::new(Inner {

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 use super::{
-    Inner, Options, Store,
+    Inner, Migrate, Options, Store,
     classify::{driver_error, sqlite_code},
     error::OpenError,
     lock::{FileLock, private},
@@ -56,9 +56,11 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
         })?;
     provide(&path, create).map_err(|error| not_writable(&database, &error))?;
     let writer = connect(&path, options, Role::Writer, &database).await?;
-    check(&writer, &database).await?;
-    refuse_newer(&writer, &database).await?;
-    migrate(&writer, &database).await?;
+    if let Err(error) = prepare(&writer, &database, options.migrate).await {
+        // A database that is refused must be left as it was found, without the files of an open one beside it.
+        _ = writer.close_by_ref().await;
+        return Err(error);
+    }
     let reader = connect(&path, options, Role::Reader, &database).await?;
     check(&reader, &database).await?;
     Ok(Store {
@@ -68,6 +70,16 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
             lock: Some(lock),
         }),
     })
+}
+
+async fn prepare(
+    writer: &DatabaseConnection,
+    database: &str,
+    how: Migrate,
+) -> Result<(), OpenError> {
+    check(writer, database).await?;
+    refuse_newer(writer, database).await?;
+    migrate(writer, database, how).await
 }
 
 /// The file's one true name, so that links to it share a lock.

@@ -98,7 +98,7 @@ impl Backend {
         let window = check.finish(window)?;
         let rows = self
             .store
-            .pending_approvals(&filter, self.clock.now(), page::one_more(window))
+            .pending_approvals(&filter, self.time.now().await?, page::one_more(window))
             .await?;
         let connections = self.preloaded(&rows, preload).await?;
         let place = |row: &Transfer| Position {

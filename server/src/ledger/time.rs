@@ -1,0 +1,48 @@
+//! The ledger's time: the database's clock where replicas share one, the server's own otherwise.
+
+use crate::{
+    clock::Clock,
+    domain::time::Timestamp,
+    store::{Batch, Store, StoreError},
+};
+
+/// Tells the ledger's time; cheap to clone.
+#[derive(Clone)]
+pub struct Time {
+    clock: Clock,
+    store: Store,
+}
+
+impl Time {
+    /// The time of the ledger that is kept in `store`.
+    pub const fn new(clock: Clock, store: Store) -> Self {
+        Self { clock, store }
+    }
+
+    /// The server's own clock, for identities.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The time now, to look for what is overdue by.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        if self.clock.is_hand_moved() {
+            return Ok(self.clock.now());
+        }
+        Ok(self.store.now().await?.unwrap_or_else(|| self.clock.now()))
+    }
+
+    /// The time now, for the decisions of a batch.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn now_in(&self, batch: &Batch) -> Result<Timestamp, StoreError> {
+        if self.clock.is_hand_moved() {
+            return Ok(self.clock.now());
+        }
+        Ok(batch.now().await?.unwrap_or_else(|| self.clock.now()))
+    }
+}
