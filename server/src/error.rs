@@ -35,6 +35,24 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A position in the log before the oldest event that is kept.
+    #[error(
+        "the log after {after_sequence} is no longer complete: the oldest event that is kept is {oldest_sequence}"
+    )]
+    CursorExpired {
+        /// The position.
+        after_sequence: i64,
+        /// The oldest event, or the next one to come when none is kept.
+        oldest_sequence: i64,
+    },
+    /// A position in the log that it has not reached: the cursor is of another ledger, or of one that was restored.
+    #[error("the log ends at {newest_sequence}; there is nothing to go on from after {after_sequence}")]
+    CursorAhead {
+        /// The position.
+        after_sequence: i64,
+        /// The newest event; 0 before the first.
+        newest_sequence: i64,
+    },
     /// The database cannot be reached or written just now. Safe to repeat with the same request id.
     #[error("the database is unavailable; try again")]
     DatabaseUnavailable(#[source] Arc<StoreError>),
@@ -55,6 +73,8 @@ impl Error {
             Self::TooManyStreams { .. } => "TOO_MANY_STREAMS",
             Self::WatchTooSlow { .. } => "WATCH_TOO_SLOW",
             Self::TooManyTransfers { .. } => "TOO_MANY_TRANSFERS",
+            Self::CursorExpired { .. } => "CURSOR_EXPIRED",
+            Self::CursorAhead { .. } => "CURSOR_AHEAD",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::Internal(_) => "INTERNAL",
@@ -68,6 +88,20 @@ impl Error {
             Self::TooManyStreams { limit }
             | Self::WatchTooSlow { limit }
             | Self::TooManyTransfers { limit } => vec![("limit", limit.to_string())],
+            Self::CursorExpired {
+                after_sequence,
+                oldest_sequence,
+            } => vec![
+                ("after_sequence", after_sequence.to_string()),
+                ("oldest_sequence", oldest_sequence.to_string()),
+            ],
+            Self::CursorAhead {
+                after_sequence,
+                newest_sequence,
+            } => vec![
+                ("after_sequence", after_sequence.to_string()),
+                ("newest_sequence", newest_sequence.to_string()),
+            ],
             Self::QueueFull
             | Self::DatabaseUnavailable(_)
             | Self::ShuttingDown

@@ -5,14 +5,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 use uuid::Uuid;
 
 use crate::domain::{
     connection::{Connection, ConnectionDirection},
     event::{Event, RequestMark},
     query::{
-        ApprovalFilter, ConnectionStats, EventFilter, SortOrder, TableStats, TableStatsFilter,
+        ApprovalFilter, ConnectionStats, EventFilter, LogBounds, SortOrder, TableStats, TableStatsFilter,
         TransferFilter, Window,
     },
     time::Timestamp,
@@ -46,6 +46,9 @@ pub use error::{OpenError, StoreError};
 
 /// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
 const POSTGRES_WRITERS: usize = 3;
+
+/// Time that a batch may take, so that callers learn of a lost database within 3 s.
+const BATCH_PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// What to do about migrations that the database does not have yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -158,7 +161,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] as a rule.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        events::last_sequence(&self.inner.reader).await.map(|_| ())
+        events::bounds(&self.inner.reader).await.map(|_| ())
     }
 
     /// How many transactions may write at the same time.
@@ -284,6 +287,14 @@ impl Store {
         events::list(&self.inner.reader, filter, limit).await
     }
 
+    /// Both ends of the log, as of one moment. Every event up to the newest can be read from then on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn log_bounds(&self) -> Result<LogBounds, StoreError> {
+        events::bounds(&self.inner.reader).await
+    }
+
     /// One connection, if it exists.
     ///
     /// # Errors
@@ -313,6 +324,26 @@ impl Store {
         transfers: &[Transfer],
     ) -> Result<HashMap<Uuid, Connection>, StoreError> {
         connections::of(&self.inner.reader, transfers).await
+    }
+
+    /// Gives `work` up when PostgreSQL does not answer in time, as when its machine is gone without a word. What it was
+    /// about to commit may or may not stand. An embedded database always answers in the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the time is over, otherwise those of `work`.
+    pub async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        if self.inner.writer.get_database_backend() != DbBackend::Postgres {
+            return work.await;
+        }
+        tokio::time::timeout(BATCH_PATIENCE, work)
+            .await
+            .unwrap_or_else(|_| {
+                let silence = RuntimeErr::Internal("the database did not answer in time".to_owned());
+                Err(StoreError::Unavailable(DbErr::Conn(silence)))
+            })
     }
 
     /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on (P37).

@@ -79,7 +79,7 @@ impl Writer {
         let mut tries = 0;
         let draft = loop {
             tries += 1;
-            match self.attempt(orders).await {
+            match self.store.in_time(self.attempt(orders)).await {
                 Ok(draft) => break draft,
                 Err(StoreError::Conflict(error)) if tries < TRIES => {
                     tracing::debug!(error = %error, tries, "the batch met a conflict and is tried again");

@@ -29,7 +29,9 @@ pub(super) fn status(error: impl Into<Error>) -> Status {
         Error::ShuttingDown | Error::TooManyStreams { .. } | Error::WatchTooSlow { .. } => {
             details.set_retry_info(Some(RETRY_LATER));
         }
-        Error::TooManyTransfers { .. } => {}
+        Error::TooManyTransfers { .. }
+        | Error::CursorExpired { .. }
+        | Error::CursorAhead { .. } => {}
         Error::Internal(cause) => {
             let id = Uuid::new_v4().to_string();
             tracing::error!(incident = id, error = %chain(cause.as_ref()), "a call failed");
@@ -67,6 +69,7 @@ pub(super) const fn code(error: &Error) -> Code {
         | Error::TooManyStreams { .. }
         | Error::WatchTooSlow { .. }
         | Error::TooManyTransfers { .. } => Code::ResourceExhausted,
+        Error::CursorExpired { .. } | Error::CursorAhead { .. } => Code::OutOfRange,
         Error::DatabaseUnavailable(_) | Error::ShuttingDown => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }

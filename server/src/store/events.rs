@@ -13,7 +13,11 @@ use super::{
     error::{Inconsistency, StoreError},
     rows,
 };
-use crate::domain::{event::Event, query::EventFilter, time::Timestamp};
+use crate::domain::{
+    event::Event,
+    query::{EventFilter, LogBounds},
+    time::Timestamp,
+};
 
 pub(super) async fn list<C: ConnectionTrait>(
     db: &C,
@@ -38,10 +42,14 @@ pub(super) async fn latest_time<C: ConnectionTrait>(
     Ok(newest.map(Timestamp::from_micros))
 }
 
-/// Position of the newest event; 0 before the first.
-pub(super) async fn last_sequence<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
+/// Both ends of the log, as of one moment.
+pub(super) async fn bounds<C: ConnectionTrait>(db: &C) -> Result<LogBounds, StoreError> {
     let counter = event_counter::Entity::find_by_id(1).one(db).await?;
-    Ok(counter.ok_or(Inconsistency::NoCounter)?.last_sequence)
+    let counter = counter.ok_or(Inconsistency::NoCounter)?;
+    Ok(LogBounds {
+        floor: counter.floor_sequence,
+        last: counter.last_sequence,
+    })
 }
 
 pub(super) fn select(filter: &EventFilter, limit: u32) -> Select<Entity> {

@@ -44,7 +44,8 @@ async fn every_entity_selects(store: &Store) {
         counter,
         [event_counter::Model {
             id: 1,
-            last_sequence: 0
+            last_sequence: 0,
+            floor_sequence: 0
         }]
     );
 }
