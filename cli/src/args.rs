@@ -138,6 +138,18 @@ pub(crate) enum EventCommand {
         #[command(flatten)]
         limit: LimitArgs,
     },
+    /// Follows the log until interrupted, over any interruption of the connection.
+    Watch {
+        /// Only those of this transfer.
+        #[arg(long, value_name = "UUID")]
+        transfer: Option<Uuid>,
+        /// Only those of this connection.
+        #[arg(long, value_name = "UUID")]
+        connection: Option<Uuid>,
+        /// Only those after this sequence number; 0 is from the oldest that is kept.
+        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+    },
 }
 
 /// What can be done with connections.

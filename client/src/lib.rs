@@ -116,5 +116,5 @@ pub use self::{
     model::*,
     reporter::{ProgressReporter, ReporterStop},
     retry::RetryPolicy,
-    watch::{TransferWatch, TransfersWatch, WatchTransfers, WatchUpdate},
+    watch::{EventsWatch, TransferWatch, TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate},
 };

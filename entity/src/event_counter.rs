@@ -11,6 +11,8 @@ pub struct Model {
     pub id: i64,
     /// The newest position; 0 when nothing happened yet.
     pub last_sequence: i64,
+    /// Everything up to this position was deleted by retention; 0 when nothing was.
+    pub floor_sequence: i64,
 }
 
 /// No relations.

@@ -8,6 +8,7 @@ mod m20261123_000001_create_connection;
 mod m20261123_000002_create_transfer;
 mod m20261123_000003_create_transfer_event;
 mod m20261123_000004_create_event_counter;
+mod m20261123_000005_add_event_counter_floor;
 
 /// Applies the migrations that a database does not have yet.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_create_transfer::Migration),
             Box::new(m20261123_000003_create_transfer_event::Migration),
             Box::new(m20261123_000004_create_event_counter::Migration),
+            Box::new(m20261123_000005_add_event_counter_floor::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::store::Migrate;
+use crate::{ledger::retention::SHORTEST, store::Migrate};
 
 /// The control plane for transfers of database tables between sites.
 #[derive(Debug, Parser)]
@@ -68,6 +68,9 @@ pub struct Config {
     /// How often overdue approvals and silent agents are looked for.
     #[arg(long, env = "TIDEGATE_SWEEP_INTERVAL", default_value = "1s", value_parser = interval)]
     pub sweep_interval: Duration,
+    /// How long events are kept, such as 90d; for ever unless set. At least 24h: events remember the ids of requests.
+    #[arg(long, env = "TIDEGATE_EVENT_RETENTION", value_parser = retention)]
+    pub event_retention: Option<Duration>,
     /// Connections that are served at once; more wait.
     #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", default_value_t = 4_096)]
     pub max_connections: usize,
@@ -97,6 +100,16 @@ fn interval(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_millis(10) {
         return Err("must be at least 10ms".to_owned());
+    }
+    Ok(duration)
+}
+
+fn retention(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < SHORTEST {
+        return Err(
+            "must be at least 24h, since events remember the ids of requests for a day".to_owned(),
+        );
     }
     Ok(duration)
 }
@@ -133,6 +146,19 @@ mod tests {
             let env = argument.get_env().and_then(|name| name.to_str());
             assert_eq!(env, Some(variable.as_str()), "--{flag}");
         }
+    }
+
+    #[test]
+    fn events_are_kept_for_a_day_at_least() {
+        let parse = |value: &str| {
+            let arguments = ["tidegate-server", "--event-retention", value];
+            Arguments::try_parse_from(arguments).map(|it| it.config.event_retention)
+        };
+        assert_eq!(parse("24h").expect("a day"), Some(SHORTEST));
+        let refused = parse("23h 59m").expect_err("less than a day").to_string();
+        assert!(refused.contains("at least 24h"), "{refused}");
+        let bare = Arguments::try_parse_from(["tidegate-server"]).expect("it parses");
+        assert_eq!(bare.config.event_retention, None);
     }
 
     #[test]

@@ -46,7 +46,9 @@ pub enum Error {
         oldest_sequence: i64,
     },
     /// A position in the log that it has not reached: the cursor is of another ledger, or of one that was restored.
-    #[error("the log ends at {newest_sequence}; there is nothing to go on from after {after_sequence}")]
+    #[error(
+        "the log ends at {newest_sequence}; there is nothing to go on from after {after_sequence}"
+    )]
     CursorAhead {
         /// The position.
         after_sequence: i64,

@@ -24,6 +24,9 @@ use crate::{
 };
 
 mod draft;
+#[cfg(feature = "planted-bugs")]
+mod planted;
+pub mod retention;
 pub mod sweeper;
 pub mod time;
 mod writer;

@@ -7,8 +7,11 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod error;
+mod failpoint;
 pub mod feed;
 pub mod ledger;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod rpc;
 pub mod serve;
 pub mod store;

@@ -13,7 +13,7 @@ use tidegate_server::{
 use tokio::net::TcpListener;
 
 #[tokio::main]
-async fn main() -> ExitCode {
+pub(crate) async fn main() -> ExitCode {
     let outcome = match Arguments::parse().into_role() {
         Role::Serve(config) => serve(&config).await,
         Role::Migrate(database) => migrate(&database).await,

@@ -73,10 +73,10 @@ pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflecti
     let (health, health_service) = tonic_health::server::health_reporter();
     let streams = Streams::new(backend.max_streams, backend.stop.clone());
     let transfers =
-        TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams))
+        TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams.clone()))
             .max_decoding_message_size(MESSAGE_IN_MAX)
             .max_encoding_message_size(MESSAGE_OUT_MAX);
-    let events = EventServiceServer::new(event::EventApi::new(backend.clone()))
+    let events = EventServiceServer::new(event::EventApi::new(backend.clone(), streams))
         .max_decoding_message_size(MESSAGE_IN_MAX)
         .max_encoding_message_size(MESSAGE_OUT_MAX);
     let connections = ConnectionServiceServer::new(connection::ConnectionApi::new(backend))

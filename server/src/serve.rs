@@ -9,8 +9,9 @@ use tonic::transport::Server;
 use crate::{
     clock::Clock,
     config::Config,
-    feed::Feed,
-    ledger::{Ledger, sweeper::Sweeper, time::Time},
+    failpoint,
+    feed::{Feed, tail::Tail},
+    ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
     rpc::{self, Backend, Health, accept},
     store::{Options, Store},
 };
@@ -56,6 +57,8 @@ pub async fn serve(
     let (streams_end, writer_ends) = (CancellationToken::new(), CancellationToken::new());
     let feed = Feed::default();
     let time = Time::new(clock, store.clone());
+    let tail = Tail::begin(store.clone(), feed.clone(), time.clone()).await?;
+    tail.start(&tasks, &streams_end);
     let ledger = Ledger::start(&store, &time, &feed, &tasks, &writer_ends);
     let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
     tasks.spawn(
@@ -63,6 +66,10 @@ pub async fn serve(
             .clone()
             .run(config.sweep_interval, streams_end.clone()),
     );
+    if let Some(keep) = config.event_retention {
+        let retention = Retention::new(store.clone(), time.clone(), keep);
+        tasks.spawn(retention.run(config.sweep_interval, streams_end.clone()));
+    }
     let backend = Backend {
         ledger,
         store: store.clone(),
@@ -98,6 +105,7 @@ pub async fn serve(
             health.set(false).await;
             tokio::time::sleep(config.drain_delay).await;
             streams_end.cancel();
+            failpoint::pass("mid-drain");
             health.end().await;
             match tokio::time::timeout(DRAIN, server).await {
                 Ok(ended) => ended?,

@@ -12,8 +12,8 @@ use crate::domain::{
     connection::{Connection, ConnectionDirection},
     event::{Event, RequestMark},
     query::{
-        ApprovalFilter, ConnectionStats, EventFilter, LogBounds, SortOrder, TableStats, TableStatsFilter,
-        TransferFilter, Window,
+        ApprovalFilter, ConnectionStats, EventFilter, LogBounds, SortOrder, TableStats,
+        TableStatsFilter, TransferFilter, Window,
     },
     time::Timestamp,
     transfer::Transfer,
@@ -26,6 +26,7 @@ mod condition;
 mod connections;
 mod error;
 mod events;
+mod hints;
 mod lock;
 mod open;
 mod postgres;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use batch::Batch;
 pub use error::{OpenError, StoreError};
+pub use hints::Listener;
 
 /// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
 const POSTGRES_WRITERS: usize = 3;
@@ -172,6 +174,27 @@ impl Store {
         }
     }
 
+    /// Whether other servers may be writing to the same database.
+    pub fn is_shared(&self) -> bool {
+        self.inner.writer.get_database_backend() == DbBackend::Postgres
+    }
+
+    /// Tells every replica that something was committed; does nothing where there are no replicas.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn send_hint(&self) -> Result<(), StoreError> {
+        hints::send(&self.inner.reader).await
+    }
+
+    /// Begins to listen to [`send_hint`](Self::send_hint); `None` where there are no replicas.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
+        hints::listen(&self.inner.reader).await
+    }
+
     /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only
     /// one.
     ///
@@ -195,6 +218,34 @@ impl Store {
     /// See [`StoreError`].
     pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
         transfers::one(&self.inner.reader, uuid).await
+    }
+
+    /// The transfers among `uuids` that exist, in no particular order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+        transfers::existing(&self.inner.reader, uuids).await
+    }
+
+    /// The revisions of those among `uuids` that exist, in no particular order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn revisions(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        transfers::revisions(&self.inner.reader, uuids).await
+    }
+
+    /// Transfers in progress that changed at `since` or later, with their revisions.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn moved_since(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        transfers::moved_since(&self.inner.reader, since, limit).await
     }
 
     /// Transfers by creation time, then uuid.
@@ -341,7 +392,8 @@ impl Store {
         tokio::time::timeout(BATCH_PATIENCE, work)
             .await
             .unwrap_or_else(|_| {
-                let silence = RuntimeErr::Internal("the database did not answer in time".to_owned());
+                let silence =
+                    RuntimeErr::Internal("the database did not answer in time".to_owned());
                 Err(StoreError::Unavailable(DbErr::Conn(silence)))
             })
     }

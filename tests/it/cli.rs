@@ -5,9 +5,8 @@ mod refusals;
 mod watch;
 
 use serde_json::Value;
-use tempfile::TempDir;
 use tidegate_tests::{
-    ServerProcess,
+    Database, ServerProcess,
     process::{Finished, binary, command, run},
 };
 use tokio::process::Command;
@@ -18,19 +17,14 @@ const UNKNOWN: &str = "00000000-0000-4000-8000-000000000009";
 /// A server and the tool that talks to it. Command lines are given as people type them; no argument here has a space.
 struct Desk {
     server: ServerProcess,
-    _folder: TempDir,
 }
 
 impl Desk {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let database = folder.path().join("tidegate.db");
+        let database = Database::fresh().await;
         // Often enough that an approval's deadline is noticed soon.
         let server = ServerProcess::start(&database, 0, &["--sweep-interval", "50ms"]).await;
-        Self {
-            server,
-            _folder: folder,
-        }
+        Self { server }
     }
 
     fn tidegate(&self, line: &str) -> Command {

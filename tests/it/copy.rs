@@ -35,7 +35,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = ServerProcess::fresh(folder.path()).await;
+        let server = ServerProcess::fresh().await;
         let source = source(folder.path());
         let target = folder.path().join("target.db");
         Self {
@@ -246,14 +246,9 @@ async fn an_approver_lets_it_start_and_a_watcher_sees_its_end() {
         !scene.target.exists(),
         "nothing is touched before the approval"
     );
+    let name = uuid.to_string();
     let approved = scene
-        .tidegate(&[
-            "transfer",
-            "approve",
-            &uuid.to_string(),
-            "--admin",
-            APPROVER,
-        ])
+        .tidegate(&["transfer", "approve", &name, "--admin", APPROVER])
         .await;
     assert_eq!(approved.code, Some(0), "{approved:?}");
     let ended = agent.completes().await;
@@ -267,14 +262,8 @@ async fn an_approver_lets_it_start_and_a_watcher_sees_its_end() {
         .completed(uuid, &scene.target, totals(ROWS, 0, 0))
         .await
         .assert_equal();
-    let transfer = scene.transfer(uuid).await;
-    assert_eq!(
-        transfer
-            .approved_by_uuid
-            .map(|uuid| uuid.to_string())
-            .as_deref(),
-        Some(APPROVER)
-    );
+    let approver = scene.transfer(uuid).await.approved_by_uuid;
+    assert_eq!(approver, APPROVER.parse().ok());
 
     let watched = finish(watch).await;
     assert_eq!(watched.code, Some(0), "{watched:?}");
@@ -379,7 +368,7 @@ async fn agent_and_watcher_outlive_a_crash_of_the_server() {
     let watch = scene.watch(uuid);
     reaches(&scene.server.client().await, uuid, 5_000).await;
     let before = scene.transfer(uuid).await;
-    let (port, database) = (scene.server.port(), scene.folder.path().join("tidegate.db"));
+    let (port, database) = (scene.server.port(), scene.server.database().clone());
     scene.server.kill().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     scene.server = ServerProcess::start(&database, port, &[]).await;

@@ -26,12 +26,16 @@ const COVERED: &[(&str, &str)] = &[
         "events::the_log_tells_a_life_step_by_step",
     ),
     (
+        "EventService.WatchEvents",
+        "events::the_log_is_followed_from_a_position_on",
+    ),
+    (
         "TransferService.CreateTransfer",
-        "life::a_transfer_is_created_with_everything_it_was_given",
+        "create::a_transfer_is_created_with_everything_it_was_given",
     ),
     (
         "TransferService.GetTransfer",
-        "life::a_transfer_is_read_with_its_connection_only_when_asked",
+        "create::a_transfer_is_read_with_its_connection_only_when_asked",
     ),
     (
         "TransferService.ListTransfers",
@@ -45,21 +49,15 @@ const COVERED: &[(&str, &str)] = &[
         "TransferService.DeleteTransfer",
         "life::a_deleted_transfer_is_gone_and_its_events_stay",
     ),
-    (
-        "TransferService.StartTransfer",
-        "life::a_transfer_starts_reports_and_completes",
-    ),
-    (
-        "TransferService.UpdateProgress",
-        "life::a_transfer_starts_reports_and_completes",
-    ),
+    ("TransferService.StartTransfer", "life::a_transfer_starts"),
+    ("TransferService.UpdateProgress", "life::a_transfer_reports"),
     (
         "TransferService.ReportProgress",
         "streams::reports_on_a_stream_are_acknowledged_and_kept",
     ),
     (
         "TransferService.CompleteTransfer",
-        "life::a_transfer_starts_reports_and_completes",
+        "life::a_transfer_completes",
     ),
     (
         "TransferService.FailTransfer",

@@ -1,11 +1,11 @@
 //! The end of a server that was told to stop: everybody hears of it, nothing acknowledged is lost, and it takes no longer
 //! than it may, whoever clings to it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt as _, future::join_all};
 use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
-use tidegate_tests::{ServerProcess, assert_refused, soon};
+use tidegate_tests::{Database, ServerProcess, assert_refused, soon};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -24,8 +24,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_tells_every_stream_and_keeps_every_answer() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let database = folder.path().join("tidegate.db");
+    let database = Database::fresh().await;
     let server = ServerProcess::start(&database, 0, &[]).await;
     let mut client = server.raw().await;
     let uuid = begun(&mut client).await;
@@ -78,8 +77,7 @@ async fn sigterm_tells_every_stream_and_keeps_every_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_watchers_hear_of_it_before_streams_end() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let database = folder.path().join("tidegate.db");
+    let database = Database::fresh().await;
     let server = ServerProcess::start(&database, 0, &["--drain-delay", "1s"]).await;
     let mut client = server.raw().await;
     let uuid = begun(&mut client).await;
@@ -120,8 +118,7 @@ async fn health_watchers_hear_of_it_before_streams_end() {
 
 #[tokio::test]
 async fn silent_connections_are_closed() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerProcess::fresh(folder.path()).await;
+    let server = ServerProcess::fresh().await;
     let silent = TcpStream::connect(server.authority())
         .await
         .expect("the server listens");
@@ -234,7 +231,7 @@ async fn write(mut client: TransferServiceClient<Channel>) -> Vec<String> {
     acknowledged
 }
 
-async fn there_again(database: &Path, acknowledged: &[String]) {
+async fn there_again(database: &Database, acknowledged: &[String]) {
     let server = ServerProcess::start(database, 0, &[]).await;
     let mut client = server.raw().await;
     for uuid in acknowledged {

@@ -7,7 +7,7 @@ use prost_types::{Struct, Value, value::Kind};
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{Raw, done, plain},
+    raw::{Raw, done, plain, told},
 };
 use tokio::sync::watch;
 
@@ -54,12 +54,7 @@ async fn walk_transfers(raw: &Raw, request: v1::ListTransfersRequest) -> Vec<Vec
             page_token,
             ..request.clone()
         };
-        let page = raw
-            .transfers
-            .list_transfers(request)
-            .await
-            .expect("accepted")
-            .into_inner();
+        let page = told(raw.transfers.list_transfers(request)).await;
         (uuids(page.transfers), page.next_page_token)
     })
     .await
@@ -165,12 +160,7 @@ async fn a_row_that_leaves_the_filter_takes_no_other_along() {
             page_token,
             ..request.clone()
         };
-        let page = raw
-            .transfers
-            .list_transfers(request)
-            .await
-            .expect("accepted")
-            .into_inner();
+        let page = told(raw.transfers.list_transfers(request)).await;
         // Everything on the page leaves the filter, the row that the token stands at with it.
         for transfer in &page.transfers {
             raw.cancel(&transfer.uuid).await;
@@ -214,12 +204,7 @@ async fn a_page_that_would_be_too_large_ends_early_and_leads_on() {
             skip,
             ..request.clone()
         };
-        let page = raw
-            .transfers
-            .list_transfers(first)
-            .await
-            .expect("below 1 MiB")
-            .into_inner();
+        let page = told(raw.transfers.list_transfers(first)).await;
         assert!(
             (40..70).contains(&page.transfers.len()),
             "{} rows",
@@ -232,12 +217,7 @@ async fn a_page_that_would_be_too_large_ends_early_and_leads_on() {
                 page_token,
                 ..request.clone()
             };
-            let page = raw
-                .transfers
-                .list_transfers(next)
-                .await
-                .expect("below 1 MiB")
-                .into_inner();
+            let page = told(raw.transfers.list_transfers(next)).await;
             seen.extend(uuids(page.transfers));
             page_token = page.next_page_token;
         }
@@ -386,13 +366,7 @@ async fn a_heavy_page_of_events_ends_early_and_leads_on() {
         page_size: 1_000,
         ..v1::ListEventsRequest::default()
     };
-    let first = raw
-        .events
-        .list_events(request)
-        .await
-        .expect("below 1 MiB")
-        .into_inner()
-        .events;
+    let first = told(raw.events.list_events(request)).await.events;
     assert!(
         first.len() < 600 && !first.is_empty(),
         "{} events",
@@ -405,4 +379,27 @@ async fn a_heavy_page_of_events_ends_early_and_leads_on() {
         .iter()
         .filter(|event| event.reason.chars().count() == 2_000);
     assert_eq!(failed.count(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_size_beyond_the_most_is_the_most() {
+    let (_world, mut raw) = world().await;
+    assert_eq!(many(&raw, 1_001, &plain()).await.len(), 1_001);
+    for (page_size, expected) in [(i32::MAX, 1_000), (1_001, 1_000), (0, 50)] {
+        let request = v1::ListTransfersRequest {
+            page_size,
+            ..v1::ListTransfersRequest::default()
+        };
+        let answer = told(raw.transfers.list_transfers(request)).await;
+        let page = answer;
+        assert_eq!(page.transfers.len(), expected, "page_size {page_size}");
+        assert_ne!(page.next_page_token, "");
+    }
+    let request = v1::ListRecentTransfersRequest {
+        limit: 5_000,
+        preload: Vec::new(),
+    };
+    let answer = told(raw.transfers.list_recent_transfers(request)).await;
+    let recent = answer.transfers;
+    assert_eq!(recent.len(), 1_000);
 }

@@ -8,7 +8,9 @@ use rand::seq::SliceRandom as _;
 use tidegate_proto::v1::{self, TransferEventAction as Action, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{ADMIN, Raw, done, totals},
+    deed::Deed,
+    raw::{Raw, totals},
+    request,
 };
 use tokio::sync::Barrier;
 use tonic::{Code, Status};
@@ -17,112 +19,46 @@ const RACES: usize = 200;
 const CONNECTIONS: usize = 8;
 
 /// What a caller wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
-    Approve,
-    Deny,
-    Cancel,
+    Do(Deed),
+    /// Expire whatever is overdue.
     Expire,
-    Start,
-    Progress,
-    Complete,
-    Fail,
 }
 
+const APPROVE: Wish = Wish::Do(Deed::Approve);
+const DENY: Wish = Wish::Do(Deed::Deny);
+const CANCEL: Wish = Wish::Do(Deed::Cancel);
+const START: Wish = Wish::Do(Deed::Start);
+const PROGRESS: Wish = Wish::Do(Deed::UpdateProgress);
+const COMPLETE: Wish = Wish::Do(Deed::Complete);
+const FAIL: Wish = Wish::Do(Deed::Fail);
+
 impl Wish {
-    /// Asks for it. True when this very call moved the transfer.
+    /// Asks for it. True when this very call did it.
     async fn ask(self, raw: &mut Raw, uuid: &str) -> Result<bool, Status> {
-        let transfers = &mut raw.transfers;
-        let (uuid, admin_user_uuid, request_id) =
-            (uuid.to_owned(), ADMIN.to_owned(), String::new());
-        let moved = match self {
-            Self::Approve => {
-                let comment = String::new();
-                let request = v1::ApproveTransferRequest {
-                    uuid,
-                    admin_user_uuid,
-                    comment,
-                    request_id,
-                };
-                transfers.approve_transfer(request).await.map(drop)
-            }
-            Self::Deny => {
-                let reason = String::new();
-                let request = v1::DenyTransferRequest {
-                    uuid,
-                    admin_user_uuid,
-                    reason,
-                    request_id,
-                };
-                transfers.deny_transfer(request).await.map(drop)
-            }
-            Self::Cancel => {
-                let request = v1::CancelTransferRequest {
-                    uuid,
-                    reason: String::new(),
-                    request_id,
-                };
-                transfers.cancel_transfer(request).await.map(drop)
-            }
+        match self {
+            Self::Do(deed) => deed.attempt(raw, uuid).await.map(|()| true),
             Self::Expire => {
-                let request = v1::ExpirePendingApprovalsRequest { request_id };
-                let answer = transfers
-                    .expire_pending_approvals(request)
-                    .await?
-                    .into_inner();
-                assert!((0..=1).contains(&answer.expired_count), "{answer:?}");
-                return Ok(answer.expired_count == 1);
+                let request = v1::ExpirePendingApprovalsRequest::default();
+                let answer = raw.transfers.expire_pending_approvals(request).await?;
+                let count = answer.into_inner().expired_count;
+                assert!((0..=1).contains(&count), "{count} expired");
+                Ok(count == 1)
             }
-            Self::Start => {
-                let request = v1::StartTransferRequest {
-                    uuid,
-                    heartbeat_timeout: None,
-                    request_id,
-                };
-                transfers.start_transfer(request).await.map(drop)
-            }
-            Self::Progress => {
-                let progress = Some(totals(1));
-                let request = v1::UpdateProgressRequest {
-                    uuid,
-                    progress,
-                    checkpoint: None,
-                    request_id,
-                };
-                transfers.update_progress(request).await.map(drop)
-            }
-            Self::Complete => {
-                let request = v1::CompleteTransferRequest {
-                    uuid,
-                    progress: None,
-                    request_id,
-                };
-                transfers.complete_transfer(request).await.map(drop)
-            }
-            Self::Fail => {
-                let error_message = "lost".to_owned();
-                let request = v1::FailTransferRequest {
-                    uuid,
-                    error_message,
-                    progress: None,
-                    request_id,
-                };
-                transfers.fail_transfer(request).await.map(drop)
-            }
-        };
-        moved.map(|()| true)
+        }
     }
 
+    /// The event that it leaves.
     const fn action(self) -> Option<Action> {
         match self {
-            Self::Approve => Some(Action::Approved),
-            Self::Deny => Some(Action::Denied),
-            Self::Cancel => Some(Action::Cancelled),
             Self::Expire => Some(Action::Expired),
-            Self::Start => Some(Action::Started),
-            Self::Complete => Some(Action::Completed),
-            Self::Fail => Some(Action::Failed),
-            Self::Progress => None,
+            Self::Do(Deed::Approve) => Some(Action::Approved),
+            Self::Do(Deed::Deny) => Some(Action::Denied),
+            Self::Do(Deed::Cancel) => Some(Action::Cancelled),
+            Self::Do(Deed::Complete) => Some(Action::Completed),
+            Self::Do(Deed::Fail) => Some(Action::Failed),
+            Self::Do(_) => None,
         }
     }
 }
@@ -211,7 +147,7 @@ fn assert_refusals(outcomes: &[(Wish, Result<bool, Status>)], legs: &[TransferSt
     for (wish, outcome) in outcomes {
         let Err(refusal) = outcome else { continue };
         let expired = legs.contains(&TransferStatus::Expired);
-        let deciding = matches!(wish, Wish::Approve | Wish::Deny);
+        let deciding = matches!(*wish, APPROVE | DENY);
         let reason = if expired && deciding {
             "APPROVAL_EXPIRED"
         } else {
@@ -230,11 +166,11 @@ fn assert_refusals(outcomes: &[(Wish, Result<bool, Status>)], legs: &[TransferSt
     }
 }
 
-/// One race of 32 for a decision; the action that took the transfer out of PENDING_APPROVAL.
+/// One race of 32 for a decision; the action that ended the wait.
 async fn decision(track: &mut Track, number: usize) -> Action {
     let uuid = track.home.declared().await.uuid;
     track.home.ask(&uuid, Duration::from_secs(1)).await;
-    let wishes = [Wish::Approve, Wish::Deny, Wish::Cancel, Wish::Expire].repeat(8);
+    let wishes = [APPROVE, DENY, CANCEL, Wish::Expire].repeat(8);
     assert_eq!(wishes.len(), 32);
     let deadline = match number % 4 {
         0 => Deadline::Before,
@@ -257,7 +193,7 @@ async fn decision(track: &mut Track, number: usize) -> Action {
     }
     assert_eq!(Some(now.status()), legs.last().map(|leg| leg.2));
     assert_eq!(now.revision, i64::try_from(legs.len()).expect("few"));
-    for wish in [Wish::Approve, Wish::Deny, Wish::Cancel, Wish::Expire] {
+    for wish in [APPROVE, DENY, CANCEL, Wish::Expire] {
         let told = legs
             .iter()
             .filter(|leg| Some(leg.0) == wish.action())
@@ -310,8 +246,8 @@ async fn exactly_one_of_many_starts() {
             track.home.ask(&uuid, Duration::from_secs(60)).await;
             track.home.approve(&uuid).await;
         }
-        let outcomes = track.race(&uuid, &[Wish::Start; 32], Deadline::Later).await;
-        assert_eq!(count(&outcomes, Wish::Start), 1);
+        let outcomes = track.race(&uuid, &[START; 32], Deadline::Later).await;
+        assert_eq!(count(&outcomes, START), 1);
         assert_refusals(&outcomes, &[TransferStatus::InProgress]);
         let events = track.home.events_of(&uuid).await;
         let started = events
@@ -331,14 +267,14 @@ async fn exactly_one_of_many_ends_a_running_transfer() {
     let mut winners = BTreeMap::new();
     for _ in 0..40 {
         let uuid = track.home.running().await.uuid;
-        let wishes = [Wish::Complete, Wish::Fail, Wish::Cancel, Wish::Progress].repeat(8);
+        let wishes = [COMPLETE, FAIL, CANCEL, PROGRESS].repeat(8);
         let outcomes = track.race(&uuid, &wishes, Deadline::Later).await;
         let events = track.home.events_of(&uuid).await;
         let legs = story(&events);
         assert_eq!(legs.len(), 3, "one end: {legs:?}");
         let last = legs[2];
         assert_eq!(last.1, TransferStatus::InProgress);
-        for wish in [Wish::Complete, Wish::Fail, Wish::Cancel] {
+        for wish in [COMPLETE, FAIL, CANCEL] {
             let expected = usize::from(wish.action() == Some(last.0));
             assert_eq!(count(&outcomes, wish), expected, "{wish:?}: {outcomes:?}");
         }
@@ -346,7 +282,7 @@ async fn exactly_one_of_many_ends_a_running_transfer() {
         let now = track.home.now(&uuid).await;
         assert_eq!(now.status(), last.2);
         // The same totals change nothing the second time, and nothing is written after the end.
-        let reported = count(&outcomes, Wish::Progress) > 0;
+        let reported = count(&outcomes, PROGRESS) > 0;
         assert_eq!(now.progress, Some(totals(i64::from(reported))));
         assert_eq!(now.revision, 3 + i64::from(reported));
         assert_eq!(
@@ -358,52 +294,40 @@ async fn exactly_one_of_many_ends_a_running_transfer() {
     assert!(winners.len() > 1, "these were no races: {winners:?}");
 }
 
+/// Reports one record more at a time until it is refused; the last total that was acknowledged.
+async fn report_on(mut raw: Raw, uuid: String) -> i64 {
+    let mut acknowledged = 0;
+    loop {
+        let report = request::reporting(&uuid, totals(acknowledged + 1));
+        match raw.transfers.update_progress(report).await {
+            Ok(_) => acknowledged += 1,
+            Err(refusal) => {
+                assert_refused(&refusal, Code::FailedPrecondition, "ILLEGAL_TRANSITION");
+                return acknowledged;
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_and_cancellation_never_undo_each_other() {
     let mut track = Track::new().await;
     for _ in 0..20 {
         let uuid = track.home.running().await.uuid;
-        let reporter = {
-            let (mut raw, uuid) = (track.connections[0].clone(), uuid.clone());
-            tokio::spawn(async move {
-                let mut acknowledged = 0;
-                for records in 1.. {
-                    let request = v1::UpdateProgressRequest {
-                        uuid: uuid.clone(),
-                        progress: Some(totals(records)),
-                        ..v1::UpdateProgressRequest::default()
-                    };
-                    match raw.transfers.update_progress(request).await {
-                        Ok(_) => acknowledged = records,
-                        Err(refusal) => {
-                            let code = Code::FailedPrecondition;
-                            assert_refused(&refusal, code, "ILLEGAL_TRANSITION");
-                            break;
-                        }
-                    }
-                }
-                acknowledged
-            })
-        };
+        let reporter = tokio::spawn(report_on(track.connections[0].clone(), uuid.clone()));
         for _ in 0..rand::random_range(0..200) {
             tokio::task::yield_now().await;
         }
-        let request = v1::CancelTransferRequest {
-            uuid: uuid.clone(),
-            ..Default::default()
-        };
-        let cancelled = done(track.connections[1].transfers.cancel_transfer(request)).await;
+        let cancelled = track.connections[1].cancel(&uuid).await;
         let acknowledged = reporter.await.expect("no panic");
+        let kept = cancelled.progress;
         assert_eq!(
-            cancelled.progress,
+            kept,
             Some(totals(acknowledged)),
             "nothing acknowledged is lost"
         );
-        assert_eq!(
-            track.home.now(&uuid).await,
-            cancelled,
-            "and nothing comes after"
-        );
+        let now = track.home.now(&uuid).await;
+        assert_eq!(now, cancelled, "and nothing comes after");
         assert_eq!(cancelled.revision, acknowledged + 3);
     }
 }

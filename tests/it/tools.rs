@@ -1,7 +1,6 @@
 //! Clients of other hands: grpcurl, buf, browsers over gRPC-Web, and whoever asks for health.
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tidegate_proto::v1;
 use tidegate_tests::{
     ServerProcess,
@@ -24,11 +23,6 @@ const UNKNOWN: &str = "00000000-0000-4000-8000-000000000009";
 /// buf shows details as they are on the wire, in base64: this is `TRANSFER_NOT_FOUND` without its first letter, which
 /// is mixed with what is before it.
 const NOT_FOUND_IN_BASE64: &str = "UkFOU0ZFUl9OT1RfRk9VTkQ";
-
-async fn server() -> (ServerProcess, TempDir) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    (ServerProcess::fresh(folder.path()).await, folder)
-}
 
 async fn grpcurl(server: &ServerProcess, flags: &[&str], what: &[&str]) -> Finished {
     let mut grpcurl = command(tool("grpcurl"));
@@ -55,7 +49,7 @@ fn parsed(finished: &Finished) -> Value {
 
 #[tokio::test]
 async fn grpcurl_lists_and_describes() {
-    let (server, _folder) = server().await;
+    let server = ServerProcess::fresh().await;
     let listed = grpcurl(&server, &[], &["list"]).await;
     let names: Vec<&str> = listed.stdout.lines().collect();
     for name in [
@@ -86,7 +80,7 @@ async fn grpcurl_lists_and_describes() {
 
 #[tokio::test]
 async fn grpcurl_calls_and_shows_what_a_refusal_says() {
-    let (server, _folder) = server().await;
+    let server = ServerProcess::fresh().await;
     let body =
         json!({"direction": "DIRECTION_SEND", "tableName": "orders", "metadata": {"team": "blue"}});
     let created = parsed(&grpcurl(&server, &["-d", &body.to_string()], &[CREATE]).await);
@@ -140,7 +134,7 @@ async fn grpcurl_calls_and_shows_what_a_refusal_says() {
 
 #[tokio::test]
 async fn grpcurl_follows_a_stream() {
-    let (server, _folder) = server().await;
+    let server = ServerProcess::fresh().await;
     let body = json!({"direction": "DIRECTION_SEND", "tableName": "orders"}).to_string();
     let created = parsed(&grpcurl(&server, &["-d", &body], &[CREATE]).await);
     let uuid = json!({"uuid": created["transfer"]["uuid"]}).to_string();
@@ -165,7 +159,7 @@ async fn grpcurl_follows_a_stream() {
 
 #[tokio::test]
 async fn buf_curl_speaks_grpc_and_grpc_web_by_reflection() {
-    let (server, _folder) = server().await;
+    let server = ServerProcess::fresh().await;
     for protocol in ["grpc", "grpcweb"] {
         let flags = [
             "--protocol",
@@ -185,7 +179,7 @@ async fn buf_curl_speaks_grpc_and_grpc_web_by_reflection() {
 
 #[tokio::test]
 async fn buf_curl_speaks_grpc_web_over_http_1() {
-    let (server, _folder) = server().await;
+    let server = ServerProcess::fresh().await;
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto");
     let flags = ["--protocol", "grpcweb", "--schema", schema];
     let body = json!({"direction": "DIRECTION_RECEIVE", "tableName": "orders"});
@@ -219,7 +213,7 @@ fn assert_not_found(refused: &Finished) {
 
 #[tokio::test]
 async fn a_browser_gets_its_answer_with_a_trailers_frame() {
-    let (server, _folder) = server().await;
+    let server = ServerProcess::fresh().await;
     let request = v1::CreateTransferRequest {
         direction: v1::Direction::Send.into(),
         table_name: "orders".to_owned(),
@@ -339,7 +333,7 @@ fn frames(mut rest: &[u8]) -> Vec<(u8, Vec<u8>)> {
 
 #[tokio::test]
 async fn health_is_told_for_the_server_and_each_service() {
-    let (server, _folder) = server().await;
+    let server = ServerProcess::fresh().await;
     let mut client = HealthClient::new(server.channel().await);
     for service in [
         "",

@@ -60,7 +60,7 @@ async fn the_tour_works_as_it_is_written() {
     places.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
 
     let place = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerProcess::fresh(place.path()).await;
+    let server = ServerProcess::fresh().await;
     let script = place.path().join("tour.sh");
     fs::write(&script, commands.replace(ADDRESS, server.authority())).expect("it can be written");
     let mut bash = command("bash");

@@ -4,6 +4,7 @@
 
 mod approval;
 mod connections;
+mod create;
 mod events;
 mod life;
 mod lists;

@@ -1,16 +1,22 @@
 //! The harness of the end-to-end tests: servers in this process or in one of their own, clients, and what a refusal says.
 //!
-//! Every server gets a database of its own in a temporary folder and a port that the system picks. Whatever is started
-//! here is stopped here, by its handle, within bounded time.
+//! Every server gets a database of its own, of the kind that the run is about, and a port that the system picks. Whatever
+//! is started here is stopped here, by its handle, within bounded time.
 
+pub mod cluster;
+pub mod database;
+pub mod deed;
 pub mod dynamic;
 pub mod process;
 pub mod raw;
 pub mod refusal;
 pub mod relay;
+pub mod request;
 pub mod tools;
+pub mod torture;
 pub mod world;
 
+pub use database::Database;
 pub use process::ServerProcess;
 pub use refusal::{Refused, assert_refused, refused};
 pub use world::{World, WorldOptions};

@@ -19,19 +19,20 @@ use tokio::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use crate::soon;
+use crate::{Database, soon};
 
 /// Longest run of a program that does real work.
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_OUTPUT",
     "TIDEGATE_LISTEN",
     "TIDEGATE_DATABASE_URL",
     "TIDEGATE_SWEEP_INTERVAL",
+    "TIDEGATE_EVENT_RETENTION",
     "TIDEGATE_MAX_CONNECTIONS",
     "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
     "TIDEGATE_MAX_STREAMS",
@@ -43,13 +44,15 @@ const VARIABLES: [&str; 12] = [
 /// The folder that the programs of this build are in.
 ///
 /// # Panics
-/// When the test does not know where it is.
+/// When the running program does not know where it is.
 pub fn folder() -> PathBuf {
-    let test = std::env::current_exe().expect("the test knows its own path");
-    let profile = test.parent().and_then(Path::parent);
-    profile
-        .expect("tests run from target/<profile>/deps")
-        .to_owned()
+    let program = std::env::current_exe().expect("a program knows its own path");
+    let folder = program.parent().expect("it is in a folder");
+    // Tests are one level below the other programs.
+    match folder.parent() {
+        Some(profile) if folder.ends_with("deps") => profile.to_owned(),
+        _ => folder.to_owned(),
+    }
 }
 
 /// The binary `name` beside the running test; an example is `examples/name`.
@@ -204,6 +207,8 @@ pub struct ServerProcess {
     pub address: String,
     child: Child,
     said: Said,
+    // Last, so that the process is gone when its database goes.
+    database: Database,
 }
 
 impl ServerProcess {
@@ -212,15 +217,29 @@ impl ServerProcess {
     ///
     /// # Panics
     /// When it does not say that it serves.
-    pub async fn start(database: &Path, port: u16, arguments: &[&str]) -> Self {
-        let mut child = command(binary("tidegate-server"))
-            .arg("--database-url")
-            .arg(format!("sqlite://{}?mode=rwc", database.display()))
+    pub async fn start(database: &Database, port: u16, arguments: &[&str]) -> Self {
+        Self::start_as("tidegate-server", database, port, arguments, &[]).await
+    }
+
+    /// As [`start`](Self::start), with another program and variables of its own.
+    ///
+    /// # Panics
+    /// When it does not say that it serves.
+    pub async fn start_as(
+        program: &str,
+        database: &Database,
+        port: u16,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut child = command(binary(program))
+            .args(["--database-url", database.url()])
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .args(arguments)
             // As variables, so that arguments can say otherwise.
             .env("TIDEGATE_DRAIN_DELAY", "0s")
             .env("TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS", "4096")
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
@@ -230,12 +249,18 @@ impl ServerProcess {
             address: format!("http://{address}"),
             child,
             said,
+            database: database.clone(),
         }
     }
 
-    /// Starts the server on a database of its own in `folder`.
-    pub async fn fresh(folder: &Path) -> Self {
-        Self::start(&folder.join("tidegate.db"), 0, &[]).await
+    /// Starts the server on a database of its own.
+    pub async fn fresh() -> Self {
+        Self::start(&Database::fresh().await, 0, &[]).await
+    }
+
+    /// Where it keeps its ledger.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// The port that it listens on.

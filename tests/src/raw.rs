@@ -11,7 +11,7 @@ use tidegate_proto::v1::{
 use tidegate_server::{clock::Clock, domain::time::Timestamp};
 use tonic::{Response, Status, transport::Channel};
 
-use crate::World;
+use crate::{World, request};
 
 /// Who decides in the tests.
 pub const ADMIN: &str = "0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b";
@@ -70,6 +70,14 @@ pub async fn done<T: WithTransfer>(
         .into_inner()
         .into_transfer()
         .expect("the answer carries the transfer")
+}
+
+/// The answer to `call`.
+///
+/// # Panics
+/// When it is refused.
+pub async fn told<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> T {
+    call.await.expect("the call is accepted").into_inner()
 }
 
 /// A request for a transfer with nothing but what is required.
@@ -158,71 +166,50 @@ impl Raw {
     /// Asks for a decision on `uuid` within `expires_in`.
     pub async fn ask(&mut self, uuid: &str, expires_in: Duration) -> v1::Transfer {
         let request = v1::RequestApprovalRequest {
-            uuid: uuid.to_owned(),
             expires_in: Some(wire_duration(expires_in)),
-            request_id: String::new(),
+            ..request::asking(uuid)
         };
         done(self.transfers.request_approval(request)).await
     }
 
     /// Approves `uuid`.
     pub async fn approve(&mut self, uuid: &str) -> v1::Transfer {
-        let request = v1::ApproveTransferRequest {
-            uuid: uuid.to_owned(),
-            admin_user_uuid: ADMIN.to_owned(),
-            ..v1::ApproveTransferRequest::default()
-        };
-        done(self.transfers.approve_transfer(request)).await
+        done(self.transfers.approve_transfer(request::approval(uuid))).await
     }
 
     /// Starts `uuid` without a heartbeat.
     pub async fn start(&mut self, uuid: &str) -> v1::Transfer {
-        let request = v1::StartTransferRequest {
-            uuid: uuid.to_owned(),
-            ..v1::StartTransferRequest::default()
-        };
-        done(self.transfers.start_transfer(request)).await
+        done(self.transfers.start_transfer(request::starting(uuid))).await
+    }
+
+    /// Reports so many records of `uuid`.
+    pub async fn report(&mut self, uuid: &str, records: i64) -> v1::Transfer {
+        let report = request::reporting(uuid, totals(records));
+        done(self.transfers.update_progress(report)).await
     }
 
     /// Cancels `uuid`.
     pub async fn cancel(&mut self, uuid: &str) -> v1::Transfer {
-        let request = v1::CancelTransferRequest {
-            uuid: uuid.to_owned(),
-            reason: "called off".to_owned(),
-            request_id: String::new(),
-        };
-        done(self.transfers.cancel_transfer(request)).await
+        done(self.transfers.cancel_transfer(request::cancellation(uuid))).await
     }
 
     /// Completes `uuid` with so many records.
     pub async fn complete(&mut self, uuid: &str, records: i64) -> v1::Transfer {
         let request = v1::CompleteTransferRequest {
-            uuid: uuid.to_owned(),
             progress: Some(totals(records)),
-            request_id: String::new(),
+            ..request::completion(uuid)
         };
         done(self.transfers.complete_transfer(request)).await
     }
 
     /// Fails `uuid`.
     pub async fn fail(&mut self, uuid: &str) -> v1::Transfer {
-        let request = v1::FailTransferRequest {
-            uuid: uuid.to_owned(),
-            error_message: "the source went away".to_owned(),
-            ..v1::FailTransferRequest::default()
-        };
-        done(self.transfers.fail_transfer(request)).await
+        done(self.transfers.fail_transfer(request::failure(uuid))).await
     }
 
     /// Denies `uuid`.
     pub async fn deny(&mut self, uuid: &str) -> v1::Transfer {
-        let request = v1::DenyTransferRequest {
-            uuid: uuid.to_owned(),
-            admin_user_uuid: ADMIN.to_owned(),
-            reason: "not today".to_owned(),
-            request_id: String::new(),
-        };
-        done(self.transfers.deny_transfer(request)).await
+        done(self.transfers.deny_transfer(request::denial(uuid))).await
     }
 
     /// Deletes `uuid`.
@@ -230,17 +217,11 @@ impl Raw {
     /// # Panics
     /// When it is refused.
     pub async fn delete(&mut self, uuid: &str) {
-        let request = v1::DeleteTransferRequest {
-            uuid: uuid.to_owned(),
-            request_id: String::new(),
-        };
-        self.transfers
-            .delete_transfer(request)
-            .await
-            .expect("the deletion is accepted");
+        let deleted = self.transfers.delete_transfer(request::deletion(uuid));
+        deleted.await.expect("the deletion is accepted");
     }
 
-    /// A new transfer in IN_PROGRESS.
+    /// A new transfer that is running.
     pub async fn running(&mut self) -> v1::Transfer {
         let uuid = self.declared().await.uuid;
         self.start(&uuid).await

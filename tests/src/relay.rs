@@ -1,16 +1,25 @@
 //! A wire between a client and a server that a test can cut.
 
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
 
+type Wires = Arc<Mutex<JoinSet<std::io::Result<(u64, u64)>>>>;
+
 /// Passes bytes on in both directions until it is cut.
 #[derive(Debug)]
 pub struct Relay {
     /// Where clients connect, as `http://127.0.0.1:port`.
     pub address: String,
+    opened: Arc<AtomicUsize>,
+    wires: Wires,
     task: JoinHandle<()>,
 }
 
@@ -26,10 +35,15 @@ impl Relay {
             .local_addr()
             .expect("a bound socket has an address")
             .port();
+        let opened = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&opened);
+        let wires = Wires::default();
+        let held = Arc::clone(&wires);
         let task = tokio::spawn(async move {
-            let mut wires = JoinSet::new();
             while let Ok((mut client, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::SeqCst);
                 let target = target.clone();
+                let mut wires = held.lock().unwrap_or_else(PoisonError::into_inner);
                 wires.spawn(async move {
                     let mut server = TcpStream::connect(target).await?;
                     copy_bidirectional(&mut client, &mut server).await
@@ -38,14 +52,30 @@ impl Relay {
         });
         Self {
             address: format!("http://127.0.0.1:{port}"),
+            opened,
+            wires,
             task,
         }
+    }
+
+    /// Connections that clients have opened so far.
+    pub fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
+    }
+
+    /// Cuts every connection that is open now; new ones are passed on.
+    pub fn sever(&self) {
+        let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
+        wires.abort_all();
     }
 
     /// Cuts every connection, without a word to either side.
     pub async fn cut(self) {
         self.task.abort();
-        // Once the task is gone its sockets are closed.
         _ = self.task.await;
+        // Once the tasks are gone their sockets are closed.
+        let mut wires =
+            std::mem::take(&mut *self.wires.lock().unwrap_or_else(PoisonError::into_inner));
+        wires.shutdown().await;
     }
 }

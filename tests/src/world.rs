@@ -1,9 +1,8 @@
 //! A server inside the test's process, reached over a real socket.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::Parser as _;
-use tempfile::TempDir;
 use tidegate_client::Client;
 use tidegate_proto::v1::{
     connection_service_client::ConnectionServiceClient, event_service_client::EventServiceClient,
@@ -11,14 +10,14 @@ use tidegate_proto::v1::{
 };
 use tidegate_server::{
     clock::Clock,
-    config::{Arguments, Config},
+    config::{Arguments, Config, Role},
     domain::time::Timestamp,
     serve,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::soon;
+use crate::{Database, soon};
 
 /// How a world differs from the usual one.
 #[derive(Clone, Debug)]
@@ -27,6 +26,8 @@ pub struct WorldOptions {
     pub clock: Clock,
     /// How often the sweeper runs.
     pub sweep_interval: Duration,
+    /// How long events are kept; for ever unless set.
+    pub event_retention: Option<Duration>,
     /// Streams that may be open at once.
     pub max_streams: usize,
 }
@@ -36,6 +37,7 @@ impl Default for WorldOptions {
         Self {
             clock: Clock::machine(),
             sweep_interval: Duration::from_millis(50),
+            event_retention: None,
             max_streams: 10_000,
         }
     }
@@ -52,15 +54,16 @@ impl WorldOptions {
     }
 }
 
-/// One server with a database of its own.
+/// One server with a database of its own, or one that it shares with its [replicas](World::replica).
 pub struct World {
     /// Where it listens, as `http://127.0.0.1:port`.
     pub address: String,
     /// Its clock.
     pub clock: Clock,
     options: WorldOptions,
-    folder: TempDir,
     running: Option<Running>,
+    // Last, so that the server is told to end before its database goes.
+    database: Database,
 }
 
 struct Running {
@@ -79,21 +82,49 @@ impl World {
     /// # Panics
     /// When it does not come up.
     pub async fn start_with(options: WorldOptions) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::on(Database::fresh().await, options).await
+    }
+
+    /// A server on a database that is there already.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn on(database: Database, options: WorldOptions) -> Self {
         let mut world = Self {
             address: String::new(),
             clock: options.clock.clone(),
             options,
-            folder,
             running: None,
+            database,
         };
         world.resume().await;
         world
     }
 
-    /// The database file.
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("tidegate.db")
+    /// One more server on the same database, with the same options and the same clock. It can be stopped and resumed by
+    /// itself; the database goes with the last of them.
+    ///
+    /// # Panics
+    /// When it does not come up, and on SQLite, whose files have one server each: such tests are for `postgres_only`.
+    pub async fn replica(&self) -> Self {
+        self.replica_with(self.options.clone()).await
+    }
+
+    /// One more server on the same database, as `options` say: with a clock that disagrees, for example.
+    ///
+    /// # Panics
+    /// As [`World::replica`] does.
+    pub async fn replica_with(&self, options: WorldOptions) -> Self {
+        assert!(
+            self.database.is_shared(),
+            "an SQLite file has one server: a test of replicas belongs in a module postgres_only"
+        );
+        Self::on(self.database.clone(), options).await
+    }
+
+    /// Where it keeps its ledger.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Starts the server again on the same database, at another port.
@@ -121,19 +152,22 @@ impl World {
             .expect_err("it asks for nothing");
     }
 
-    fn config(&self) -> Config {
-        let url = format!("sqlite://{}?mode=rwc", self.database().display());
+    fn config(&self) -> Box<Config> {
         let arguments = [
             "tidegate-server",
             "--database-url",
-            &url,
+            self.database.url(),
             "--drain-delay",
             "0s",
         ];
-        let mut config = Arguments::try_parse_from(arguments)
+        let role = Arguments::try_parse_from(arguments)
             .expect("the arguments are valid")
-            .into_config();
+            .into_role();
+        let Role::Serve(mut config) = role else {
+            panic!("a world serves");
+        };
         config.sweep_interval = self.options.sweep_interval;
+        config.event_retention = self.options.event_retention;
         config.max_streams = self.options.max_streams;
         // All test clients share one address.
         config.max_connections_per_address = 4_096;

@@ -1,12 +1,13 @@
 //! `tidegate event`: the log.
 
-use tidegate_client::Client;
+use futures::StreamExt;
+use tidegate_client::{Client, EventsWatch};
 
 use super::With;
 use crate::args::EventCommand;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::view::event::COLUMNS;
+use crate::output::{Format, Output};
+use crate::view::event::{COLUMNS, line};
 
 /// Runs one of the commands.
 pub(super) async fn run(
@@ -30,5 +31,29 @@ pub(super) async fn run(
             out.list(request.items(), limit.count(), COLUMNS, "no events")
                 .await
         }
+        EventCommand::Watch {
+            transfer,
+            connection,
+            after,
+        } => {
+            let request = client
+                .watch_events()
+                .after_sequence(after)
+                .with(transfer, |request, uuid| request.transfer_uuid(uuid))
+                .with(connection, |request, uuid| request.connection_uuid(uuid));
+            follow(request.into_stream(), out).await
+        }
     }
+}
+
+/// A line for each event, until interrupted or refused.
+async fn follow(mut events: EventsWatch, out: &mut Output) -> Result<(), Failure> {
+    while let Some(event) = events.next().await {
+        let event = event?;
+        match out.format() {
+            Format::Json => out.json_line(&event)?,
+            Format::Table | Format::Uuid => out.line(&line(&event))?,
+        }
+    }
+    Err(Failure::WatchEnded)
 }

@@ -12,15 +12,35 @@ pub(crate) const COLUMNS: &[Column<Event>] = &[
     Column::text("TRANSFER", |event, _| event.transfer_uuid.to_string()),
     Column::text("ACTION", |event, _| event.action.to_string()),
     Column::text("STATUS", |event, _| change(event)),
-    Column::text("BY", |event, _| {
-        event
-            .actor_uuid
-            .map_or_else(|| event.actor.clone(), |uuid| uuid.to_string())
-    }),
+    Column::text("BY", |event, _| by(event)),
     Column::text("REASON", |event, _| {
         event.reason.clone().unwrap_or_default()
     }),
 ];
+
+/// One event on a line of its own.
+pub(crate) fn line(event: &Event) -> String {
+    let mut line = format!(
+        "{}  {}  {}  {}  {}  by {}",
+        event.sequence,
+        event.occurred_at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
+        event.transfer_uuid,
+        event.action,
+        change(event),
+        by(event)
+    );
+    if let Some(reason) = &event.reason {
+        line.push_str("  ");
+        line.push_str(reason);
+    }
+    line
+}
+
+fn by(event: &Event) -> String {
+    event
+        .actor_uuid
+        .map_or_else(|| event.actor.clone(), |uuid| uuid.to_string())
+}
 
 fn change(event: &Event) -> String {
     let name = |status: Option<tidegate_client::TransferStatus>| {

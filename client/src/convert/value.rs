@@ -51,9 +51,13 @@ pub(super) fn span(
     field: &str,
     span: Option<prost_types::Duration>,
 ) -> Result<Option<Duration>, Error> {
+    let malformed = || Error::malformed(&format!("{field} is no span of time"));
     span.map(|span| {
-        Duration::try_from(span)
-            .map_err(|_| Error::malformed(&format!("{field} is no span of time")))
+        // A negative span is none here; prost's conversion would overflow on the lowest number.
+        if span.seconds < 0 || span.nanos < 0 {
+            return Err(malformed());
+        }
+        Duration::try_from(span).map_err(|_| malformed())
     })
     .transpose()
 }

@@ -72,6 +72,15 @@ impl<M> Line<M> {
         Ok(None)
     }
 
+    /// Gives up a stream that has fallen silent, and waits before the next try.
+    ///
+    /// # Errors
+    /// None: silence is no refusal.
+    pub(super) async fn is_silent(&mut self) -> Result<(), Error> {
+        self.stream = None;
+        self.pause(Some(Error::no_answer())).await
+    }
+
     /// Something new came: the connection is good.
     pub(super) fn was_useful(&mut self) {
         self.pauses.start_over();

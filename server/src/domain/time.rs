@@ -33,6 +33,13 @@ impl Timestamp {
         Self(self.0.saturating_add(wait).min(Self::MAX.0))
     }
 
+    /// The same time a while earlier, at least [`Timestamp::MIN`].
+    #[must_use]
+    pub fn before(self, while_ago: Duration) -> Self {
+        let while_ago = i64::try_from(while_ago.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(while_ago).max(Self::MIN.0))
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

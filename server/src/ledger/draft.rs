@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -91,6 +92,8 @@ impl Draft {
 
     /// Decides one order against what the earlier ones left, and notes its answer.
     pub(super) fn carry_out(&mut self, order: &Order, identity: impl FnOnce() -> Uuid) {
+        #[cfg(feature = "planted-bugs")]
+        let order = &*super::planted::forgetful(order);
         let answer = match self.repetition(order) {
             Some(answer) => answer,
             None => match &order.command {
@@ -274,10 +277,19 @@ impl Draft {
         if !deleted.is_empty() {
             transaction.delete_transfers(&deleted).await?;
         }
-        if !self.events.is_empty() {
-            transaction.append_events(&mut self.events).await?;
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::EventOutside) {
+            return Ok(());
         }
-        Ok(())
+        self.append(transaction).await
+    }
+
+    /// Writes the events.
+    pub(super) async fn append(&mut self, transaction: &Batch) -> Result<(), StoreError> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        transaction.append_events(&mut self.events).await
     }
 
     fn changed(&self) -> impl Iterator<Item = (&Uuid, &Row)> {
@@ -295,17 +307,25 @@ impl Draft {
         &self.events
     }
 
+    /// The positions of those events in the log, once they are written; `None` when there are none.
+    pub(super) fn appended(&self) -> Option<RangeInclusive<i64>> {
+        let (first, last) = (self.events.first()?, self.events.last()?);
+        Some(first.sequence..=last.sequence)
+    }
+
+    /// What watchers need to hear.
+    pub(super) fn changes(&self) -> Vec<FeedChange> {
+        let change = |(uuid, row): (&Uuid, &Row)| FeedChange {
+            uuid: *uuid,
+            before: row.before.clone(),
+            after: row.after.clone(),
+        };
+        self.changed().map(change).collect()
+    }
+
     /// What watchers need to hear, and the answers in the order of the commands.
     pub(super) fn into_parts(self) -> (Vec<FeedChange>, Vec<Result<Outcome, Error>>) {
-        let changes = self
-            .changed()
-            .map(|(uuid, row)| FeedChange {
-                uuid: *uuid,
-                before: row.before.clone(),
-                after: row.after.clone(),
-            })
-            .collect();
-        (changes, self.answers)
+        (self.changes(), self.answers)
     }
 }
 

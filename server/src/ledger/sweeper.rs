@@ -16,6 +16,7 @@ use crate::{
         status::TransferStatus,
     },
     error::Error,
+    failpoint,
     store::Store,
 };
 
@@ -129,6 +130,7 @@ impl Sweeper {
         });
         let mut ended = 0;
         for outcome in join_all(orders).await {
+            failpoint::pass("mid-sweep");
             match outcome {
                 Ok(Outcome::Transfer(transfer)) if transfer.status == to => ended += 1,
                 // Not overdue any more, decided or deleted by somebody who was faster: nothing to do.

@@ -6,6 +6,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+#[cfg(feature = "planted-bugs")]
+use super::planted;
 use super::{BATCH, Outcome, Pending, draft::Draft, time::Time};
 use crate::{
     domain::{
@@ -13,6 +15,7 @@ use crate::{
         event::Event,
     },
     error::Error,
+    failpoint,
     feed::Feed,
     store::{Batch, Effect, Store, StoreError},
 };
@@ -90,8 +93,10 @@ impl Writer {
             }
         };
         log(draft.events());
+        let appended = draft.appended();
         let (changes, answers) = draft.into_parts();
-        self.feed.publish(&changes);
+        self.feed.committed(&changes, appended);
+        failpoint::pass("before-answer");
         Ok(answers)
     }
 
@@ -107,7 +112,17 @@ impl Writer {
         if draft.is_clean() {
             drop(transaction);
         } else {
+            #[cfg(feature = "planted-bugs")]
+            let Some(transaction) = planted::before_commit(self, &draft, transaction).await else {
+                return Ok(draft);
+            };
+            failpoint::pass("before-commit");
+            let announcement = self.feed.announce(draft.appended());
             transaction.commit().await?;
+            announcement.stands();
+            failpoint::pass("after-commit");
+            #[cfg(feature = "planted-bugs")]
+            planted::after_commit(self, &mut draft).await?;
         }
         Ok(draft)
     }

@@ -268,8 +268,9 @@ impl Clerk {
                     Error::Refused(Refusal::IllegalTransition { status, .. }) => Some(*status),
                     _ => None,
                 };
-                if status.is_some() {
-                    // The answer tells that it left; once is enough.
+                let unknown = matches!(error, Error::Refused(Refusal::TransferNotFound { .. }));
+                if unknown || status.is_some() {
+                    // The answer tells that it left, or never was; once is enough, and its place is free again.
                     self.forget(uuid);
                 }
                 refusal(uuid.to_string(), status, &error)
@@ -279,20 +280,29 @@ impl Clerk {
 
     /// Says unasked that a reported transfer is no longer in progress. False when the stream has to end.
     async fn tell(&mut self, update: &Update) -> bool {
-        let Update::Changed(transfer) = update else {
-            return true;
+        let (uuid, answer) = match update {
+            Update::Changed(transfer) if transfer.status == TransferStatus::InProgress => {
+                return true;
+            }
+            Update::Changed(transfer) => {
+                let answer = v1::ReportProgressResponse {
+                    uuid: transfer.uuid.to_string(),
+                    revision: transfer.revision,
+                    status: answer::status(transfer.status).into(),
+                    error: None,
+                };
+                (transfer.uuid, answer)
+            }
+            // It left and was deleted before its leaving could be told: the newer change has replaced the older one.
+            Update::Deleted(uuid) => {
+                let gone = Refusal::TransferNotFound { uuid: *uuid }.into();
+                (*uuid, refusal(uuid.to_string(), None, &gone))
+            }
         };
-        if transfer.status == TransferStatus::InProgress || !self.followed.contains(&transfer.uuid)
-        {
+        if !self.followed.contains(&uuid) {
             return true;
         }
-        self.forget(transfer.uuid);
-        let answer = v1::ReportProgressResponse {
-            uuid: transfer.uuid.to_string(),
-            revision: transfer.revision,
-            status: answer::status(transfer.status).into(),
-            error: None,
-        };
+        self.forget(uuid);
         self.send(Ok(answer)).await
     }
 

@@ -19,7 +19,7 @@ use crate::{
         transfer::Transfer,
     },
     error::Error,
-    feed::{Subscription, Update},
+    feed::{Revisions, Subscription, Update},
 };
 
 /// Existing transfers that are read at a time.
@@ -100,6 +100,7 @@ pub(super) fn many(
         place,
         filter,
         existing: Existing::new(include_existing),
+        told: Revisions::default(),
     };
     stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
@@ -121,6 +122,8 @@ struct Many {
     subscription: Subscription,
     filter: TransferFilter,
     existing: Existing,
+    /// What was read from the rows rather than taken from the feed, which may still be about to tell what came before.
+    told: Revisions,
 }
 
 /// How far the transfers that exist already have been sent.
@@ -149,18 +152,23 @@ impl Many {
         if let Some(transfer) = self.existing().await? {
             // A change that is waiting and not newer is contained in what was just read.
             self.subscription.discard(transfer.uuid, transfer.revision);
+            self.told.admit(transfer.uuid, transfer.revision);
             return Ok(Wire::Transfer(answer::transfer(&transfer, None)));
         }
         if !self.existing.told {
             self.existing.told = true;
             return Ok(Wire::CaughtUp(true));
         }
-        Ok(
+        loop {
             match self.place.unless_stopped(self.subscription.next()).await? {
-                Update::Changed(transfer) => Wire::Transfer(answer::transfer(&transfer, None)),
-                Update::Deleted(uuid) => Wire::DeletedUuid(uuid.to_string()),
-            },
-        )
+                Update::Changed(transfer)
+                    if self.told.knows_newer(transfer.uuid, transfer.revision) => {}
+                Update::Changed(transfer) => {
+                    return Ok(Wire::Transfer(answer::transfer(&transfer, None)));
+                }
+                Update::Deleted(uuid) => return Ok(Wire::DeletedUuid(uuid.to_string())),
+            }
+        }
     }
 
     /// The next transfer that existed already; `None` once all were sent.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     NewConnectionRow, Remembered, chunk, connections,
     error::{Inconsistency, StoreError},
-    requests, rows, time, update,
+    events, requests, rows, time, update,
 };
 use crate::domain::{connection::Connection, event::Event, time::Timestamp, transfer::Transfer};
 
@@ -25,6 +25,8 @@ use crate::domain::{connection::Connection, event::Event, time::Timestamp, trans
 #[derive(Debug)]
 pub struct Batch {
     transaction: DatabaseTransaction,
+    #[cfg(feature = "planted-bugs")]
+    pool: DatabaseConnection,
 }
 
 impl Batch {
@@ -36,6 +38,8 @@ impl Batch {
         };
         Ok(Self {
             transaction: pool.begin_with_options(options).await?,
+            #[cfg(feature = "planted-bugs")]
+            pool: pool.clone(),
         })
     }
 
@@ -168,7 +172,14 @@ impl Batch {
         let Ok(count @ 1..) = i64::try_from(events.len()) else {
             return Ok(());
         };
+        #[cfg(not(feature = "planted-bugs"))]
         let last = take_numbers(&self.transaction, count).await?;
+        #[cfg(feature = "planted-bugs")]
+        let last = if crate::planted::is(crate::planted::Bug::CounterUnlocked) {
+            take_numbers(&self.pool, count).await?
+        } else {
+            take_numbers(&self.transaction, count).await?
+        };
         for (sequence, event) in (last - count + 1..).zip(events.iter_mut()) {
             event.sequence = sequence;
         }
@@ -176,6 +187,15 @@ impl Batch {
             self.insert(piece.iter().map(rows::from_event)).await?;
         }
         Ok(())
+    }
+
+    /// Deletes the oldest events as far as they happened before `before`, at most `limit` of them, and moves the floor
+    /// of the log along. Answers how many it deleted. Takes the counter's lock, so it stands in a batch of its own.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn trim_log(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        events::trim(&self.transaction, before, limit).await
     }
 
     /// Makes it durable. When this fails, it may or may not have become so. A batch of which any step has failed is to

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    Select, sea_query::Expr,
 };
 use tidegate_entity::{
     event_counter,
@@ -50,6 +50,45 @@ pub(super) async fn bounds<C: ConnectionTrait>(db: &C) -> Result<LogBounds, Stor
         floor: counter.floor_sequence,
         last: counter.last_sequence,
     })
+}
+
+/// Deletes the oldest events as far as they are older than `before`, at most `limit` of them, and answers how many. The
+/// counter's row comes last, as in every write.
+pub(super) async fn trim<C: ConnectionTrait>(
+    db: &C,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let floor = bounds(db).await?.floor;
+    let oldest: Vec<(i64, i64)> = select_oldest(floor, limit).into_tuple().all(db).await?;
+    // Only what lies before every younger event: times of several writers may cross, positions may not have holes.
+    let old = oldest
+        .iter()
+        .take_while(|(_, occurred_at)| *occurred_at < before.as_micros());
+    let Some((last, _)) = old.last() else {
+        return Ok(0);
+    };
+    let deleted = Entity::delete_many()
+        .filter(Column::Sequence.gt(floor))
+        .filter(Column::Sequence.lte(*last))
+        .exec(db)
+        .await?;
+    event_counter::Entity::update_many()
+        .col_expr(event_counter::Column::FloorSequence, Expr::value(*last))
+        .filter(event_counter::Column::Id.eq(1))
+        .filter(event_counter::Column::FloorSequence.lt(*last))
+        .exec(db)
+        .await?;
+    Ok(deleted.rows_affected)
+}
+
+pub(super) fn select_oldest(floor: i64, limit: u32) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .columns([Column::Sequence, Column::OccurredAt])
+        .filter(Column::Sequence.gt(floor))
+        .order_by_asc(Column::Sequence)
+        .limit(u64::from(limit))
 }
 
 pub(super) fn select(filter: &EventFilter, limit: u32) -> Select<Entity> {

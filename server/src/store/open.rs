@@ -52,9 +52,17 @@ pub(super) async fn migrate(
     how: Migrate,
 ) -> Result<(), OpenError> {
     match how {
-        Migrate::Auto => Migrator::up(pool, None)
-            .await
-            .map_err(|error| other(database, &error)),
+        Migrate::Auto => {
+            #[cfg(feature = "failpoints")]
+            {
+                let first = Migrator::up(pool, Some(1)).await;
+                first.map_err(|error| other(database, &error))?;
+                crate::failpoint::pass("mid-migration");
+            }
+            Migrator::up(pool, None)
+                .await
+                .map_err(|error| other(database, &error))
+        }
         Migrate::Check => {
             let applied = applied(pool)
                 .await

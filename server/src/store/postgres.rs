@@ -66,6 +66,12 @@ async fn connect(url: &str, options: &Options) -> Result<DatabaseConnection, DbE
 }
 
 fn limits(options: PgConnectOptions) -> PgConnectOptions {
+    #[cfg(feature = "planted-bugs")]
+    let options = if crate::planted::is(crate::planted::Bug::Unsynced) {
+        options.options([("synchronous_commit", "off")])
+    } else {
+        options
+    };
     options.application_name("tidegate").options([
         ("lock_timeout", "2s"),
         ("statement_timeout", "5s"),

@@ -7,4 +7,5 @@ mod plans;
 mod schema;
 mod sites;
 mod sums;
+mod trim;
 mod writes;

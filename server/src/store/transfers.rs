@@ -6,7 +6,7 @@ use sea_orm::{
 use tidegate_entity::transfer::{self, Column, Entity};
 use uuid::Uuid;
 
-use super::{condition, error::StoreError, rows};
+use super::{chunk, condition, error::StoreError, rows};
 use crate::domain::{
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     status::TransferStatus,
@@ -23,6 +23,38 @@ pub(super) async fn one<C: ConnectionTrait>(
         .await?
         .map(rows::to_transfer)
         .transpose()
+}
+
+pub(super) async fn existing<C: ConnectionTrait>(
+    db: &C,
+    uuids: &[Uuid],
+) -> Result<Vec<Transfer>, StoreError> {
+    let mut transfers = Vec::with_capacity(uuids.len());
+    for uuids in chunk::keys(uuids) {
+        transfers.extend(load(db, Entity::find().filter(Column::Uuid.is_in(uuids))).await?);
+    }
+    Ok(transfers)
+}
+
+pub(super) async fn revisions<C: ConnectionTrait>(
+    db: &C,
+    uuids: &[Uuid],
+) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    let mut revisions = Vec::with_capacity(uuids.len());
+    for uuids in chunk::keys(uuids) {
+        let select = select_revisions().filter(Column::Uuid.is_in(uuids));
+        let found: Vec<(Uuid, i64)> = select.into_tuple().all(db).await?;
+        revisions.extend(found);
+    }
+    Ok(revisions)
+}
+
+pub(super) async fn moved_since<C: ConnectionTrait>(
+    db: &C,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    Ok(select_moved(since, limit).into_tuple().all(db).await?)
 }
 
 pub(super) async fn list<C: ConnectionTrait>(
@@ -120,6 +152,22 @@ pub(super) fn select_silent(now: Timestamp, limit: u32) -> Select<Entity> {
         .order_by_asc(Column::InsertedAt)
         .order_by_asc(Column::Uuid)
         .limit(u64::from(limit))
+}
+
+/// No index holds the time of change, since every report changes it; there are few transfers in progress to look through.
+pub(super) fn select_moved(since: Timestamp, limit: u32) -> Select<Entity> {
+    select_revisions()
+        .filter(condition::status(TransferStatus::InProgress))
+        .filter(Column::UpdatedAt.gte(since.as_micros()))
+        .order_by_asc(Column::InsertedAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+fn select_revisions() -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .columns([Column::Uuid, Column::Revision])
 }
 
 const fn column(column: Column) -> (Entity, Column) {

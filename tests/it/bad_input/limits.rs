@@ -5,7 +5,8 @@ use std::time::Duration;
 use tidegate_proto::v1;
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{ADMIN, NOBODY, Raw, done, plain, totals, wire_duration},
+    raw::{ADMIN, NOBODY, Raw, done, plain, told, totals, wire_duration, wire_time},
+    request,
 };
 
 use super::{bad_fields, everything};
@@ -14,6 +15,13 @@ async fn world() -> (World, Raw) {
     let world = World::start_with(WorldOptions::still()).await;
     let raw = world.services().await;
     (world, raw)
+}
+
+/// Each field once, whatever is wrong with it.
+fn sorted(mut fields: Vec<String>) -> Vec<String> {
+    fields.sort();
+    fields.dedup();
+    fields
 }
 
 /// So many characters, each of two bytes: limits count characters.
@@ -115,79 +123,57 @@ async fn a_connection_is_taken_up_to_its_limits() {
 }
 
 #[tokio::test]
-async fn reasons_are_taken_up_to_their_limits() {
+async fn messages_and_reasons_are_taken_up_to_their_limits() {
     let (_world, mut raw) = world().await;
     let uuid = raw.declared().await.uuid;
     let cancel = |length| v1::CancelTransferRequest {
-        uuid: uuid.clone(),
         reason: wide(length),
-        request_id: String::new(),
+        ..request::cancellation(&uuid)
     };
-    assert_eq!(
-        bad_fields(raw.transfers.cancel_transfer(cancel(1_001))).await,
-        ["reason"]
-    );
+    let named = bad_fields(raw.transfers.cancel_transfer(cancel(1_001))).await;
+    assert_eq!(named, ["reason"]);
     let cancelled = done(raw.transfers.cancel_transfer(cancel(1_000))).await;
     assert_eq!(cancelled.cancel_reason, wide(1_000));
 
     let uuid = raw.running().await.uuid;
     let fail = |length| v1::FailTransferRequest {
-        uuid: uuid.clone(),
         error_message: "🦀".repeat(length),
-        ..v1::FailTransferRequest::default()
+        ..request::failure(&uuid)
     };
-    assert_eq!(
-        bad_fields(raw.transfers.fail_transfer(fail(2_001))).await,
-        ["error_message"]
-    );
-    assert_eq!(
-        bad_fields(raw.transfers.fail_transfer(fail(0))).await,
-        ["error_message"]
-    );
+    for length in [0, 2_001] {
+        let named = bad_fields(raw.transfers.fail_transfer(fail(length))).await;
+        assert_eq!(named, ["error_message"]);
+    }
     let failed = done(raw.transfers.fail_transfer(fail(2_000))).await;
     assert_eq!(failed.error_message, "🦀".repeat(2_000));
+}
 
-    for deny in [false, true] {
-        let uuid = raw.declared().await.uuid;
-        raw.ask(&uuid, Duration::from_secs(60)).await;
-        for (length, admin, expected) in [
-            (1_001, ADMIN, Some(if deny { "reason" } else { "comment" })),
-            (0, "", Some("admin_user_uuid")),
-            (1_000, ADMIN, None),
-        ] {
-            let admin_user_uuid = admin.to_owned();
-            let (uuid, text, request_id) = (uuid.clone(), wide(length), String::new());
-            let outcome = if deny {
-                let reason = text;
-                let request = v1::DenyTransferRequest {
-                    uuid,
-                    admin_user_uuid,
-                    reason,
-                    request_id,
-                };
-                raw.transfers
-                    .deny_transfer(request)
-                    .await
-                    .map(|_| tonic::Response::new(()))
-            } else {
-                let comment = text;
-                let request = v1::ApproveTransferRequest {
-                    uuid,
-                    admin_user_uuid,
-                    comment,
-                    request_id,
-                };
-                raw.transfers
-                    .approve_transfer(request)
-                    .await
-                    .map(|_| tonic::Response::new(()))
-            };
-            match expected {
-                Some(field) => assert_eq!(bad_fields(async { outcome }).await, [field]),
-                None => assert!(outcome.is_ok(), "{outcome:?}"),
-            }
-        }
-    }
+#[tokio::test]
+async fn decisions_are_taken_up_to_their_limits() {
+    let (_world, mut raw) = world().await;
+    let uuid = raw.declared().await.uuid;
+    raw.ask(&uuid, Duration::from_secs(60)).await;
+    let approve = |admin: &str, length| v1::ApproveTransferRequest {
+        admin_user_uuid: admin.to_owned(),
+        comment: wide(length),
+        ..request::approval(&uuid)
+    };
+    let call = raw.transfers.approve_transfer(approve("", 1_001));
+    assert_eq!(bad_fields(call).await, ["admin_user_uuid", "comment"]);
+    let approved = done(raw.transfers.approve_transfer(approve(ADMIN, 1_000))).await;
+    assert_eq!(approved.approved_by_uuid, ADMIN);
+
+    let uuid = raw.declared().await.uuid;
+    raw.ask(&uuid, Duration::from_secs(60)).await;
+    let deny = |admin: &str, length| v1::DenyTransferRequest {
+        admin_user_uuid: admin.to_owned(),
+        reason: wide(length),
+        ..request::denial(&uuid)
+    };
+    let call = raw.transfers.deny_transfer(deny("", 1_001));
+    assert_eq!(bad_fields(call).await, ["admin_user_uuid", "reason"]);
+    let denied = done(raw.transfers.deny_transfer(deny(ADMIN, 1_000))).await;
+    assert_eq!(denied.denial_reason, wide(1_000));
 }
 
 #[tokio::test]
@@ -230,7 +216,7 @@ async fn durations_are_taken_up_to_their_limits() {
         };
         if good {
             let asked = done(raw.transfers.request_approval(request)).await;
-            let deadline = tidegate_tests::raw::wire_time(world.clock.now().after(time));
+            let deadline = wire_time(world.clock.now().after(time));
             assert_eq!(asked.approval_expires_at, Some(deadline));
         } else {
             let named = bad_fields(raw.transfers.request_approval(request)).await;
@@ -279,68 +265,55 @@ async fn checkpoints_and_totals_are_taken_up_to_their_limits() {
 #[tokio::test]
 async fn lists_are_taken_up_to_their_limits() {
     let (_world, mut raw) = world().await;
-    for (skip, good) in [(100_000, true), (100_001, false)] {
-        let request = v1::ListTransfersRequest {
-            skip,
-            ..v1::ListTransfersRequest::default()
+    let mut request = v1::ListTransfersRequest {
+        skip: 100_000,
+        ..v1::ListTransfersRequest::default()
+    };
+    let page = told(raw.transfers.list_transfers(request.clone())).await;
+    assert_eq!(page, v1::ListTransfersResponse::default());
+    request.skip += 1;
+    let named = bad_fields(raw.transfers.list_transfers(request)).await;
+    assert_eq!(named, ["skip"]);
+
+    let mut request = v1::CountTransfersRequest::default();
+    let filter = request.filter.get_or_insert_default();
+    filter.status = vec![v1::TransferStatus::Pending.into(); 16];
+    told(raw.transfers.count_transfers(request.clone())).await;
+    let filter = request.filter.get_or_insert_default();
+    filter.status.push(v1::TransferStatus::Pending.into());
+    let named = bad_fields(raw.transfers.count_transfers(request)).await;
+    assert_eq!(named, ["filter.status"]);
+}
+
+#[tokio::test]
+async fn a_stretch_of_time_does_not_end_before_it_begins() {
+    let (_world, mut raw) = world().await;
+    let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    for (to, good) in [(time(5), true), (time(4), false)] {
+        let from = time(5);
+        let stats = v1::ListTableStatsRequest {
+            from,
+            to,
+            ..v1::ListTableStatsRequest::default()
+        };
+        let filter = v1::TransferFilter {
+            from,
+            to,
+            ..v1::TransferFilter::default()
+        };
+        let count = v1::CountTransfersRequest {
+            filter: Some(filter),
         };
         if good {
-            let answer = raw
-                .transfers
-                .list_transfers(request)
-                .await
-                .expect("it is the most");
-            assert_eq!(answer.into_inner(), v1::ListTransfersResponse::default());
+            told(raw.transfers.list_table_stats(stats)).await;
+            told(raw.transfers.count_transfers(count)).await;
         } else {
-            assert_eq!(
-                bad_fields(raw.transfers.list_transfers(request)).await,
-                ["skip"]
-            );
+            let named = bad_fields(raw.transfers.list_table_stats(stats)).await;
+            assert_eq!(named, ["to"]);
+            let named = bad_fields(raw.transfers.count_transfers(count)).await;
+            assert_eq!(named, ["filter.to"]);
         }
     }
-    let statuses = |count| v1::TransferFilter {
-        status: vec![v1::TransferStatus::Pending.into(); count],
-        ..v1::TransferFilter::default()
-    };
-    let count = |filter| v1::CountTransfersRequest {
-        filter: Some(filter),
-    };
-    raw.transfers
-        .count_transfers(count(statuses(16)))
-        .await
-        .expect("16 are the most");
-    let named = bad_fields(raw.transfers.count_transfers(count(statuses(17)))).await;
-    assert_eq!(named, ["filter.status"]);
-
-    let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
-    let (from, to) = (time(5), time(4));
-    let filter = v1::TransferFilter {
-        from,
-        to,
-        ..v1::TransferFilter::default()
-    };
-    assert_eq!(
-        bad_fields(raw.transfers.count_transfers(count(filter))).await,
-        ["filter.to"]
-    );
-    let request = v1::ListTableStatsRequest {
-        from,
-        to,
-        ..v1::ListTableStatsRequest::default()
-    };
-    assert_eq!(
-        bad_fields(raw.transfers.list_table_stats(request)).await,
-        ["to"]
-    );
-    let same = v1::ListTableStatsRequest {
-        from,
-        to: from,
-        ..v1::ListTableStatsRequest::default()
-    };
-    raw.transfers
-        .list_table_stats(same)
-        .await
-        .expect("a moment is a stretch of time");
 }
 
 #[tokio::test]
@@ -362,67 +335,53 @@ async fn all_bad_fields_are_named_at_once() {
         request_id: "two words".to_owned(),
         requires_approval: true,
     };
-    let mut named = bad_fields(raw.transfers.create_transfer(bad)).await;
-    named.sort();
-    named.dedup();
-    assert_eq!(
-        named,
-        [
-            "conflict_strategy",
-            "connection_uuid",
-            "direction",
-            "initiated_by_uuid",
-            "metadata",
-            "records_requested",
-            "remote_site_url",
-            "request_id",
-            "requester_ip",
-            "requester_user_agent",
-            "retry_of_uuid",
-            "session_code",
-            "table_name",
-        ]
-    );
-    let mut named = bad_fields(
-        raw.transfers
-            .create_transfer(v1::CreateTransferRequest::default()),
-    )
-    .await;
-    named.sort();
-    assert_eq!(named, ["direction", "table_name"], "what is missing");
-
-    let negative = v1::Progress {
-        records_created: Some(-1),
-        ..totals(-5)
-    };
-    let bad = v1::CompleteTransferRequest {
-        uuid: String::new(),
-        progress: Some(negative),
-        request_id: "é".to_owned(),
-    };
-    let mut named = bad_fields(raw.transfers.complete_transfer(bad)).await;
-    named.sort();
-    assert_eq!(
-        named,
-        [
-            "progress.bytes_transferred",
-            "progress.records_created",
-            "progress.records_transferred",
-            "request_id",
-            "uuid",
-        ]
-    );
+    let named = sorted(bad_fields(raw.transfers.create_transfer(bad)).await);
+    let expected = [
+        "conflict_strategy",
+        "connection_uuid",
+        "direction",
+        "initiated_by_uuid",
+        "metadata",
+        "records_requested",
+        "remote_site_url",
+        "request_id",
+        "requester_ip",
+        "requester_user_agent",
+        "retry_of_uuid",
+        "session_code",
+        "table_name",
+    ];
+    assert_eq!(named, expected);
     assert_eq!((raw.count().await, raw.log().await.len()), (0, 0));
-    // Fields come before existence: what is malformed is told first.
-    let both = v1::CreateTransferRequest {
+}
+
+#[tokio::test]
+async fn missing_negative_and_malformed_fields_are_told_before_anything_is_looked_up() {
+    let (_world, mut raw) = world().await;
+    let none = v1::CreateTransferRequest::default();
+    let named = sorted(bad_fields(raw.transfers.create_transfer(none)).await);
+    assert_eq!(named, ["direction", "table_name"]);
+    let bad = v1::CompleteTransferRequest {
+        progress: Some(totals(-5)),
+        request_id: "é".to_owned(),
+        ..request::completion("")
+    };
+    let named = sorted(bad_fields(raw.transfers.complete_transfer(bad)).await);
+    let expected = [
+        "progress.bytes_transferred",
+        "progress.records_created",
+        "progress.records_transferred",
+        "request_id",
+        "uuid",
+    ];
+    assert_eq!(named, expected);
+    let unknown = v1::CreateTransferRequest {
         connection_uuid: NOBODY.to_owned(),
         records_requested: -1,
         ..plain()
     };
-    assert_eq!(
-        bad_fields(raw.transfers.create_transfer(both)).await,
-        ["records_requested"]
-    );
+    let named = bad_fields(raw.transfers.create_transfer(unknown)).await;
+    assert_eq!(named, ["records_requested"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{Raw, plain},
+    raw::{Raw, plain, told},
 };
 
 use super::bad_fields;
@@ -74,34 +74,17 @@ async fn tokens() -> Tokens {
         let uuid = raw.declared().await.uuid;
         raw.ask(&uuid, Duration::from_secs(60)).await;
     }
-    let answer = raw
-        .transfers
-        .list_transfers(transfers(""))
-        .await
-        .expect("accepted")
-        .into_inner();
-    let asked = raw
-        .transfers
-        .list_pending_approvals(approvals(""))
-        .await
-        .expect("accepted");
-    let running = raw
-        .transfers
-        .list_active_transfers(active(""))
-        .await
-        .expect("accepted");
-    let sites = raw
-        .connections
-        .list_connections(connections(""))
-        .await
-        .expect("accepted");
+    let answer = told(raw.transfers.list_transfers(transfers(""))).await;
+    let asked = told(raw.transfers.list_pending_approvals(approvals(""))).await;
+    let running = told(raw.transfers.list_active_transfers(active(""))).await;
+    let sites = told(raw.connections.list_connections(connections(""))).await;
     let tokens = Tokens {
         _world: world,
         raw,
         transfers: answer.next_page_token,
-        approvals: asked.into_inner().next_page_token,
-        active: running.into_inner().next_page_token,
-        connections: sites.into_inner().next_page_token,
+        approvals: asked.next_page_token,
+        active: running.next_page_token,
+        connections: sites.next_page_token,
     };
     for token in [
         &tokens.transfers,
@@ -152,18 +135,14 @@ async fn a_changed_token_is_refused() {
             .list_pending_approvals(approvals(token));
         assert_eq!(bad_fields(call).await, ["page_token"], "{token:?}");
     }
-    let good = tokens
-        .raw
-        .transfers
-        .list_transfers(transfers(&tokens.transfers))
-        .await;
-    assert_eq!(
-        good.expect("the true one is taken")
-            .into_inner()
+    let good = told(
+        tokens
+            .raw
             .transfers
-            .len(),
-        1
-    );
+            .list_transfers(transfers(&tokens.transfers)),
+    )
+    .await;
+    assert_eq!(good.transfers.len(), 1);
 }
 
 #[tokio::test]
@@ -200,65 +179,33 @@ async fn a_token_of_another_list_is_refused() {
 #[tokio::test]
 async fn a_token_belongs_to_its_filter_and_order() {
     let mut tokens = tokens().await;
-    let token = tokens.transfers.clone();
-    let with = |filter| v1::ListTransfersRequest {
-        filter: Some(filter),
-        ..transfers(&token)
-    };
-    let time = Some(prost_types::Timestamp {
-        seconds: 0,
-        nanos: 0,
-    });
-    let others = [
-        v1::ListTransfersRequest {
-            filter: None,
-            ..transfers(&token)
-        },
-        v1::ListTransfersRequest {
-            order: v1::SortOrder::Asc.into(),
-            ..transfers(&token)
-        },
-        with(v1::TransferFilter {
-            table_name: "character".to_owned(),
-            ..filter()
-        }),
-        with(v1::TransferFilter {
-            status: vec![TransferStatus::Pending.into()],
-            ..filter()
-        }),
-        with(v1::TransferFilter {
-            requires_approval: Some(false),
-            ..filter()
-        }),
-        with(v1::TransferFilter {
-            direction: v1::Direction::Send.into(),
-            ..filter()
-        }),
-        with(v1::TransferFilter {
-            from: time,
-            ..filter()
-        }),
-        with(v1::TransferFilter {
-            to: time,
-            ..filter()
-        }),
+    let time = Some(prost_types::Timestamp::default());
+    let changes: [fn(&mut v1::TransferFilter, Option<prost_types::Timestamp>); 7] = [
+        |filter, _| filter.table_name.push('s'),
+        |filter, _| filter.table_name.clear(),
+        |filter, _| filter.status.truncate(1),
+        |filter, _| filter.requires_approval = Some(false),
+        |filter, _| filter.direction = v1::Direction::Send.into(),
+        |filter, time| filter.from = time,
+        |filter, time| filter.to = time,
     ];
-    for request in others {
+    for change in changes {
+        let mut request = transfers(&tokens.transfers);
+        change(request.filter.get_or_insert_default(), time);
         let what = format!("{request:?}");
         let call = tokens.raw.transfers.list_transfers(request);
         assert_eq!(bad_fields(call).await, ["page_token"], "{what}");
     }
-    let token = tokens.approvals.clone();
-    let request = v1::ListPendingApprovalsRequest {
-        table_name: "characters".to_owned(),
-        ..approvals(&token)
-    };
+    let mut request = transfers(&tokens.transfers);
+    request.order = v1::SortOrder::Asc.into();
+    let call = tokens.raw.transfers.list_transfers(request);
+    assert_eq!(bad_fields(call).await, ["page_token"]);
+    let mut request = approvals(&tokens.approvals);
+    request.table_name = "characters".to_owned();
     let call = tokens.raw.transfers.list_pending_approvals(request);
     assert_eq!(bad_fields(call).await, ["page_token"]);
-    let request = v1::ListConnectionsRequest {
-        direction: v1::ConnectionDirection::Sender.into(),
-        ..connections(&tokens.connections)
-    };
+    let mut request = connections(&tokens.connections);
+    request.direction = v1::ConnectionDirection::Sender.into();
     let call = tokens.raw.connections.list_connections(request);
     assert_eq!(bad_fields(call).await, ["page_token"]);
 }
@@ -280,23 +227,17 @@ async fn a_token_outlives_other_page_sizes_and_other_words_for_the_same_filter()
         order: v1::SortOrder::Desc.into(),
         ..transfers(&tokens.transfers)
     };
-    let answer = tokens
-        .raw
-        .transfers
-        .list_transfers(request)
-        .await
-        .expect("it is the same list");
-    assert_eq!(answer.into_inner().transfers.len(), 3);
+    let answer = told(tokens.raw.transfers.list_transfers(request)).await;
+    assert_eq!(answer.transfers.len(), 3);
     let fresh = tokens.raw.create(plain()).await;
-    let again = tokens
-        .raw
-        .transfers
-        .list_transfers(transfers(&tokens.transfers))
-        .await;
-    let page = again
-        .expect("tokens do not wear out")
-        .into_inner()
-        .transfers;
+    let again = told(
+        tokens
+            .raw
+            .transfers
+            .list_transfers(transfers(&tokens.transfers)),
+    )
+    .await;
+    let page = again.transfers;
     assert_ne!(
         page[0].uuid, fresh.uuid,
         "what came later stands before the place"

@@ -5,7 +5,7 @@ use prost::Message as _;
 use tidegate_proto::v1;
 use tidegate_tests::{
     World, WorldOptions, assert_refused, dynamic,
-    raw::{Raw, plain, totals},
+    raw::{Raw, plain, told, totals},
     soon,
 };
 use tonic::Code;
@@ -161,11 +161,12 @@ async fn a_report_that_is_no_message_ends_its_stream_with_the_reason() {
         checkpoint: Some(checkpoint),
     };
     let reports = [report(vec![1]), report(vec![2; LIMIT]), report(vec![3])];
-    let answer = raw
-        .transfers
-        .report_progress(futures::stream::iter(reports))
-        .await;
-    let mut answers = answer.expect("the stream opens").into_inner();
+    let answer = told(
+        raw.transfers
+            .report_progress(futures::stream::iter(reports)),
+    )
+    .await;
+    let mut answers = answer;
     let refusal = loop {
         match soon("an answer", answers.next())
             .await

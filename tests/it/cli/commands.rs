@@ -177,7 +177,7 @@ async fn transfers_are_listed_counted_and_summed_up() {
 
     let short = desk.run("transfer list --limit 2").await;
     assert_eq!(short.stdout.lines().count(), 3, "{short:?}");
-    assert!(short.stderr.contains("more than these 2"), "{short:?}");
+    assert!(short.stderr.contains("there are more"), "{short:?}");
     let last = desk.json("transfer list --skip 2").await;
     assert_eq!(id(&last[0]), one);
     let nothing = desk.run("transfer list --table nothing").await;
@@ -187,4 +187,19 @@ async fn transfers_are_listed_counted_and_summed_up() {
         "{nothing:?}"
     );
     assert_eq!(desk.json("transfer list --table nothing").await, json!([]));
+}
+
+#[tokio::test]
+async fn scripts_can_ask_for_uuids_alone() {
+    let desk = Desk::new().await;
+    let one = desk
+        .text("transfer create --direction send --table one -o uuid")
+        .await;
+    let two = desk
+        .text("transfer create --direction send --table two -o uuid")
+        .await;
+    let one_of_them = desk.json(&format!("transfer get {}", one.trim())).await;
+    assert_eq!(one_of_them["table_name"], "one");
+    let listed = desk.text("transfer list --order asc -o uuid").await;
+    assert_eq!(listed, format!("{one}{two}"));
 }

@@ -90,3 +90,38 @@ async fn all_transfers_are_watched_until_interrupted() {
         serde_json::from_str::<Value>(line).expect("an object on every line");
     }
 }
+
+#[tokio::test]
+async fn the_log_is_watched_until_interrupted() {
+    let desk = Desk::new().await;
+    let uuid = desk.declare("orders").await;
+    desk.declare("others").await;
+    let mut texts = desk.tidegate("event watch").spawn().expect("it starts");
+    let command = format!("event watch --transfer {uuid} --after 0 -o json");
+    let mut lines = desk.tidegate(&command).spawn().expect("it starts");
+    let stdout = texts.stdout.take().expect("stdout is piped");
+    let both = |line: &str| line.starts_with("2  ").then_some(());
+    let ((), text) = heard("two events", stdout, both).await;
+    let stdout = lines.stdout.take().expect("stdout is piped");
+    let cancelled = |line: &str| line.contains("cancelled").then(|| line.to_owned());
+    desk.text(&format!("transfer cancel {uuid} --reason enough"))
+        .await;
+    let (line, json) = heard("the cancellation", stdout, cancelled).await;
+    let event: Value = serde_json::from_str(&line).expect("an object on a line");
+    assert_eq!(
+        (
+            &event["sequence"],
+            &event["transfer_uuid"],
+            &event["reason"]
+        ),
+        (&json!(3), &json!(uuid), &json!("enough"))
+    );
+    for watch in [&texts, &lines] {
+        signal(watch, "INT").await;
+    }
+    assert_eq!(finish(texts).await.code, Some(130));
+    assert_eq!(finish(lines).await.code, Some(130));
+    assert_eq!(json.whole().await.lines().count(), 2);
+    let text = text.whole().await;
+    assert!(text.contains(&uuid) && text.contains("created"), "{text}");
+}

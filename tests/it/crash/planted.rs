@@ -5,7 +5,9 @@ use tidegate_server::domain::{
     status::TransferStatus::{self, Completed, InProgress, Pending},
 };
 
-use super::checker::{Account, Acknowledged, Entry, Fault, Journal, Row, Transition, check};
+use tidegate_tests::torture::checker::{
+    Account, Acknowledged, Entry, Fault, Journal, Row, Transition, check,
+};
 
 const SUBJECT: &str = "the transfer";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{ADMIN, Raw, done, plain, wire_duration, wire_time},
+    raw::{ADMIN, Raw, done, plain, told, wire_duration, wire_time},
 };
 use tonic::Code;
 
@@ -193,12 +193,8 @@ async fn expiring_counts_what_this_very_call_expired() {
         let request = v1::ExpirePendingApprovalsRequest {
             request_id: "same".to_owned(),
         };
-        let answer = raw
-            .transfers
-            .expire_pending_approvals(request)
-            .await
-            .expect("it is accepted");
-        counts.push(answer.into_inner().expired_count);
+        let answer = told(raw.transfers.expire_pending_approvals(request)).await;
+        counts.push(answer.expired_count);
     }
     assert_eq!(counts, [2, 0]);
     let mut statuses = Vec::new();
@@ -224,76 +220,57 @@ async fn expiring_counts_what_this_very_call_expired() {
 #[tokio::test]
 async fn pending_approvals_come_nearest_deadline_first_without_the_overdue() {
     let (world, mut raw) = world().await;
-    let connection_uuid = raw.connection("mirror").await;
+    let linked = raw.connection("mirror").await;
     let mut asked = Vec::new();
-    for (seconds, table, linked) in [
-        (30, "a", true),
-        (10, "b", true),
-        (1, "a", true),
-        (20, "a", false),
-        (10, "a", true),
+    for (seconds, table, connection) in [
+        (30, "a", linked.as_str()),
+        (10, "b", &linked),
+        (1, "a", &linked),
+        (20, "a", ""),
+        (10, "a", &linked),
     ] {
         let request = v1::CreateTransferRequest {
             table_name: table.to_owned(),
-            connection_uuid: if linked {
-                connection_uuid.clone()
-            } else {
-                String::new()
-            },
+            connection_uuid: connection.to_owned(),
             ..plain()
         };
         let uuid = raw.create(request).await.uuid;
         asked.push(raw.ask(&uuid, Duration::from_secs(seconds)).await);
     }
-    let decided = raw.declared().await.uuid;
-    raw.ask(&decided, HOUR).await;
-    raw.approve(&decided).await;
+    raw.standing(TransferStatus::Approved, &world.clock).await;
     world.clock.advance(Duration::from_secs(1));
-
-    let request = v1::ListPendingApprovalsRequest::default();
-    let answer = raw
-        .transfers
-        .list_pending_approvals(request)
-        .await
-        .expect("it is accepted");
-    let answer = answer.into_inner();
-    assert_eq!(answer.next_page_token, "");
-    let expected = [&asked[1], &asked[4], &asked[3], &asked[0]].map(Clone::clone);
-    assert_eq!(
-        answer.transfers, expected,
-        "of equal deadlines the older one first"
-    );
-
     for (connection, table, expected) in [
-        (connection_uuid.as_str(), "", vec![1, 4, 0]),
+        // Of equal deadlines the older one first.
+        ("", "", vec![1, 4, 3, 0]),
+        (linked.as_str(), "", vec![1, 4, 0]),
         ("", "a", vec![4, 3, 0]),
-        (connection_uuid.as_str(), "b", vec![1]),
+        (&linked, "b", vec![1]),
         ("", "c", vec![]),
     ] {
         let request = v1::ListPendingApprovalsRequest {
             connection_uuid: connection.to_owned(),
             table_name: table.to_owned(),
-            preload: vec![v1::Preload::Connection.into()],
             ..v1::ListPendingApprovalsRequest::default()
         };
-        let answer = raw
-            .transfers
-            .list_pending_approvals(request)
-            .await
-            .expect("it is accepted");
-        let listed = answer.into_inner().transfers;
-        let uuids: Vec<_> = listed.iter().map(|each| each.uuid.as_str()).collect();
-        let wanted: Vec<_> = expected
-            .into_iter()
-            .map(|index: usize| &asked[index].uuid)
+        let page = told(raw.transfers.list_pending_approvals(request)).await;
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|index: &usize| asked[*index].clone())
             .collect();
-        assert_eq!(uuids, wanted, "{connection} {table}");
-        for each in &listed {
-            let brought = each
-                .connection
-                .as_ref()
-                .map_or("", |connection| &connection.uuid);
-            assert_eq!(brought, each.connection_uuid);
-        }
+        assert_eq!(page.transfers, expected, "{connection} {table}");
+        assert_eq!(page.next_page_token, "");
+    }
+    let request = v1::ListPendingApprovalsRequest {
+        preload: vec![v1::Preload::Connection.into()],
+        ..v1::ListPendingApprovalsRequest::default()
+    };
+    for each in told(raw.transfers.list_pending_approvals(request))
+        .await
+        .transfers
+    {
+        assert_eq!(
+            each.connection.map_or(String::new(), |it| it.uuid),
+            each.connection_uuid
+        );
     }
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{self, TransferEventAction as Action, TransferStatus};
-use tidegate_tests::{
-    World, WorldOptions,
-    raw::{ADMIN, NOBODY, Raw, done, plain, totals, wire_time},
+use tidegate_proto::v1::{
+    self, TransferEventAction as Action, TransferStatus, watch_events_response::Update as Step,
 };
+use tidegate_tests::{
+    World, WorldOptions, assert_refused,
+    raw::{ADMIN, NOBODY, Raw, done, plain, told},
+    soon,
+};
+use tonic::Code;
 
 async fn world() -> (World, Raw) {
     let world = World::start_with(WorldOptions::still()).await;
@@ -28,77 +32,53 @@ async fn the_log_tells_a_life_step_by_step() {
         request_id: "r-create".to_owned(),
         ..plain()
     };
-    let created = raw.create(request).await;
+    let mut steps = vec![raw.create(request).await];
+    let uuid = steps[0].uuid.clone();
     world.clock.advance(Duration::from_micros(1));
-    let asked = raw.ask(&created.uuid, Duration::from_secs(60)).await;
+    steps.push(raw.ask(&uuid, Duration::from_secs(60)).await);
     world.clock.advance(Duration::from_micros(1));
     let approval = v1::ApproveTransferRequest {
-        uuid: created.uuid.clone(),
+        uuid: uuid.clone(),
         admin_user_uuid: NOBODY.to_owned(),
         comment: "fine\nby me".to_owned(),
         request_id: "r-approve".to_owned(),
     };
-    let approved = done(raw.transfers.approve_transfer(approval)).await;
-    let started = raw.start(&created.uuid).await;
-    let report = v1::UpdateProgressRequest {
-        uuid: created.uuid.clone(),
-        progress: Some(totals(1)),
-        ..v1::UpdateProgressRequest::default()
-    };
-    done(raw.transfers.update_progress(report)).await;
-    let failed = raw.fail(&created.uuid).await;
+    steps.push(done(raw.transfers.approve_transfer(approval)).await);
+    steps.push(raw.start(&uuid).await);
+    // Progress is no event, but it is a revision.
+    raw.report(&uuid, 1).await;
+    steps.push(raw.fail(&uuid).await);
+    assert_eq!(steps[4].revision, 6);
 
-    let answer = raw
-        .events
-        .list_events(v1::ListEventsRequest::default())
-        .await;
-    let events = answer.expect("it is accepted").into_inner().events;
-    let event =
-        |sequence, action: Action, from: TransferStatus, after: &v1::Transfer| v1::TransferEvent {
-            sequence,
-            transfer_uuid: created.uuid.clone(),
+    let page = told(raw.events.list_events(v1::ListEventsRequest::default())).await;
+    let (admin, nobody) = (ADMIN, NOBODY);
+    let details = [
+        (Action::Created, admin, "", "r-create"),
+        (Action::ApprovalRequested, "", "", ""),
+        (Action::Approved, nobody, "fine\nby me", "r-approve"),
+        (Action::Started, "", "", ""),
+        (Action::Failed, "", "the source went away", ""),
+    ];
+    assert_eq!(page.events.len(), details.len());
+    let mut from_status = TransferStatus::Unspecified.into();
+    for (index, (action, actor_uuid, reason, request_id)) in details.into_iter().enumerate() {
+        let expected = v1::TransferEvent {
+            sequence: i64::try_from(index + 1).expect("few"),
+            transfer_uuid: uuid.clone(),
             connection_uuid: connection_uuid.clone(),
             action: action.into(),
-            from_status: from.into(),
-            to_status: after.status,
+            from_status,
+            to_status: steps[index].status,
+            actor_uuid: actor_uuid.to_owned(),
             actor: "anonymous".to_owned(),
-            revision: after.revision,
-            occurred_at: after.updated_at,
-            ..v1::TransferEvent::default()
+            reason: reason.to_owned(),
+            request_id: request_id.to_owned(),
+            revision: steps[index].revision,
+            occurred_at: steps[index].updated_at,
         };
-    let expected = [
-        v1::TransferEvent {
-            actor_uuid: ADMIN.to_owned(),
-            request_id: "r-create".to_owned(),
-            ..event(1, Action::Created, TransferStatus::Unspecified, &created)
-        },
-        event(
-            2,
-            Action::ApprovalRequested,
-            TransferStatus::Pending,
-            &asked,
-        ),
-        v1::TransferEvent {
-            actor_uuid: NOBODY.to_owned(),
-            reason: "fine\nby me".to_owned(),
-            request_id: "r-approve".to_owned(),
-            ..event(
-                3,
-                Action::Approved,
-                TransferStatus::PendingApproval,
-                &approved,
-            )
-        },
-        event(4, Action::Started, TransferStatus::Approved, &started),
-        // Progress is no event, but it is a revision.
-        v1::TransferEvent {
-            reason: "the source went away".to_owned(),
-            ..event(5, Action::Failed, TransferStatus::InProgress, &failed)
-        },
-    ];
-    assert_eq!(events, expected);
-    assert_eq!(failed.revision, 6);
-    assert_eq!(events[4].occurred_at, Some(wire_time(world.clock.now())));
+        assert_eq!(page.events[index], expected);
+        from_status = steps[index].status;
+    }
 }
 
 #[tokio::test]
@@ -148,12 +128,8 @@ async fn the_log_is_gapless_and_read_page_by_page() {
             page_size,
             ..v1::ListEventsRequest::default()
         };
-        let answer = raw
-            .events
-            .list_events(request)
-            .await
-            .expect("it is accepted");
-        sequences(&answer.into_inner().events)
+        let answer = told(raw.events.list_events(request)).await;
+        sequences(&answer.events)
     };
     assert_eq!(
         page(0, 0).await,
@@ -164,7 +140,6 @@ async fn the_log_is_gapless_and_read_page_by_page() {
     assert_eq!(page(7, 3).await, [8, 9, 10]);
     assert_eq!(page(0, i32::MAX).await, (1..=60).collect::<Vec<_>>());
     assert_eq!(page(60, 10).await, [0_i64; 0], "nothing newer yet");
-    assert_eq!(page(i64::MAX, 10).await, [0_i64; 0]);
 }
 
 #[tokio::test]
@@ -188,12 +163,8 @@ async fn the_log_is_filtered_by_transfer_and_by_connection() {
             after_sequence,
             page_size: 0,
         };
-        let answer = raw
-            .events
-            .list_events(request)
-            .await
-            .expect("it is accepted");
-        sequences(&answer.into_inner().events)
+        let answer = told(raw.events.list_events(request)).await;
+        sequences(&answer.events)
     };
     assert_eq!(list(&alone, "", 0).await, [2, 4]);
     assert_eq!(list("", &connection, 0).await, [1, 3, 5, 6]);
@@ -206,4 +177,68 @@ async fn the_log_is_filtered_by_transfer_and_by_connection() {
         "a filter that nothing meets is no error"
     );
     assert_eq!(list("", NOBODY, 0).await, [0_i64; 0]);
+}
+
+#[tokio::test]
+async fn the_log_is_followed_from_a_position_on() {
+    let (_world, mut raw) = world().await;
+    let first = raw.running().await.uuid;
+    let second = raw.running().await.uuid;
+    let follow = |after_sequence, transfer_uuid: &str| v1::WatchEventsRequest {
+        after_sequence,
+        transfer_uuid: transfer_uuid.to_owned(),
+        connection_uuid: String::new(),
+    };
+    let mut all = told(raw.events.watch_events(follow(2, ""))).await;
+    let mut one = told(raw.events.watch_events(follow(0, &first))).await;
+    let mut seen = async |of_all: bool| {
+        let watch = if of_all { &mut all } else { &mut one };
+        let message = soon("a step", watch.message()).await;
+        let message = message.expect("no refusal").expect("it goes on");
+        message.update.expect("a step")
+    };
+    let log = raw.log().await;
+    assert_eq!(seen(true).await, Step::Event(log[2].clone()));
+    assert_eq!(seen(true).await, Step::Event(log[3].clone()));
+    let caught_up = Step::Bookmark(v1::Bookmark { sequence: 4 });
+    assert_eq!(seen(true).await, caught_up);
+    assert_eq!(seen(false).await, Step::Event(log[0].clone()));
+    assert_eq!(seen(false).await, Step::Event(log[1].clone()));
+    assert_eq!(
+        seen(false).await,
+        caught_up,
+        "the log's end, not the transfer's"
+    );
+
+    raw.complete(&second, 1).await;
+    raw.complete(&first, 1).await;
+    let log = raw.log().await;
+    assert_eq!(seen(true).await, Step::Event(log[4].clone()));
+    assert_eq!(seen(true).await, Step::Event(log[5].clone()));
+    assert_eq!(seen(false).await, Step::Event(log[5].clone()));
+}
+
+#[tokio::test]
+async fn a_position_that_the_log_has_not_reached_is_refused() {
+    let (_world, mut raw) = world().await;
+    raw.declared().await;
+    for after_sequence in [2, i64::MAX] {
+        let request = v1::ListEventsRequest {
+            after_sequence,
+            ..v1::ListEventsRequest::default()
+        };
+        let listed = raw.events.list_events(request).await.map(drop);
+        let request = v1::WatchEventsRequest {
+            after_sequence,
+            ..v1::WatchEventsRequest::default()
+        };
+        let watched = raw.events.watch_events(request).await.map(drop);
+        for refusal in [listed, watched] {
+            let refusal = refusal.expect_err("there is no such place yet");
+            let refused = assert_refused(&refusal, Code::OutOfRange, "CURSOR_AHEAD");
+            let told = |key: &str| refused.metadata.get(key).cloned();
+            assert_eq!(told("after_sequence"), Some(after_sequence.to_string()));
+            assert_eq!(told("newest_sequence").as_deref(), Some("1"));
+        }
+    }
 }

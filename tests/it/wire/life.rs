@@ -1,15 +1,14 @@
 //! The life of a transfer that needs no approval, field by field.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use prost_types::{ListValue, Struct, Value, value::Kind};
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{ADMIN, NOBODY, Raw, done, plain, totals, wire_duration, wire_time},
+    raw::{Raw, done, told, totals, wire_duration, wire_time},
+    request,
 };
 use tonic::Code;
-use uuid::Uuid;
 
 async fn world() -> (World, Raw) {
     let world = World::start_with(WorldOptions::still()).await;
@@ -17,273 +16,129 @@ async fn world() -> (World, Raw) {
     (world, raw)
 }
 
-fn text(value: &str) -> Value {
-    Value {
-        kind: Some(Kind::StringValue(value.to_owned())),
-    }
-}
+const HEARTBEAT: Duration = Duration::from_secs(60);
 
-fn notes() -> Struct {
-    let list = ListValue {
-        values: vec![
-            Value {
-                kind: Some(Kind::NumberValue(1.5)),
-            },
-            Value {
-                kind: Some(Kind::BoolValue(true)),
-            },
-            Value {
-                kind: Some(Kind::NullValue(0)),
-            },
-            text("línea\nnueva"),
-        ],
-    };
-    let inner = BTreeMap::from([(
-        "list".to_owned(),
-        Value {
-            kind: Some(Kind::ListValue(list)),
-        },
-    )]);
-    let inner = Value {
-        kind: Some(Kind::StructValue(Struct { fields: inner })),
-    };
-    Struct {
-        fields: BTreeMap::from([("inner".to_owned(), inner), ("key".to_owned(), text(""))]),
-    }
-}
-
-#[tokio::test]
-async fn a_transfer_is_created_with_everything_it_was_given() {
-    let (world, mut raw) = world().await;
-    world.clock.advance(Duration::from_micros(1_234_567));
-    let connection_uuid = raw.connection("mirror").await;
-    let earlier = raw.declared().await;
-    let request = v1::CreateTransferRequest {
-        direction: v1::Direction::Receive.into(),
-        table_name: "público.personajes".to_owned(),
-        connection_uuid: connection_uuid.clone(),
-        session_code: "AB12CD34".to_owned(),
-        remote_site_url: "https://mirror.example/sync?x=1".to_owned(),
-        records_requested: i64::MAX,
-        conflict_strategy: v1::ConflictStrategy::Merge.into(),
-        requires_approval: true,
-        requester_ip: "2001:0db8:0:0:0:0:0:1".to_owned(),
-        requester_user_agent: "agent/7 (test)".to_owned(),
-        initiated_by_uuid: ADMIN.to_owned(),
-        metadata: Some(notes()),
-        retry_of_uuid: earlier.uuid.clone(),
-        request_id: "create-1".to_owned(),
-    };
-    let answer = raw
-        .transfers
-        .create_transfer(request)
-        .await
-        .expect("it is accepted");
-    let created = answer.into_inner().transfer.expect("the transfer");
-
-    let uuid = Uuid::try_parse(&created.uuid).expect("a uuid");
-    assert_eq!(
-        (uuid.get_version_num(), uuid.to_string()),
-        (7, created.uuid.clone())
-    );
-    let now = Some(wire_time(world.clock.now()));
-    let expected = v1::Transfer {
-        uuid: created.uuid.clone(),
-        direction: v1::Direction::Receive.into(),
-        connection_uuid,
-        session_code: "AB12CD34".to_owned(),
-        remote_site_url: "https://mirror.example/sync?x=1".to_owned(),
-        table_name: "público.personajes".to_owned(),
-        records_requested: i64::MAX,
-        conflict_strategy: v1::ConflictStrategy::Merge.into(),
-        status: TransferStatus::Pending.into(),
-        requires_approval: true,
-        progress: Some(totals(0)),
-        requester_ip: "2001:db8::1".to_owned(),
-        requester_user_agent: "agent/7 (test)".to_owned(),
-        initiated_by_uuid: ADMIN.to_owned(),
-        inserted_at: now,
-        updated_at: now,
-        metadata: Some(notes()),
-        retry_of_uuid: earlier.uuid,
-        revision: 1,
-        ..v1::Transfer::default()
-    };
-    assert_eq!(created, expected);
-    assert_eq!(
-        raw.now(&created.uuid).await,
-        expected,
-        "what was answered is what is kept"
-    );
-}
-
-#[tokio::test]
-async fn what_was_not_given_is_absent_and_the_caller_is_noted() {
-    let (world, mut raw) = world().await;
+/// A transfer that was started with a heartbeat; both as they should be.
+async fn started(world: &World, raw: &mut Raw) -> v1::Transfer {
     let created = raw.declared().await;
-    let agent = created.requester_user_agent.clone();
-    assert!(agent.starts_with("tonic/"), "{agent}");
-    let now = Some(wire_time(world.clock.now()));
-    let expected = v1::Transfer {
-        uuid: created.uuid.clone(),
-        direction: v1::Direction::Send.into(),
-        table_name: "characters".to_owned(),
-        status: TransferStatus::Pending.into(),
-        progress: Some(totals(0)),
-        requester_ip: "127.0.0.1".to_owned(),
-        requester_user_agent: agent,
-        inserted_at: now,
-        updated_at: now,
-        metadata: Some(Struct::default()),
-        revision: 1,
-        ..v1::Transfer::default()
-    };
-    assert_eq!(created, expected);
-}
-
-#[tokio::test]
-async fn a_transfer_is_read_with_its_connection_only_when_asked() {
-    let (_world, mut raw) = world().await;
-    let connection_uuid = raw.connection("mirror").await;
-    let request = v1::CreateTransferRequest {
-        connection_uuid: connection_uuid.clone(),
-        ..plain()
-    };
-    let created = raw.create(request).await;
-    let get = |preload: Vec<i32>| v1::GetTransferRequest {
-        uuid: created.uuid.clone(),
-        preload,
-    };
-
-    let bare = done(raw.transfers.get_transfer(get(Vec::new()))).await;
-    assert_eq!(bare, created);
-    assert_eq!(bare.connection, None);
-    let wanted = vec![v1::Preload::Connection.into()];
-    let full = done(raw.transfers.get_transfer(get(wanted))).await;
-    let connection = full.connection.clone().expect("the connection");
-    assert_eq!(
-        (connection.uuid, connection.name),
-        (connection_uuid, "mirror".to_owned())
-    );
-    assert_eq!(
-        v1::Transfer {
-            connection: None,
-            ..full
-        },
-        created
-    );
-
-    let alone = raw.declared().await;
-    let request = v1::GetTransferRequest {
-        uuid: alone.uuid.clone(),
-        preload: vec![v1::Preload::Connection.into()],
-    };
-    assert_eq!(done(raw.transfers.get_transfer(request)).await, alone);
-
-    let unknown = v1::GetTransferRequest {
-        uuid: NOBODY.to_owned(),
-        preload: Vec::new(),
-    };
-    let refusal = raw
-        .transfers
-        .get_transfer(unknown)
-        .await
-        .expect_err("nobody knows it");
-    let refused = assert_refused(&refusal, Code::NotFound, "TRANSFER_NOT_FOUND");
-    assert_eq!(
-        refused.metadata.get("uuid").map(String::as_str),
-        Some(NOBODY)
-    );
-}
-
-#[tokio::test]
-async fn a_transfer_starts_reports_and_completes() {
-    let (world, mut raw) = world().await;
-    let created = raw.declared().await;
-    let uuid = created.uuid.clone();
-
     world.clock.advance(Duration::from_micros(1_000_001));
-    let began = world.clock.now();
-    let heartbeat = Duration::from_secs(60);
+    let now = world.clock.now();
     let request = v1::StartTransferRequest {
-        uuid: uuid.clone(),
-        heartbeat_timeout: Some(wire_duration(heartbeat)),
-        request_id: String::new(),
+        heartbeat_timeout: Some(wire_duration(HEARTBEAT)),
+        ..request::starting(&created.uuid)
     };
     let started = done(raw.transfers.start_transfer(request)).await;
     let expected = v1::Transfer {
         status: TransferStatus::InProgress.into(),
-        started_at: Some(wire_time(began)),
-        updated_at: Some(wire_time(began)),
-        heartbeat_timeout: Some(wire_duration(heartbeat)),
-        heartbeat_expires_at: Some(wire_time(began.after(heartbeat))),
+        started_at: Some(wire_time(now)),
+        updated_at: Some(wire_time(now)),
+        heartbeat_timeout: Some(wire_duration(HEARTBEAT)),
+        heartbeat_expires_at: Some(wire_time(now.after(HEARTBEAT))),
         revision: 2,
         ..created
     };
     assert_eq!(started, expected);
+    started
+}
 
+/// A started transfer that has reported.
+async fn reported(world: &World, raw: &mut Raw) -> v1::Transfer {
+    let started = started(world, raw).await;
     world.clock.advance(Duration::from_secs(7));
-    let reported = world.clock.now();
-    let progress = v1::Progress {
+    let now = world.clock.now();
+    let some = v1::Progress {
         records_transferred: Some(10),
         records_created: Some(6),
         bytes_transferred: Some(4_096),
         ..v1::Progress::default()
     };
     let request = v1::UpdateProgressRequest {
-        uuid: uuid.clone(),
-        progress: Some(progress),
         checkpoint: Some(vec![0, 255, 7]),
-        request_id: String::new(),
+        ..request::reporting(&started.uuid, some)
     };
-    let running = done(raw.transfers.update_progress(request)).await;
+    let reported = done(raw.transfers.update_progress(request)).await;
     let expected = v1::Transfer {
         progress: Some(v1::Progress {
-            records_transferred: Some(10),
-            records_created: Some(6),
-            bytes_transferred: Some(4_096),
-            ..totals(0)
+            records_updated: Some(0),
+            records_skipped: Some(0),
+            records_failed: Some(0),
+            ..some
         }),
         checkpoint: vec![0, 255, 7],
-        updated_at: Some(wire_time(reported)),
-        heartbeat_expires_at: Some(wire_time(reported.after(heartbeat))),
+        updated_at: Some(wire_time(now)),
+        heartbeat_expires_at: Some(wire_time(now.after(HEARTBEAT))),
         revision: 3,
         success_rate: 0.6,
-        ..expected
+        ..started
     };
-    assert_eq!(running, expected);
+    assert_eq!(reported, expected);
+    reported
+}
 
+#[tokio::test]
+async fn a_transfer_starts() {
+    let (world, mut raw) = world().await;
+    let started = started(&world, &mut raw).await;
+    assert_eq!(raw.now(&started.uuid).await, started);
+
+    // Without a heartbeat it may be silent for ever.
+    let uuid = raw.declared().await.uuid;
+    let calm = done(raw.transfers.start_transfer(request::starting(&uuid))).await;
+    assert_eq!(
+        (calm.heartbeat_timeout, calm.heartbeat_expires_at),
+        (None, None)
+    );
+}
+
+#[tokio::test]
+async fn a_transfer_reports() {
+    let (world, mut raw) = world().await;
+    let before = reported(&world, &mut raw).await;
+    assert_eq!(raw.now(&before.uuid).await, before);
+    let more = v1::Progress {
+        records_updated: Some(2),
+        ..v1::Progress::default()
+    };
+    let report = request::reporting(&before.uuid, more);
+    let after = done(raw.transfers.update_progress(report)).await;
+    assert_eq!(
+        (after.revision, after.success_rate.to_bits()),
+        (4, 0.8_f64.to_bits())
+    );
+}
+
+#[tokio::test]
+async fn a_transfer_completes() {
+    let (world, mut raw) = world().await;
+    let reported = reported(&world, &mut raw).await;
     world.clock.advance(Duration::from_micros(500));
-    let ended = world.clock.now();
+    let now = Some(wire_time(world.clock.now()));
     let last = v1::Progress {
         records_updated: Some(2),
         ..v1::Progress::default()
     };
     let request = v1::CompleteTransferRequest {
-        uuid: uuid.clone(),
         progress: Some(last),
-        request_id: String::new(),
+        ..request::completion(&reported.uuid)
     };
     let completed = done(raw.transfers.complete_transfer(request)).await;
+    let before = reported.progress.expect("always present");
     let expected = v1::Transfer {
         status: TransferStatus::Completed.into(),
         progress: Some(v1::Progress {
-            records_transferred: Some(10),
-            records_created: Some(6),
             records_updated: Some(2),
-            bytes_transferred: Some(4_096),
-            ..totals(0)
+            ..before
         }),
-        completed_at: Some(wire_time(ended)),
-        updated_at: Some(wire_time(ended)),
+        completed_at: now,
+        updated_at: now,
         heartbeat_expires_at: None,
         duration: Some(wire_duration(Duration::from_micros(7_000_500))),
         success_rate: 0.8,
         revision: 4,
-        ..expected
+        ..reported
     };
     assert_eq!(completed, expected);
-    assert_eq!(raw.now(&uuid).await, expected);
+    assert_eq!(raw.now(&completed.uuid).await, expected);
 }
 
 #[tokio::test]
@@ -376,12 +231,8 @@ async fn a_deleted_transfer_is_gone_and_its_events_stay() {
         uuid: uuid.clone(),
         request_id: "del".to_owned(),
     };
-    let answer = raw
-        .transfers
-        .delete_transfer(request)
-        .await
-        .expect("it is terminal");
-    assert_eq!(answer.into_inner(), v1::DeleteTransferResponse {});
+    let answer = told(raw.transfers.delete_transfer(request)).await;
+    assert_eq!(answer, v1::DeleteTransferResponse {});
 
     let get = v1::GetTransferRequest {
         uuid: uuid.clone(),
@@ -417,38 +268,4 @@ async fn a_deleted_transfer_is_gone_and_its_events_stay() {
         .await
         .expect_err("it is gone already");
     assert_refused(&refusal, Code::NotFound, "TRANSFER_NOT_FOUND");
-}
-
-#[tokio::test]
-async fn unknown_neighbours_are_named() {
-    let (_world, mut raw) = world().await;
-    let request = v1::CreateTransferRequest {
-        connection_uuid: NOBODY.to_owned(),
-        ..plain()
-    };
-    let refusal = raw
-        .transfers
-        .create_transfer(request)
-        .await
-        .expect_err("no such connection");
-    let refused = assert_refused(&refusal, Code::NotFound, "CONNECTION_NOT_FOUND");
-    assert_eq!(
-        refused.metadata.get("uuid").map(String::as_str),
-        Some(NOBODY)
-    );
-    let request = v1::CreateTransferRequest {
-        retry_of_uuid: NOBODY.to_owned(),
-        ..plain()
-    };
-    let refusal = raw
-        .transfers
-        .create_transfer(request)
-        .await
-        .expect_err("no such transfer");
-    let refused = assert_refused(&refusal, Code::NotFound, "TRANSFER_NOT_FOUND");
-    assert_eq!(
-        refused.metadata.get("uuid").map(String::as_str),
-        Some(NOBODY)
-    );
-    assert_eq!((raw.count().await, raw.log().await.len()), (0, 0));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{NOBODY, Raw, plain, wire_time},
+    raw::{NOBODY, Raw, plain, told},
 };
 
 /// Six transfers a second apart, as different as the filter can tell.
@@ -18,63 +18,25 @@ struct Six {
 }
 
 async fn six() -> Six {
+    use TransferStatus::{Completed, InProgress, Pending, PendingApproval};
+    use v1::Direction::{Receive, Send};
     let world = World::start_with(WorldOptions::still()).await;
     let mut raw = world.services().await;
-    let connection_uuid = raw.connection("mirror").await;
+    let linked = raw.connection("mirror").await;
     let mut transfers = Vec::new();
-    for (direction, table, linked, requires_approval, status) in [
-        (
-            v1::Direction::Send,
-            "a",
-            true,
-            false,
-            TransferStatus::Pending,
-        ),
-        (
-            v1::Direction::Receive,
-            "a",
-            false,
-            true,
-            TransferStatus::Pending,
-        ),
-        (
-            v1::Direction::Send,
-            "b",
-            true,
-            false,
-            TransferStatus::InProgress,
-        ),
-        (
-            v1::Direction::Send,
-            "b",
-            false,
-            false,
-            TransferStatus::Completed,
-        ),
-        (
-            v1::Direction::Receive,
-            "a",
-            true,
-            true,
-            TransferStatus::PendingApproval,
-        ),
-        (
-            v1::Direction::Send,
-            "A",
-            false,
-            false,
-            TransferStatus::InProgress,
-        ),
+    for (direction, table, connection, requires_approval, status) in [
+        (Send, "a", linked.as_str(), false, Pending),
+        (Receive, "a", "", true, Pending),
+        (Send, "b", &linked, false, InProgress),
+        (Send, "b", "", false, Completed),
+        (Receive, "a", &linked, true, PendingApproval),
+        (Send, "A", "", false, InProgress),
     ] {
         world.clock.advance(Duration::from_secs(1));
         let request = v1::CreateTransferRequest {
             direction: direction.into(),
             table_name: table.to_owned(),
-            connection_uuid: if linked {
-                connection_uuid.clone()
-            } else {
-                String::new()
-            },
+            connection_uuid: connection.to_owned(),
             requires_approval,
             ..plain()
         };
@@ -85,112 +47,74 @@ async fn six() -> Six {
     Six {
         world,
         raw,
-        connection_uuid,
+        connection_uuid: linked,
         transfers,
     }
 }
 
+/// A change of a filter that means everything, and the transfers that it then means.
+type Case = (fn(&mut v1::TransferFilter, &Six), &'static [usize]);
+
+const CASES: [Case; 15] = [
+    (|_, _| {}, &[0, 1, 2, 3, 4, 5]),
+    (
+        |it, _| it.direction = v1::Direction::Receive.into(),
+        &[1, 4],
+    ),
+    (
+        |it, _| it.status = vec![TransferStatus::Pending.into()],
+        &[0, 1],
+    ),
+    (
+        |it, _| {
+            it.status = vec![
+                TransferStatus::Completed.into(),
+                TransferStatus::PendingApproval.into(),
+            ];
+        },
+        &[3, 4],
+    ),
+    (|it, _| it.status = vec![TransferStatus::Failed.into()], &[]),
+    (
+        |it, six| it.connection_uuid.clone_from(&six.connection_uuid),
+        &[0, 2, 4],
+    ),
+    (|it, _| NOBODY.clone_into(&mut it.connection_uuid), &[]),
+    (|it, _| it.table_name.push('a'), &[0, 1, 4]),
+    (|it, _| it.requires_approval = Some(true), &[1, 4]),
+    (|it, _| it.requires_approval = Some(false), &[0, 2, 3, 5]),
+    (|it, six| it.from = six.transfers[3].inserted_at, &[3, 4, 5]),
+    (|it, six| it.to = six.transfers[1].inserted_at, &[0, 1]),
+    (
+        |it, six| (it.from, it.to) = (six.at(1), six.at(3)),
+        &[1, 2, 3],
+    ),
+    (|it, six| (it.from, it.to) = (six.at(2), six.at(2)), &[2]),
+    (
+        |it, six| {
+            it.direction = v1::Direction::Send.into();
+            it.connection_uuid.clone_from(&six.connection_uuid);
+            it.table_name.push('b');
+            it.requires_approval = Some(false);
+            it.status = vec![TransferStatus::InProgress.into()];
+            (it.from, it.to) = (six.at(0), six.at(5));
+        },
+        &[2],
+    ),
+];
+
 impl Six {
+    fn at(&self, index: usize) -> Option<prost_types::Timestamp> {
+        self.transfers[index].inserted_at
+    }
+
     fn filters(&self) -> Vec<(v1::TransferFilter, Vec<usize>)> {
-        let none = v1::TransferFilter::default;
-        let status = |statuses: &[TransferStatus]| v1::TransferFilter {
-            status: statuses.iter().map(|status| i32::from(*status)).collect(),
-            ..none()
-        };
-        let at = |index: usize| self.transfers[index].inserted_at;
-        vec![
-            (none(), vec![0, 1, 2, 3, 4, 5]),
-            (
-                v1::TransferFilter {
-                    direction: v1::Direction::Receive.into(),
-                    ..none()
-                },
-                vec![1, 4],
-            ),
-            (status(&[TransferStatus::Pending]), vec![0, 1]),
-            (
-                status(&[TransferStatus::Completed, TransferStatus::PendingApproval]),
-                vec![3, 4],
-            ),
-            (status(&[TransferStatus::Failed]), vec![]),
-            (
-                v1::TransferFilter {
-                    connection_uuid: self.connection_uuid.clone(),
-                    ..none()
-                },
-                vec![0, 2, 4],
-            ),
-            (
-                v1::TransferFilter {
-                    connection_uuid: NOBODY.to_owned(),
-                    ..none()
-                },
-                vec![],
-            ),
-            (
-                v1::TransferFilter {
-                    table_name: "a".to_owned(),
-                    ..none()
-                },
-                vec![0, 1, 4],
-            ),
-            (
-                v1::TransferFilter {
-                    requires_approval: Some(true),
-                    ..none()
-                },
-                vec![1, 4],
-            ),
-            (
-                v1::TransferFilter {
-                    requires_approval: Some(false),
-                    ..none()
-                },
-                vec![0, 2, 3, 5],
-            ),
-            (
-                v1::TransferFilter {
-                    from: at(3),
-                    ..none()
-                },
-                vec![3, 4, 5],
-            ),
-            (
-                v1::TransferFilter {
-                    to: at(1),
-                    ..none()
-                },
-                vec![0, 1],
-            ),
-            (
-                v1::TransferFilter {
-                    from: at(1),
-                    to: at(3),
-                    ..none()
-                },
-                vec![1, 2, 3],
-            ),
-            (
-                v1::TransferFilter {
-                    from: at(2),
-                    to: at(2),
-                    ..none()
-                },
-                vec![2],
-            ),
-            (
-                v1::TransferFilter {
-                    direction: v1::Direction::Send.into(),
-                    connection_uuid: self.connection_uuid.clone(),
-                    table_name: "b".to_owned(),
-                    requires_approval: Some(false),
-                    from: at(0),
-                    to: at(5),
-                    ..status(&[TransferStatus::InProgress])
-                },
-                vec![2],
-            ),
-        ]
+        let made = CASES.iter().map(|(change, indices)| {
+            let mut filter = v1::TransferFilter::default();
+            change(&mut filter, self);
+            (filter, indices.to_vec())
+        });
+        made.collect()
     }
 
     fn pick(&self, indices: &[usize]) -> Vec<v1::Transfer> {
@@ -239,21 +163,17 @@ async fn transfers_are_counted_as_the_filter_says() {
         let request = v1::CountTransfersRequest {
             filter: Some(filter.clone()),
         };
-        let answer = six
-            .raw
-            .transfers
-            .count_transfers(request)
-            .await
-            .expect("it is accepted");
+        let answer = told(six.raw.transfers.count_transfers(request)).await;
         let expected = i64::try_from(indices.len()).expect("a small number");
-        assert_eq!(answer.into_inner().count, expected, "{filter:?}");
+        assert_eq!(answer.count, expected, "{filter:?}");
     }
-    let answer = six
-        .raw
-        .transfers
-        .count_transfers(v1::CountTransfersRequest::default())
-        .await;
-    assert_eq!(answer.expect("no filter is all").into_inner().count, 6);
+    let answer = told(
+        six.raw
+            .transfers
+            .count_transfers(v1::CountTransfersRequest::default()),
+    )
+    .await;
+    assert_eq!(answer.count, 6);
 }
 
 #[tokio::test]
@@ -281,13 +201,8 @@ async fn a_filter_reads_times_to_the_microsecond() {
         let request = v1::CountTransfersRequest {
             filter: Some(filter),
         };
-        let answer = six
-            .raw
-            .transfers
-            .count_transfers(request)
-            .await
-            .expect("it is accepted");
-        assert_eq!(answer.into_inner().count, expected, "{from:?} {to:?}");
+        let answer = told(six.raw.transfers.count_transfers(request)).await;
+        assert_eq!(answer.count, expected, "{from:?} {to:?}");
     }
 }
 
@@ -301,13 +216,8 @@ async fn a_list_passes_over_as_many_as_told_and_brings_connections_along() {
         preload: vec![v1::Preload::Connection.into()],
         ..v1::ListTransfersRequest::default()
     };
-    let answer = six
-        .raw
-        .transfers
-        .list_transfers(request.clone())
-        .await
-        .expect("it is accepted");
-    let first = answer.into_inner();
+    let answer = told(six.raw.transfers.list_transfers(request.clone())).await;
+    let first = answer;
     let uuids: Vec<_> = first
         .transfers
         .iter()
@@ -324,13 +234,7 @@ async fn a_list_passes_over_as_many_as_told_and_brings_connections_along() {
         skip: 0,
         ..request
     };
-    let answer = six
-        .raw
-        .transfers
-        .list_transfers(rest)
-        .await
-        .expect("it is accepted")
-        .into_inner();
+    let answer = told(six.raw.transfers.list_transfers(rest)).await;
     let uuids: Vec<_> = answer
         .transfers
         .iter()
@@ -355,26 +259,16 @@ async fn recent_transfers_are_the_newest_ten_or_as_many_as_told() {
             limit,
             preload: Vec::new(),
         };
-        let answer = six
-            .raw
-            .transfers
-            .list_recent_transfers(request)
-            .await
-            .expect("accepted");
+        let answer = told(six.raw.transfers.list_recent_transfers(request)).await;
         let newest: Vec<_> = six.transfers.iter().rev().take(count).cloned().collect();
-        assert_eq!(answer.into_inner().transfers, newest, "limit {limit}");
+        assert_eq!(answer.transfers, newest, "limit {limit}");
     }
     let request = v1::ListRecentTransfersRequest {
         limit: 12,
         preload: vec![v1::Preload::Connection.into()],
     };
-    let answer = six
-        .raw
-        .transfers
-        .list_recent_transfers(request)
-        .await
-        .expect("accepted");
-    for each in answer.into_inner().transfers {
+    let answer = told(six.raw.transfers.list_recent_transfers(request)).await;
+    for each in answer.transfers {
         assert_eq!(
             each.connection.map_or(String::new(), |it| it.uuid),
             each.connection_uuid
@@ -401,25 +295,15 @@ async fn active_transfers_are_those_in_progress_newest_first() {
         preload: vec![v1::Preload::Connection.into()],
         ..v1::ListActiveTransfersRequest::default()
     };
-    let answer = six
-        .raw
-        .transfers
-        .list_active_transfers(request.clone())
-        .await
-        .expect("accepted");
-    let first = answer.into_inner();
+    let answer = told(six.raw.transfers.list_active_transfers(request.clone())).await;
+    let first = answer;
     assert_eq!(first.transfers, six.pick(&[5]));
     let request = v1::ListActiveTransfersRequest {
         page_token: first.next_page_token,
         ..request
     };
-    let answer = six
-        .raw
-        .transfers
-        .list_active_transfers(request)
-        .await
-        .expect("accepted");
-    let second = answer.into_inner();
+    let answer = told(six.raw.transfers.list_active_transfers(request)).await;
+    let second = answer;
     assert_eq!(second.next_page_token, "");
     let brought = second.transfers[0]
         .connection
@@ -432,69 +316,6 @@ async fn active_transfers_are_those_in_progress_newest_first() {
 
     six.raw.complete(&six.transfers[5].uuid.clone(), 1).await;
     let request = v1::ListActiveTransfersRequest::default();
-    let answer = six
-        .raw
-        .transfers
-        .list_active_transfers(request)
-        .await
-        .expect("it is accepted");
-    assert_eq!(answer.into_inner().transfers, six.pick(&[2]));
-}
-
-#[tokio::test]
-async fn a_page_size_beyond_the_most_is_the_most() {
-    let world = World::start_with(WorldOptions::still()).await;
-    let raw = world.services().await;
-    let created = futures::future::join_all((0..1_001).map(|_| {
-        let mut raw = raw.clone();
-        async move { raw.declared().await }
-    }));
-    assert_eq!(created.await.len(), 1_001);
-    let mut raw = raw;
-    let request = v1::ListTransfersRequest {
-        page_size: i32::MAX,
-        ..v1::ListTransfersRequest::default()
-    };
-    let answer = raw
-        .transfers
-        .list_transfers(request)
-        .await
-        .expect("it is capped")
-        .into_inner();
-    assert_eq!(answer.transfers.len(), 1_000);
-    assert_ne!(answer.next_page_token, "");
-    let request = v1::ListTransfersRequest::default();
-    let answer = raw
-        .transfers
-        .list_transfers(request)
-        .await
-        .expect("accepted")
-        .into_inner();
-    assert_eq!(
-        answer.transfers.len(),
-        50,
-        "what a page holds when nobody says"
-    );
-    let recent = v1::ListRecentTransfersRequest {
-        limit: 5_000,
-        preload: Vec::new(),
-    };
-    let answer = raw
-        .transfers
-        .list_recent_transfers(recent)
-        .await
-        .expect("it is capped");
-    assert_eq!(answer.into_inner().transfers.len(), 1_000);
-    let expected = Some(wire_time(world.clock.now()));
-    let request = v1::ListTransfersRequest {
-        page_size: 1,
-        ..v1::ListTransfersRequest::default()
-    };
-    let answer = raw
-        .transfers
-        .list_transfers(request)
-        .await
-        .expect("accepted")
-        .into_inner();
-    assert_eq!(answer.transfers[0].inserted_at, expected);
+    let answer = told(six.raw.transfers.list_active_transfers(request)).await;
+    assert_eq!(answer.transfers, six.pick(&[2]));
 }

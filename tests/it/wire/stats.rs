@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{NOBODY, Raw, done, plain, totals},
+    raw::{NOBODY, Raw, done, plain, told},
 };
 
 async fn world() -> (World, Raw) {
@@ -44,75 +44,49 @@ async fn a_connection_is_summed_up_over_all_statuses() {
     let (world, mut raw) = world().await;
     let connection = raw.connection("mirror").await;
     let other = raw.connection("other").await;
-    for status in [
-        TransferStatus::Expired,
-        TransferStatus::Cancelled,
-        TransferStatus::Pending,
-        TransferStatus::Denied,
-        TransferStatus::Pending,
-        TransferStatus::Approved,
-        TransferStatus::PendingApproval,
-    ] {
-        let uuid = raw.create(of(&connection)).await.uuid;
-        raw.bring(&uuid, status, &world.clock).await;
-    }
-    completed(&mut raw, of(&connection), 100).await;
-    completed(&mut raw, of(&connection), 20).await;
-    completed(&mut raw, of(&other), 1_000).await;
-    completed(&mut raw, plain(), 5_000).await;
-    // Records of transfers that did not complete were moved all the same.
-    let running = raw.create(of(&connection)).await.uuid;
-    raw.start(&running).await;
-    let report = v1::UpdateProgressRequest {
-        uuid: running,
-        progress: Some(totals(3)),
-        ..v1::UpdateProgressRequest::default()
-    };
-    done(raw.transfers.update_progress(report)).await;
-    let failed = raw.create(of(&connection)).await.uuid;
-    raw.start(&failed).await;
-    let failure = v1::FailTransferRequest {
-        uuid: failed,
-        error_message: "lost".to_owned(),
-        progress: Some(totals(4)),
-        request_id: String::new(),
-    };
-    done(raw.transfers.fail_transfer(failure)).await;
-
-    let request = v1::GetConnectionStatsRequest {
-        connection_uuid: connection,
-    };
-    let answer = raw
-        .transfers
-        .get_connection_stats(request)
-        .await
-        .expect("it is accepted");
-    let by_status = [
+    let expected = [
         (TransferStatus::Pending, 2),
         (TransferStatus::PendingApproval, 1),
         (TransferStatus::Approved, 1),
         (TransferStatus::Denied, 1),
         (TransferStatus::InProgress, 1),
-        (TransferStatus::Completed, 2),
+        (TransferStatus::Completed, 3),
         (TransferStatus::Failed, 1),
-        (TransferStatus::Cancelled, 1),
+        (TransferStatus::Cancelled, 2),
         (TransferStatus::Expired, 1),
     ];
-    let by_status = by_status
-        .map(|(status, count)| v1::StatusCount {
-            status: status.into(),
-            count,
-        })
-        .to_vec();
-    let expected = v1::GetConnectionStatsResponse {
-        total_transfers: 11,
-        completed: 2,
-        failed: 1,
-        total_records: 127,
-        total_bytes: 1_270,
-        by_status,
+    // Backwards, so that the order of the answer is not that of the rows.
+    for (status, count) in expected.into_iter().rev() {
+        for _ in 0..count {
+            let uuid = raw.create(of(&connection)).await.uuid;
+            raw.bring(&uuid, status, &world.clock).await;
+            // Records of transfers that did not complete were moved all the same.
+            if status == TransferStatus::InProgress {
+                raw.report(&uuid, 500).await;
+            }
+        }
+    }
+    completed(&mut raw, of(&other), 1_000).await;
+    completed(&mut raw, plain(), 5_000).await;
+
+    let request = v1::GetConnectionStatsRequest {
+        connection_uuid: connection,
     };
-    assert_eq!(answer.into_inner(), expected);
+    let answer = told(raw.transfers.get_connection_stats(request)).await;
+    let count = |(status, count): (TransferStatus, i64)| v1::StatusCount {
+        status: status.into(),
+        count,
+    };
+    let expected = v1::GetConnectionStatsResponse {
+        total_transfers: 13,
+        completed: 3,
+        failed: 1,
+        // One record for each that was completed.
+        total_records: 503,
+        total_bytes: 5_030,
+        by_status: expected.map(count).to_vec(),
+    };
+    assert_eq!(answer, expected);
 }
 
 #[tokio::test]
@@ -121,15 +95,8 @@ async fn a_connection_without_transfers_sums_up_to_zero() {
     let idle = raw.connection("idle").await;
     for connection_uuid in [idle, NOBODY.to_owned()] {
         let request = v1::GetConnectionStatsRequest { connection_uuid };
-        let answer = raw
-            .transfers
-            .get_connection_stats(request)
-            .await
-            .expect("it is accepted");
-        assert_eq!(
-            answer.into_inner(),
-            v1::GetConnectionStatsResponse::default()
-        );
+        let answer = told(raw.transfers.get_connection_stats(request)).await;
+        assert_eq!(answer, v1::GetConnectionStatsResponse::default());
     }
 }
 
@@ -154,25 +121,29 @@ async fn sums_stop_at_the_largest_number() {
     let request = v1::GetConnectionStatsRequest {
         connection_uuid: connection,
     };
-    let sums = raw
-        .transfers
-        .get_connection_stats(request)
-        .await
-        .expect("accepted")
-        .into_inner();
+    let sums = told(raw.transfers.get_connection_stats(request)).await;
     assert_eq!((sums.total_records, sums.total_bytes), (i64::MAX, i64::MAX));
-    let answer = raw
-        .transfers
-        .list_table_stats(v1::ListTableStatsRequest::default())
-        .await;
-    let stats = answer.expect("accepted").into_inner().stats;
+    let answer = told(
+        raw.transfers
+            .list_table_stats(v1::ListTableStatsRequest::default()),
+    )
+    .await;
+    let stats = answer.stats;
     assert_eq!((stats[0].records, stats[0].bytes), (i64::MAX, i64::MAX));
+}
+
+fn row(table: &str, count: i64, records: i64) -> v1::TableStats {
+    v1::TableStats {
+        table_name: table.to_owned(),
+        count,
+        records,
+        bytes: records * 10,
+    }
 }
 
 #[tokio::test]
 async fn tables_are_summed_up_most_transfers_first_then_by_name() {
     let (world, mut raw) = world().await;
-    let connection = raw.connection("mirror").await;
     for (table, records) in [
         ("b", 1),
         ("a", 2),
@@ -182,7 +153,6 @@ async fn tables_are_summed_up_most_transfers_first_then_by_name() {
         ("B", 32),
         ("c", 64),
     ] {
-        world.clock.advance(Duration::from_secs(1));
         completed(&mut raw, of_table(table), records).await;
     }
     // None of these is completed.
@@ -194,80 +164,65 @@ async fn tables_are_summed_up_most_transfers_first_then_by_name() {
         let uuid = raw.create(of_table("zzz")).await.uuid;
         raw.bring(&uuid, status, &world.clock).await;
     }
-    world.clock.advance(Duration::from_secs(1));
-    let receive = v1::CreateTransferRequest {
-        direction: v1::Direction::Receive.into(),
-        connection_uuid: connection.clone(),
-        ..of_table("d")
-    };
-    let last = completed(&mut raw, receive, 128).await;
-
-    let row = |table: &str, count, records| v1::TableStats {
-        table_name: table.to_owned(),
-        count,
-        records,
-        bytes: records * 10,
-    };
-    let all = vec![
+    let answer = told(
+        raw.transfers
+            .list_table_stats(v1::ListTableStatsRequest::default()),
+    )
+    .await;
+    let expected = [
         row("c", 3, 76),
         row("a", 2, 18),
         row("B", 1, 32),
         row("b", 1, 1),
-        row("d", 1, 128),
     ];
-    let none = v1::ListTableStatsRequest::default;
-    let moment = last.inserted_at.expect("a time");
-    let before = prost_types::Timestamp {
-        seconds: moment.seconds - 1,
-        ..moment
+    assert_eq!(answer.stats, expected);
+}
+
+#[tokio::test]
+async fn tables_are_summed_up_as_the_filter_says() {
+    type Change = fn(&mut v1::ListTableStatsRequest, &v1::Transfer, &v1::Transfer);
+    let (world, mut raw) = world().await;
+    let early = completed(&mut raw, of_table("early"), 1).await;
+    world.clock.advance(Duration::from_micros(1));
+    let connection_uuid = raw.connection("mirror").await;
+    let request = v1::CreateTransferRequest {
+        direction: v1::Direction::Receive.into(),
+        connection_uuid,
+        ..of_table("late")
     };
-    let cases = [
-        (none(), all.clone()),
+    let late = completed(&mut raw, request, 2).await;
+    let cases: [(Change, &[&str]); 8] = [
+        (|_, _, _| {}, &["early", "late"]),
         (
-            v1::ListTableStatsRequest {
-                direction: v1::Direction::Send.into(),
-                ..none()
-            },
-            all[..4].to_vec(),
+            |it, _, _| it.direction = v1::Direction::Send.into(),
+            &["early"],
         ),
         (
-            v1::ListTableStatsRequest {
-                connection_uuid: connection,
-                ..none()
-            },
-            all[4..].to_vec(),
+            |it, _, _| it.direction = v1::Direction::Receive.into(),
+            &["late"],
         ),
         (
-            v1::ListTableStatsRequest {
-                from: Some(moment),
-                ..none()
-            },
-            all[4..].to_vec(),
+            |it, _, late| it.connection_uuid.clone_from(&late.connection_uuid),
+            &["late"],
         ),
+        (|it, _, _| NOBODY.clone_into(&mut it.connection_uuid), &[]),
         (
-            v1::ListTableStatsRequest {
-                to: Some(before),
-                ..none()
-            },
-            all[..4].to_vec(),
+            |it, early, late| (it.from, it.to) = (early.inserted_at, late.inserted_at),
+            &["early", "late"],
         ),
-        (
-            v1::ListTableStatsRequest {
-                direction: v1::Direction::Send.into(),
-                from: Some(moment),
-                to: Some(moment),
-                ..none()
-            },
-            vec![],
-        ),
+        (|it, _, late| it.from = late.inserted_at, &["late"]),
+        (|it, early, _| it.to = early.inserted_at, &["early"]),
     ];
-    for (request, expected) in cases {
+    for (change, expected) in cases {
+        let mut request = v1::ListTableStatsRequest::default();
+        change(&mut request, &early, &late);
         let what = format!("{request:?}");
-        let answer = raw
-            .transfers
-            .list_table_stats(request)
-            .await
-            .expect("it is accepted");
-        assert_eq!(answer.into_inner().stats, expected, "{what}");
+        let answer = told(raw.transfers.list_table_stats(request)).await;
+        let names: Vec<_> = answer
+            .stats
+            .iter()
+            .map(|row| row.table_name.as_str())
+            .collect();
+        assert_eq!(names, expected, "{what}");
     }
 }

@@ -4,7 +4,7 @@ use futures::{StreamExt as _, stream};
 use tidegate_proto::v1::{self, TransferStatus, watch_transfers_response::Update};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{Raw, totals},
+    raw::{Raw, told, totals},
     soon,
 };
 
@@ -23,8 +23,8 @@ async fn reports_on_a_stream_are_acknowledged_and_kept() {
         progress: Some(totals(12)),
         checkpoint: Some(b"row 12".to_vec()),
     };
-    let answer = raw.transfers.report_progress(stream::iter([report])).await;
-    let answers = answer.expect("the stream opens").into_inner();
+    let answer = told(raw.transfers.report_progress(stream::iter([report]))).await;
+    let answers = answer;
     let answers: Vec<_> = soon("the end of the stream", answers.collect::<Vec<_>>()).await;
     let answers: Vec<_> = answers
         .into_iter()
@@ -55,12 +55,8 @@ async fn a_watched_transfer_is_shown_at_once_and_followed_to_its_end() {
     let request = v1::WatchTransferRequest {
         uuid: declared.uuid.clone(),
     };
-    let answer = raw
-        .transfers
-        .watch_transfer(request)
-        .await
-        .expect("it exists");
-    let mut watch = answer.into_inner();
+    let answer = told(raw.transfers.watch_transfer(request)).await;
+    let mut watch = answer;
     let mut seen = async || {
         let message = soon("a change", watch.message()).await.expect("no refusal");
         message.map(|message| message.transfer.expect("the transfer"))
@@ -82,12 +78,8 @@ async fn all_transfers_are_watched_from_the_existing_ones_on() {
         filter: None,
         include_existing: true,
     };
-    let answer = raw
-        .transfers
-        .watch_transfers(request)
-        .await
-        .expect("it is accepted");
-    let mut watch = answer.into_inner();
+    let answer = told(raw.transfers.watch_transfers(request)).await;
+    let mut watch = answer;
     let mut seen = async || {
         let message = soon("an update", watch.message())
             .await

@@ -118,12 +118,17 @@ async fn deadlines_are_found_through_the_partial_indexes() {
         assert!(plan.contains("approval_expires_at"), "{plan}");
         assert!(!plan.contains(SORT), "{plan}");
     }
-    let plan = plan(&fixture, &transfers::select_silent(at(5), 9)).await;
-    assert!(
-        plan.contains("USING INDEX transfer_active (status=?)"),
-        "{plan}"
-    );
-    assert!(!plan.contains(SORT), "{plan}");
+    for select in [
+        transfers::select_silent(at(5), 9),
+        transfers::select_moved(at(5), 9),
+    ] {
+        let plan = plan(&fixture, &select).await;
+        assert!(
+            plan.contains("USING INDEX transfer_active (status=?)"),
+            "{plan}"
+        );
+        assert!(!plan.contains(SORT), "{plan}");
+    }
 }
 
 #[tokio::test]
@@ -156,6 +161,12 @@ async fn events_and_connections_follow_their_keys() {
         assert!(plan.contains(index), "{plan}");
         assert!(!plan.contains(SORT), "{plan}");
     }
+    let oldest = plan(&fixture, &events::select_oldest(4, 9)).await;
+    assert!(
+        oldest.contains("USING INTEGER PRIMARY KEY (rowid>?)"),
+        "{oldest}"
+    );
+    assert!(!oldest.contains(SORT), "{oldest}");
     let plan = plan(&fixture, &connections::select(None, later(9))).await;
     assert!(
         plan.contains("USING INDEX connection_inserted_at"),

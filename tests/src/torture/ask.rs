@@ -1,30 +1,42 @@
 //! What a client asks for, in a form that can be repeated word for word, and what its refusal means.
 
+use std::time::Duration;
+
 use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
 use tidegate_server::domain::{event::EventAction, status::TransferStatus};
-use tonic::{Status, transport::Channel};
+use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use super::checker::Totals;
 
 /// A change with everything that it says.
 #[derive(Clone, Debug)]
-pub(super) enum Ask {
+pub enum Ask {
+    /// `CreateTransfer`.
     Create(v1::CreateTransferRequest),
+    /// `RequestApproval`.
     RequestApproval(v1::RequestApprovalRequest),
+    /// `ApproveTransfer`.
     Approve(v1::ApproveTransferRequest),
+    /// `DenyTransfer`.
     Deny(v1::DenyTransferRequest),
+    /// `StartTransfer`.
     Start(v1::StartTransferRequest),
+    /// `UpdateProgress`.
     Progress(v1::UpdateProgressRequest),
+    /// `CompleteTransfer`.
     Complete(v1::CompleteTransferRequest),
+    /// `FailTransfer`.
     Fail(v1::FailTransferRequest),
+    /// `CancelTransfer`.
     Cancel(v1::CancelTransferRequest),
+    /// `DeleteTransfer`.
     Delete(v1::DeleteTransferRequest),
 }
 
 impl Ask {
     /// The request's id and the transition that it asks for; none for progress.
-    pub(super) fn transition(&self) -> Option<(&str, EventAction)> {
+    pub fn transition(&self) -> Option<(&str, EventAction)> {
         Some(match self {
             Self::Create(request) => (&request.request_id, EventAction::Created),
             Self::RequestApproval(request) => (&request.request_id, EventAction::ApprovalRequested),
@@ -40,40 +52,35 @@ impl Ask {
     }
 
     /// Sends it once. A deletion is answered without a transfer.
-    pub(super) async fn send(
+    ///
+    /// # Errors
+    /// The refusal, or that there was no answer within `deadline`, which the server is told.
+    pub async fn send(
         &self,
         client: &mut TransferServiceClient<Channel>,
+        deadline: Option<Duration>,
     ) -> Result<Option<v1::Transfer>, Status> {
+        macro_rules! send {
+            ($method:ident, $message:expr) => {{
+                let mut request = Request::new($message);
+                if let Some(deadline) = deadline {
+                    request.set_timeout(deadline);
+                }
+                client.$method(request).await?.into_inner()
+            }};
+        }
         Ok(match self.clone() {
-            Self::Create(request) => client.create_transfer(request).await?.into_inner().transfer,
-            Self::RequestApproval(request) => {
-                client
-                    .request_approval(request)
-                    .await?
-                    .into_inner()
-                    .transfer
-            }
-            Self::Approve(request) => {
-                client
-                    .approve_transfer(request)
-                    .await?
-                    .into_inner()
-                    .transfer
-            }
-            Self::Deny(request) => client.deny_transfer(request).await?.into_inner().transfer,
-            Self::Start(request) => client.start_transfer(request).await?.into_inner().transfer,
-            Self::Progress(request) => client.update_progress(request).await?.into_inner().transfer,
-            Self::Complete(request) => {
-                client
-                    .complete_transfer(request)
-                    .await?
-                    .into_inner()
-                    .transfer
-            }
-            Self::Fail(request) => client.fail_transfer(request).await?.into_inner().transfer,
-            Self::Cancel(request) => client.cancel_transfer(request).await?.into_inner().transfer,
-            Self::Delete(request) => {
-                client.delete_transfer(request).await?;
+            Self::Create(message) => send!(create_transfer, message).transfer,
+            Self::RequestApproval(message) => send!(request_approval, message).transfer,
+            Self::Approve(message) => send!(approve_transfer, message).transfer,
+            Self::Deny(message) => send!(deny_transfer, message).transfer,
+            Self::Start(message) => send!(start_transfer, message).transfer,
+            Self::Progress(message) => send!(update_progress, message).transfer,
+            Self::Complete(message) => send!(complete_transfer, message).transfer,
+            Self::Fail(message) => send!(fail_transfer, message).transfer,
+            Self::Cancel(message) => send!(cancel_transfer, message).transfer,
+            Self::Delete(message) => {
+                send!(delete_transfer, message);
                 None
             }
         })
@@ -81,7 +88,7 @@ impl Ask {
 }
 
 /// What it means that a call was not answered with success.
-pub(super) enum Refusal {
+pub enum Refusal {
     /// Nothing was changed: the rules say no.
     Certain,
     /// It may have happened or not: the server went away.
@@ -91,14 +98,15 @@ pub(super) enum Refusal {
 }
 
 /// Reads a status.
-pub(super) fn refusal(status: &Status) -> Refusal {
+pub fn refusal(status: &Status) -> Refusal {
     let details = status.get_error_details();
     let Some(info) = details.error_info() else {
         return Refusal::Unknown;
     };
     match info.reason.as_str() {
-        "ILLEGAL_TRANSITION" | "TRANSFER_NOT_FOUND" | "APPROVAL_EXPIRED" => Refusal::Certain,
-        "DATABASE_UNAVAILABLE" | "SHUTTING_DOWN" => Refusal::Unknown,
+        "ILLEGAL_TRANSITION" | "TRANSFER_NOT_FOUND" | "APPROVAL_EXPIRED" | "APPROVAL_REQUIRED"
+        | "PROGRESS_REGRESSED" => Refusal::Certain,
+        "DATABASE_UNAVAILABLE" | "SHUTTING_DOWN" | "QUEUE_FULL" => Refusal::Unknown,
         _ => Refusal::Surprise,
     }
 }
@@ -107,7 +115,7 @@ pub(super) fn refusal(status: &Status) -> Refusal {
 ///
 /// # Panics
 /// When the server sent one that it should not.
-pub(super) fn status(wire: i32) -> Option<TransferStatus> {
+pub fn status(wire: i32) -> Option<TransferStatus> {
     let name = v1::TransferStatus::try_from(wire)
         .expect("a status of this version")
         .as_str_name();
@@ -118,7 +126,7 @@ pub(super) fn status(wire: i32) -> Option<TransferStatus> {
 ///
 /// # Panics
 /// When the server sent one that it should not.
-pub(super) fn action(wire: i32) -> EventAction {
+pub fn action(wire: i32) -> EventAction {
     let name = v1::TransferEventAction::try_from(wire)
         .expect("an action of this version")
         .as_str_name();
@@ -130,7 +138,7 @@ pub(super) fn action(wire: i32) -> EventAction {
 ///
 /// # Panics
 /// When one is not.
-pub(super) fn totals(transfer: &v1::Transfer) -> Totals {
+pub fn totals(transfer: &v1::Transfer) -> Totals {
     let progress = transfer
         .progress
         .as_ref()
@@ -147,7 +155,7 @@ pub(super) fn totals(transfer: &v1::Transfer) -> Totals {
 }
 
 /// Totals in the form of a request.
-pub(super) fn progress(totals: Totals) -> v1::Progress {
+pub fn progress(totals: Totals) -> v1::Progress {
     let [transferred, created, updated, skipped, failed, bytes] = totals.map(Some);
     v1::Progress {
         records_transferred: transferred,

@@ -5,70 +5,88 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tidegate_server::domain::{event::EventAction, rule::Action, status::TransferStatus};
 
 /// The six totals, in the order of the wire.
-pub(super) type Totals = [i64; 6];
+pub type Totals = [i64; 6];
 
 /// What a client was told in answer to a change.
 #[derive(Clone, Debug)]
-pub(super) struct Acknowledged {
-    pub(super) transfer: String,
-    pub(super) revision: i64,
-    pub(super) status: TransferStatus,
+pub struct Acknowledged {
+    /// Of which transfer.
+    pub transfer: String,
+    /// Its number of changes by then.
+    pub revision: i64,
+    /// Where it stood.
+    pub status: TransferStatus,
     /// Absent where the answer says nothing of them.
-    pub(super) totals: Option<Totals>,
+    pub totals: Option<Totals>,
     /// Absent for progress, which is no transition.
-    pub(super) transition: Option<Transition>,
+    pub transition: Option<Transition>,
 }
 
 /// The transition that a client was told of.
 #[derive(Clone, Debug)]
-pub(super) struct Transition {
-    pub(super) request_id: String,
-    pub(super) action: EventAction,
+pub struct Transition {
+    /// The request that asked for it.
+    pub request_id: String,
+    /// What it is.
+    pub action: EventAction,
     /// Whether the answer is to a repetition, which shows the transfer as it is by then.
-    pub(super) repeated: bool,
+    pub repeated: bool,
 }
 
 /// Everything that the clients know.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Journal {
-    pub(super) acknowledged: Vec<Acknowledged>,
+pub struct Journal {
+    /// Answers, in the order in which they came.
+    pub acknowledged: Vec<Acknowledged>,
     /// Requests that were refused and can have had no effect.
-    pub(super) refused: Vec<String>,
+    pub refused: Vec<String>,
 }
 
 /// One event of the log.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) sequence: i64,
-    pub(super) transfer: String,
-    pub(super) action: EventAction,
-    pub(super) from: Option<TransferStatus>,
-    pub(super) to: Option<TransferStatus>,
-    pub(super) request_id: String,
-    pub(super) revision: i64,
+pub struct Entry {
+    /// Its position.
+    pub sequence: i64,
+    /// Of which transfer.
+    pub transfer: String,
+    /// What happened.
+    pub action: EventAction,
+    /// The status that was left.
+    pub from: Option<TransferStatus>,
+    /// The status that was entered.
+    pub to: Option<TransferStatus>,
+    /// The request that asked for it; empty when none did.
+    pub request_id: String,
+    /// The transfer's number of changes afterwards.
+    pub revision: i64,
 }
 
 /// One stored transfer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
-    pub(super) status: TransferStatus,
-    pub(super) revision: i64,
-    pub(super) totals: Totals,
+pub struct Row {
+    /// Where it stands.
+    pub status: TransferStatus,
+    /// Its number of changes.
+    pub revision: i64,
+    /// How far it is.
+    pub totals: Totals,
 }
 
 /// Everything that the ledger says.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Account {
-    pub(super) entries: Vec<Entry>,
+pub struct Account {
+    /// The log.
+    pub entries: Vec<Entry>,
     /// The transfers that were asked for; `None` where there is none.
-    pub(super) rows: BTreeMap<String, Option<Row>>,
+    pub rows: BTreeMap<String, Option<Row>>,
     /// How many transfers there are, where that was asked.
-    pub(super) row_count: Option<i64>,
+    pub row_count: Option<i64>,
 }
 
 /// What must not be.
+#[expect(missing_docs, reason = "the fields are named by what they hold")]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     /// Sequences are not 1, 2, 3 and so on.
     Gap { wanted: i64, found: i64 },
     /// The events of a transfer are no legal path.
@@ -99,7 +117,7 @@ pub(super) enum Fault {
 }
 
 /// Everything that is wrong.
-pub(super) fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
+pub fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
     let mut faults = Vec::new();
     sequences(account, &mut faults);
     let mut lives: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
@@ -120,6 +138,7 @@ pub(super) fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
         kept(acknowledged, life, account, &mut faults);
     }
     effects(journal, account, &mut faults);
+    totals(journal, &mut faults);
     if let Some(found) = account.row_count {
         let is_there = |life: &&Vec<&Entry>| {
             life.last()
@@ -275,6 +294,33 @@ fn kept(told: &Acknowledged, life: &[&Entry], account: &Account, faults: &mut Ve
             .any(|(told, stored)| stored < *told)
     }) {
         lost("a stored total is lower");
+    }
+}
+
+/// What was told of a later change never lies below what was told of an earlier one.
+fn totals(journal: &Journal, faults: &mut Vec<Fault>) {
+    let mut told: Vec<_> = journal
+        .acknowledged
+        .iter()
+        .filter_map(|told| Some((&told.transfer, told.revision, told.totals?)))
+        .collect();
+    told.sort_unstable();
+    for pair in told.windows(2) {
+        let [(transfer, _, before), (same, revision, after)] = pair else {
+            continue;
+        };
+        if transfer == same
+            && before
+                .iter()
+                .zip(after)
+                .any(|(before, after)| after < before)
+        {
+            faults.push(Fault::Lost {
+                transfer: (*transfer).clone(),
+                revision: *revision,
+                problem: "a total went down",
+            });
+        }
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
 use tidegate_server::domain::status::TransferStatus;
-use tokio::sync::{RwLock, mpsc};
+use tokio::{
+    sync::{RwLock, mpsc},
+    task::JoinSet,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -26,55 +29,98 @@ const APPROVER: &str = "00000000-0000-4000-8000-000000000001";
 /// Longest wait for one answer; a server that was killed answers at once, by its absence.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How clients behave.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// Most tenths of a millisecond that a call may take; the least is one. Absent: all the time in the world.
+    pub deadline: Option<u64>,
+    /// Of a hundred calls, how many are abandoned under way and made again, at another replica.
+    pub dropped: u32,
+}
+
 /// What all walkers share.
 #[derive(Default)]
-pub(super) struct Town {
+pub struct Town {
+    /// How they behave.
+    pub manner: Manner,
     /// Held for reading by whoever asks the server something, for writing while the ledger is examined.
-    pub(super) gate: RwLock<()>,
-    pub(super) ledger: Mutex<Ledger>,
+    pub gate: RwLock<()>,
+    /// What they have written down.
+    pub ledger: Mutex<Ledger>,
     /// When the walkers should come to an end.
-    pub(super) evening: CancellationToken,
+    pub evening: CancellationToken,
 }
 
 /// What all walkers have written down.
 #[derive(Default)]
-pub(super) struct Ledger {
-    pub(super) journal: Journal,
+pub struct Ledger {
+    /// What they were told.
+    pub journal: Journal,
+    /// Calls that were made.
+    pub calls: usize,
+    /// Calls that were abandoned under way.
+    pub dropped: usize,
     /// Answers whose outcome stayed in the dark for a while.
-    pub(super) unknown: usize,
-    pub(super) repeated: usize,
-    pub(super) streamed: usize,
-    pub(super) surprises: Vec<String>,
+    pub unknown: usize,
+    /// Answers to repetitions.
+    pub repeated: usize,
+    /// Answers on streams.
+    pub streamed: usize,
+    /// Answers that no server of ours should give.
+    pub surprises: Vec<String>,
     /// Transfers that others may meddle with.
     pool: Vec<String>,
 }
 
 impl Town {
-    pub(super) fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+    /// A town whose people behave so.
+    pub fn new(manner: Manner) -> Arc<Self> {
+        Arc::new(Self {
+            manner,
+            ..Self::default()
+        })
+    }
+
+    /// So many walkers, who live until the evening. Each makes its calls at any of the `addresses`.
+    pub fn walk(self: &Arc<Self>, addresses: &[String], walkers: u64, seed: u64) -> JoinSet<()> {
+        (0..walkers)
+            .map(|number| Walker::new(Arc::clone(self), addresses, seed.wrapping_add(number)).run())
+            .collect()
+    }
+
+    /// What they have written down.
+    pub fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One client.
-pub(super) struct Walker {
+pub struct Walker {
     town: Arc<Town>,
-    client: TransferServiceClient<Channel>,
+    /// One for each replica.
+    clients: Vec<TransferServiceClient<Channel>>,
     random: StdRng,
 }
 
 impl Walker {
-    pub(super) fn new(town: Arc<Town>, address: &str, seed: u64) -> Self {
-        let endpoint = Endpoint::from_shared(address.to_owned()).expect("a valid address");
-        let client = TransferServiceClient::new(endpoint.connect_lazy());
+    /// A client of the replicas at `addresses`.
+    ///
+    /// # Panics
+    /// When one of them is none.
+    pub fn new(town: Arc<Town>, addresses: &[String], seed: u64) -> Self {
+        let client = |address: &String| {
+            let endpoint = Endpoint::from_shared(address.clone()).expect("a valid address");
+            TransferServiceClient::new(endpoint.connect_lazy())
+        };
         Self {
             town,
-            client,
+            clients: addresses.iter().map(client).collect(),
             random: StdRng::seed_from_u64(seed),
         }
     }
 
     /// Lives until the evening.
-    pub(super) async fn run(mut self) {
+    pub async fn run(mut self) {
         while !self.town.evening.is_cancelled() {
             self.life().await;
             if self.chance(20) {
@@ -85,6 +131,11 @@ impl Walker {
 
     fn chance(&mut self, percent: u32) -> bool {
         self.random.random_ratio(percent, 100)
+    }
+
+    fn client(&mut self) -> TransferServiceClient<Channel> {
+        let client = self.clients.choose(&mut self.random);
+        client.expect("there is a replica").clone()
     }
 
     fn request_id(&mut self) -> String {
@@ -201,6 +252,15 @@ impl Walker {
             };
             self.tell(Ask::Progress(report)).await?;
         }
+        if self.chance(20) {
+            // Less than before, which must be refused.
+            let report = v1::UpdateProgressRequest {
+                uuid: uuid.to_owned(),
+                progress: Some(ask::progress(totals.map(|total| total / 2))),
+                ..v1::UpdateProgressRequest::default()
+            };
+            self.tell(Ask::Progress(report)).await;
+        }
         Some(totals)
     }
 
@@ -265,21 +325,9 @@ impl Walker {
     /// Asks until the outcome is known, with the same words each time, and writes it down. `None` when it was refused
     /// or is left in the dark on purpose.
     async fn tell(&mut self, ask: Ask) -> Option<v1::Transfer> {
-        let mut repeated = false;
+        let mut repeated = self.chance(self.town.manner.dropped) && self.abandon(&ask).await;
         loop {
-            let answer = {
-                let _open = self.town.gate.read().await;
-                let answer = tokio::time::timeout(PATIENCE, ask.send(&mut self.client)).await;
-                match answer {
-                    Ok(Ok(transfer)) => {
-                        acknowledge(&mut self.town.ledger(), &ask, transfer.as_ref(), repeated);
-                        Ok(transfer)
-                    }
-                    Ok(Err(status)) => Err(note(&mut self.town.ledger(), &ask, &status, repeated)),
-                    Err(_) => Err(surprise(&mut self.town.ledger(), &ask, "no answer")),
-                }
-            };
-            match answer {
+            match self.once(&ask, repeated).await {
                 // Once more, although it is done: that must change nothing.
                 Ok(_) if !repeated && self.chance(5) => {}
                 Ok(transfer) => return transfer,
@@ -295,12 +343,45 @@ impl Walker {
         }
     }
 
+    /// Asks one of the replicas once, and writes the answer down.
+    async fn once(&mut self, ask: &Ask, repeated: bool) -> Result<Option<v1::Transfer>, Refusal> {
+        let tenths = self.town.manner.deadline;
+        let deadline =
+            tenths.map(|most| Duration::from_micros(100 * self.random.random_range(1..=most)));
+        let mut client = self.client();
+        let _open = self.town.gate.read().await;
+        let answer = tokio::time::timeout(PATIENCE, ask.send(&mut client, deadline)).await;
+        let mut ledger = self.town.ledger();
+        ledger.calls += 1;
+        match answer {
+            Ok(Ok(transfer)) => {
+                acknowledge(&mut ledger, ask, transfer.as_ref(), repeated);
+                Ok(transfer)
+            }
+            Ok(Err(status)) => Err(note(&mut ledger, ask, &status, repeated)),
+            Err(_) => Err(surprise(&mut ledger, ask, "no answer")),
+        }
+    }
+
+    /// Asks one of the replicas and goes away before the answer, or drops it. True: it may have happened.
+    async fn abandon(&mut self, ask: &Ask) -> bool {
+        let patience = Duration::from_micros(self.random.random_range(200..10_000));
+        let mut client = self.client();
+        let _open = self.town.gate.read().await;
+        _ = tokio::time::timeout(patience, ask.send(&mut client, None)).await;
+        let mut ledger = self.town.ledger();
+        ledger.calls += 1;
+        ledger.dropped += 1;
+        true
+    }
+
     /// Reports on a stream, waiting for each answer, until the transfer is taken away or the server is.
     async fn stream(&mut self, uuid: &str, totals: &mut Totals) {
         let town = Arc::clone(&self.town);
         let _open = town.gate.read().await;
         let (reports, stream) = mpsc::channel(4);
-        let opened = self.client.report_progress(ReceiverStream::new(stream));
+        let mut client = self.client();
+        let opened = client.report_progress(ReceiverStream::new(stream));
         let Ok(Ok(answers)) = tokio::time::timeout(PATIENCE, opened).await else {
             return;
         };

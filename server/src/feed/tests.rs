@@ -1,0 +1,137 @@
+//! The subscriptions, without a ledger.
+
+use super::*;
+use crate::domain::transfer::tests::sample;
+
+fn change(revision: i64) -> FeedChange {
+    let mut after = sample();
+    after.revision = revision;
+    FeedChange {
+        uuid: after.uuid,
+        before: Some(Arc::new(sample())),
+        after: Some(Arc::new(after)),
+    }
+}
+
+fn revision(update: &Update) -> i64 {
+    match update {
+        Update::Changed(transfer) => transfer.revision,
+        Update::Deleted(_) => -1,
+    }
+}
+
+#[tokio::test]
+async fn the_newest_change_wins() {
+    let feed = Feed::default();
+    let mut one = feed.subscribe();
+    one.follow(sample().uuid);
+    let all = feed.subscribe_matching(TransferFilter::default());
+    for revision in 2..50 {
+        feed.publish(&[change(revision)]);
+    }
+    for subscription in [&one, &all] {
+        assert_eq!(
+            revision(&subscription.next().await.expect("no overflow")),
+            49
+        );
+        assert!(subscription.mailbox.take().is_none());
+    }
+}
+
+#[tokio::test]
+async fn leaving_a_filter_is_told() {
+    let feed = Feed::default();
+    let filter = TransferFilter {
+        requires_approval: Some(false),
+        ..TransferFilter::default()
+    };
+    let subscription = feed.subscribe_matching(filter);
+    let mut left = change(2);
+    let mut after = sample();
+    after.requires_approval = true;
+    left.after = Some(Arc::new(after));
+    feed.publish(&[left.clone()]);
+    assert!(subscription.mailbox.take().is_some());
+    left.before.clone_from(&left.after);
+    feed.publish(&[left]);
+    assert!(subscription.mailbox.take().is_none());
+}
+
+#[tokio::test]
+async fn falling_too_far_behind_is_an_error_not_a_gap() {
+    let feed = Feed::default();
+    let subscription = feed.subscribe_matching(TransferFilter::default());
+    for number in 0..=BACKLOG as u128 {
+        let mut each = change(2);
+        let mut after = sample();
+        after.uuid = Uuid::from_u128(number);
+        each.uuid = after.uuid;
+        each.after = Some(Arc::new(after));
+        feed.publish(&[each]);
+    }
+    assert!(matches!(
+        subscription.next().await,
+        Err(Error::WatchTooSlow { .. })
+    ));
+}
+
+#[test]
+fn dropped_subscriptions_leave_nothing_behind() {
+    let feed = Feed::default();
+    let mut one = feed.subscribe();
+    one.follow(sample().uuid);
+    drop(one);
+    drop(feed.subscribe_matching(TransferFilter::default()));
+    let registry = feed.registry();
+    assert!(registry.by_uuid.is_empty() && registry.by_filter.is_empty());
+}
+
+#[tokio::test]
+async fn an_older_state_is_not_told_after_a_newer_one() {
+    let feed = Feed::default();
+    let subscription = feed.subscribe_matching(TransferFilter::default());
+    feed.committed(&[change(7)], None);
+    feed.publish(&[change(6)]);
+    assert_eq!(
+        revision(&subscription.next().await.expect("no overflow")),
+        7
+    );
+    feed.publish(&[change(6)]);
+    assert!(subscription.mailbox.take().is_none());
+}
+
+#[tokio::test]
+async fn a_deletion_is_told_to_those_whom_it_may_concern_and_is_the_last_word() {
+    let feed = Feed::default();
+    let of = |connection| TransferFilter {
+        connection_uuid: connection,
+        ..TransferFilter::default()
+    };
+    let all = feed.subscribe_matching(of(None));
+    let other = feed.subscribe_matching(of(Some(Uuid::from_u128(77))));
+    let gone = Gone {
+        uuid: sample().uuid,
+        connection_uuid: Some(Uuid::from_u128(78)),
+        status: TransferStatus::Completed,
+    };
+    feed.publish_gone(&gone);
+    feed.publish(&[change(9)]);
+    assert_eq!(
+        all.mailbox.take().map(|it| it.expect("no overflow")),
+        Some(Update::Deleted(gone.uuid))
+    );
+    assert!(all.mailbox.take().is_none() && other.mailbox.take().is_none());
+}
+
+#[test]
+fn the_head_of_the_log_never_goes_back() {
+    let feed = Feed::default();
+    let mut head = feed.head();
+    feed.committed(&[], Some(3..=4));
+    feed.committed(&[], Some(1..=2));
+    assert!(head.has_changed().expect("the feed lives"));
+    assert_eq!(*head.borrow_and_update(), 4);
+    feed.advance(4);
+    assert!(!head.has_changed().expect("the feed lives"));
+    assert_eq!(feed.registry().position.known(), 4);
+}

@@ -1,0 +1,78 @@
+//! Deletes events that are older than they are to be kept, where that was asked for.
+//!
+//! Needs no order in a writer's queue: it touches no row that an order looks at but the counter, which it locks last, as
+//! every batch does. On SQLite it waits its turn for the one connection that writes.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{chain, time::Time};
+use crate::{
+    error::Error,
+    store::{Store, StoreError},
+};
+
+/// The least time that events are kept for: they remember the ids of requests, and callers rely on a day of that.
+pub const SHORTEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Events that one transaction deletes.
+const STRIDE: u32 = 500;
+/// Time between two such transactions, so that orders are never crowded out.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Keeps the log at its length.
+pub struct Retention {
+    store: Store,
+    time: Time,
+    keep: Duration,
+}
+
+impl Retention {
+    /// Deletes what is older than `keep`.
+    pub const fn new(store: Store, time: Time, keep: Duration) -> Self {
+        Self { store, time, keep }
+    }
+
+    /// Looks for old events every `interval` until `stop` is cancelled.
+    pub async fn run(self, interval: Duration, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            match self.trim(&stop).await {
+                Ok(0) => {}
+                Ok(deleted) => tracing::info!(deleted, "old events were deleted"),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "old events could not be deleted; the next look tries again");
+                }
+            }
+        }
+    }
+
+    async fn trim(&self, stop: &CancellationToken) -> Result<u64, Error> {
+        let before = self.time.now().await?.before(self.keep);
+        let mut total = 0;
+        loop {
+            let batch = self.store.begin().await?;
+            let deleted = match batch.trim_log(before, STRIDE).await {
+                Ok(0) => return Ok(total),
+                Ok(deleted) => batch.commit().await.map(|()| deleted),
+                Err(error) => Err(error),
+            };
+            match deleted {
+                Ok(deleted) => total += deleted,
+                // Another replica deletes the same ones.
+                Err(StoreError::Conflict(_)) => return Ok(total),
+                Err(error) => return Err(error.into()),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = stop.cancelled() => return Ok(total),
+            }
+        }
+    }
+}

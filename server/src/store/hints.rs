@@ -1,0 +1,78 @@
+//! The word between replicas that something was committed. It carries nothing, may be lost, and is sent outside every
+//! transaction: inside one, it would make all commits of the database wait for each other (P25).
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError,
+    sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+
+use super::error::StoreError;
+
+/// What replicas listen to; names are a database's own.
+const CHANNEL: &str = "tidegate";
+/// The listening connection's name in `pg_stat_activity`.
+const APPLICATION: &str = "tidegate feed";
+
+/// Hears the hints of all replicas, this one included, on a connection of its own.
+pub struct Listener(BoxStream<'static, Result<(), StoreError>>);
+
+impl Listener {
+    /// The next hint. May be dropped and asked again without losing one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the connection is lost, and with it any number of hints: listen anew.
+    pub async fn next(&mut self) -> Result<(), StoreError> {
+        match self.0.next().await {
+            Some(hint) => hint,
+            None => Err(lost()),
+        }
+    }
+}
+
+/// Tells the replicas on PostgreSQL; does nothing on SQLite, which has none.
+pub(super) async fn send(db: &DatabaseConnection) -> Result<(), StoreError> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        db.execute_unprepared(&format!("NOTIFY {CHANNEL}")).await?;
+    }
+    Ok(())
+}
+
+/// Begins to listen on PostgreSQL; `None` on SQLite.
+pub(super) async fn listen(db: &DatabaseConnection) -> Result<Option<Listener>, StoreError> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(None);
+    }
+    let options: PgConnectOptions = (*db.get_postgres_connection_pool().connect_options()).clone();
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_with(options.application_name(APPLICATION))
+        .await
+        .map_err(failed)?;
+    let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
+    // It is made anew by its owner, who knows what to do about what was missed.
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await.map_err(failed)?;
+    let hints = stream::unfold(listener, |mut listener| async {
+        let hint = match listener.try_recv().await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(lost()),
+            Err(error) => Err(failed(error)),
+        };
+        Some((hint, listener))
+    });
+    Ok(Some(Listener(hints.boxed())))
+}
+
+fn failed(error: SqlxError) -> StoreError {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))).into()
+}
+
+fn lost() -> StoreError {
+    let text = "the connection that listens was lost".to_owned();
+    StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(text)))
+}

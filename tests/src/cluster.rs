@@ -1,0 +1,89 @@
+//! A PostgreSQL of a test's own, to be stopped and broken without disturbing the others.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::process::{command, run};
+
+/// A throw-away PostgreSQL as `scripts/postgres` makes it. Stopped and deleted when dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its URL, with a user who may do everything. Stays the same when it is restarted.
+    pub url: String,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Creates and starts one: about a second.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start() -> Self {
+        let mut cluster = Self {
+            url: String::new(),
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        cluster.url = cluster.script(&["start"]).await.trim().to_owned();
+        cluster
+    }
+
+    /// Stops it as hard as a crash, and starts it again at the same port: what was not synced is lost.
+    ///
+    /// # Panics
+    /// When it does not come back.
+    pub async fn crash(&self) {
+        self.script(&["restart", "immediate"]).await;
+    }
+
+    /// Stops it as hard as a crash.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub async fn stop(&self) {
+        self.script(&["stop", "immediate"]).await;
+    }
+
+    /// Starts it after a stop, at the same port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn resume(&self) {
+        self.script(&["start"]).await;
+    }
+
+    /// Its folder, with its log in `log`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    async fn script(&self, words: &[&str]) -> String {
+        let mut script = command(script());
+        script
+            .arg(words[0])
+            .arg(self.folder.path())
+            .args(&words[1..]);
+        let ended = run(&mut script).await;
+        assert_eq!(ended.code, Some(0), "{words:?}: {ended:?}");
+        ended.stdout
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let mut script = Command::new(script()).into_std();
+        let stopped = script
+            .arg("stop")
+            .arg(self.folder.path())
+            .arg("immediate")
+            .status();
+        if !stopped.is_ok_and(|status| status.success()) {
+            eprintln!("PostgreSQL in {} goes on", self.folder.path().display());
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres")
+}

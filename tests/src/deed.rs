@@ -1,0 +1,110 @@
+//! Everything that can be done to an existing transfer, as values: for tests that try all of it.
+
+use tidegate_proto::v1::TransferStatus as S;
+use tonic::Status;
+
+use crate::{
+    raw::{Raw, totals},
+    request,
+};
+
+/// Something to do to a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deed {
+    /// `RequestApproval`.
+    RequestApproval,
+    /// `ApproveTransfer`.
+    Approve,
+    /// `DenyTransfer`.
+    Deny,
+    /// `StartTransfer`.
+    Start,
+    /// `UpdateProgress`.
+    UpdateProgress,
+    /// `CompleteTransfer`.
+    Complete,
+    /// `FailTransfer`.
+    Fail,
+    /// `CancelTransfer`.
+    Cancel,
+    /// `DeleteTransfer`.
+    Delete,
+}
+
+impl Deed {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::RequestApproval,
+        Self::Approve,
+        Self::Deny,
+        Self::Start,
+        Self::UpdateProgress,
+        Self::Complete,
+        Self::Fail,
+        Self::Cancel,
+        Self::Delete,
+    ];
+
+    /// The action's name in refusals.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RequestApproval => "REQUEST_APPROVAL",
+            Self::Approve => "APPROVE",
+            Self::Deny => "DENY",
+            Self::Start => "START",
+            Self::UpdateProgress => "UPDATE_PROGRESS",
+            Self::Complete => "COMPLETE",
+            Self::Fail => "FAIL",
+            Self::Cancel => "CANCEL",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// The statuses that the contract lets it leave, in the order that refusals name them.
+    ///
+    /// Written down here once more rather than asked of the server, which it is to be compared with.
+    pub const fn allowed_from(self) -> &'static [S] {
+        match self {
+            Self::RequestApproval => &[S::Pending],
+            Self::Approve | Self::Deny => &[S::PendingApproval],
+            Self::Start => &[S::Pending, S::Approved],
+            Self::UpdateProgress | Self::Complete | Self::Fail => &[S::InProgress],
+            Self::Cancel => &[S::Pending, S::PendingApproval, S::Approved, S::InProgress],
+            Self::Delete => &[S::Completed, S::Failed, S::Cancelled, S::Denied, S::Expired],
+        }
+    }
+
+    /// Tries it.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn attempt(self, raw: &mut Raw, uuid: &str) -> Result<(), Status> {
+        let call = &mut raw.transfers;
+        match self {
+            Self::RequestApproval => call.request_approval(request::asking(uuid)).await.map(drop),
+            Self::Approve => call
+                .approve_transfer(request::approval(uuid))
+                .await
+                .map(drop),
+            Self::Deny => call.deny_transfer(request::denial(uuid)).await.map(drop),
+            Self::Start => call.start_transfer(request::starting(uuid)).await.map(drop),
+            Self::UpdateProgress => {
+                let report = request::reporting(uuid, totals(1));
+                call.update_progress(report).await.map(drop)
+            }
+            Self::Complete => call
+                .complete_transfer(request::completion(uuid))
+                .await
+                .map(drop),
+            Self::Fail => call.fail_transfer(request::failure(uuid)).await.map(drop),
+            Self::Cancel => call
+                .cancel_transfer(request::cancellation(uuid))
+                .await
+                .map(drop),
+            Self::Delete => call
+                .delete_transfer(request::deletion(uuid))
+                .await
+                .map(drop),
+        }
+    }
+}

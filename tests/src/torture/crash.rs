@@ -1,0 +1,275 @@
+//! Kills: of replicas, from without and at chosen places from within, and of PostgreSQL under them.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+
+use rand::{
+    Rng as _, SeedableRng as _,
+    rngs::StdRng,
+    seq::{IndexedRandom as _, SliceRandom as _},
+};
+use tokio::sync::RwLockWriteGuard;
+
+use super::{
+    Fleet, Report, Setup, account,
+    checker::check,
+    fleet::TORTURED,
+    walker::{Manner, Town},
+};
+use crate::{database::Kind, raw::Raw};
+
+/// Clients that write at the same time.
+const WALKERS: u64 = 8;
+/// Fewer acknowledged changes than that for each kill prove too little.
+const LEAST_LOAD: u64 = 15;
+/// Longest time after PostgreSQL's return until all replicas serve again.
+const RECOVERY: Duration = Duration::from_secs(5);
+/// Where a server may end by itself, and how likely it is to at each passing.
+const PLACES: [&str; 4] = [
+    "before-commit=2%return",
+    "after-commit=2%return",
+    "before-answer=2%return",
+    "mid-sweep=20%return",
+];
+
+/// What to do to which servers.
+#[derive(Clone, Debug)]
+pub struct Crashes {
+    /// What they keep their ledger in.
+    pub kind: Kind,
+    /// How many there are; SQLite takes one.
+    pub replicas: usize,
+    /// How often one of them is killed.
+    pub kills: u64,
+    /// How often PostgreSQL is.
+    pub database_restarts: u64,
+    /// How the servers are started. Half of the lives of servers that can be tortured from within end there.
+    pub setup: Setup,
+    /// Whether to add places to die at to the servers' lives.
+    pub places: bool,
+}
+
+enum Blow {
+    Kill,
+    DatabaseRestart,
+}
+
+/// Kills as `crashes` say, and compares answers and ledger after every kill.
+pub async fn run(crashes: &Crashes, seed: u64) -> Report {
+    let mut report = Report::new(format!("crash {:?}", crashes.kind), seed);
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut fleet = Fleet::start(crashes.kind, crashes.replicas, crashes.setup.clone()).await;
+    let town = Town::new(Manner::default());
+    let mut walkers = town.walk(&fleet.addresses(), WALKERS, seed);
+    let mut blows: Vec<Blow> = (0..crashes.kills).map(|_| Blow::Kill).collect();
+    blows.extend((0..crashes.database_restarts).map(|_| Blow::DatabaseRestart));
+    blows.shuffle(&mut random);
+    let (mut seen, mut slowest) = (0, Duration::ZERO);
+    for (number, blow) in blows.iter().enumerate() {
+        tokio::time::sleep(Duration::from_millis(random.random_range(100..500))).await;
+        let when = format!("after blow {}", number + 1);
+        let quiet = match blow {
+            Blow::Kill => {
+                kill(
+                    crashes,
+                    &mut fleet,
+                    &town,
+                    &mut random,
+                    &mut report,
+                    &mut slowest,
+                )
+                .await
+            }
+            Blow::DatabaseRestart => {
+                match fleet.crash_database().await {
+                    Some(recovered) if recovered <= RECOVERY => {}
+                    late => report.fault(format!("{when}: serving again after {late:?}")),
+                }
+                town.gate.write().await
+            }
+        };
+        seen = examine(&fleet, &town, &quiet, seen, &when, &mut report).await;
+        if report.is_red() {
+            break;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(if blows.is_empty() {
+        2_000
+    } else {
+        200
+    }))
+    .await;
+    town.evening.cancel();
+    while let Some(walked) = walkers.join_next().await {
+        if let Err(error) = walked {
+            report.fault(error);
+        }
+    }
+    let quiet = town.gate.write().await;
+    examine(&fleet, &town, &quiet, 0, "at the end", &mut report).await;
+    for number in 0..fleet.len() {
+        if !fleet.terminate(number).await {
+            report.fault(format!("replica {number} did not end as it should"));
+        }
+    }
+    integrity(&fleet, "at the end", &mut report);
+    report.count("kills", crashes.kills);
+    report.count("restarts of PostgreSQL", crashes.database_restarts);
+    report.count("ms until the slowest restart served", slowest.as_millis());
+    let blows = blows.len() as u64;
+    account_for(&town, &mut report, (blows * LEAST_LOAD).max(100), blows);
+    report
+}
+
+/// Kills a replica, unless it ends by itself before, and brings it back. Where it was the only one, nobody asks anything
+/// until the ledger is compared.
+async fn kill<'a>(
+    crashes: &Crashes,
+    fleet: &mut Fleet,
+    town: &'a Arc<Town>,
+    random: &mut StdRng,
+    report: &mut Report,
+    slowest: &mut Duration,
+) -> RwLockWriteGuard<'a, ()> {
+    let victim = random.random_range(0..fleet.len());
+    fleet.kill(victim).await;
+    let alone = if fleet.len() == 1 {
+        Some(town.gate.write().await)
+    } else {
+        None
+    };
+    integrity(fleet, "after a kill", report);
+    if crashes.places {
+        let variables = &mut fleet.setup().variables;
+        variables.retain(|(name, _)| *name != "FAILPOINTS");
+        if let (true, Some(place)) = (random.random_bool(0.5), PLACES.choose(random)) {
+            variables.push(("FAILPOINTS", (*place).to_owned()));
+        }
+    }
+    *slowest = (*slowest).max(fleet.revive(victim).await);
+    match alone {
+        Some(quiet) => quiet,
+        None => town.gate.write().await,
+    }
+}
+
+/// Compares what the clients were told from answer `since` on with what the ledger says, while none of them changes it;
+/// how many answers there are by now.
+pub async fn examine(
+    fleet: &Fleet,
+    town: &Town,
+    _quiet: &RwLockWriteGuard<'_, ()>,
+    since: usize,
+    when: &str,
+    report: &mut Report,
+) -> usize {
+    let journal = town.ledger().journal.clone();
+    let touched: BTreeSet<String> = journal.acknowledged[since..]
+        .iter()
+        .map(|told| told.transfer.clone())
+        .collect();
+    for number in 0..fleet.len() {
+        let raw = fleet.raw(number).await;
+        match read(&raw, &touched, since == 0).await {
+            Some(account) => {
+                report.faults(when, check(&journal, &account));
+                return journal.acknowledged.len();
+            }
+            // It has ended at one of its places; another one will do.
+            None => continue,
+        }
+    }
+    report.fault(format!("{when}: no replica tells what is in the ledger"));
+    since
+}
+
+async fn read(raw: &Raw, touched: &BTreeSet<String>, all: bool) -> Option<super::checker::Account> {
+    let patience = Duration::from_secs(60);
+    let account = tokio::time::timeout(patience, account::read(raw, touched, all)).await;
+    account.ok()?.ok()
+}
+
+/// Checks an SQLite file as the killed server left it, on a copy: the server has to recover it by itself.
+fn integrity(fleet: &Fleet, when: &str, report: &mut Report) {
+    let Some(database) = fleet.database().path() else {
+        return;
+    };
+    match verdict(database) {
+        Ok(verdict) if verdict == "ok" => {}
+        other => report.fault(format!("{when}: the file is not in order: {other:?}")),
+    }
+}
+
+fn verdict(database: &Path) -> anyhow::Result<String> {
+    let folder = tempfile::tempdir()?;
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(database, &copy)?;
+    let log = database.with_extension("db-wal");
+    if log.exists() {
+        std::fs::copy(log, copy.with_extension("db-wal"))?;
+    }
+    let file = rusqlite::Connection::open(&copy)?;
+    Ok(file.query_row("PRAGMA integrity_check", [], |row| row.get(0))?)
+}
+
+/// Adds what the walkers have counted, and whether it was enough: changes acknowledged, and calls whose outcome was
+/// unknown for a while.
+pub fn account_for(town: &Town, report: &mut Report, acknowledged: u64, unknown: u64) {
+    let ledger = town.ledger();
+    report.faults("surprise", &ledger.surprises);
+    report.load(
+        "acknowledged",
+        ledger.journal.acknowledged.len(),
+        acknowledged,
+    );
+    report.count("of them on streams", ledger.streamed);
+    report.count("of them to repetitions", ledger.repeated);
+    report.count("refused", ledger.journal.refused.len());
+    report.load("left in the dark for a while", ledger.unknown, unknown);
+}
+
+/// A server that dies between two migrations leaves a database that the next one brings up to date.
+pub async fn mid_migration(kind: Kind, seed: u64) -> Report {
+    let mut report = Report::new(format!("crash in a migration, {kind:?}"), seed);
+    let replicas = if kind == Kind::Sqlite { 1 } else { 2 };
+    let mut fleet = Fleet::prepared(kind, replicas, Setup::default()).await;
+    for _ in 0..3 {
+        match fleet.stillborn("mid-migration=return").await {
+            None => report.count("death in a migration", 1_u64),
+            Some(code) => report.fault(format!("{TORTURED} ended with {code} instead of dying")),
+        }
+    }
+    for number in 0..replicas {
+        fleet.revive(number).await;
+        let mut raw = fleet.raw(number).await;
+        let uuid = raw.declared().await.uuid;
+        report.count(
+            "events of a transfer made afterwards",
+            raw.events_of(&uuid).await.len(),
+        );
+    }
+    report
+}
+
+/// A server that dies while it drains has kept what it acknowledged.
+pub async fn mid_drain(kind: Kind, seed: u64) -> Report {
+    let mut report = Report::new(format!("crash in a drain, {kind:?}"), seed);
+    let setup = Setup::tortured(vec![("FAILPOINTS", "mid-drain=return".to_owned())]);
+    let mut fleet = Fleet::start(kind, 1, setup).await;
+    let town = Town::new(Manner::default());
+    let mut walkers = town.walk(&fleet.addresses(), WALKERS, seed);
+    let mut seen = 0;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if fleet.terminate(0).await {
+            report.fault("it drained in peace");
+        }
+        let quiet = town.gate.write().await;
+        fleet.revive(0).await;
+        seen = examine(&fleet, &town, &quiet, seen, "after a drain", &mut report).await;
+    }
+    town.evening.cancel();
+    while walkers.join_next().await.is_some() {}
+    report.count("deaths in a drain", 3_u64);
+    account_for(&town, &mut report, 100, 3);
+    report
+}

@@ -1,0 +1,248 @@
+//! Replicas on one database, all in processes of their own, to be killed and brought back at the same ports.
+
+use std::time::{Duration, Instant};
+
+use tidegate_proto::v1;
+use tonic::Code;
+
+use crate::{
+    Database, SOON, ServerProcess,
+    cluster::Cluster,
+    database::Kind,
+    process::{binary, command, run},
+    raw::{NOBODY, Raw},
+};
+
+/// The server that can be told where to die and what to do wrong.
+pub const TORTURED: &str = "tidegate-server-torture";
+
+/// How the servers of a fleet are started.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program.
+    pub program: &'static str,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its variables.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+impl Default for Setup {
+    /// The server as it is, with a sweeper in a hurry.
+    fn default() -> Self {
+        Self {
+            program: "tidegate-server",
+            arguments: vec!["--sweep-interval".to_owned(), "50ms".to_owned()],
+            variables: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// The server that can be tortured from within, with these variables.
+    pub fn tortured(variables: Vec<(&'static str, String)>) -> Self {
+        Self {
+            program: TORTURED,
+            variables,
+            ..Self::default()
+        }
+    }
+}
+
+/// Replicas and what they stand on.
+pub struct Fleet {
+    replicas: Vec<Replica>,
+    setup: Setup,
+    database: Database,
+    // Last, so that the servers and their database are gone when it goes.
+    cluster: Option<Cluster>,
+}
+
+struct Replica {
+    port: u16,
+    server: Option<ServerProcess>,
+}
+
+impl Fleet {
+    /// So many replicas on a database of their own: on PostgreSQL one that belongs to this fleet alone.
+    ///
+    /// # Panics
+    /// When they do not come up.
+    pub async fn start(kind: Kind, replicas: usize, setup: Setup) -> Self {
+        let mut fleet = Self::prepared(kind, replicas, setup).await;
+        for number in 0..replicas {
+            fleet.revive(number).await;
+        }
+        fleet
+    }
+
+    /// As [`start`](Self::start), with the replicas still to be revived.
+    ///
+    /// # Panics
+    /// When the database does not come up.
+    pub async fn prepared(kind: Kind, replicas: usize, setup: Setup) -> Self {
+        let (database, cluster) = match kind {
+            Kind::Sqlite => (Database::new_file(), None),
+            Kind::Postgres => {
+                let cluster = Cluster::start().await;
+                (Database::on(&cluster.url).await, Some(cluster))
+            }
+        };
+        let replicas = (0..replicas)
+            .map(|_| Replica {
+                port: free_port(),
+                server: None,
+            })
+            .collect();
+        Self {
+            replicas,
+            setup,
+            database,
+            cluster,
+        }
+    }
+
+    /// How the servers are started from now on.
+    pub const fn setup(&mut self) -> &mut Setup {
+        &mut self.setup
+    }
+
+    /// How many replicas there are, dead ones included.
+    pub const fn len(&self) -> usize {
+        self.replicas.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.replicas.is_empty()
+    }
+
+    /// Where the replicas listen when they are there.
+    pub fn addresses(&self) -> Vec<String> {
+        let ports = self.replicas.iter().map(|replica| replica.port);
+        ports
+            .map(|port| format!("http://127.0.0.1:{port}"))
+            .collect()
+    }
+
+    /// What they stand on.
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The PostgreSQL that they share, if it is one.
+    pub const fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// A replica that is there.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn server(&self, number: usize) -> &ServerProcess {
+        let server = self.replicas[number].server.as_ref();
+        server.expect("the replica was revived")
+    }
+
+    /// All services of a replica.
+    pub async fn raw(&self, number: usize) -> Raw {
+        Raw::on(self.server(number).channel().await)
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self, number: usize) {
+        if let Some(server) = self.replicas[number].server.take() {
+            server.kill().await;
+        }
+    }
+
+    /// Starts a replica at its port; how long it took until it served.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn revive(&mut self, number: usize) -> Duration {
+        let began = Instant::now();
+        let Setup {
+            program,
+            arguments,
+            variables,
+        } = &self.setup;
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let variables: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let replica = &mut self.replicas[number];
+        let server = ServerProcess::start_as(
+            program,
+            &self.database,
+            replica.port,
+            &arguments,
+            &variables,
+        );
+        replica.server = Some(server.await);
+        began.elapsed()
+    }
+
+    /// SIGTERM, and waits for its end. Whether it ended as it should.
+    pub async fn terminate(&mut self, number: usize) -> bool {
+        match self.replicas[number].server.take() {
+            Some(server) => server.terminate().await.0.success(),
+            None => true,
+        }
+    }
+
+    /// Starts a server that is expected to end before it serves, and gives back its exit code, which an abort has not.
+    pub async fn stillborn(&self, failpoints: &str) -> Option<i32> {
+        let mut program = command(binary(TORTURED));
+        program
+            .args([
+                "--database-url",
+                self.database.url(),
+                "--listen",
+                "127.0.0.1:0",
+            ])
+            .env("FAILPOINTS", failpoints);
+        run(&mut program).await.code
+    }
+
+    /// Crashes PostgreSQL and starts it again; how long after its return every replica served again, or `None` when one
+    /// did not.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn crash_database(&self) -> Option<Duration> {
+        let cluster = self.cluster.as_ref().expect("the fleet is on PostgreSQL");
+        cluster.crash().await;
+        let began = Instant::now();
+        for number in 0..self.len() {
+            let mut raw = self.raw(number).await;
+            while !answers(&mut raw).await {
+                if began.elapsed() > SOON {
+                    return None;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Some(began.elapsed())
+    }
+}
+
+/// Whether a replica can look into its database.
+async fn answers(raw: &mut Raw) -> bool {
+    let question = v1::GetTransferRequest {
+        uuid: NOBODY.to_owned(),
+        preload: Vec::new(),
+    };
+    let answer = raw.transfers.get_transfer(question).await;
+    answer.is_err_and(|status| status.code() == Code::NotFound)
+}
+
+/// A port that nothing uses, outside of the range that systems give to clients: the server has to get it back.
+pub fn free_port() -> u16 {
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(20_000..30_000))
+        .take(100)
+        .find(is_free)
+        .expect("a free port")
+}

@@ -1,0 +1,317 @@
+//! Watches through cuts: what a watcher of the log is told is the log, and what a watcher of transfers is told rises and
+//! ends with what is stored.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt as _, future::join_all};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use tidegate_client::{Client, WatchUpdate};
+use tidegate_proto::v1::{self, watch_transfers_response::Update};
+use tokio::task::JoinHandle;
+use tonic::Code;
+use uuid::Uuid;
+
+use super::{Fleet, Report, Wire, account, checker, checker::check, lives::Lives};
+use crate::{raw::plain, soon};
+
+const LOG_WATCHERS: u64 = 6;
+const TRANSFER_WATCHERS: u64 = 2;
+/// Of how many cuts one is the death of a replica.
+const DEATHS: u64 = 50;
+/// Longest wait for watchers to have caught up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A watcher of the log, which notes what it is told.
+struct LogWatcher {
+    wire: Wire,
+    reached: Arc<AtomicI64>,
+    task: JoinHandle<Vec<(i64, Uuid, i64)>>,
+}
+
+/// A watcher of all transfers.
+struct TransferWatcher {
+    wire: Wire,
+    task: JoinHandle<(HashMap<Uuid, i64>, Vec<String>)>,
+}
+
+/// At least so many reconnections of watchers over at least so many events.
+///
+/// # Panics
+/// When a client cannot be made.
+pub async fn run(fleet: &mut Fleet, reconnects: u64, events: u64, seed: u64) -> Report {
+    let mut report = Report::new("watch", seed);
+    let mut random = StdRng::seed_from_u64(seed);
+    let addresses = fleet.addresses();
+    let mut logs = Vec::new();
+    for _ in 0..LOG_WATCHERS {
+        logs.push(LogWatcher::start(
+            Wire::to(&addresses, random.random()).await,
+        ));
+    }
+    let mut many = Vec::new();
+    for _ in 0..TRANSFER_WATCHERS {
+        many.push(TransferWatcher::start(
+            Wire::to(&addresses, random.random()).await,
+        ));
+    }
+    let road = Wire::to(&addresses, random.random()).await;
+    let lives = Lives::begin(&road.address, 4, 16);
+    let (mut cuts, mut deaths) = (0_u64, 0_u64);
+    let wires: Vec<&Wire> = logs
+        .iter()
+        .map(|each| &each.wire)
+        .chain(many.iter().map(|each| &each.wire))
+        .collect();
+    let reconnected = || {
+        wires
+            .iter()
+            .map(|wire| wire.opened().saturating_sub(1) as u64)
+            .sum::<u64>()
+    };
+    while reconnected() < reconnects || lives.lived() * super::lives::EVENTS < events {
+        tokio::time::sleep(Duration::from_millis(random.random_range(20..120))).await;
+        cuts += 1;
+        if cuts % DEATHS == 0 && fleet.len() > 1 {
+            let victim = random.random_range(0..fleet.len());
+            fleet.kill(victim).await;
+            fleet.revive(victim).await;
+            deaths += 1;
+        } else if reconnected() < reconnects {
+            wires[random.random_range(0..wires.len())].cut();
+        }
+    }
+    let count = reconnected();
+    let (_, errors) = lives.end().await;
+    report.faults("a client reported", errors);
+    report.load("reconnections", count, reconnects);
+    report.count("deaths of replicas", deaths);
+    judge(fleet, logs, many, events, &mut report).await;
+    report
+}
+
+async fn judge(
+    fleet: &Fleet,
+    logs: Vec<LogWatcher>,
+    many: Vec<TransferWatcher>,
+    events: u64,
+    report: &mut Report,
+) {
+    let account = match account::read(&fleet.raw(0).await, &BTreeSet::new(), true).await {
+        Ok(account) => account,
+        Err(status) => return report.fault(format!("the ledger cannot be read: {status}")),
+    };
+    report.faults("at the end", check(&checker::Journal::default(), &account));
+    report.load("events", account.entries.len(), events);
+    let written: Vec<(i64, Uuid, i64)> = account
+        .entries
+        .iter()
+        .map(|entry| {
+            (
+                entry.sequence,
+                entry.transfer.parse().unwrap_or_default(),
+                entry.revision,
+            )
+        })
+        .collect();
+    let last = written.last().map_or(0, |(sequence, ..)| *sequence);
+    for (number, watcher) in logs.into_iter().enumerate() {
+        let told = watcher.end(last).await;
+        if told != written {
+            let place = told
+                .iter()
+                .zip(&written)
+                .position(|(told, written)| told != written);
+            report.fault(format!(
+                "log watcher {number} was told {} events of {}, and another from the {place:?}th on: {:?}",
+                told.len(),
+                written.len(),
+                place.map(|place| (told[place], written[place])),
+            ));
+        }
+    }
+    // Progress on another replica may take a moment to be noticed.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for (number, watcher) in many.into_iter().enumerate() {
+        let (told, faults) = watcher.end().await;
+        report.faults(&format!("transfer watcher {number}"), faults);
+        let missing = account.rows.iter().filter(|(uuid, row)| {
+            let told = uuid.parse().ok().and_then(|uuid: Uuid| told.get(&uuid));
+            row.is_some_and(|row| told != Some(&row.revision))
+        });
+        report.faults(
+            &format!("transfer watcher {number} was not told of"),
+            missing,
+        );
+    }
+}
+
+impl LogWatcher {
+    fn start(wire: Wire) -> Self {
+        let client = Client::builder(wire.address.clone()).connect_lazy();
+        let mut watch = client
+            .expect("the address is one")
+            .watch_events()
+            .into_stream();
+        let reached = Arc::<AtomicI64>::default();
+        let note = Arc::clone(&reached);
+        let task = tokio::spawn(async move {
+            let mut told = Vec::new();
+            while note.load(Ordering::SeqCst) >= 0 {
+                let next = tokio::time::timeout(Duration::from_millis(50), watch.next()).await;
+                let Ok(next) = next else { continue };
+                let Some(Ok(event)) = next else { return told };
+                told.push((event.sequence, event.transfer_uuid, event.revision));
+                // -1 is the word to stop; it must not be overwritten.
+                _ = note.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |was| {
+                    (was >= 0).then_some(event.sequence)
+                });
+            }
+            told
+        });
+        Self {
+            wire,
+            reached,
+            task,
+        }
+    }
+
+    /// What it was told, once it was told `last`, and a moment later, for what should not come.
+    async fn end(self, last: i64) -> Vec<(i64, Uuid, i64)> {
+        let arrival = async {
+            while self.reached.load(Ordering::SeqCst) < last && !self.task.is_finished() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        _ = tokio::time::timeout(PATIENCE, arrival).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.reached.store(-1, Ordering::SeqCst);
+        self.task.await.unwrap_or_default()
+    }
+}
+
+impl TransferWatcher {
+    fn start(wire: Wire) -> Self {
+        let client = Client::builder(wire.address.clone()).connect_lazy();
+        let watch = client.expect("the address is one").watch_transfers();
+        let mut updates = watch.include_existing(true).into_stream();
+        let task = tokio::spawn(async move {
+            let (mut told, mut faults) = (HashMap::new(), Vec::new());
+            loop {
+                // Silence for so long is the end: progress is looked for twice a second.
+                match tokio::time::timeout(3 * PATIENCE / 10, updates.next()).await {
+                    Err(_) | Ok(None) => return (told, faults),
+                    Ok(Some(Err(error))) => faults.push(error.to_string()),
+                    Ok(Some(Ok(WatchUpdate::Transfer(transfer)))) => {
+                        let before = told.insert(transfer.uuid, transfer.revision);
+                        if before.is_some_and(|before| before >= transfer.revision) {
+                            let revision = transfer.revision;
+                            faults.push(format!("{}: {revision} after {before:?}", transfer.uuid));
+                        }
+                    }
+                    Ok(Some(Ok(_))) => {}
+                }
+            }
+        });
+        Self { wire, task }
+    }
+
+    async fn end(self) -> (HashMap<Uuid, i64>, Vec<String>) {
+        self.task.await.unwrap_or_default()
+    }
+}
+
+/// What a watcher is told is committed: whoever looks at that moment sees it.
+///
+/// # Panics
+/// When a call fails.
+pub async fn told_is_committed(fleet: &Fleet, count: u64, seed: u64) -> Report {
+    let mut report = Report::new("told is committed", seed);
+    let mut raw = fleet.raw(0).await;
+    let request = v1::WatchTransfersRequest::default();
+    let opened = raw.transfers.watch_transfers(request).await;
+    let mut updates = opened.expect("the watch is accepted").into_inner();
+    let mut writer = fleet.raw(0).await;
+    let writing = tokio::spawn(async move {
+        for _ in 0..count {
+            writer.running().await;
+        }
+    });
+    let mut compared = 0_u64;
+    while compared < count {
+        let update = soon("an update", updates.message()).await;
+        let update = update
+            .expect("no refusal")
+            .and_then(|message| message.update);
+        let Some(Update::Transfer(told)) = update else {
+            continue;
+        };
+        let request = v1::GetTransferRequest {
+            uuid: told.uuid.clone(),
+            preload: Vec::new(),
+        };
+        let found = raw.transfers.get_transfer(request).await;
+        let found = found.ok().and_then(|answer| answer.into_inner().transfer);
+        compared += 1;
+        if found
+            .as_ref()
+            .is_none_or(|found| found.revision < told.revision)
+        {
+            let found = found.map(|found| found.revision);
+            report.fault(format!(
+                "{} was told at {}, and is {found:?}",
+                told.uuid, told.revision
+            ));
+        }
+    }
+    writing.await.expect("no call fails");
+    report.load("updates compared", compared, count);
+    report
+}
+
+/// A watcher that falls too far behind is told so, or misses nothing.
+///
+/// # Panics
+/// When a call fails.
+pub async fn slow(fleet: &Fleet, count: u64, seed: u64) -> Report {
+    let mut report = Report::new("slow watcher", seed);
+    let mut raw = fleet.raw(0).await;
+    let request = v1::WatchTransfersRequest::default();
+    let opened = raw.transfers.watch_transfers(request).await;
+    let mut updates = opened.expect("the watch is accepted").into_inner();
+    let mut writers = Vec::new();
+    for _ in 0..64 {
+        writers.push(fleet.raw(0).await);
+    }
+    let each = count.div_ceil(writers.len() as u64);
+    join_all(writers.into_iter().map(|mut raw| async move {
+        for _ in 0..each {
+            raw.create(plain()).await;
+        }
+    }))
+    .await;
+    let mut told = BTreeSet::new();
+    let is_told_so = loop {
+        match tokio::time::timeout(Duration::from_secs(2), updates.message()).await {
+            Ok(Ok(Some(message))) => match message.update {
+                Some(Update::Transfer(transfer)) => _ = told.insert(transfer.uuid),
+                Some(_) | None => {}
+            },
+            Ok(Err(status)) => break status.code() == Code::ResourceExhausted,
+            Ok(Ok(None)) | Err(_) => break false,
+        }
+    };
+    let missed = (each * 64).saturating_sub(told.len() as u64);
+    if missed > 0 && !is_told_so {
+        report.fault(format!("{missed} transfers were missed without a word"));
+    }
+    report.load("transfers", each * 64, 11_000);
+    report.count("of them told", told.len());
+    report
+}
