@@ -9,6 +9,7 @@ mod crash;
 mod drain;
 mod idempotency;
 mod log;
+mod outage;
 mod paging;
 mod progress;
 mod races;
