@@ -353,7 +353,11 @@ async fn a_long_past_is_deleted_in_steps_and_never_shows_a_gap() {
         }
     };
     let refused = assert_refused(&end, Code::OutOfRange, "CURSOR_EXPIRED");
-    assert_eq!(refused.metadata["oldest_sequence"], "1601");
+    // The transport reads ahead, so the word may be from amid the deletion.
+    let oldest: i64 = refused.metadata["oldest_sequence"]
+        .parse()
+        .expect("a number");
+    assert!(at + 1 < oldest && oldest <= 1_601, "{oldest} after {at}");
 }
 
 /// The sequences of the next events of a watch by the typed client.

@@ -320,7 +320,14 @@ impl ServerProcess {
     /// # Panics
     /// When the process cannot be killed.
     pub async fn kill(mut self) {
-        self.child.kill().await.expect("the process can be killed");
+        if !self.has_ended() {
+            self.child.kill().await.expect("the process can be killed");
+        }
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     /// Sends `SIGTERM` and does not wait.

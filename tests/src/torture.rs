@@ -10,6 +10,7 @@ pub mod crash;
 pub mod crowd;
 pub mod fleet;
 pub mod lives;
+pub mod planted;
 pub mod races;
 pub mod report;
 pub mod rolling;

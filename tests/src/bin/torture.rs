@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tidegate_tests::{
     database::Kind,
-    torture::{Fleet, Report, Setup, Verdict, crash, crowd, races, rolling, sweep, watch},
+    torture::{Fleet, Report, Setup, Verdict, crash, crowd, planted, races, rolling, sweep, watch},
 };
 
 #[derive(Parser)]
@@ -81,6 +81,15 @@ enum Torment {
         rounds: u64,
         #[command(flatten)]
         place: Place,
+    },
+    /// Gives servers a deliberate fault, each of which has to be found.
+    Planted {
+        /// Which one; all of them unless named.
+        #[arg(long)]
+        bug: Option<String>,
+        /// Leaves the fault out: then nothing may be found.
+        #[arg(long)]
+        without: bool,
     },
     /// Makes calls that have next to no time.
     Storm {
@@ -180,6 +189,27 @@ impl Torment {
             }
             Self::Idempotent { count, place } => {
                 vec![crowd::idempotent(&place.fleet().await, count, seed).await]
+            }
+            Self::Planted { bug, without } => {
+                let bugs = match &bug {
+                    Some(bug) => vec![bug.as_str()],
+                    None => planted::BUGS.to_vec(),
+                };
+                let mut reports = Vec::new();
+                for bug in bugs {
+                    let found = planted::hunt(bug, !without, seed).await;
+                    if without {
+                        reports.push(found);
+                        continue;
+                    }
+                    eprintln!("{bug}: found by: {found}");
+                    let mut report = Report::new(format!("planted {bug}"), seed);
+                    if !found.is_red() {
+                        report.fault("it went unnoticed");
+                    }
+                    reports.push(report);
+                }
+                reports
             }
             Self::Watch {
                 reconnects,

@@ -27,6 +27,7 @@ pub async fn idempotent(fleet: &Fleet, calls: u64, seed: u64) -> Report {
         ..Manner::default()
     });
     until(&town, fleet, calls, seed, &mut report).await;
+    examine(&town, fleet, &mut report).await;
     let (made, dropped) = {
         let ledger = town.ledger();
         (ledger.calls, ledger.dropped)
@@ -46,16 +47,12 @@ pub async fn storm(fleet: &Fleet, calls: u64, seed: u64) -> Report {
         ..Manner::default()
     });
     // Others take their time meanwhile, and are told of changes that must not be lost.
-    eprintln!("a {before}");
     let patient = Town::new(Manner::default());
     let walkers = patient.walk(&fleet.addresses(), WALKERS / 4, seed.wrapping_add(500));
     until(&town, fleet, calls, seed, &mut report).await;
-    eprintln!("b");
     at_home(&patient, walkers, &mut report).await;
-    eprintln!("c");
-    let quiet = patient.gate.write().await;
-    crash::examine(fleet, &patient, &quiet, 0, "at the end", &mut report).await;
-    drop(quiet);
+    examine(&town, fleet, &mut report).await;
+    examine(&patient, fleet, &mut report).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     if let Some(idle) = idle_in_transaction(fleet).await {
         report.count("sessions idle in a transaction afterwards", idle);
@@ -78,14 +75,17 @@ pub async fn storm(fleet: &Fleet, calls: u64, seed: u64) -> Report {
     report
 }
 
-/// Lets walkers walk until they have made so many calls, and examines what they leave.
+/// Lets walkers walk until they have made so many calls.
 async fn until(town: &Arc<Town>, fleet: &Fleet, calls: u64, seed: u64, report: &mut Report) {
     let walkers = town.walk(&fleet.addresses(), WALKERS, seed);
     while (town.ledger().calls as u64) < calls && !walkers.is_empty() {
-        eprintln!("{}", town.ledger().calls);
-        tokio::time::sleep(Duration::from_millis(1000)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     at_home(town, walkers, report).await;
+}
+
+/// Compares what the walkers of a town were told with the ledger, which nobody may be changing.
+async fn examine(town: &Town, fleet: &Fleet, report: &mut Report) {
     let quiet = town.gate.write().await;
     crash::examine(fleet, town, &quiet, 0, "at the end", report).await;
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_proto::v1;
-use tonic::Code;
+use tonic::{Code, transport::Endpoint};
 
 use crate::{
     Database, SOON, ServerProcess,
@@ -144,9 +144,34 @@ impl Fleet {
         server.expect("the replica was revived")
     }
 
-    /// All services of a replica.
-    pub async fn raw(&self, number: usize) -> Raw {
-        Raw::on(self.server(number).channel().await)
+    /// All services of a replica, connected when they are first used.
+    ///
+    /// # Panics
+    /// Never: the address is one.
+    pub fn raw(&self, number: usize) -> Raw {
+        let address = format!("http://127.0.0.1:{}", self.replicas[number].port);
+        let endpoint = Endpoint::from_shared(address).expect("the address is one");
+        Raw::on(endpoint.connect_lazy())
+    }
+
+    /// Brings back the replicas that have ended by themselves; how many they were.
+    pub async fn revive_dead(&mut self) -> u64 {
+        let mut dead = 0;
+        for number in 0..self.len() {
+            let server = self.replicas[number].server.as_mut();
+            if server.is_none_or(ServerProcess::has_ended) {
+                self.revive(number).await;
+                dead += 1;
+            }
+        }
+        dead
+    }
+
+    /// Gives the servers that are started from now on places to die at, or none.
+    pub fn set_places(&mut self, places: Option<&str>) {
+        let variables = &mut self.setup.variables;
+        variables.retain(|(name, _)| *name != "FAILPOINTS");
+        variables.extend(places.map(|places| ("FAILPOINTS", places.to_owned())));
     }
 
     /// `kill -9`.
@@ -216,7 +241,7 @@ impl Fleet {
         cluster.crash().await;
         let began = Instant::now();
         for number in 0..self.len() {
-            let mut raw = self.raw(number).await;
+            let mut raw = self.raw(number);
             while !answers(&mut raw).await {
                 if began.elapsed() > SOON {
                     return None;

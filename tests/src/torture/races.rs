@@ -41,7 +41,7 @@ pub async fn run(fleet: &Fleet, count: u64, seed: u64) -> Report {
     let mut random = StdRng::seed_from_u64(seed);
     let mut raws = Vec::new();
     for number in 0..fleet.len() {
-        raws.push(fleet.raw(number).await);
+        raws.push(fleet.raw(number));
     }
     let journal = Arc::<Mutex<Journal>>::default();
     let mut far = Vec::new();

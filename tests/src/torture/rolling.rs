@@ -33,7 +33,7 @@ pub async fn run(fleet: &mut Fleet, rounds: u64, seed: u64) -> Report {
     report.faults("a client reported", errors);
     report.count("restarts", rounds * fleet.len() as u64);
     report.count("connections made", wire.opened());
-    match account::read(&fleet.raw(0).await, &BTreeSet::new(), true).await {
+    match account::read(&fleet.raw(0), &BTreeSet::new(), true).await {
         Ok(account) => {
             report.faults("at the end", check(&Journal::default(), &account));
             let completed = account.rows.values().flatten();

@@ -31,7 +31,7 @@ pub async fn run(kind: Kind, replicas: usize, count: u64, seed: u64) -> Report {
     };
     let mut fleet = Fleet::prepared(kind, replicas, lazy).await;
     fleet.revive(0).await;
-    let raw = fleet.raw(0).await;
+    let raw = fleet.raw(0);
     let overdue = ask(&raw, count, NEAR).await;
     let waiting = ask(&raw, count, FAR).await;
     fleet.terminate(0).await;
@@ -40,7 +40,7 @@ pub async fn run(kind: Kind, replicas: usize, count: u64, seed: u64) -> Report {
     for number in 0..replicas {
         fleet.revive(number).await;
     }
-    let survivor = fleet.raw(0).await;
+    let survivor = fleet.raw(0);
     if replicas > 1 {
         // In the middle of it.
         reached(&survivor, count / 10).await;

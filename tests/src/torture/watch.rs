@@ -15,16 +15,21 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tidegate_client::{Client, WatchUpdate};
 use tidegate_proto::v1::{self, watch_transfers_response::Update};
 use tokio::task::JoinHandle;
-use tonic::Code;
+use tonic::{Code, transport::Endpoint};
 use uuid::Uuid;
 
 use super::{Fleet, Report, Wire, account, checker, checker::check, lives::Lives};
-use crate::{raw::plain, soon};
+use crate::{
+    raw::{Raw, plain},
+    soon,
+};
 
 const LOG_WATCHERS: u64 = 6;
 const TRANSFER_WATCHERS: u64 = 2;
 /// Of how many cuts one is the death of a replica.
 const DEATHS: u64 = 50;
+/// The least room that HTTP/2 lets a receiver have at first, in bytes.
+const NARROW: u32 = 65_535;
 /// Longest wait for watchers to have caught up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -103,7 +108,7 @@ async fn judge(
     events: u64,
     report: &mut Report,
 ) {
-    let account = match account::read(&fleet.raw(0).await, &BTreeSet::new(), true).await {
+    let account = match account::read(&fleet.raw(0), &BTreeSet::new(), true).await {
         Ok(account) => account,
         Err(status) => return report.fault(format!("the ledger cannot be read: {status}")),
     };
@@ -233,11 +238,11 @@ impl TransferWatcher {
 /// When a call fails.
 pub async fn told_is_committed(fleet: &Fleet, count: u64, seed: u64) -> Report {
     let mut report = Report::new("told is committed", seed);
-    let mut raw = fleet.raw(0).await;
+    let mut raw = fleet.raw(0);
     let request = v1::WatchTransfersRequest::default();
     let opened = raw.transfers.watch_transfers(request).await;
     let mut updates = opened.expect("the watch is accepted").into_inner();
-    let mut writer = fleet.raw(0).await;
+    let mut writer = fleet.raw(0);
     let writing = tokio::spawn(async move {
         for _ in 0..count {
             writer.running().await;
@@ -281,13 +286,18 @@ pub async fn told_is_committed(fleet: &Fleet, count: u64, seed: u64) -> Report {
 /// When a call fails.
 pub async fn slow(fleet: &Fleet, count: u64, seed: u64) -> Report {
     let mut report = Report::new("slow watcher", seed);
-    let mut raw = fleet.raw(0).await;
+    // Little room on the way, so that what is not read waits in the server.
+    let narrow = Endpoint::from_shared(fleet.addresses()[0].clone()).expect("a valid address");
+    let narrow = narrow
+        .initial_stream_window_size(NARROW)
+        .initial_connection_window_size(NARROW);
+    let mut raw = Raw::on(narrow.connect_lazy());
     let request = v1::WatchTransfersRequest::default();
     let opened = raw.transfers.watch_transfers(request).await;
     let mut updates = opened.expect("the watch is accepted").into_inner();
     let mut writers = Vec::new();
     for _ in 0..64 {
-        writers.push(fleet.raw(0).await);
+        writers.push(fleet.raw(0));
     }
     let each = count.div_ceil(writers.len() as u64);
     join_all(writers.into_iter().map(|mut raw| async move {
@@ -299,10 +309,11 @@ pub async fn slow(fleet: &Fleet, count: u64, seed: u64) -> Report {
     let mut told = BTreeSet::new();
     let is_told_so = loop {
         match tokio::time::timeout(Duration::from_secs(2), updates.message()).await {
-            Ok(Ok(Some(message))) => match message.update {
-                Some(Update::Transfer(transfer)) => _ = told.insert(transfer.uuid),
-                Some(_) | None => {}
-            },
+            Ok(Ok(Some(message))) => {
+                if let Some(Update::Transfer(transfer)) = message.update {
+                    told.insert(transfer.uuid);
+                }
+            }
             Ok(Err(status)) => break status.code() == Code::ResourceExhausted,
             Ok(Ok(None)) | Err(_) => break false,
         }
