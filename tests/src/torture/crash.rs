@@ -1,6 +1,6 @@
 //! Kills: of replicas, from without and at chosen places from within, and of PostgreSQL under them.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use rand::{
     Rng as _, SeedableRng as _,
@@ -53,6 +53,15 @@ enum Blow {
     DatabaseRestart,
 }
 
+/// What is learnt on the way.
+#[derive(Default)]
+struct Tally {
+    /// The longest time from a start until the replica served.
+    slowest: Duration,
+    /// Replicas that ended at one of their places.
+    deaths: u64,
+}
+
 /// Kills as `crashes` say, and compares answers and ledger after every kill.
 pub async fn run(crashes: &Crashes, seed: u64) -> Report {
     let mut report = Report::new(format!("crash {:?}", crashes.kind), seed);
@@ -63,21 +72,20 @@ pub async fn run(crashes: &Crashes, seed: u64) -> Report {
     let mut blows: Vec<Blow> = (0..crashes.kills).map(|_| Blow::Kill).collect();
     blows.extend((0..crashes.database_restarts).map(|_| Blow::DatabaseRestart));
     blows.shuffle(&mut random);
-    let (mut seen, mut slowest, mut deaths) = (0, Duration::ZERO, 0);
+    let (mut seen, mut tally) = (0, Tally::default());
     for (number, blow) in blows.iter().enumerate() {
         tokio::time::sleep(Duration::from_millis(random.random_range(100..500))).await;
         let when = format!("after blow {}", number + 1);
         let quiet = match blow {
             Blow::Kill => {
-                kill(
-                    crashes,
-                    &mut fleet,
-                    &town,
-                    &mut random,
-                    &mut report,
-                    &mut slowest,
-                )
-                .await
+                let alone = kill(crashes, &mut fleet, &town, &mut random, &mut tally).await;
+                integrity(&fleet, &when, &mut report);
+                let victim = fleet.dead();
+                tally.slowest = tally.slowest.max(fleet.revive(victim).await);
+                match alone {
+                    Some(quiet) => quiet,
+                    None => town.gate.write().await,
+                }
             }
             Blow::DatabaseRestart => {
                 match fleet.crash_database().await {
@@ -87,28 +95,37 @@ pub async fn run(crashes: &Crashes, seed: u64) -> Report {
                 town.gate.write().await
             }
         };
-        deaths += fleet.revive_dead().await;
+        tally.deaths += fleet.revive_dead().await;
         seen = examine(&fleet, &town, &quiet, seen, &when, &mut report).await;
         if report.is_red() {
             break;
         }
     }
-    tokio::time::sleep(Duration::from_millis(if blows.is_empty() {
-        2_000
-    } else {
-        200
-    }))
-    .await;
+    let rest = if blows.is_empty() { 2_000 } else { 200 };
+    tokio::time::sleep(Duration::from_millis(rest)).await;
     town.evening.cancel();
     while let Some(walked) = walkers.join_next().await {
         if let Err(error) = walked {
             report.fault(error);
         }
     }
+    end(crashes, fleet, &town, &mut report).await;
+    report.count("kills", crashes.kills);
+    report.count("deaths at places in the code", tally.deaths);
+    report.count("restarts of PostgreSQL", crashes.database_restarts);
+    let slowest = tally.slowest.as_millis();
+    report.count("ms until the slowest restart served", slowest);
+    let blows = blows.len() as u64;
+    account_for(&town, &mut report, (blows * LEAST_LOAD).max(100), blows);
+    report
+}
+
+/// The last look at everything.
+async fn end(crashes: &Crashes, mut fleet: Fleet, town: &Town, report: &mut Report) {
     let quiet = town.gate.write().await;
     fleet.set_places(None);
     fleet.revive_dead().await;
-    examine(&fleet, &town, &quiet, 0, "at the end", &mut report).await;
+    examine(&fleet, town, &quiet, 0, "at the end", report).await;
     for number in 0..fleet.len() {
         // One that may still die at a place would not end as it should.
         if crashes.setup.program == TORTURED {
@@ -117,43 +134,28 @@ pub async fn run(crashes: &Crashes, seed: u64) -> Report {
             report.fault(format!("replica {number} did not end as it should"));
         }
     }
-    integrity(&fleet, "at the end", &mut report);
-    report.count("kills", crashes.kills);
-    report.count("deaths beside them", deaths);
-    report.count("restarts of PostgreSQL", crashes.database_restarts);
-    report.count("ms until the slowest restart served", slowest.as_millis());
-    let blows = blows.len() as u64;
-    account_for(&town, &mut report, (blows * LEAST_LOAD).max(100), blows);
-    report
+    integrity(&fleet, "at the end", report);
 }
 
-/// Kills a replica, unless it ends by itself before, and brings it back. Where it was the only one, nobody asks anything
-/// until the ledger is compared.
+/// Kills a replica, unless it ended by itself before. Where it was the only one, nobody asks anything until the ledger is
+/// compared.
 async fn kill<'a>(
     crashes: &Crashes,
     fleet: &mut Fleet,
-    town: &'a Arc<Town>,
+    town: &'a Town,
     random: &mut StdRng,
-    report: &mut Report,
-    slowest: &mut Duration,
-) -> RwLockWriteGuard<'a, ()> {
+    tally: &mut Tally,
+) -> Option<RwLockWriteGuard<'a, ()>> {
     let victim = random.random_range(0..fleet.len());
-    fleet.kill(victim).await;
-    let alone = if fleet.len() == 1 {
-        Some(town.gate.write().await)
-    } else {
-        None
-    };
-    integrity(fleet, "after a kill", report);
+    tally.deaths += u64::from(fleet.kill(victim).await);
     if crashes.places {
         let dies = random.random_bool(0.5);
         fleet.set_places(PLACES.choose(random).filter(|_| dies).copied());
     }
-    *slowest = (*slowest).max(fleet.revive(victim).await);
-    match alone {
-        Some(quiet) => quiet,
-        None => town.gate.write().await,
+    if fleet.len() > 1 {
+        return None;
     }
+    Some(town.gate.write().await)
 }
 
 /// Compares what the clients were told from answer `since` on with what the ledger says, while none of them changes it;

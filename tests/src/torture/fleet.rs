@@ -154,6 +154,16 @@ impl Fleet {
         Raw::on(endpoint.connect_lazy())
     }
 
+    /// The first replica that was killed and not revived.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn dead(&self) -> usize {
+        let mut replicas = self.replicas.iter();
+        let dead = replicas.position(|replica| replica.server.is_none());
+        dead.expect("a replica was killed")
+    }
+
     /// Brings back the replicas that have ended by themselves; how many they were.
     pub async fn revive_dead(&mut self) -> u64 {
         let mut dead = 0;
@@ -174,11 +184,14 @@ impl Fleet {
         variables.extend(places.map(|places| ("FAILPOINTS", places.to_owned())));
     }
 
-    /// `kill -9`.
-    pub async fn kill(&mut self, number: usize) {
-        if let Some(server) = self.replicas[number].server.take() {
-            server.kill().await;
-        }
+    /// `kill -9`. True: it had ended by itself already.
+    pub async fn kill(&mut self, number: usize) -> bool {
+        let Some(mut server) = self.replicas[number].server.take() else {
+            return true;
+        };
+        let was_dead = server.has_ended();
+        server.kill().await;
+        was_dead
     }
 
     /// Starts a replica at its port; how long it took until it served.
@@ -236,7 +249,7 @@ impl Fleet {
     ///
     /// # Panics
     /// When there is none.
-    pub async fn crash_database(&self) -> Option<Duration> {
+    pub async fn crash_database(&mut self) -> Option<Duration> {
         let cluster = self.cluster.as_ref().expect("the fleet is on PostgreSQL");
         cluster.crash().await;
         let began = Instant::now();
@@ -246,6 +259,8 @@ impl Fleet {
                 if began.elapsed() > SOON {
                     return None;
                 }
+                // One that may die by itself may have done so.
+                self.revive_dead().await;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
