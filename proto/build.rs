@@ -4,10 +4,21 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 3] = [
+const PROTOS: [&str; 4] = [
     "tidegate/v1/transfer_service.proto",
     "tidegate/v1/event_service.proto",
     "tidegate/v1/connection_service.proto",
+    "tidegate/v1/credential_service.proto",
+];
+
+/// Messages that hold a token or a session code: `Debug` is written by hand, so that no log shows it.
+const SECRET: [&str; 6] = [
+    "tidegate.v1.CreateCredentialResponse",
+    "tidegate.v1.RotateCredentialResponse",
+    "tidegate.v1.RotateConnectionTokenResponse",
+    "tidegate.v1.CreateSessionResponse",
+    "tidegate.v1.RedeemSessionRequest",
+    "tidegate.v1.RedeemSessionResponse",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,6 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         // Ordered maps make the encoding of equal messages equal; request digests need that.
         .btree_map(".")
+        .skip_debug(SECRET)
         .compile_fds(descriptors)?;
     Ok(())
 }

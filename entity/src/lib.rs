@@ -3,7 +3,10 @@
 //! Times are microseconds since 1970-01-01 UTC, closed sets are the names that the wire uses. What the columns mean
 //! and which values they may take is the server's business; the schema itself is `tidegate-migration`'s.
 
+pub mod access_token;
 pub mod connection;
+pub mod credential;
 pub mod event_counter;
+pub mod session;
 pub mod transfer;
 pub mod transfer_event;

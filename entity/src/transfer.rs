@@ -79,6 +79,10 @@ pub struct Model {
     pub heartbeat_expires_at: Option<i64>,
     /// The transfer that this one tries again.
     pub retry_of_uuid: Option<Uuid>,
+    /// Whether its initiator may approve it.
+    pub self_approval: bool,
+    /// Revision of the connection whose policy it was created under; 0 without a connection.
+    pub policy_revision: i64,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }

@@ -1,4 +1,4 @@
-//! What happened to the transfers, one row for each transition, never changed.
+//! What happened, one row for each transition or other event, never changed.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,7 +9,7 @@ pub struct Model {
     /// Position in the log, without gaps, in commit order.
     #[sea_orm(primary_key, auto_increment = false)]
     pub sequence: i64,
-    /// The transfer that it happened to.
+    /// The transfer that it happened to; the nil UUID when it concerns none.
     pub transfer_uuid: Uuid,
     /// That transfer's connection.
     pub connection_uuid: Option<Uuid>,
@@ -17,7 +17,7 @@ pub struct Model {
     pub action: String,
     /// Status before; none for a creation.
     pub from_status: Option<String>,
-    /// Status after.
+    /// Status after; empty when it is not about a status.
     pub to_status: String,
     /// Who did it, where somebody was named.
     pub actor_uuid: Option<Uuid>,
@@ -29,10 +29,16 @@ pub struct Model {
     pub request_id: Option<String>,
     /// Digest of that request; set together with `request_id`.
     pub request_digest: Option<Vec<u8>>,
-    /// The transfer's revision after it.
+    /// The transfer's revision after it; 0 when it concerns no transfer.
     pub revision: i64,
     /// When it happened.
     pub occurred_at: i64,
+    /// 32 bytes that chain it to everything before it; none for an event from before the chain.
+    pub hash: Option<Vec<u8>>,
+    /// The credential or session that it happened to.
+    pub subject_uuid: Option<Uuid>,
+    /// Where the call that caused it came from, for events that note it; at most 64 characters.
+    pub address: Option<String>,
 }
 
 /// No relations: the history outlives what it names.

@@ -9,6 +9,10 @@ mod m20261123_000002_create_transfer;
 mod m20261123_000003_create_transfer_event;
 mod m20261123_000004_create_event_counter;
 mod m20261123_000005_add_event_counter_floor;
+mod m20261124_000006_chain_events;
+mod m20261124_000007_chain_start;
+mod m20261124_000008_add_policy;
+mod m20261124_000009_create_credential;
 
 /// Applies the migrations that a database does not have yet.
 #[derive(Debug)]
@@ -23,6 +27,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_create_transfer_event::Migration),
             Box::new(m20261123_000004_create_event_counter::Migration),
             Box::new(m20261123_000005_add_event_counter_floor::Migration),
+            Box::new(m20261124_000006_chain_events::Migration),
+            Box::new(m20261124_000007_chain_start::Migration),
+            Box::new(m20261124_000008_add_policy::Migration),
+            Box::new(m20261124_000009_create_credential::Migration),
         ]
     }
 }

@@ -1,7 +1,9 @@
 //! The wire contract of Tidegate: generated messages, client and server stubs of `tidegate.v1`, and their descriptors.
 //!
 //! What the calls promise is written in the `.proto` files beside this crate and repeated in the docs of the generated
-//! items. This crate holds no code of its own.
+//! items. This crate holds no code of its own but what keeps secrets out of `Debug`.
+
+mod secret;
 
 /// Package `tidegate.v1`.
 pub mod v1 {

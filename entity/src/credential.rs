@@ -1,0 +1,38 @@
+//! Somebody who may call.
+
+use sea_orm::entity::prelude::*;
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "credential")]
+pub struct Model {
+    /// Identity.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub uuid: Uuid,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub role: String,
+    /// The connection that an agent belongs to.
+    pub connection_uuid: Option<Uuid>,
+    /// Whether it may name other people as initiators and deciders.
+    pub acts_for_others: bool,
+    /// The session code that it was redeemed with; empty for one that was not.
+    pub session_code: String,
+    /// When it was created.
+    pub inserted_at: i64,
+    /// When it was revoked.
+    pub revoked_at: Option<i64>,
+    /// When it was last used, to about a minute.
+    pub last_used_at: Option<i64>,
+    /// The address that it was last used from.
+    pub last_used_address: Option<String>,
+    /// 1 when created, one more with every change but its use.
+    pub revision: i64,
+}
+
+/// No relations: what a credential did outlives it.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
