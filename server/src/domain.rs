@@ -2,16 +2,24 @@
 //!
 //! Knows nothing of gRPC, of SQL or of tasks: everything here can be tried without a server, a database or a clock.
 
+pub mod access;
+pub mod caller;
+pub mod chain;
 pub mod command;
 pub mod connection;
+pub mod credential;
 pub mod decide;
 pub mod event;
+pub mod govern;
+pub mod limit;
 pub mod page;
+pub mod policy;
 pub mod progress;
 pub mod query;
 pub mod refusal;
 pub mod rule;
 pub mod status;
 pub mod time;
+pub mod token;
 pub mod transfer;
 pub mod validate;

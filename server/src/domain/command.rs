@@ -5,7 +5,13 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    connection::NewConnection, event::RequestMark, progress::Report, rule::Action,
+    caller::Caller,
+    connection::{ConnectionVerb, NewConnection},
+    credential::{CredentialVerb, NewCredential, NewSession, NewToken},
+    event::RequestMark,
+    progress::Report,
+    rule::Action,
+    time::Timestamp,
     transfer::NewTransfer,
 };
 
@@ -26,6 +32,8 @@ pub enum Verb {
         admin_user_uuid: Uuid,
         /// Remark for the log.
         comment: String,
+        /// The revision that was looked at; `None` for whichever is current.
+        revision: Option<i64>,
     },
     /// Say no.
     Deny {
@@ -33,6 +41,8 @@ pub enum Verb {
         admin_user_uuid: Uuid,
         /// Why.
         reason: String,
+        /// The revision that was looked at; `None` for whichever is current.
+        revision: Option<i64>,
     },
     /// Note that nobody decided in time. Does nothing to a transfer that is not overdue.
     Expire,
@@ -102,7 +112,67 @@ pub enum Command {
         verb: Verb,
     },
     /// Create a connection.
-    Connect(NewConnection),
+    Connect {
+        /// What was asked for.
+        new: Box<NewConnection>,
+        /// Whether it waits for its approval.
+        pending: bool,
+    },
+    /// Do something to a connection.
+    Manage {
+        /// Which one.
+        uuid: Uuid,
+        /// What.
+        verb: ConnectionVerb,
+    },
+    /// Create a credential.
+    Issue {
+        /// What was asked for.
+        new: Box<NewCredential>,
+        /// Its first token.
+        token: NewToken,
+    },
+    /// Do something to a credential.
+    Credential {
+        /// Which one.
+        uuid: Uuid,
+        /// What.
+        verb: CredentialVerb,
+    },
+    /// Give the agent of a connection a new token, and make the agent where there is none.
+    RotateAgent {
+        /// The connection.
+        connection_uuid: Uuid,
+        /// The token.
+        token: NewToken,
+        /// How long the one before stays good.
+        overlap: Duration,
+    },
+    /// Open a session.
+    OpenSession(NewSession),
+    /// Redeem a session code.
+    RedeemSession {
+        /// Digest of the code.
+        digest: Vec<u8>,
+        /// The code.
+        code: String,
+        /// The public part of the agent's token.
+        token_id: String,
+        /// Digest of its secret.
+        token_digest: Vec<u8>,
+    },
+    /// Note that a credential was used. No event.
+    NoteUse {
+        /// Which one.
+        uuid: Uuid,
+        /// When, by the server's clock.
+        at: Timestamp,
+    },
+    /// Note that the caller was refused a change before the ledger was asked.
+    NoteRefusal {
+        /// The reason and the call.
+        reason: String,
+    },
 }
 
 /// A command with who asks and how a repetition is recognised.
@@ -110,8 +180,8 @@ pub enum Command {
 pub struct Order {
     /// What to do.
     pub command: Command,
-    /// In what role it is asked.
-    pub actor: String,
+    /// Who asks.
+    pub caller: Caller,
     /// The request's id and digest, where it carries an id.
     pub request: Option<RequestMark>,
 }

@@ -47,14 +47,18 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         Verb::Approve {
             admin_user_uuid: by,
             comment,
+            revision,
         } => {
+            is_current(transfer, *revision)?;
             after.approved = Some(Decision { at: now, by: *by });
             (EventAction::Approved, Some(*by), comment.clone())
         }
         Verb::Deny {
             admin_user_uuid: by,
             reason,
+            revision,
         } => {
+            is_current(transfer, *revision)?;
             after.denied = Some(Decision { at: now, by: *by });
             after.denial_reason.clone_from(reason);
             (EventAction::Denied, Some(*by), reason.clone())
@@ -124,7 +128,7 @@ pub fn creation(initiated_by_uuid: Option<Uuid>) -> Occurrence {
     Occurrence {
         action: EventAction::Created,
         from_status: None,
-        to_status: TransferStatus::Pending,
+        to_status: Some(TransferStatus::Pending),
         actor_uuid: initiated_by_uuid,
         reason: String::new(),
     }
@@ -162,6 +166,19 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
         });
     }
     Ok(())
+}
+
+/// A decision holds for what was looked at: whoever names a revision decides on that one alone.
+fn is_current(transfer: &Transfer, revision: Option<i64>) -> Result<(), Refusal> {
+    let (uuid, current) = (transfer.uuid, transfer.revision);
+    match revision {
+        Some(given) if given != current => Err(Refusal::StaleRevision {
+            uuid,
+            given,
+            current,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Before its deadline; at the deadline it is too late, so that approver and sweeper never both win (P35).
@@ -237,7 +254,7 @@ fn occurrence(transfer: &Transfer, to: TransferStatus, action: EventAction) -> O
     Occurrence {
         action,
         from_status: Some(transfer.status),
-        to_status: to,
+        to_status: Some(to),
         actor_uuid: None,
         reason: String::new(),
     }

@@ -1,14 +1,17 @@
 //! What happened: one event for each transition, and the request that caused it.
 
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
 use super::{
+    chain::Hash,
     status::{TransferStatus, named},
     time::Timestamp,
 };
 
 named! {
-    /// What happened to a transfer.
+    /// What happened, to a transfer unless the name says otherwise.
     EventAction {
         /// It was created.
         Created = "CREATED",
@@ -30,6 +33,80 @@ named! {
         Cancelled = "CANCELLED",
         /// Its row was deleted.
         Deleted = "DELETED",
+        /// A connection was created.
+        ConnectionCreated = "CONNECTION_CREATED",
+        /// A connection's fields or policy were changed.
+        ConnectionUpdated = "CONNECTION_UPDATED",
+        /// A connection was put into use.
+        ConnectionApproved = "CONNECTION_APPROVED",
+        /// A connection was paused.
+        ConnectionSuspended = "CONNECTION_SUSPENDED",
+        /// A connection was put into use again.
+        ConnectionReactivated = "CONNECTION_REACTIVATED",
+        /// A connection was ended.
+        ConnectionRevoked = "CONNECTION_REVOKED",
+        /// A connection's end has passed.
+        ConnectionExpired = "CONNECTION_EXPIRED",
+        /// A connection's row was deleted.
+        ConnectionDeleted = "CONNECTION_DELETED",
+        /// A credential was created.
+        CredentialCreated = "CREDENTIAL_CREATED",
+        /// A credential got a new token.
+        CredentialRotated = "CREDENTIAL_ROTATED",
+        /// A credential was revoked.
+        CredentialRevoked = "CREDENTIAL_REVOKED",
+        /// A session was opened.
+        SessionCreated = "SESSION_CREATED",
+        /// A session code was redeemed.
+        SessionRedeemed = "SESSION_REDEEMED",
+        /// Somebody asked for a change and was refused.
+        Refused = "REFUSED",
+    }
+}
+
+/// The kind of thing that something happened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A transfer.
+    Transfer,
+    /// A connection.
+    Connection,
+    /// A credential.
+    Credential,
+    /// A session.
+    Session,
+    /// Nothing: it did not happen.
+    Nothing,
+}
+
+impl EventAction {
+    /// What it happened to.
+    pub const fn subject(self) -> Subject {
+        match self {
+            Self::Created
+            | Self::ApprovalRequested
+            | Self::Approved
+            | Self::Denied
+            | Self::Expired
+            | Self::Started
+            | Self::Completed
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Deleted => Subject::Transfer,
+            Self::ConnectionCreated
+            | Self::ConnectionUpdated
+            | Self::ConnectionApproved
+            | Self::ConnectionSuspended
+            | Self::ConnectionReactivated
+            | Self::ConnectionRevoked
+            | Self::ConnectionExpired
+            | Self::ConnectionDeleted => Subject::Connection,
+            Self::CredentialCreated | Self::CredentialRotated | Self::CredentialRevoked => {
+                Subject::Credential
+            }
+            Self::SessionCreated | Self::SessionRedeemed => Subject::Session,
+            Self::Refused => Subject::Nothing,
+        }
     }
 }
 
@@ -40,8 +117,8 @@ pub struct Occurrence {
     pub action: EventAction,
     /// Status before; `None` for a creation.
     pub from_status: Option<TransferStatus>,
-    /// Status after; for a deletion the one that the row had.
-    pub to_status: TransferStatus,
+    /// Status after; for a deletion the one that the row had; `None` when it is not about a status.
+    pub to_status: Option<TransferStatus>,
     /// Who did it, where the command names somebody.
     pub actor_uuid: Option<Uuid>,
     /// Comment, reason or message.
@@ -62,18 +139,24 @@ pub struct RequestMark {
 pub struct Event {
     /// Position in the log, without gaps, in commit order; 0 until it is written.
     pub sequence: i64,
-    /// The transfer that it happened to.
-    pub transfer_uuid: Uuid,
-    /// That transfer's connection.
+    /// The transfer that it happened to, if any.
+    pub transfer_uuid: Option<Uuid>,
+    /// That transfer's connection, or the connection that it happened to.
     pub connection_uuid: Option<Uuid>,
+    /// The credential or session that it happened to, if any.
+    pub subject_uuid: Option<Uuid>,
     /// What happened.
     pub occurrence: Occurrence,
     /// In what role it was done.
     pub actor: String,
     /// The request that caused it, where it carried an id.
     pub request: Option<RequestMark>,
-    /// The transfer's revision after it.
+    /// The revision after it of what it happened to; 0 where that has none.
     pub revision: i64,
     /// When it happened.
     pub occurred_at: Timestamp,
+    /// Where the call came from, for events that note it.
+    pub address: Option<IpAddr>,
+    /// Chains it to everything before it; `None` until it is written, and for events from before the chain.
+    pub hash: Option<Hash>,
 }

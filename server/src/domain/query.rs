@@ -5,11 +5,45 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::{
+    caller::Role,
+    connection::{Connection, ConnectionDirection, ConnectionStatus},
     page::Position,
     status::{Direction, TransferStatus},
     time::Timestamp,
     transfer::Transfer,
 };
+
+/// Which connections are meant. Unset is no condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionFilter {
+    /// Only this direction.
+    pub direction: Option<ConnectionDirection>,
+    /// Only these statuses; empty is any.
+    pub status: Vec<ConnectionStatus>,
+}
+
+impl ConnectionFilter {
+    /// Whether `connection` is meant.
+    pub fn matches(&self, connection: &Connection) -> bool {
+        self.direction
+            .is_none_or(|direction| direction == connection.declared.direction)
+            && (self.status.is_empty() || self.status.contains(&connection.status))
+    }
+
+    /// Text that is equal for equal filters, to bind a page token to.
+    pub fn fingerprint(&self) -> String {
+        let mut names: Vec<_> = self.status.iter().map(|status| status.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let direction = self.direction.map_or("", ConnectionDirection::name);
+        // As it was before there was a status to ask for, so that tokens from then stay good.
+        if names.is_empty() {
+            direction.to_owned()
+        } else {
+            format!("{direction};{}", names.join(","))
+        }
+    }
+}
 
 /// Which transfers are meant. Unset is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,6 +151,24 @@ impl ApprovalFilter {
             ..TransferFilter::default()
         }
         .fingerprint()
+    }
+}
+
+/// Which credentials are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CredentialFilter {
+    /// Only this role.
+    pub role: Option<Role>,
+    /// Only those of this connection.
+    pub connection_uuid: Option<Uuid>,
+}
+
+impl CredentialFilter {
+    /// Text that is equal for equal filters, to bind a page token to.
+    pub fn fingerprint(&self) -> String {
+        let role = self.role.map_or("", Role::name);
+        let connection = self.connection_uuid.map(|uuid| uuid.to_string());
+        format!("{role};{}", connection.unwrap_or_default())
     }
 }
 

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    progress::Regression, rule::Action, status::TransferStatus, time::Timestamp,
-    validate::Violation,
+    access::AccessRefusal, limit::ConnectionRefusal, progress::Regression, rule::Action,
+    status::TransferStatus, time::Timestamp, validate::Violation,
 };
 
 /// A well-explained no. It changed nothing, and asking again without a change elsewhere gives the same answer.
@@ -59,6 +59,31 @@ pub enum Refusal {
         /// The id.
         request_id: String,
     },
+    /// The change was meant for another revision than the current one.
+    StaleRevision {
+        /// The transfer or connection.
+        uuid: Uuid,
+        /// The revision that the caller has seen.
+        given: i64,
+        /// The current one.
+        current: i64,
+    },
+    /// A connection says no.
+    Connection(ConnectionRefusal),
+    /// Whoever asks may not.
+    Access(AccessRefusal),
+}
+
+impl From<ConnectionRefusal> for Refusal {
+    fn from(refusal: ConnectionRefusal) -> Self {
+        Self::Connection(refusal)
+    }
+}
+
+impl From<AccessRefusal> for Refusal {
+    fn from(refusal: AccessRefusal) -> Self {
+        Self::Access(refusal)
+    }
 }
 
 impl Refusal {
@@ -73,6 +98,9 @@ impl Refusal {
             Self::ApprovalExpired { .. } => "APPROVAL_EXPIRED",
             Self::ProgressRegressed { .. } => "PROGRESS_REGRESSED",
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
+            Self::StaleRevision { .. } => "STALE_REVISION",
+            Self::Connection(refusal) => refusal.reason(),
+            Self::Access(refusal) => refusal.reason(),
         }
     }
 
@@ -110,6 +138,17 @@ impl Refusal {
                 ("reported", regression.reported.to_string()),
             ],
             Self::RequestIdReused { request_id } => vec![("request_id", request_id.clone())],
+            Self::StaleRevision {
+                uuid,
+                given,
+                current,
+            } => vec![
+                ("uuid", uuid.to_string()),
+                ("given", given.to_string()),
+                ("current", current.to_string()),
+            ],
+            Self::Connection(refusal) => refusal.metadata(),
+            Self::Access(refusal) => refusal.metadata(),
         }
     }
 }
@@ -190,6 +229,16 @@ impl std::fmt::Display for Refusal {
             Self::RequestIdReused { request_id } => {
                 write!(f, "request_id {request_id} was used for another request")
             }
+            Self::StaleRevision {
+                uuid,
+                given,
+                current,
+            } => write!(
+                f,
+                "{uuid} is at revision {current}, not {given}: look again"
+            ),
+            Self::Connection(refusal) => refusal.fmt(f),
+            Self::Access(refusal) => refusal.fmt(f),
         }
     }
 }

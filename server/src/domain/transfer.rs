@@ -90,6 +90,10 @@ pub struct Transfer {
     pub heartbeat_timeout: Option<Duration>,
     /// When it fails unless progress arrives before.
     pub heartbeat_expires_at: Option<Timestamp>,
+    /// Whether its initiator may approve it, as the policy was when it was created.
+    pub self_approval: bool,
+    /// Revision of the connection whose policy it was created under; 0 without a connection.
+    pub policy_revision: i64,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }
@@ -116,6 +120,8 @@ impl Transfer {
             checkpoint: Vec::new(),
             heartbeat_timeout: None,
             heartbeat_expires_at: None,
+            self_approval: false,
+            policy_revision: 0,
             revision: 1,
         }
     }

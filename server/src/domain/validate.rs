@@ -74,6 +74,19 @@ impl Check {
         });
     }
 
+    /// Checks a part of the request whose fields are named from `prefix` on, such as `connection.`.
+    pub fn within<T>(&mut self, prefix: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        let mut part = Self::default();
+        let value = look(&mut part);
+        for violation in part.violations {
+            self.add(
+                &format!("{prefix}{}", violation.field),
+                violation.description,
+            );
+        }
+        value
+    }
+
     /// A required uuid. A bad one is noted and answered with the nil uuid.
     pub fn uuid(&mut self, field: &str, text: &str) -> Uuid {
         if text.is_empty() {

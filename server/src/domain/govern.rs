@@ -1,0 +1,279 @@
+//! The decision about a transfer under the policy of its connection and the rights of the caller.
+//!
+//! [`decide`](super::decide) knows the transfer alone; what is asked here is who asks, and what the connection allows.
+
+use uuid::Uuid;
+
+use super::{
+    access::AccessRefusal,
+    caller::Caller,
+    command::Verb,
+    connection::{Connection, ConnectionStatus, Usage},
+    decide::{Change, decide},
+    limit::ConnectionRefusal,
+    refusal::Refusal,
+    time::Timestamp,
+    transfer::{NewTransfer, Transfer},
+};
+
+/// What an accepted command does to a transfer and to the budgets of its connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// What becomes of the transfer.
+    pub change: Change,
+    /// What the connection's transfers have used up with it; `None` when nothing is counted.
+    pub charged: Option<Usage>,
+}
+
+/// A transfer as `caller` may declare it: within the policy, which can ask for an approval that the caller did not.
+///
+/// # Errors
+/// A [`Refusal`]. A connection that the caller may not see is as good as absent.
+pub fn create(
+    uuid: Uuid,
+    mut new: NewTransfer,
+    connection: Option<&Connection>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Transfer, Refusal> {
+    if !caller.sees(new.connection_uuid) || (new.connection_uuid.is_some() && connection.is_none())
+    {
+        let uuid = new.connection_uuid.unwrap_or_default();
+        return Err(Refusal::ConnectionNotFound { uuid });
+    }
+    new.initiated_by_uuid = caller.person("initiated_by_uuid", new.initiated_by_uuid)?;
+    if let Some(identity) = caller
+        .identity
+        .as_ref()
+        .filter(|it| !it.session_code.is_empty())
+    {
+        new.session_code.clone_from(&identity.session_code);
+    }
+    let (mut self_approval, mut policy_revision) = (false, 0);
+    if let Some(connection) = connection {
+        admit(connection, &new.table_name, caller, now)?;
+        admit_request(connection, new.records_requested)?;
+        let policy = connection.policy();
+        new.requires_approval |= policy.requires_approval(&new.table_name);
+        new.conflict_strategy = new.conflict_strategy.or(policy.default_conflict_strategy);
+        self_approval = policy.self_approval;
+        policy_revision = connection.revision;
+    }
+    let mut transfer = Transfer::create(uuid, new, now);
+    transfer.self_approval = self_approval;
+    transfer.policy_revision = policy_revision;
+    Ok(transfer)
+}
+
+/// Decides `verb` on `transfer`, which `caller` must be allowed to see; `connection` is the transfer's, where it exists.
+///
+/// # Errors
+/// A [`Refusal`]; see also [`aftermath`](super::decide::aftermath).
+pub fn govern(
+    transfer: &Transfer,
+    connection: Option<&Connection>,
+    verb: &Verb,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Verdict, Refusal> {
+    let uuid = transfer.uuid;
+    if !caller.sees(transfer.declared.connection_uuid) {
+        return Err(Refusal::TransferNotFound { uuid });
+    }
+    let change = match (verb, connection) {
+        (
+            Verb::Start {
+                heartbeat_timeout: None,
+            },
+            Some(connection),
+        ) => {
+            let heartbeat_timeout = connection.policy().heartbeat_timeout;
+            decide(transfer, &Verb::Start { heartbeat_timeout }, now)?
+        }
+        _ => decide(transfer, verb, now)?,
+    };
+    let mut charged = None;
+    match verb {
+        Verb::Approve {
+            admin_user_uuid: by,
+            ..
+        } => {
+            caller.person("admin_user_uuid", Some(*by))?;
+            keep_apart(transfer, *by, caller)?;
+        }
+        Verb::Deny {
+            admin_user_uuid: by,
+            ..
+        } => {
+            caller.person("admin_user_uuid", Some(*by))?;
+        }
+        Verb::Start { .. } => charged = charge_start(transfer, connection, caller, now)?,
+        Verb::UpdateProgress { .. } | Verb::Complete { .. } | Verb::Fail { .. } => {
+            charged = charge_records(transfer, &change, connection)?;
+        }
+        _ => {}
+    }
+    Ok(Verdict { change, charged })
+}
+
+/// Approval is a second pair of eyes: not those of the initiator, of the credential that acted for him, or of an agent
+/// of the same connection.
+fn keep_apart(transfer: &Transfer, by: Uuid, caller: &Caller) -> Result<(), Refusal> {
+    if transfer.self_approval {
+        return Ok(());
+    }
+    let initiator = transfer.declared.initiated_by_uuid;
+    let same_person =
+        initiator.is_some() && (initiator == Some(by) || initiator == caller.credential());
+    let own = caller.identity.as_ref().and_then(|it| it.connection_uuid);
+    let same_side = own.is_some() && own == transfer.declared.connection_uuid;
+    if same_person || same_side {
+        let uuid = transfer.uuid;
+        return Err(AccessRefusal::SelfApproval { uuid }.into());
+    }
+    Ok(())
+}
+
+/// Whether the connection is in use at `now`, for transfers and sessions alike.
+///
+/// # Errors
+/// [`ConnectionRefusal::Expired`] after its end, otherwise [`ConnectionRefusal::NotActive`].
+pub fn in_use(connection: &Connection, now: Timestamp) -> Result<(), ConnectionRefusal> {
+    let (uuid, policy) = (connection.uuid, connection.policy());
+    let expires_at = policy.expires_at;
+    match connection.status {
+        ConnectionStatus::Expired => Err(ConnectionRefusal::Expired { uuid, expires_at }),
+        ConnectionStatus::Active if policy.is_over(now) => {
+            Err(ConnectionRefusal::Expired { uuid, expires_at })
+        }
+        ConnectionStatus::Active => Ok(()),
+        status => Err(ConnectionRefusal::NotActive { uuid, status }),
+    }
+}
+
+/// Whether a transfer of `table` may be created or started now, by this caller.
+fn admit(
+    connection: &Connection,
+    table: &str,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<(), ConnectionRefusal> {
+    in_use(connection, now)?;
+    let (uuid, policy) = (connection.uuid, connection.policy());
+    if !policy.admits_address(caller.address) {
+        let address = caller.address;
+        return Err(ConnectionRefusal::IpNotAllowed { uuid, address });
+    }
+    if let Some(allowed_hours) = policy.allowed_hours.filter(|_| !policy.admits_time(now)) {
+        return Err(ConnectionRefusal::OutsideAllowedHours {
+            uuid,
+            allowed_hours,
+            now,
+        });
+    }
+    if !policy.admits_table(table) {
+        let table_name = table.to_owned();
+        return Err(ConnectionRefusal::TableNotAllowed { uuid, table_name });
+    }
+    if let Some(limit) = policy
+        .max_downloads
+        .filter(|limit| connection.used.downloads >= *limit)
+    {
+        return Err(ConnectionRefusal::DownloadLimitReached { uuid, limit });
+    }
+    if let Some(limit) = policy
+        .max_records_total
+        .filter(|limit| connection.used.records >= *limit)
+    {
+        return Err(too_many(uuid, "max_records_total", limit, 0));
+    }
+    Ok(())
+}
+
+fn admit_request(connection: &Connection, records: i64) -> Result<(), ConnectionRefusal> {
+    match connection.policy().max_records_per_request {
+        Some(limit) if records > limit => Err(too_many(
+            connection.uuid,
+            "max_records_per_request",
+            limit,
+            limit,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The usage after one more start. A connection that is gone cannot allow one.
+fn charge_start(
+    transfer: &Transfer,
+    connection: Option<&Connection>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Option<Usage>, Refusal> {
+    let Some(connection) = connection else {
+        return match transfer.declared.connection_uuid {
+            Some(uuid) => Err(Refusal::ConnectionNotFound { uuid }),
+            None => Ok(None),
+        };
+    };
+    admit(connection, &transfer.declared.table_name, caller, now)?;
+    admit_request(connection, transfer.declared.records_requested)?;
+    Ok(connection.policy().max_downloads.map(|_| Usage {
+        downloads: connection.used.downloads + 1,
+        ..connection.used
+    }))
+}
+
+/// The usage after the records that `change` adds; refused at the first one too many.
+fn charge_records(
+    before: &Transfer,
+    change: &Change,
+    connection: Option<&Connection>,
+) -> Result<Option<Usage>, ConnectionRefusal> {
+    let (Some(connection), Change::Progress(after) | Change::Transition(after, _)) =
+        (connection, change)
+    else {
+        return Ok(None);
+    };
+    let (moved, policy) = (after.totals.records_transferred, connection.policy());
+    let more = moved - before.totals.records_transferred;
+    if let Some(limit) = policy
+        .max_records_per_request
+        .filter(|limit| more > 0 && moved > *limit)
+    {
+        let left = (limit - before.totals.records_transferred).max(0);
+        return Err(too_many(
+            connection.uuid,
+            "max_records_per_request",
+            limit,
+            left,
+        ));
+    }
+    let Some(limit) = policy.max_records_total.filter(|_| more > 0) else {
+        return Ok(None);
+    };
+    let left = limit.saturating_sub(connection.used.records).max(0);
+    if more > left {
+        return Err(too_many(connection.uuid, "max_records_total", limit, left));
+    }
+    Ok(Some(Usage {
+        records: connection.used.records + more,
+        ..connection.used
+    }))
+}
+
+const fn too_many(
+    uuid: Uuid,
+    field: &'static str,
+    limit: i64,
+    remaining: i64,
+) -> ConnectionRefusal {
+    ConnectionRefusal::RecordLimitReached {
+        uuid,
+        field,
+        limit,
+        remaining,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! What a connection lets its transfers do.
+//!
+//! The parts of a policy and the questions that one part answers. [`govern`](super::govern) asks them for commands.
+
+use std::{net::IpAddr, str::FromStr, time::Duration};
+
+use ipnet::IpNet;
+
+use super::{
+    status::{ConflictStrategy, named},
+    time::Timestamp,
+};
+
+/// Most tables in a list.
+pub const TABLES_MAX: usize = 1_000;
+/// Most blocks in an allow-list of addresses.
+pub const ADDRESSES_MAX: usize = 100;
+/// Most calls in a minute that a limit may allow.
+pub const RATE_MAX: u32 = 1_000_000;
+
+const MINUTES_A_DAY: i64 = 24 * 60;
+const MICROS_A_MINUTE: i64 = 60_000_000;
+
+named! {
+    /// Which transfers start only after an approval.
+    ApprovalMode {
+        /// None.
+        AutoApprove = "AUTO_APPROVE",
+        /// All.
+        RequireApproval = "REQUIRE_APPROVAL",
+        /// All but those of some tables.
+        PerTable = "PER_TABLE",
+    }
+}
+
+/// What the transfers of a connection may do. The default lets them do everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Which transfers need an approval.
+    pub approval_mode: ApprovalMode,
+    /// The only tables that may be moved; empty is all.
+    pub allowed_tables: Vec<String>,
+    /// Tables that may not be moved, whatever is allowed.
+    pub excluded_tables: Vec<String>,
+    /// The tables that need no approval where the mode is by table.
+    pub auto_approve_tables: Vec<String>,
+    /// When the connection ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// Transfers that may be started.
+    pub max_downloads: Option<i64>,
+    /// Records that all transfers together may move.
+    pub max_records_total: Option<i64>,
+    /// Records that one transfer may ask for and move.
+    pub max_records_per_request: Option<i64>,
+    /// Calls in a minute that its agents may make.
+    pub rate_limit_requests_per_minute: Option<u32>,
+    /// The only addresses that may create and start; empty is all.
+    pub ip_allowlist: Vec<IpNet>,
+    /// When transfers may be created and started.
+    pub allowed_hours: Option<AllowedHours>,
+    /// The strategy of transfers that are created without one.
+    pub default_conflict_strategy: Option<ConflictStrategy>,
+    /// The timeout of transfers that are started without one.
+    pub heartbeat_timeout: Option<Duration>,
+    /// Whether an initiator may approve.
+    pub self_approval: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            approval_mode: ApprovalMode::AutoApprove,
+            allowed_tables: Vec::new(),
+            excluded_tables: Vec::new(),
+            auto_approve_tables: Vec::new(),
+            expires_at: None,
+            max_downloads: None,
+            max_records_total: None,
+            max_records_per_request: None,
+            rate_limit_requests_per_minute: None,
+            ip_allowlist: Vec::new(),
+            allowed_hours: None,
+            default_conflict_strategy: None,
+            heartbeat_timeout: None,
+            self_approval: false,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a transfer of `table` starts only after an approval.
+    pub fn requires_approval(&self, table: &str) -> bool {
+        match self.approval_mode {
+            ApprovalMode::AutoApprove => false,
+            ApprovalMode::RequireApproval => true,
+            ApprovalMode::PerTable => !self.auto_approve_tables.iter().any(|each| each == table),
+        }
+    }
+
+    /// Whether `table` may be moved: an exclusion wins, an empty list of allowed tables allows all. Names are compared
+    /// exactly.
+    pub fn admits_table(&self, table: &str) -> bool {
+        let is_in = |list: &[String]| list.iter().any(|each| each == table);
+        !is_in(&self.excluded_tables)
+            && (self.allowed_tables.is_empty() || is_in(&self.allowed_tables))
+    }
+
+    /// Whether a caller at `address` may create and start. One without an address is let in only where all are.
+    pub fn admits_address(&self, address: Option<IpAddr>) -> bool {
+        self.ip_allowlist.is_empty()
+            || address.is_some_and(|address| {
+                // An IPv4 caller on a dual-stack listener is still an IPv4 caller.
+                let address = address.to_canonical();
+                self.ip_allowlist.iter().any(|net| net.contains(&address))
+            })
+    }
+
+    /// Whether transfers may be created and started at `now`.
+    pub fn admits_time(&self, now: Timestamp) -> bool {
+        self.allowed_hours.is_none_or(|hours| hours.contain(now))
+    }
+
+    /// Whether the connection has ended by itself at `now`. At the moment itself it has.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether anything is counted: then the connection's row changes with every start or report.
+    pub const fn has_budget(&self) -> bool {
+        self.max_downloads.is_some() || self.max_records_total.is_some()
+    }
+}
+
+/// A block of addresses from its text: `192.0.2.0/24`, or one address such as `2001:db8::7`.
+///
+/// # Errors
+/// When it is neither.
+pub fn parse_block(text: &str) -> Result<IpNet, &'static str> {
+    if let Ok(address) = IpAddr::from_str(text) {
+        return Ok(IpNet::from(address.to_canonical()));
+    }
+    match IpNet::from_str(text) {
+        Ok(net) if net.trunc() == net => Ok(net),
+        Ok(_) => Err("has bits set beyond its prefix"),
+        Err(_) => Err("must be an IP address or a CIDR block such as 192.0.2.0/24"),
+    }
+}
+
+/// A part of the day in UTC, over midnight where it ends before it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllowedHours {
+    /// First minute of the day, 0 to 1439.
+    start: u16,
+    /// The minute after the last one, 0 to 1440.
+    end: u16,
+}
+
+impl AllowedHours {
+    fn contain(self, now: Timestamp) -> bool {
+        let minute = now
+            .as_micros()
+            .div_euclid(MICROS_A_MINUTE)
+            .rem_euclid(MINUTES_A_DAY);
+        let (start, end) = (i64::from(self.start), i64::from(self.end));
+        if start < end {
+            (start..end).contains(&minute)
+        } else {
+            minute >= start || minute < end
+        }
+    }
+}
+
+impl FromStr for AllowedHours {
+    type Err = &'static str;
+
+    /// `HH:MM-HH:MM`, the end excluded.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "must be HH:MM-HH:MM in UTC, such as 22:00-06:00";
+        let (start, end) = text.split_once('-').ok_or(FORM)?;
+        let start = minute_of_day(start)
+            .filter(|minute| *minute < 1_440)
+            .ok_or(FORM)?;
+        let end = minute_of_day(end).ok_or(FORM)?;
+        if start == end % 1_440 && end != 1_440 {
+            return Err("must not start when it ends; leave it empty for the whole day");
+        }
+        Ok(Self { start, end })
+    }
+}
+
+impl std::fmt::Display for AllowedHours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { start, end } = self;
+        write!(
+            f,
+            "{:02}:{:02}-{:02}:{:02}",
+            start / 60,
+            start % 60,
+            end / 60,
+            end % 60
+        )
+    }
+}
+
+/// 0 to 1440; 24:00 is the last.
+fn minute_of_day(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let two_digits = |part: &str| {
+        let is_plain = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_plain.then(|| part.parse::<u16>().ok())?
+    };
+    let minute = two_digits(hours)? * 60 + two_digits(minutes).filter(|minutes| *minutes < 60)?;
+    (minute <= 1_440).then_some(minute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64, minutes: i64) -> Timestamp {
+        // Some day before the epoch, and one after it.
+        Timestamp::from_micros((hours * 60 + minutes) * MICROS_A_MINUTE + 59_999_999)
+    }
+
+    #[test]
+    fn hours_may_wrap_midnight() {
+        let night: AllowedHours = "22:00-06:00".parse().expect("it is well formed");
+        let answers = [
+            (21, 59),
+            (22, 0),
+            (23, 59),
+            (0, 0),
+            (5, 59),
+            (6, 0),
+            (12, 0),
+        ]
+        .map(|(hours, minutes)| night.contain(at(hours, minutes)));
+        assert_eq!(answers, [false, true, true, true, true, false, false]);
+        let day: AllowedHours = "09:30-17:00".parse().expect("it is well formed");
+        let answers = [(9, 29), (9, 30), (16, 59), (17, 0)]
+            .map(|(hours, minutes)| day.contain(at(hours, minutes)));
+        assert_eq!(answers, [false, true, true, false]);
+        let before_the_epoch = Timestamp::from_micros(-MICROS_A_MINUTE);
+        assert!(night.contain(before_the_epoch), "23:59 of 1969-12-31");
+    }
+
+    #[test]
+    fn hours_are_written_as_they_are_read() {
+        for text in ["00:00-24:00", "22:00-06:00", "23:59-00:00", "09:30-17:00"] {
+            let hours: AllowedHours = text.parse().expect(text);
+            assert_eq!(hours.to_string(), text);
+        }
+        for text in [
+            "",
+            "9-17",
+            "09:00",
+            "09:00-09:00",
+            "00:00-00:00",
+            "24:00-06:00",
+            "09:60-10:00",
+            "25:00-26:00",
+            "+9:00-10:00",
+            "09:00-10:00 ",
+            "09:00–10:00",
+        ] {
+            assert!(text.parse::<AllowedHours>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exclusion_wins() {
+        let policy = Policy {
+            allowed_tables: vec!["users".to_owned(), "orders".to_owned()],
+            excluded_tables: vec!["users".to_owned()],
+            ..Policy::default()
+        };
+        assert!(policy.admits_table("orders"));
+        assert!(!policy.admits_table("users"), "excluded");
+        assert!(!policy.admits_table("items"), "not among the allowed");
+        assert!(!policy.admits_table("Orders"), "names are exact");
+        assert!(Policy::default().admits_table("anything"));
+    }
+
+    #[test]
+    fn a_table_needs_an_approval_as_the_mode_says() {
+        let policy = |approval_mode| Policy {
+            approval_mode,
+            auto_approve_tables: vec!["orders".to_owned()],
+            ..Policy::default()
+        };
+        let needs = |mode| ["orders", "users"].map(|table| policy(mode).requires_approval(table));
+        assert_eq!(needs(ApprovalMode::AutoApprove), [false, false]);
+        assert_eq!(needs(ApprovalMode::RequireApproval), [true, true]);
+        assert_eq!(needs(ApprovalMode::PerTable), [false, true]);
+    }
+
+    #[test]
+    fn addresses_are_matched_by_block() {
+        let policy = Policy {
+            ip_allowlist: ["192.0.2.0/24", "2001:db8::7", "::ffff:10.0.0.1"]
+                .map(|text| parse_block(text).expect(text))
+                .to_vec(),
+            ..Policy::default()
+        };
+        let admits = |text: &str| policy.admits_address(text.parse().ok());
+        assert!(admits("192.0.2.255") && admits("::ffff:192.0.2.1") && admits("2001:db8::7"));
+        assert!(admits("10.0.0.1"), "a mapped address is an IPv4 address");
+        assert!(!admits("192.0.3.0") && !admits("2001:db8::8"));
+        assert!(!policy.admits_address(None), "nobody knows where from");
+        assert!(Policy::default().admits_address(None));
+        for text in [
+            "",
+            "192.0.2.0/33",
+            "192.0.2.1/24",
+            "example.org",
+            "192.0.2.0/24 ",
+        ] {
+            assert!(parse_block(text).is_err(), "{text}");
+        }
+    }
+}
