@@ -1,10 +1,19 @@
 //! Settings: each is a flag and a variable, so that `--help` is the reference. Nothing else reads the environment.
 
+mod pepper;
+mod token;
+mod transport;
+
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{ledger::retention::SHORTEST, store::Migrate};
+pub use self::{
+    pepper::{PEPPER_MIN, PepperError, PepperFile},
+    token::{CreateToken, TokenRole},
+    transport::{Auth, Exposed, Transport, exposure},
+};
+use crate::{domain::chain::Head, ledger::retention::SHORTEST, store::Migrate};
 
 /// The control plane for transfers of database tables between sites.
 #[derive(Debug, Parser)]
@@ -29,6 +38,33 @@ pub enum Role {
     Serve(Box<Config>),
     /// Bring the database's schema up to date, and end.
     Migrate(Database),
+    /// Look into the log of events.
+    #[command(subcommand)]
+    Audit(AuditRole),
+    /// Work on tokens without a server.
+    #[command(subcommand)]
+    Token(TokenRole),
+}
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub enum AuditRole {
+    /// Recompute the chain of hashes and name the first event that was altered or is missing.
+    ///
+    /// Only reads, beside a server that may be running. Exits with 0 when the log is sound, 1 when it is not, 2 when that
+    /// cannot be said.
+    Verify(Verify),
+}
+
+/// What to verify.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Where the ledger is kept.
+    #[command(flatten)]
+    pub database: Database,
+    /// A head that an earlier run printed and that was kept elsewhere: the log must still lead there.
+    #[arg(long, value_name = "SEQUENCE:HASH")]
+    pub expect: Option<Head>,
 }
 
 impl Arguments {
@@ -59,6 +95,12 @@ pub struct Config {
     /// Address to listen on; port 0 picks a free one.
     #[arg(long, env = "TIDEGATE_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
+    /// TLS and authentication.
+    #[command(flatten)]
+    pub transport: Transport,
+    /// The key of the digests of tokens.
+    #[command(flatten)]
+    pub pepper: PepperFile,
     /// Where the ledger is kept.
     #[command(flatten)]
     pub database: Database,
@@ -84,6 +126,9 @@ pub struct Config {
     /// Watches and progress streams that are open at once; more are refused.
     #[arg(long, env = "TIDEGATE_MAX_STREAMS", default_value_t = 10_000)]
     pub max_streams: usize,
+    /// Calls that one credential may make in a minute, on each replica; 0 is any number. Only with authentication.
+    #[arg(long, env = "TIDEGATE_REQUESTS_PER_MINUTE", default_value_t = 6_000)]
+    pub requests_per_minute: u32,
     /// Time between telling health checks that the server goes and ending its streams.
     #[arg(long, env = "TIDEGATE_DRAIN_DELAY", default_value = "1s", value_parser = drain_delay)]
     pub drain_delay: Duration,
@@ -94,6 +139,24 @@ pub struct Config {
         default_value = "info,sea_orm_migration=warn"
     )]
     pub log: String,
+}
+
+impl Config {
+    /// Whether callers must prove who they are: what was asked for, or else what the address asks for.
+    pub fn auth(&self) -> Auth {
+        let set = self.transport.auth;
+        set.unwrap_or_else(|| Auth::unless_set(self.listen))
+    }
+
+    /// Whether the server may listen at its address.
+    ///
+    /// # Errors
+    /// As [`exposure`].
+    pub fn exposure(&self) -> Result<(), Exposed> {
+        let tls = self.transport.files().is_some();
+        let authenticated = self.auth() == Auth::Required;
+        exposure(self.listen, tls, authenticated, self.transport.insecure)
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

@@ -1,6 +1,6 @@
 //! What can go wrong, in the ledger's words. Knows nothing of gRPC; [`rpc`](crate::rpc) maps it to codes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
 
@@ -22,6 +22,18 @@ pub enum Error {
     TooManyStreams {
         /// The limit.
         limit: usize,
+    },
+    /// One caller has as many streams open as he may.
+    #[error("the limit of {limit} open streams of this kind for one credential is reached")]
+    TooManyOwnStreams {
+        /// The limit.
+        limit: usize,
+    },
+    /// Somebody calls too often, or shows too many bad tokens or session codes.
+    #[error("there were too many calls or wrong tokens; try again later")]
+    RateLimited {
+        /// How long to wait.
+        retry_after: Duration,
     },
     /// A watcher fell further behind than the server keeps changes for.
     #[error("the watcher fell more than {limit} transfers behind; watch again")]
@@ -72,7 +84,8 @@ impl Error {
         match self {
             Self::Refused(refusal) => refusal.reason(),
             Self::QueueFull => "QUEUE_FULL",
-            Self::TooManyStreams { .. } => "TOO_MANY_STREAMS",
+            Self::TooManyStreams { .. } | Self::TooManyOwnStreams { .. } => "TOO_MANY_STREAMS",
+            Self::RateLimited { .. } => "RATE_LIMITED",
             Self::WatchTooSlow { .. } => "WATCH_TOO_SLOW",
             Self::TooManyTransfers { .. } => "TOO_MANY_TRANSFERS",
             Self::CursorExpired { .. } => "CURSOR_EXPIRED",
@@ -88,6 +101,7 @@ impl Error {
         match self {
             Self::Refused(refusal) => refusal.metadata(),
             Self::TooManyStreams { limit }
+            | Self::TooManyOwnStreams { limit }
             | Self::WatchTooSlow { limit }
             | Self::TooManyTransfers { limit } => vec![("limit", limit.to_string())],
             Self::CursorExpired {
@@ -105,6 +119,7 @@ impl Error {
                 ("newest_sequence", newest_sequence.to_string()),
             ],
             Self::QueueFull
+            | Self::RateLimited { .. }
             | Self::DatabaseUnavailable(_)
             | Self::ShuttingDown
             | Self::Internal(_) => Vec::new(),

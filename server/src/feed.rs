@@ -22,6 +22,7 @@ use crate::{
 
 mod announcement;
 mod hints;
+mod mark;
 mod position;
 mod revisions;
 pub mod tail;
@@ -29,6 +30,7 @@ pub mod tail;
 pub use announcement::Announcement;
 pub use revisions::Revisions;
 
+use mark::Mark;
 use position::Position;
 
 /// Transfers with an undelivered change that one subscription may hold.
@@ -45,6 +47,17 @@ pub struct FeedChange {
     pub after: Option<Arc<Transfer>>,
 }
 
+impl FeedChange {
+    /// Whether `filter` means the transfer before or after.
+    pub fn concerns(&self, filter: &TransferFilter) -> bool {
+        let meant = |side: &Option<Arc<Transfer>>| {
+            side.as_ref()
+                .is_some_and(|transfer| filter.matches(transfer))
+        };
+        meant(&self.before) || meant(&self.after)
+    }
+}
+
 /// A transfer that another replica has deleted: all that is still known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone {
@@ -58,7 +71,7 @@ pub struct Gone {
 
 impl Gone {
     /// Whether `filter` may have meant it.
-    fn may_concern(&self, filter: &TransferFilter) -> bool {
+    pub fn may_concern(&self, filter: &TransferFilter) -> bool {
         (filter.status.is_empty() || filter.status.contains(&self.status))
             && (filter.connection_uuid.is_none() || filter.connection_uuid == self.connection_uuid)
     }
@@ -99,6 +112,8 @@ struct Inner {
     registry: Mutex<Registry>,
     /// The newest event that is known to be committed.
     head: watch::Sender<i64>,
+    /// Everything up to this position of the log has been told to whom it concerns.
+    told: watch::Sender<i64>,
     /// This replica has committed something that the others want to know.
     committed: Notify,
 }
@@ -106,6 +121,8 @@ struct Inner {
 #[derive(Default)]
 struct Registry {
     position: Position,
+    /// No state that was told rests on an event after this one, but for progress.
+    newest: i64,
     revisions: Revisions,
     next: u64,
     by_uuid: HashMap<Uuid, HashMap<u64, Arc<Mailbox>>>,
@@ -123,6 +140,7 @@ struct Waiting {
     order: VecDeque<Uuid>,
     newest: HashMap<Uuid, Update>,
     overflowed: bool,
+    mark: Option<Mark>,
 }
 
 impl Feed {
@@ -132,6 +150,7 @@ impl Feed {
         Subscription {
             feed: self.clone(),
             id,
+            since: 0,
             followed: Vec::new(),
             mailbox: Arc::default(),
         }
@@ -148,6 +167,7 @@ impl Feed {
         Subscription {
             feed: self.clone(),
             id,
+            since: registry.position.told(),
             followed: Vec::new(),
             mailbox,
         }
@@ -160,12 +180,16 @@ impl Feed {
         registry.publish(changes);
         if let Some(events) = &events {
             registry.position.written(events.clone());
+            registry.newest = registry.newest.max(*events.end());
         }
+        let told = registry.position.told();
         drop(registry);
+        let has_news = !changes.is_empty() || events.is_some();
         if let Some(events) = events {
             self.advance(*events.end());
+            raise(&self.0.told, told);
         }
-        if !changes.is_empty() {
+        if has_news {
             self.0.committed.notify_one();
         }
     }
@@ -180,6 +204,11 @@ impl Feed {
         self.registry().publish_gone(gone);
     }
 
+    /// As [`publish`](Self::publish) for one change; whether it was still the newest that is known.
+    fn publish_newest(&self, change: FeedChange) -> bool {
+        self.registry().publish(&[change])
+    }
+
     /// The newest event that is known to be committed; changes as it moves on, and never goes back.
     pub fn head(&self) -> watch::Receiver<i64> {
         self.0.head.subscribe()
@@ -187,11 +216,7 @@ impl Feed {
 
     /// Notes that the log is committed up to `sequence`.
     pub fn advance(&self, sequence: i64) {
-        self.0.head.send_if_modified(|head| {
-            let further = sequence > *head;
-            *head = sequence.max(*head);
-            further
-        });
+        raise(&self.0.head, sequence);
     }
 
     /// Resolves once this replica has committed something since it resolved before.
@@ -228,20 +253,17 @@ impl Registry {
         self.next
     }
 
-    fn publish(&mut self, changes: &[FeedChange]) {
+    /// Whether all of them were the newest that is known.
+    fn publish(&mut self, changes: &[FeedChange]) -> bool {
+        let mut newest = true;
         for change in changes {
             let update = match &change.after {
                 Some(transfer) => Update::Changed(Arc::clone(transfer)),
                 None => Update::Deleted(change.uuid),
             };
-            self.tell(&update, |filter| {
-                let concerns = |side: &Option<Arc<Transfer>>| {
-                    side.as_ref()
-                        .is_some_and(|transfer| filter.matches(transfer))
-                };
-                concerns(&change.before) || concerns(&change.after)
-            });
+            newest &= self.tell(&update, |filter| change.concerns(filter));
         }
+        newest
     }
 
     fn publish_gone(&mut self, gone: &Gone) {
@@ -249,10 +271,10 @@ impl Registry {
         self.tell(&update, |filter| gone.may_concern(filter));
     }
 
-    fn tell(&mut self, update: &Update, concerns: impl Fn(&TransferFilter) -> bool) {
+    fn tell(&mut self, update: &Update, concerns: impl Fn(&TransferFilter) -> bool) -> bool {
         // A row that was read just before this replica changed it must not be told after the change.
         if !self.revisions.admit(update.uuid(), update.revision()) {
-            return;
+            return false;
         }
         let followers = self.by_uuid.get(&update.uuid());
         for mailbox in followers.into_iter().flat_map(HashMap::values) {
@@ -263,6 +285,7 @@ impl Registry {
                 mailbox.put(update.clone());
             }
         }
+        true
     }
 }
 
@@ -301,6 +324,7 @@ impl Mailbox {
             return Some(Err(Error::WatchTooSlow { limit: BACKLOG }));
         }
         let uuid = waiting.order.pop_front()?;
+        waiting.step_towards_mark();
         waiting.newest.remove(&uuid).map(Ok)
     }
 
@@ -313,6 +337,8 @@ impl Mailbox {
 pub struct Subscription {
     feed: Feed,
     id: u64,
+    /// What was told up to this position of the log was told before it began.
+    since: i64,
     followed: Vec<Uuid>,
     mailbox: Arc<Mailbox>,
 }
@@ -346,7 +372,7 @@ impl Subscription {
         );
         if stale {
             waiting.newest.remove(&uuid);
-            waiting.order.retain(|each| *each != uuid);
+            waiting.strike(uuid);
         }
     }
 
@@ -373,6 +399,14 @@ impl Drop for Subscription {
             forget(&mut registry, self.id, *uuid);
         }
     }
+}
+
+fn raise(position: &watch::Sender<i64>, sequence: i64) {
+    position.send_if_modified(|position| {
+        let further = sequence > *position;
+        *position = sequence.max(*position);
+        further
+    });
 }
 
 fn forget(registry: &mut Registry, id: u64, uuid: Uuid) {

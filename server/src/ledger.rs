@@ -16,6 +16,7 @@ use crate::{
     domain::{
         command::{Command, Order},
         connection::Connection,
+        credential::{Credential, Session},
         transfer::Transfer,
     },
     error::Error,
@@ -24,9 +25,11 @@ use crate::{
 };
 
 mod draft;
+mod load;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 pub mod retention;
+pub mod secret;
 pub mod sweeper;
 pub mod time;
 mod writer;
@@ -48,7 +51,17 @@ pub enum Outcome {
     /// The transfer is gone.
     Deleted,
     /// The connection as it is now.
-    Connection(Connection),
+    Connection(Arc<Connection>),
+    /// The connection is gone.
+    ConnectionDeleted,
+    /// The credential as it is now.
+    Credential(Box<Credential>),
+    /// The session as it is now.
+    Session(Session),
+    /// Nothing was opened: another session has this code. The caller makes another one.
+    CodeTaken,
+    /// It was noted; there is nothing to show.
+    Noted,
 }
 
 /// A command on its way, with the place for its answer.
@@ -106,6 +119,18 @@ impl Ledger {
         answered.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
+    /// Queues a command that nobody waits for. It is lost when the queue is full, and with the process.
+    pub fn note(&self, order: Order) {
+        let (answer, _) = oneshot::channel();
+        if self
+            .queue(&order)
+            .try_send(Pending { order, answer })
+            .is_err()
+        {
+            tracing::debug!("a note was lost: the ledger is busy or ends");
+        }
+    }
+
     /// As [`submit`](Self::submit), but waits for a place in the queue: for callers that can hold back what comes next.
     ///
     /// # Errors
@@ -119,13 +144,23 @@ impl Ledger {
         answered.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
-    /// The queue that an order belongs to: always the same one for a transfer, so that its changes are written and told in
-    /// the order in which they came, and always the same one for a request without a transfer, so that its repetition
-    /// meets it.
+    /// The queue that an order belongs to: always the same one for a transfer, a connection or a credential, so that its
+    /// changes are written and told in the order in which they came, and always the same one for a request that makes
+    /// something new, so that its repetition meets it.
     fn queue(&self, order: &Order) -> &mpsc::Sender<Pending> {
         let mut hash = DefaultHasher::new();
         match (&order.command, &order.request) {
-            (Command::Do { uuid, .. }, _) => uuid.hash(&mut hash),
+            (
+                Command::Do { uuid, .. }
+                | Command::Manage { uuid, .. }
+                | Command::Credential { uuid, .. }
+                | Command::NoteUse { uuid, .. }
+                | Command::RotateAgent {
+                    connection_uuid: uuid,
+                    ..
+                },
+                _,
+            ) => uuid.hash(&mut hash),
             (_, Some(request)) => request.request_id.hash(&mut hash),
             (_, None) => random_range(0..u64::MAX).hash(&mut hash),
         }

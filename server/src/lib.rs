@@ -3,12 +3,15 @@
 //! In reading order: [`domain`] holds the rules, [`ledger`] is the only writer, [`store`] the only SQL, [`feed`] wakes
 //! watchers, [`rpc`] is the only gRPC, and [`serve`] puts them together.
 
+pub mod audit;
+pub mod bootstrap;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod error;
 mod failpoint;
 pub mod feed;
+pub mod gate;
 pub mod ledger;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;

@@ -4,28 +4,33 @@
 
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, header::AUTHORIZATION};
 use tidegate_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         connection_service_server::ConnectionServiceServer,
+        credential_service_server::CredentialServiceServer,
         event_service_server::EventServiceServer, transfer_service_server::TransferServiceServer,
     },
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tower_http::trace::TraceLayer;
+use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::TraceLayer};
 
 use crate::{
+    domain::token::Pepper,
     feed::Feed,
+    gate::Gate,
     ledger::{Ledger, sweeper::Sweeper, time::Time},
     store::Store,
 };
 
 pub mod accept;
 mod answer;
+mod auth;
 mod caller;
 mod connection;
+mod credential;
 mod event;
 mod health;
 mod incoming;
@@ -35,6 +40,7 @@ mod page;
 mod progress;
 mod status;
 mod streams;
+pub mod tls;
 mod transfer;
 mod watch;
 
@@ -63,6 +69,10 @@ pub struct Backend {
     pub stop: CancellationToken,
     /// Streams that may be open at once.
     pub max_streams: usize,
+    /// What lets callers in; absent where authentication is off.
+    pub gate: Option<Gate>,
+    /// The key of the digests of tokens.
+    pub pepper: Pepper,
 }
 
 /// The services with everything that is served beside them: health, reflection, gRPC-Web.
@@ -71,12 +81,16 @@ pub struct Backend {
 /// Only if the descriptors that were compiled in do not decode.
 pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::server::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
+    let gate = backend.gate.clone();
     let streams = Streams::new(backend.max_streams, backend.stop.clone());
     let transfers =
         TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams.clone()))
             .max_decoding_message_size(MESSAGE_IN_MAX)
             .max_encoding_message_size(MESSAGE_OUT_MAX);
     let events = EventServiceServer::new(event::EventApi::new(backend.clone(), streams))
+        .max_decoding_message_size(MESSAGE_IN_MAX)
+        .max_encoding_message_size(MESSAGE_OUT_MAX);
+    let credentials = CredentialServiceServer::new(credential::CredentialApi::new(backend.clone()))
         .max_decoding_message_size(MESSAGE_IN_MAX)
         .max_encoding_message_size(MESSAGE_OUT_MAX);
     let connections = ConnectionServiceServer::new(connection::ConnectionApi::new(backend))
@@ -90,6 +104,7 @@ pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflecti
         .add_service(transfers)
         .add_service(events)
         .add_service(connections)
+        .add_service(credentials)
         .add_service(health_service)
         // Tools in the field speak either version; most older ones only v1alpha.
         .add_service(reflection().build_v1()?)
@@ -99,6 +114,7 @@ pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflecti
         .prepare()
         .into_axum_router()
         .layer(mark::MarkLayer)
+        .layer(auth::AuthLayer(gate))
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(
@@ -110,7 +126,9 @@ pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflecti
                 .on_response(log_answer)
                 // A refusal is an answer; what is a failure of ours is logged where it is made.
                 .on_failure(()),
-        );
+        )
+        // Before anything that could show a token.
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]));
     Ok((Routes::from(router), health))
 }
 

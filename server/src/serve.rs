@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{self, SignalKind},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Server;
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Auth, Config},
     failpoint,
     feed::{Feed, tail::Tail},
+    gate::{Gate, Means},
     ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
-    rpc::{self, Backend, Health, accept},
+    rpc::{self, Backend, Health, accept, tls::Tls},
     store::{Options, Store},
 };
 
@@ -23,8 +29,9 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// Time between two looks at the database, and until one must be answered.
 const PULSE: Duration = Duration::from_millis(500);
 const PULSE_PATIENCE: Duration = Duration::from_secs(2);
-/// Time that a connection may take to send its first bytes.
-const PREFACE: Duration = Duration::from_secs(10);
+/// Time that a connection may take for its TLS handshake, and then for the head of its first request.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const REQUEST: Duration = Duration::from_secs(10);
 /// Time between pings on a quiet connection, and until one must be answered.
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 /// Age at which a connection is asked to make room for a new one, so that load spreads over replicas.
@@ -45,6 +52,8 @@ pub async fn serve(
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
+    let tls = secured(config).await?;
+    let pepper = config.pepper.read()?;
     let options = Options {
         migrate: config.migrate,
         ..Options::default()
@@ -70,6 +79,19 @@ pub async fn serve(
         let retention = Retention::new(store.clone(), time.clone(), keep);
         tasks.spawn(retention.run(config.sweep_interval, streams_end.clone()));
     }
+    let tls = tls.map(|(tls, follow)| {
+        tasks.spawn(follow(streams_end.clone()));
+        tls
+    });
+    let gate = (config.auth() == Auth::Required).then(|| {
+        Gate::new(Means {
+            store: store.clone(),
+            time: time.clone(),
+            ledger: ledger.clone(),
+            pepper: pepper.clone(),
+            requests_per_minute: config.requests_per_minute,
+        })
+    });
     let backend = Backend {
         ledger,
         store: store.clone(),
@@ -78,6 +100,8 @@ pub async fn serve(
         time,
         stop: streams_end.clone(),
         max_streams: config.max_streams,
+        gate,
+        pepper,
     };
     let (routes, health) = rpc::routes(backend).await?;
     tasks.spawn(watch_database(
@@ -88,10 +112,11 @@ pub async fn serve(
     let limits = accept::Limits {
         connections: config.max_connections,
         per_address: config.max_connections_per_address,
-        preface: PREFACE,
+        handshake: HANDSHAKE,
+        request: REQUEST,
     };
     let address = listener.local_addr()?;
-    let incoming = accept::incoming(listener, limits, streams_end.clone());
+    let incoming = accept::incoming(listener, limits, tls, streams_end.clone());
     let server = transport()
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, streams_end.clone().cancelled_owned());
@@ -124,6 +149,24 @@ pub async fn serve(
     store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// TLS if it was asked for, and what keeps it in step with its files.
+async fn secured(
+    config: &Config,
+) -> anyhow::Result<
+    Option<(
+        Tls,
+        impl FnOnce(CancellationToken) -> BoxFuture<'static, ()>,
+    )>,
+> {
+    let Some(files) = config.transport.files() else {
+        return Ok(None);
+    };
+    let (tls, watch) = Tls::load(files).await.context("TLS cannot be used")?;
+    let hangup = unix::signal(SignalKind::hangup()).context("signals cannot be received")?;
+    let follow = |stop| -> BoxFuture<'static, ()> { Box::pin(watch.run(hangup, stop)) };
+    Ok(Some((tls, follow)))
 }
 
 /// Keeps health in step with the database, so that balancers send calls to replicas that can answer them.
@@ -171,9 +214,8 @@ fn transport() -> Server {
 /// # Errors
 /// When the process may not listen for signals.
 pub fn signal() -> std::io::Result<impl Future<Output = ()> + Send> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = unix::signal(SignalKind::terminate())?;
+    let mut interrupt = unix::signal(SignalKind::interrupt())?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -9,21 +9,24 @@ use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 use uuid::Uuid;
 
 use crate::domain::{
-    connection::{Connection, ConnectionDirection},
+    connection::Connection,
+    credential::Credential,
     event::{Event, RequestMark},
     query::{
-        ApprovalFilter, ConnectionStats, EventFilter, LogBounds, SortOrder, TableStats,
-        TableStatsFilter, TransferFilter, Window,
+        ApprovalFilter, ConnectionFilter, ConnectionStats, CredentialFilter, EventFilter,
+        LogBounds, SortOrder, TableStats, TableStatsFilter, TransferFilter, Window,
     },
     time::Timestamp,
     transfer::Transfer,
 };
 
 mod batch;
+mod chain;
 mod chunk;
 mod classify;
 mod condition;
 mod connections;
+mod credentials;
 mod error;
 mod events;
 mod hints;
@@ -32,6 +35,7 @@ mod open;
 mod postgres;
 mod requests;
 mod rows;
+mod snapshot;
 mod sqlite;
 mod stats;
 mod target;
@@ -45,6 +49,7 @@ mod tests;
 pub use batch::Batch;
 pub use error::{OpenError, StoreError};
 pub use hints::Listener;
+pub use snapshot::Snapshot;
 
 /// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
 const POSTGRES_WRITERS: usize = 3;
@@ -120,19 +125,35 @@ pub enum Effect {
         /// Whether it deleted the row.
         deleted_by_it: bool,
     },
-    /// It created this connection.
-    Connection(Uuid),
+    /// It created or changed a connection.
+    Connection {
+        /// Which one.
+        uuid: Uuid,
+        /// Whether it deleted the row.
+        deleted_by_it: bool,
+    },
+    /// It created or changed this credential.
+    Credential(Uuid),
+    /// It opened this session.
+    Session(Uuid),
 }
 
 /// A connection to insert, with who asked for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewConnectionRow {
     /// The connection.
-    pub connection: Connection,
+    pub connection: Arc<Connection>,
     /// In what role it was asked for.
     pub actor: String,
-    /// The request's id and digest, where it carried an id.
-    pub request: Option<RequestMark>,
+}
+
+/// The connection of some transfer, as it stands without a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glimpse {
+    /// The connection, which may be gone.
+    pub uuid: Uuid,
+    /// Whether anything is counted on it.
+    pub has_budget: bool,
 }
 
 impl Store {
@@ -360,10 +381,22 @@ impl Store {
     /// See [`StoreError`].
     pub async fn connections(
         &self,
-        direction: Option<ConnectionDirection>,
+        filter: &ConnectionFilter,
         window: Window,
     ) -> Result<Vec<Connection>, StoreError> {
-        connections::list(&self.inner.reader, direction, window).await
+        connections::list(&self.inner.reader, filter, window).await
+    }
+
+    /// Connections in use whose end has passed at `now`, longest overdue first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn overdue_connections(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        connections::overdue(&self.inner.reader, now, limit).await
     }
 
     /// The connections that `transfers` belong to, as far as they exist.
@@ -375,6 +408,38 @@ impl Store {
         transfers: &[Transfer],
     ) -> Result<HashMap<Uuid, Connection>, StoreError> {
         connections::of(&self.inner.reader, transfers).await
+    }
+
+    /// The credential that the token with this id belongs to, with its tokens, and the connection of an agent as far as
+    /// it exists. Whether the token is good is for [`Credential::good_until`] to say.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn credential_of_token(
+        &self,
+        token_id: &str,
+    ) -> Result<Option<(Credential, Option<Connection>)>, StoreError> {
+        credentials::of_token(&self.inner.reader, token_id).await
+    }
+
+    /// One credential, if it exists.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
+        credentials::one(&self.inner.reader, uuid).await
+    }
+
+    /// Credentials, newest first, then by uuid downwards.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        window: Window,
+    ) -> Result<Vec<Credential>, StoreError> {
+        credentials::list(&self.inner.reader, filter, window).await
     }
 
     /// Gives `work` up when PostgreSQL does not answer in time, as when its machine is gone without a word. What it was

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::Feed;
 use crate::store::{Listener, Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// Least time between two words of one replica.
 const QUIET: Duration = Duration::from_millis(20);
 /// Longest wait for the database to take a word, or to let us listen.
@@ -41,34 +44,44 @@ pub(super) async fn send(store: Store, feed: Feed, stop: CancellationToken) {
 
 /// Passes what is heard on to `heard` until `stop` is cancelled.
 pub(super) async fn listen(store: Store, heard: Arc<Notify>, stop: CancellationToken) {
-    let work = async {
-        let mut pause = PAUSES.0;
-        loop {
-            match timeout(PATIENCE, store.listen()).await {
-                // On this database there is nobody to listen to.
-                Ok(Ok(None)) => return,
-                Ok(Ok(Some(listener))) => {
-                    // What was said before nobody has heard.
-                    heard.notify_one();
-                    let began = Instant::now();
-                    let end = hear(listener, &store, &heard).await;
-                    tracing::warn!(error = %end, "replicas are not heard; listening anew");
-                    if began.elapsed() > PROBE {
-                        pause = PAUSES.0;
-                    }
+    let work = keep_listening(|| store.listen(), || store.send_hint(), &heard);
+    _ = stop.run_until_cancelled(work).await;
+}
+
+/// Listens on one connection after the other. `probe` is to say a word that each of them should hear.
+async fn keep_listening<C, P>(connect: impl Fn() -> C, probe: impl Fn() -> P, heard: &Notify)
+where
+    C: Future<Output = Result<Option<Listener>, StoreError>>,
+    P: Future<Output = Result<(), StoreError>>,
+{
+    let mut pause = PAUSES.0;
+    loop {
+        match timeout(PATIENCE, connect()).await {
+            // On this database there is nobody to listen to.
+            Ok(Ok(None)) => return,
+            Ok(Ok(Some(listener))) => {
+                // What was said before nobody has heard.
+                heard.notify_one();
+                let began = Instant::now();
+                let end = hear(listener, &probe, heard).await;
+                tracing::warn!(error = %end, "replicas are not heard; listening anew");
+                if began.elapsed() > PROBE {
+                    pause = PAUSES.0;
                 }
-                Ok(Err(error)) => tracing::debug!(%error, "no connection to listen on"),
-                Err(_) => tracing::debug!("no connection to listen on in time"),
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
+            Ok(Err(error)) => tracing::debug!(%error, "no connection to listen on"),
+            Err(_) => tracing::debug!("no connection to listen on in time"),
         }
-    };
-    _ = stop.run_until_cancelled_owned(work).await;
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
 }
 
 /// Listens until the connection ends or goes deaf; says why.
-async fn hear(mut listener: Listener, store: &Store, heard: &Notify) -> Deaf {
+async fn hear<P>(mut listener: Listener, probe: impl Fn() -> P, heard: &Notify) -> Deaf
+where
+    P: Future<Output = Result<(), StoreError>>,
+{
     let mut probes = interval(PROBE);
     let mut last = Instant::now();
     loop {
@@ -85,7 +98,7 @@ async fn hear(mut listener: Listener, store: &Store, heard: &Notify) -> Deaf {
                     return Deaf::Silent;
                 }
                 // Whether it can be sent does not matter: whether it comes back does.
-                _ = timeout(PATIENCE, store.send_hint()).await;
+                _ = timeout(PATIENCE, probe()).await;
             }
         }
     }

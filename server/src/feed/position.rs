@@ -10,11 +10,27 @@ pub(super) struct Position {
     written: BTreeMap<i64, i64>,
     /// What this replica is about to commit, and will tell itself.
     announced: BTreeMap<i64, i64>,
+    /// The first of what was revoked since the reader began its page: what it has left out may begin there.
+    revoked: Option<i64>,
 }
 
 impl Position {
+    #[cfg(test)]
     pub(super) const fn known(&self) -> i64 {
         self.known
+    }
+
+    /// Where the reader goes on, which now begins a page.
+    pub(super) const fn begin_page(&mut self) -> i64 {
+        self.revoked = None;
+        self.known
+    }
+
+    /// Everything up to here has been told. Never goes back, unlike what is known, which passes by what this replica is
+    /// still about to tell.
+    pub(super) fn told(&self) -> i64 {
+        let announced = self.announced.keys().next();
+        announced.map_or(self.known, |first| self.known.min(first - 1))
     }
 
     /// Notes events that this replica is about to commit.
@@ -27,6 +43,8 @@ impl Position {
     pub(super) fn revoke(&mut self, events: &RangeInclusive<i64>) {
         self.announced.remove(events.start());
         self.known = self.known.min(*events.start() - 1);
+        let first = self.revoked.unwrap_or(i64::MAX);
+        self.revoked = Some(first.min(*events.start()));
     }
 
     /// Notes events that this replica has committed.
@@ -38,9 +56,10 @@ impl Position {
         }
     }
 
-    /// Notes that everything up to `last` was told.
+    /// Notes that a page up to `last` was told, but for what this replica was about to tell.
     pub(super) fn read(&mut self, last: i64) {
-        self.known = self.known.max(last);
+        let told = self.revoked.map_or(last, |first| last.min(first - 1));
+        self.known = self.known.max(told);
         self.close_up();
     }
 
@@ -111,5 +130,32 @@ mod tests {
         position.written(1..=3);
         assert_eq!(position.known(), 3);
         assert!(position.announced.is_empty());
+    }
+
+    #[test]
+    fn what_is_revoked_while_a_page_is_told_is_not_passed_by() {
+        let mut position = Position::default();
+        position.announce(&(2..=3));
+        assert_eq!(position.begin_page(), 0);
+        assert!(position.is_told(2));
+        position.revoke(&(2..=3));
+        position.read(4);
+        assert_eq!((position.begin_page(), position.told()), (1, 1));
+        position.read(4);
+        assert_eq!((position.known(), position.told()), (4, 4));
+    }
+
+    #[test]
+    fn what_is_about_to_be_told_is_not_told() {
+        let mut position = Position::default();
+        position.read(1);
+        position.announce(&(2..=3));
+        position.announce(&(5..=5));
+        position.read(5);
+        assert_eq!((position.known(), position.told()), (5, 1));
+        position.written(2..=3);
+        assert_eq!(position.told(), 4);
+        position.revoke(&(5..=5));
+        assert_eq!((position.known(), position.told()), (4, 4));
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     domain::{
         event::{Event, EventAction},
         query::EventFilter,
+        status::TransferStatus,
         time::Timestamp,
         transfer::Transfer,
     },
@@ -39,6 +40,8 @@ const REFRESH: Duration = Duration::from_millis(500);
 const MOVING: u32 = 10_000;
 /// How much later than its time of change a report may become visible: longer than any transaction takes.
 const SLACK: Duration = Duration::from_secs(10);
+/// Times that a transfer is read again because this replica was changing it.
+const READS: u32 = 10;
 /// Longest wait for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -62,7 +65,7 @@ impl Tail {
     /// See [`StoreError`].
     pub async fn begin(store: Store, feed: Feed, time: Time) -> Result<Self, StoreError> {
         let bounds = store.log_bounds().await?;
-        feed.registry().position.read(bounds.last);
+        feed.has_read(bounds.last);
         feed.advance(bounds.last);
         Ok(Self {
             store,
@@ -146,7 +149,9 @@ impl Tail {
             .filter(is_news)
             .map(|(uuid, _)| *uuid)
             .collect();
-        let rows = self.store.existing_transfers(&news).await?;
+        let mut rows = self.store.existing_transfers(&news).await?;
+        // What has ended meanwhile is in the log, and told from there.
+        rows.retain(|row| row.status == TransferStatus::InProgress);
         let changes = rows.into_iter().map(|transfer| {
             let row = Arc::new(transfer);
             FeedChange {
@@ -165,7 +170,7 @@ impl Tail {
     async fn catch_up(&self) -> Result<(), StoreError> {
         loop {
             let filter = EventFilter {
-                after_sequence: self.feed.registry().position.known(),
+                after_sequence: self.feed.registry().position.begin_page(),
                 ..EventFilter::default()
             };
             let events = self.store.events(&filter, PAGE).await?;
@@ -175,7 +180,7 @@ impl Tail {
             // Those who watch the log read it themselves and need not wait for the transfers.
             self.feed.advance(last.sequence);
             self.tell(&events).await?;
-            self.feed.registry().position.read(last.sequence);
+            self.feed.has_read(last.sequence);
             if events.len() < PAGE as usize {
                 return Ok(());
             }
@@ -184,38 +189,62 @@ impl Tail {
 
     /// Reads the transfers that events of others are about, and tells them as they are now.
     async fn tell(&self, events: &[Event]) -> Result<(), StoreError> {
-        let foreign: Vec<&Event> = {
+        let mut foreign: Vec<&Event> = {
             let registry = self.feed.registry();
             let is_news = |event: &&Event| !registry.position.is_told(event.sequence);
             events.iter().filter(is_news).collect()
         };
-        if foreign.is_empty() {
-            return Ok(());
+        for _ in 0..READS {
+            if foreign.is_empty() {
+                break;
+            }
+            foreign = self.tell_rows(foreign).await?;
         }
-        let uuids: BTreeSet<Uuid> = foreign.iter().map(|event| event.transfer_uuid).collect();
+        Ok(())
+    }
+
+    /// Answers with the events whose transfers this replica has changed and told since it has read them: a filter that
+    /// meant one before the event has not been told by that.
+    async fn tell_rows<'a>(&self, foreign: Vec<&'a Event>) -> Result<Vec<&'a Event>, StoreError> {
+        let uuids: BTreeSet<Uuid> = foreign
+            .iter()
+            .filter_map(|event| event.transfer_uuid)
+            .collect();
         let uuids: Vec<Uuid> = uuids.into_iter().collect();
         let rows = self.store.existing_transfers(&uuids).await?;
         let rows: HashMap<Uuid, Arc<Transfer>> = rows
             .into_iter()
             .map(|transfer| (transfer.uuid, Arc::new(transfer)))
             .collect();
+        // Read after the rows, so none of them is of a later event.
+        self.feed.rests_on(self.store.log_bounds().await?.last);
+        let mut overtaken = Vec::new();
         for event in foreign {
-            match rows.get(&event.transfer_uuid) {
-                Some(row) => self.feed.publish(&[change(event, row)]),
+            // What is not about a transfer's status is in the log alone.
+            let (Some(uuid), Some(status)) = (event.transfer_uuid, event.occurrence.to_status)
+            else {
+                continue;
+            };
+            match rows.get(&uuid) {
+                Some(row) => {
+                    if !self.feed.publish_newest(change(event, row)) {
+                        overtaken.push(event);
+                    }
+                }
                 None => self.feed.publish_gone(&Gone {
-                    uuid: event.transfer_uuid,
+                    uuid,
                     connection_uuid: event.connection_uuid,
-                    status: event.occurrence.to_status,
+                    status,
                 }),
             }
         }
-        Ok(())
+        Ok(overtaken)
     }
 }
 
 /// The change that an event stands for. What a filter can ask for never changes, but for the status, which the event
 /// knows, and the need for an approval, which asking for one brings about.
-fn change(event: &Event, row: &Arc<Transfer>) -> FeedChange {
+pub fn change(event: &Event, row: &Arc<Transfer>) -> FeedChange {
     let before = event.occurrence.from_status.map(|status| {
         let mut before = Transfer::clone(row);
         before.status = status;

@@ -135,3 +135,73 @@ fn the_head_of_the_log_never_goes_back() {
     assert!(!head.has_changed().expect("the feed lives"));
     assert_eq!(feed.registry().position.known(), 4);
 }
+
+fn created(uuid: u128, revision: i64) -> FeedChange {
+    let mut change = change(revision);
+    let mut after = sample();
+    after.uuid = Uuid::from_u128(uuid);
+    after.revision = revision;
+    change.uuid = after.uuid;
+    change.after = Some(Arc::new(after));
+    change
+}
+
+#[tokio::test]
+async fn a_mark_is_reached_when_what_waited_before_it_was_taken() {
+    let feed = Feed::default();
+    let subscription = feed.subscribe_matching(TransferFilter::default());
+    subscription.mark();
+    assert_eq!(subscription.reached(), Some(0), "nothing waits");
+    feed.committed(&[created(1, 1), created(2, 1)], Some(1..=2));
+    subscription.mark();
+    // A later mark must not displace the earlier one, which could be put off for ever.
+    feed.committed(&[created(3, 1), created(1, 2)], Some(3..=4));
+    subscription.mark();
+    for revision_of_next in [2, 1] {
+        assert_eq!(subscription.reached(), None);
+        let update = subscription.next().await.expect("no overflow");
+        assert_eq!(revision(&update), revision_of_next);
+    }
+    assert_eq!(subscription.reached(), Some(2));
+    assert_eq!(subscription.reached(), None, "it was taken away");
+    assert_eq!(
+        feed.newest(),
+        4,
+        "and the first one told is of the last event"
+    );
+}
+
+#[tokio::test]
+async fn a_mark_stays_in_its_place_when_something_is_discarded() {
+    let feed = Feed::default();
+    let subscription = feed.subscribe_matching(TransferFilter::default());
+    feed.committed(&[created(1, 1), created(2, 1)], Some(1..=2));
+    subscription.mark();
+    feed.committed(&[created(3, 1)], Some(3..=3));
+    subscription.discard(Uuid::from_u128(1), 1);
+    subscription.discard(Uuid::from_u128(3), 1);
+    assert_eq!(subscription.reached(), None);
+    let update = subscription.next().await.expect("no overflow");
+    assert_eq!(update.uuid(), Uuid::from_u128(2));
+    assert_eq!(subscription.reached(), Some(2));
+}
+
+#[tokio::test]
+async fn a_position_waits_for_what_others_have_committed_before() {
+    let feed = Feed::default();
+    feed.committed(&[created(1, 1)], Some(1..=1));
+    // Another replica has committed the second event, which was not read yet.
+    feed.committed(&[created(3, 1)], Some(3..=3));
+    let subscription = feed.subscribe_matching(TransferFilter::default());
+    assert_eq!(subscription.since(), 1);
+    assert_eq!(feed.newest(), 3);
+    let mut wait = std::pin::pin!(feed.has_told(3));
+    let waits = futures::poll!(wait.as_mut());
+    assert!(waits.is_pending());
+    feed.publish(&[created(2, 1)]);
+    feed.has_read(2);
+    wait.await;
+    subscription.mark();
+    assert!(subscription.next().await.is_ok());
+    assert_eq!(subscription.reached(), Some(3));
+}

@@ -13,73 +13,179 @@ use uuid::Uuid;
 use super::Outcome;
 use crate::{
     domain::{
-        command::{Command, Order, Verb},
-        connection::{Connection, NewConnection},
-        decide::{Change, aftermath, creation, decide},
-        event::{Event, Occurrence, RequestMark},
+        command::{Command, Order},
+        connection::{Connection, Usage},
+        credential::{Credential, Session},
+        event::{Event, Occurrence},
         refusal::Refusal,
         time::Timestamp,
-        transfer::{NewTransfer, Transfer},
+        transfer::Transfer,
     },
     error::Error,
     feed::FeedChange,
-    store::{Batch, Effect, NewConnectionRow, Remembered, StoreError},
+    store::{Batch, Effect, Remembered, StoreError},
 };
 
-/// A transfer in the draft.
-struct Row {
+mod connections;
+mod credentials;
+mod transfers;
+
+use credentials::Redemption;
+
+/// What the decisions of a batch look at.
+pub(super) struct Loaded {
+    /// The time of every decision.
+    pub(super) now: Timestamp,
+    /// The transfers that the commands name, and those that repetitions are answered with.
+    pub(super) transfers: Vec<Transfer>,
+    /// The connections that the commands depend on.
+    pub(super) connections: Vec<Connection>,
+    /// The credentials that the commands name, and those that repetitions are answered with.
+    pub(super) credentials: Vec<Credential>,
+    /// The sessions of the codes that the commands name, and those that repetitions are answered with.
+    pub(super) sessions: Vec<Session>,
+    /// What earlier requests with the same ids did.
+    pub(super) remembered: Vec<Remembered>,
+    /// What the transfers of connections have used up by their rows, for connections that may get a limit.
+    pub(super) on_record: HashMap<Uuid, Usage>,
+    /// Transfers that could still change, for connections that are to be deleted; see [`OPEN_ENOUGH`].
+    pub(super) open: HashMap<Uuid, Vec<Uuid>>,
+}
+
+impl Loaded {
+    /// Nothing, at `now`.
+    pub(super) fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            transfers: Vec::new(),
+            connections: Vec::new(),
+            credentials: Vec::new(),
+            sessions: Vec::new(),
+            remembered: Vec::new(),
+            on_record: HashMap::new(),
+            open: HashMap::new(),
+        }
+    }
+}
+
+/// With so many open transfers at least one is none of the batch's.
+#[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+pub(super) const OPEN_ENOUGH: u32 = super::BATCH as u32 + 1;
+
+/// A transfer, a connection, a credential or a session in the draft.
+struct Row<T> {
     /// As it was loaded; `None` when this batch creates it.
-    before: Option<Arc<Transfer>>,
+    before: Option<Arc<T>>,
     /// As it is now; `None` when this batch deletes it.
-    after: Option<Arc<Transfer>>,
-    /// Whether anything but progress has changed.
+    after: Option<Arc<T>>,
+    /// Whether anything but progress, usage or the time of use has changed.
     transitioned: bool,
+}
+
+impl<T> Row<T> {
+    fn loaded(value: T) -> Self {
+        let value = Arc::new(value);
+        Self {
+            before: Some(Arc::clone(&value)),
+            after: Some(value),
+            transitioned: false,
+        }
+    }
+
+    const fn created(value: Arc<T>) -> Self {
+        Self {
+            before: None,
+            after: Some(value),
+            transitioned: true,
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
+            (None, None) => false,
+            _ => true,
+        }
+    }
+}
+
+/// Rows sorted by the statement that writes them.
+struct Sorted<T> {
+    created: Vec<Arc<T>>,
+    /// By a transition.
+    changed: Vec<Arc<T>>,
+    /// By progress or usage alone.
+    touched: Vec<Arc<T>>,
+    deleted: Vec<Uuid>,
+}
+
+impl<T> Sorted<T> {
+    fn of(rows: &BTreeMap<Uuid, Row<T>>) -> Self {
+        let mut sorted = Self {
+            created: Vec::new(),
+            changed: Vec::new(),
+            touched: Vec::new(),
+            deleted: Vec::new(),
+        };
+        for (uuid, row) in rows.iter().filter(|(_, row)| row.has_changed()) {
+            match (&row.before, &row.after) {
+                (None, Some(after)) => sorted.created.push(Arc::clone(after)),
+                (Some(_), Some(after)) if row.transitioned => {
+                    sorted.changed.push(Arc::clone(after))
+                }
+                (Some(_), Some(after)) => sorted.touched.push(Arc::clone(after)),
+                (Some(_), None) => sorted.deleted.push(*uuid),
+                (None, None) => {}
+            }
+        }
+        sorted
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Default)]
+struct About {
+    transfer_uuid: Option<Uuid>,
+    connection_uuid: Option<Uuid>,
+    subject_uuid: Option<Uuid>,
+    revision: i64,
 }
 
 pub(super) struct Draft {
     now: Timestamp,
-    rows: BTreeMap<Uuid, Row>,
-    connections: HashMap<Uuid, Connection>,
+    rows: BTreeMap<Uuid, Row<Transfer>>,
+    connections: BTreeMap<Uuid, Row<Connection>>,
+    credentials: BTreeMap<Uuid, Row<Credential>>,
+    sessions: BTreeMap<Uuid, Row<Session>>,
+    on_record: HashMap<Uuid, Usage>,
+    open: HashMap<Uuid, Vec<Uuid>>,
     requests: HashMap<(String, String), Remembered>,
-    new_connections: Vec<NewConnectionRow>,
+    /// Who asked for connections that this batch creates.
+    creators: HashMap<Uuid, String>,
     events: Vec<Event>,
     answers: Vec<Result<Outcome, Error>>,
 }
 
 impl Draft {
-    pub(super) fn new(
-        now: Timestamp,
-        transfers: Vec<Transfer>,
-        connections: Vec<Connection>,
-        remembered: Vec<Remembered>,
-    ) -> Self {
-        let row = |transfer: Transfer| {
-            let loaded = Arc::new(transfer);
-            let before = Some(Arc::clone(&loaded));
-            (
-                loaded.uuid,
-                Row {
-                    before,
-                    after: Some(loaded),
-                    transitioned: false,
-                },
-            )
-        };
-        let request = |earlier: Remembered| {
-            (
-                (earlier.actor.clone(), earlier.request.request_id.clone()),
-                earlier,
-            )
-        };
+    pub(super) fn new(loaded: Loaded) -> Self {
+        let transfers = loaded.transfers.into_iter();
+        let connections = loaded.connections.into_iter();
+        let credentials = loaded.credentials.into_iter();
+        let sessions = loaded.sessions.into_iter();
+        let requests = loaded.remembered.into_iter().map(|earlier| {
+            let key = (earlier.actor.clone(), earlier.request.request_id.clone());
+            (key, earlier)
+        });
         Self {
-            now,
-            rows: transfers.into_iter().map(row).collect(),
-            connections: connections
-                .into_iter()
-                .map(|each| (each.uuid, each))
-                .collect(),
-            requests: remembered.into_iter().map(request).collect(),
-            new_connections: Vec::new(),
+            now: loaded.now,
+            rows: transfers.map(|it| (it.uuid, Row::loaded(it))).collect(),
+            connections: connections.map(|it| (it.uuid, Row::loaded(it))).collect(),
+            credentials: credentials.map(|it| (it.uuid, Row::loaded(it))).collect(),
+            sessions: sessions.map(|it| (it.uuid, Row::loaded(it))).collect(),
+            on_record: loaded.on_record,
+            open: loaded.open,
+            requests: requests.collect(),
+            creators: HashMap::new(),
             events: Vec::new(),
             answers: Vec::new(),
         }
@@ -96,19 +202,52 @@ impl Draft {
         let order = &*super::planted::forgetful(order);
         let answer = match self.repetition(order) {
             Some(answer) => answer,
-            None => match &order.command {
-                Command::Create(new) => self.create(order, new, identity()),
-                Command::Do { uuid, verb } => self.apply(order, *uuid, verb),
-                Command::Connect(new) => Ok(self.connect(order, new, identity())),
-            },
+            None => self.decide(order, identity),
         };
         self.answers.push(answer.map_err(Error::Refused));
+    }
+
+    fn decide(
+        &mut self,
+        order: &Order,
+        identity: impl FnOnce() -> Uuid,
+    ) -> Result<Outcome, Refusal> {
+        match &order.command {
+            Command::Create(new) => self.create(order, new, identity()),
+            Command::Do { uuid, verb } => self.apply(order, *uuid, verb),
+            Command::Connect { new, pending } => Ok(self.connect(order, new, *pending, identity())),
+            Command::Manage { uuid, verb } => self.manage(order, *uuid, verb),
+            Command::Issue { new, token } => self.issue(order, new, token, identity()),
+            Command::Credential { uuid, verb } => self.change_credential(order, *uuid, verb),
+            Command::RotateAgent {
+                connection_uuid,
+                token,
+                overlap,
+            } => self.rotate_agent(order, *connection_uuid, token, *overlap, identity),
+            Command::OpenSession(new) => self.open_session(order, new, identity()),
+            Command::RedeemSession {
+                digest,
+                code,
+                token_id,
+                token_digest,
+            } => {
+                let with = Redemption {
+                    digest,
+                    code,
+                    token_id,
+                    token_digest,
+                };
+                self.redeem(order, &with, identity())
+            }
+            Command::NoteUse { uuid, at } => self.note_use(order, *uuid, *at),
+            Command::NoteRefusal { reason } => Ok(self.note_refusal(order, reason)),
+        }
     }
 
     /// The answer to a request that was carried out before; `None` when it is new.
     fn repetition(&self, order: &Order) -> Option<Result<Outcome, Refusal>> {
         let request = order.request.as_ref()?;
-        let key = (order.actor.clone(), request.request_id.clone());
+        let key = (order.caller.actor.clone(), request.request_id.clone());
         let earlier = self.requests.get(&key)?;
         if earlier.request.digest != request.digest {
             return Some(Err(Refusal::RequestIdReused { request_id: key.1 }));
@@ -121,108 +260,37 @@ impl Draft {
             Effect::Transfer { uuid, .. } => self
                 .current(uuid)
                 .map(|transfer| Outcome::Transfer(Arc::clone(transfer))),
-            Effect::Connection(uuid) => match self.connections.get(&uuid) {
-                Some(connection) => Ok(Outcome::Connection(connection.clone())),
-                None => Err(Refusal::ConnectionNotFound { uuid }),
-            },
+            Effect::Connection {
+                deleted_by_it: true,
+                ..
+            } => Ok(Outcome::ConnectionDeleted),
+            Effect::Connection { uuid, .. } => self
+                .connection(uuid)
+                .map(|connection| Outcome::Connection(Arc::clone(connection))),
+            Effect::Credential(uuid) => self.credential(uuid).map(credentials::granted),
+            Effect::Session(uuid) => self.session_again(uuid),
         })
     }
 
-    fn create(&mut self, order: &Order, new: &NewTransfer, uuid: Uuid) -> Result<Outcome, Refusal> {
-        if let Some(uuid) = new
-            .connection_uuid
-            .filter(|uuid| !self.connections.contains_key(uuid))
-        {
-            return Err(Refusal::ConnectionNotFound { uuid });
-        }
-        if let Some(uuid) = new.retry_of_uuid {
-            self.current(uuid)?;
-        }
-        let transfer = Arc::new(Transfer::create(uuid, new.clone(), self.now));
-        self.log(&transfer, creation(new.initiated_by_uuid), Some(order));
-        let after = Some(Arc::clone(&transfer));
-        self.rows.insert(
-            uuid,
-            Row {
-                before: None,
-                after,
-                transitioned: true,
-            },
-        );
-        Ok(Outcome::Transfer(transfer))
-    }
-
-    fn apply(&mut self, order: &Order, uuid: Uuid, verb: &Verb) -> Result<Outcome, Refusal> {
-        let transfer = Arc::clone(self.current(uuid)?);
-        match decide(&transfer, verb, self.now) {
-            Ok(change) => Ok(self.keep(&transfer, change, Some(order))),
-            Err(refusal) => {
-                let change = aftermath(&transfer, &refusal, self.now);
-                self.keep(&transfer, change, None);
-                Err(refusal)
-            }
-        }
-    }
-
-    /// Takes a change into the draft; `order` is what caused it, `None` when the rules themselves did.
-    fn keep(&mut self, before: &Arc<Transfer>, change: Change, order: Option<&Order>) -> Outcome {
-        let (after, transitioned) = match change {
-            Change::Nothing => return Outcome::Transfer(Arc::clone(before)),
-            Change::Progress(after) => (Some(Arc::new(after)), false),
-            Change::Transition(after, occurrence) => {
-                let after = Arc::new(after);
-                self.log(&after, occurrence, order);
-                (Some(after), true)
-            }
-            Change::Removal(occurrence) => {
-                self.log(before, occurrence, order);
-                (None, true)
-            }
-        };
-        if let Some(row) = self.rows.get_mut(&before.uuid) {
-            row.after.clone_from(&after);
-            row.transitioned |= transitioned;
-        }
-        after.map_or(Outcome::Deleted, Outcome::Transfer)
-    }
-
-    fn connect(&mut self, order: &Order, new: &NewConnection, uuid: Uuid) -> Outcome {
-        let connection = Connection::create(uuid, new.clone(), self.now);
-        self.remember(Some(order), Effect::Connection(uuid));
-        self.new_connections.push(NewConnectionRow {
-            connection: connection.clone(),
-            actor: order.actor.clone(),
-            request: order.request.clone(),
-        });
-        self.connections.insert(uuid, connection.clone());
-        Outcome::Connection(connection)
-    }
-
-    fn current(&self, uuid: Uuid) -> Result<&Arc<Transfer>, Refusal> {
-        self.rows
-            .get(&uuid)
-            .and_then(|row| row.after.as_ref())
-            .ok_or(Refusal::TransferNotFound { uuid })
-    }
-
-    fn log(&mut self, transfer: &Transfer, occurrence: Occurrence, order: Option<&Order>) {
-        let deleted_by_it = occurrence.from_status == Some(occurrence.to_status);
-        self.remember(
-            order,
-            Effect::Transfer {
-                uuid: transfer.uuid,
-                deleted_by_it,
-            },
-        );
+    /// Writes down what happened; `order` is what caused it, `None` when the rules themselves did.
+    fn log(&mut self, about: About, mut occurrence: Occurrence, order: Option<&Order>) {
+        let caller = order.map(|order| &order.caller);
+        let credential = caller.and_then(|caller| caller.credential());
+        occurrence.actor_uuid = occurrence.actor_uuid.or(credential);
         self.events.push(Event {
             sequence: 0,
-            transfer_uuid: transfer.uuid,
-            connection_uuid: transfer.declared.connection_uuid,
+            transfer_uuid: about.transfer_uuid,
+            connection_uuid: about.connection_uuid,
+            subject_uuid: about.subject_uuid,
             occurrence,
-            actor: order.map_or_else(|| SERVER.to_owned(), |order| order.actor.clone()),
+            actor: caller.map_or_else(|| SERVER.to_owned(), |caller| caller.actor.clone()),
             request: order.and_then(|order| order.request.clone()),
-            revision: transfer.revision,
+            revision: about.revision,
             occurred_at: self.now,
+            address: caller
+                .filter(|_| credential.is_some())
+                .and_then(|caller| caller.address),
+            hash: None,
         });
     }
 
@@ -231,11 +299,11 @@ impl Draft {
         else {
             return;
         };
-        let RequestMark { request_id, .. } = &request;
-        let key = (order.actor.clone(), request_id.clone());
+        let actor = order.caller.actor.clone();
+        let key = (actor.clone(), request.request_id.clone());
         if let Entry::Vacant(place) = self.requests.entry(key) {
             place.insert(Remembered {
-                actor: order.actor.clone(),
+                actor,
                 request,
                 effect,
             });
@@ -244,39 +312,18 @@ impl Draft {
 
     /// Whether there is nothing to write.
     pub(super) fn is_clean(&self) -> bool {
-        self.events.is_empty() && self.new_connections.is_empty() && self.changed().next().is_none()
+        self.events.is_empty()
+            && !self.rows.values().any(Row::has_changed)
+            && !self.connections.values().any(Row::has_changed)
+            && !self.credentials.values().any(Row::has_changed)
+            && !self.sessions.values().any(Row::has_changed)
     }
 
     /// Writes the draft. The event counter comes last, since its lock orders the commits.
     pub(super) async fn write(&mut self, transaction: &Batch) -> Result<(), StoreError> {
-        let (mut created, mut changed, mut progressed, mut deleted) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (uuid, row) in self.changed() {
-            match (&row.before, &row.after) {
-                (None, Some(after)) => created.push(Arc::clone(after)),
-                (Some(_), Some(after)) if row.transitioned => changed.push(Arc::clone(after)),
-                (Some(_), Some(after)) => progressed.push(Arc::clone(after)),
-                (Some(_), None) => deleted.push(*uuid),
-                (None, None) => {}
-            }
-        }
-        if !self.new_connections.is_empty() {
-            transaction
-                .insert_connections(&self.new_connections)
-                .await?;
-        }
-        if !created.is_empty() {
-            transaction.insert_transfers(&created).await?;
-        }
-        if !changed.is_empty() {
-            transaction.update_transfers(&changed).await?;
-        }
-        if !progressed.is_empty() {
-            transaction.update_progress(&progressed).await?;
-        }
-        if !deleted.is_empty() {
-            transaction.delete_transfers(&deleted).await?;
-        }
+        self.write_connections(transaction).await?;
+        self.write_transfers(transaction).await?;
+        self.write_credentials(transaction).await?;
         #[cfg(feature = "planted-bugs")]
         if crate::planted::is(crate::planted::Bug::EventOutside) {
             return Ok(());
@@ -292,16 +339,6 @@ impl Draft {
         transaction.append_events(&mut self.events).await
     }
 
-    fn changed(&self) -> impl Iterator<Item = (&Uuid, &Row)> {
-        self.rows
-            .iter()
-            .filter(|(_, row)| match (&row.before, &row.after) {
-                (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
-                (None, None) => false,
-                _ => true,
-            })
-    }
-
     /// What happened, in the order of the log.
     pub(super) fn events(&self) -> &[Event] {
         &self.events
@@ -315,12 +352,13 @@ impl Draft {
 
     /// What watchers need to hear.
     pub(super) fn changes(&self) -> Vec<FeedChange> {
-        let change = |(uuid, row): (&Uuid, &Row)| FeedChange {
+        let change = |(uuid, row): (&Uuid, &Row<Transfer>)| FeedChange {
             uuid: *uuid,
             before: row.before.clone(),
             after: row.after.clone(),
         };
-        self.changed().map(change).collect()
+        let changed = self.rows.iter().filter(|(_, row)| row.has_changed());
+        changed.map(change).collect()
     }
 
     /// What watchers need to hear, and the answers in the order of the commands.

@@ -9,10 +9,12 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{BATCH, Ledger, Outcome, draft::SERVER, time::Time};
+use super::{BATCH, Ledger, Outcome, time::Time};
 use crate::{
     domain::{
+        caller::Caller,
         command::{Command, Order, Verb},
+        connection::{ConnectionStatus, ConnectionVerb},
         status::TransferStatus,
     },
     error::Error,
@@ -59,19 +61,39 @@ impl Sweeper {
 
     /// Ends everything that is overdue now.
     async fn sweep(&self) -> Result<(), Error> {
-        let expired = self.expire_approvals(SERVER).await?;
+        let expired = self.expire_approvals(&Caller::server()).await?;
         let lost = self.fail_silent().await?;
-        if expired + lost > 0 {
-            tracing::info!(expired, lost, "overdue transfers were ended");
+        let connections = self.expire_connections().await?;
+        if expired + lost + connections > 0 {
+            tracing::info!(expired, lost, connections, "what was overdue was ended");
         }
         Ok(())
     }
 
-    /// Expires every approval that is overdue now, in the name of `actor`; how many this very call expired.
+    async fn expire_connections(&self) -> Result<i64, Error> {
+        let server = Caller::server();
+        let has_expired = |outcome: &Outcome| matches!(outcome, Outcome::Connection(it) if it.status == ConnectionStatus::Expired);
+        let mut total = 0;
+        loop {
+            let now = self.time.now().await?;
+            let overdue = self.store.overdue_connections(now, STRIDE).await?;
+            let commands = overdue.iter().map(|uuid| Command::Manage {
+                uuid: *uuid,
+                verb: ConnectionVerb::Expire,
+            });
+            let ended = self.carry_out(commands, &server, has_expired).await?;
+            total += ended;
+            if overdue.len() < STRIDE as usize || ended == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Expires every approval that is overdue now, in the name of `caller`; how many this very call expired.
     ///
     /// # Errors
     /// Whatever kept it from finishing; what it expired until then stays so.
-    pub async fn expire_approvals(&self, actor: &str) -> Result<i64, Error> {
+    pub async fn expire_approvals(&self, caller: &Caller) -> Result<i64, Error> {
         let mut total = 0;
         loop {
             let overdue = self
@@ -79,7 +101,7 @@ impl Sweeper {
                 .overdue_approvals(self.time.now().await?, STRIDE)
                 .await?;
             let ended = self
-                .end(&overdue, actor, &Verb::Expire, TransferStatus::Expired)
+                .end(&overdue, caller, &Verb::Expire, TransferStatus::Expired)
                 .await?;
             total += ended;
             if overdue.len() < STRIDE as usize || ended == 0 {
@@ -98,7 +120,7 @@ impl Sweeper {
             let ended = self
                 .end(
                     &silent,
-                    SERVER,
+                    &Caller::server(),
                     &Verb::LoseHeartbeat,
                     TransferStatus::Failed,
                 )
@@ -114,30 +136,43 @@ impl Sweeper {
     async fn end(
         &self,
         uuids: &[Uuid],
-        actor: &str,
+        caller: &Caller,
         verb: &Verb,
         to: TransferStatus,
     ) -> Result<i64, Error> {
-        let orders = uuids.iter().map(|uuid| {
+        let commands = uuids.iter().map(|uuid| Command::Do {
+            uuid: *uuid,
+            verb: verb.clone(),
+        });
+        let has_ended =
+            |outcome: &Outcome| matches!(outcome, Outcome::Transfer(it) if it.status == to);
+        self.carry_out(commands, caller, has_ended).await
+    }
+
+    /// Sends the commands; counts those that did what was to be done.
+    async fn carry_out(
+        &self,
+        commands: impl Iterator<Item = Command>,
+        caller: &Caller,
+        is_done: impl Fn(&Outcome) -> bool,
+    ) -> Result<i64, Error> {
+        let orders = commands.map(|command| {
             self.ledger.submit_patiently(Order {
-                command: Command::Do {
-                    uuid: *uuid,
-                    verb: verb.clone(),
-                },
-                actor: actor.to_owned(),
+                command,
+                caller: caller.clone(),
                 request: None,
             })
         });
-        let mut ended = 0;
+        let mut done = 0;
         for outcome in join_all(orders).await {
             failpoint::pass("mid-sweep");
             match outcome {
-                Ok(Outcome::Transfer(transfer)) if transfer.status == to => ended += 1,
-                // Not overdue any more, decided or deleted by somebody who was faster: nothing to do.
+                Ok(outcome) if is_done(&outcome) => done += 1,
+                // Not overdue any more, ended or deleted by somebody who was faster: nothing to do.
                 Ok(_) | Err(Error::Refused(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(ended)
+        Ok(done)
     }
 }

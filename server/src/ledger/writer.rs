@@ -1,23 +1,19 @@
 //! The writer task: takes what has queued up, decides it, commits it in one transaction, then answers.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 #[cfg(feature = "planted-bugs")]
 use super::planted;
-use super::{BATCH, Outcome, Pending, draft::Draft, time::Time};
+use super::{BATCH, Outcome, Pending, draft::Draft, load::load, time::Time};
 use crate::{
-    domain::{
-        command::{Command, Order},
-        event::Event,
-    },
+    domain::{command::Order, event::Event, status::TransferStatus},
     error::Error,
     failpoint,
     feed::Feed,
-    store::{Batch, Effect, Store, StoreError},
+    store::{Store, StoreError},
 };
 
 /// How often a batch is tried when it meets a conflict that another try can resolve.
@@ -102,7 +98,7 @@ impl Writer {
 
     async fn attempt(&self, orders: &[&Order]) -> Result<Draft, StoreError> {
         let transaction = self.store.begin().await?;
-        let mut draft = self.load(&transaction, orders).await?;
+        let mut draft = Draft::new(load(&transaction, orders, &self.time).await?);
         let now = draft.now();
         for order in orders {
             draft.carry_out(order, || self.time.clock().identity(now));
@@ -126,64 +122,6 @@ impl Writer {
         }
         Ok(draft)
     }
-
-    /// Everything that the decisions will look at, locked in the order of the uuids.
-    ///
-    /// What is remembered and the time are read under the locks: while this batch waited for them, another replica may
-    /// have carried out the same request, or a deadline may have passed.
-    async fn load(&self, transaction: &Batch, orders: &[&Order]) -> Result<Draft, StoreError> {
-        let wanted = Wanted::by(orders);
-        let mut transfers = transaction.lock_transfers(&wanted.transfers).await?;
-        let remembered = transaction.remembered(&wanted.request_ids).await?;
-        let mut connections = wanted.connections;
-        let mut answered = BTreeSet::new();
-        for earlier in &remembered {
-            match earlier.effect {
-                Effect::Transfer { uuid, .. } => _ = answered.insert(uuid),
-                Effect::Connection(uuid) => _ = connections.insert(uuid),
-            }
-        }
-        let answered: Vec<Uuid> = answered
-            .into_iter()
-            .filter(|uuid| wanted.transfers.binary_search(uuid).is_err())
-            .collect();
-        transfers.extend(transaction.lock_transfers(&answered).await?);
-        let connections: Vec<Uuid> = connections.into_iter().collect();
-        let connections = transaction.existing_connections(&connections).await?;
-        let now = self.time.now_in(transaction).await?;
-        Ok(Draft::new(now, transfers, connections, remembered))
-    }
-}
-
-/// What the orders of a batch name, each once and sorted.
-struct Wanted<'a> {
-    transfers: Vec<Uuid>,
-    connections: BTreeSet<Uuid>,
-    request_ids: Vec<&'a str>,
-}
-
-impl<'a> Wanted<'a> {
-    fn by(orders: &[&'a Order]) -> Self {
-        let mut transfers = BTreeSet::new();
-        let mut connections = BTreeSet::new();
-        let mut request_ids = BTreeSet::new();
-        for order in orders {
-            request_ids.extend(order.request.as_ref().map(|it| it.request_id.as_str()));
-            match &order.command {
-                Command::Create(new) => {
-                    transfers.extend(new.retry_of_uuid);
-                    connections.extend(new.connection_uuid);
-                }
-                Command::Do { uuid, .. } => _ = transfers.insert(*uuid),
-                Command::Connect(_) => {}
-            }
-        }
-        Self {
-            transfers: transfers.into_iter().collect(),
-            connections,
-            request_ids: request_ids.into_iter().collect(),
-        }
-    }
 }
 
 fn answer(
@@ -201,11 +139,12 @@ fn log(events: &[Event]) {
         let occurrence = &event.occurrence;
         tracing::info!(
             sequence = event.sequence,
-            transfer_uuid = %event.transfer_uuid,
+            transfer_uuid = event.transfer_uuid.map(tracing::field::display),
+            connection_uuid = event.connection_uuid.map(tracing::field::display),
             action = occurrence.action.name(),
-            status = occurrence.to_status.name(),
+            status = occurrence.to_status.map(TransferStatus::name),
             actor = event.actor,
-            "a transfer changed"
+            "committed"
         );
     }
 }

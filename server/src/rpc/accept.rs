@@ -1,27 +1,24 @@
-//! Accepting connections within limits: how many in all, how many from one address, and how long one may stay silent
-//! before its first bytes (P7, P9).
+//! Accepting connections within limits: how many in all, how many from one address, how long one may take for its
+//! handshake and its first request, and how many frames without content it may send (P7, P8, P9).
+
+mod connection;
+mod traffic;
 
 use std::{
     collections::HashMap,
     io,
     net::IpAddr,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
-use futures::{Stream, future::BoxFuture, stream};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use futures::{Stream, stream};
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// An HTTP/2 preface has so many bytes; a useful HTTP/1.1 request has more.
-const PREFACE: usize = 24;
+pub use self::connection::Connection;
+use super::tls::Tls;
+
 /// Pause after an accept that failed, most likely for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,8 +29,10 @@ pub struct Limits {
     pub connections: usize,
     /// Connections from one address; more are closed at once.
     pub per_address: usize,
-    /// Time until a connection must have sent its first bytes.
-    pub preface: Duration,
+    /// Time that a TLS handshake may take; it counts against the limits above from the beginning.
+    pub handshake: Duration,
+    /// Time, after the handshake if there is one, until the head of the first request must be there, whole.
+    pub request: Duration,
 }
 
 type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
@@ -42,13 +41,14 @@ type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
 pub fn incoming(
     listener: TcpListener,
     limits: Limits,
+    tls: Option<Tls>,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let gate = Arc::new(Semaphore::new(limits.connections));
     let counts = Counts::default();
     stream::unfold(
-        (listener, gate, counts, stop),
-        move |(listener, gate, counts, stop)| async move {
+        (listener, gate, counts, tls, stop),
+        move |(listener, gate, counts, tls, stop)| async move {
             loop {
                 let permit = Arc::clone(&gate).acquire_owned().await.ok()?;
                 let (stream, address) = match listener.accept().await {
@@ -65,13 +65,10 @@ pub fn incoming(
                 };
                 // Small messages must not wait for company.
                 _ = stream.set_nodelay(true);
-                let connection = Connection {
-                    stream,
-                    preface: Some(Preface::new(limits.preface, stop.clone())),
-                    _permit: permit,
-                    _share: share,
-                };
-                return Some((Ok(connection), (listener, gate, counts, stop)));
+                let claims = (permit, share);
+                let connection =
+                    Connection::new(stream, tls.as_ref(), limits, stop.clone(), claims);
+                return Some((Ok(connection), (listener, gate, counts, tls, stop)));
             }
         },
     )
@@ -107,93 +104,5 @@ impl Drop for Share {
                 held.remove(&self.address);
             }
         }
-    }
-}
-
-/// Waits for the first bytes of a connection, but not for ever.
-struct Preface {
-    missing: usize,
-    patience: BoxFuture<'static, ()>,
-}
-
-impl Preface {
-    fn new(wait: Duration, stop: CancellationToken) -> Self {
-        let patience = Box::pin(async move {
-            _ = tokio::time::timeout(wait, stop.cancelled()).await;
-        });
-        Self {
-            missing: PREFACE,
-            patience,
-        }
-    }
-}
-
-/// An accepted connection.
-pub struct Connection {
-    stream: TcpStream,
-    preface: Option<Preface>,
-    _permit: OwnedSemaphorePermit,
-    _share: Share,
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let Some(preface) = &mut self.preface else {
-            return read;
-        };
-        preface.missing = preface
-            .missing
-            .saturating_sub(buffer.filled().len() - before);
-        if preface.missing == 0 {
-            self.preface = None;
-        } else if preface.patience.as_mut().poll(context).is_ready() {
-            let silence = "no request arrived in time";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, silence)));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::metadata;
 use crate::domain::{
-    connection::{Connection, ConnectionDirection, ConnectionStatus},
+    connection::Connection,
     event::{Event, EventAction},
     progress::Totals,
     query::{ConnectionStats, TableStats},
@@ -13,6 +13,12 @@ use crate::domain::{
     time::Timestamp,
     transfer::Transfer,
 };
+
+mod connection;
+mod credential;
+
+pub(super) use connection::connection;
+pub(super) use credential::credential;
 
 pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> v1::Transfer {
     let declared = &transfer.declared;
@@ -53,33 +59,11 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(timestamp),
         retry_of_uuid: optional(declared.retry_of_uuid),
         revision: transfer.revision,
+        self_approval: transfer.self_approval,
+        policy_revision: transfer.policy_revision,
         connection: connection.map(self::connection),
         duration: transfer.duration().and_then(|time| time.try_into().ok()),
         success_rate: transfer.success_rate(),
-    }
-}
-
-pub(super) fn connection(connection: &Connection) -> v1::Connection {
-    v1::Connection {
-        uuid: connection.uuid.to_string(),
-        name: connection.declared.name.clone(),
-        direction: match connection.declared.direction {
-            ConnectionDirection::Sender => v1::ConnectionDirection::Sender,
-            ConnectionDirection::Receiver => v1::ConnectionDirection::Receiver,
-        }
-        .into(),
-        site_url: connection.declared.site_url.clone(),
-        status: match connection.status {
-            ConnectionStatus::Pending => v1::ConnectionStatus::Pending,
-            ConnectionStatus::Active => v1::ConnectionStatus::Active,
-            ConnectionStatus::Suspended => v1::ConnectionStatus::Suspended,
-            ConnectionStatus::Revoked => v1::ConnectionStatus::Revoked,
-            ConnectionStatus::Expired => v1::ConnectionStatus::Expired,
-        }
-        .into(),
-        inserted_at: Some(timestamp(connection.inserted_at)),
-        updated_at: Some(timestamp(connection.updated_at)),
-        revision: connection.revision,
     }
 }
 
@@ -87,11 +71,12 @@ pub(super) fn event(event: &Event) -> v1::TransferEvent {
     let occurrence = &event.occurrence;
     v1::TransferEvent {
         sequence: event.sequence,
-        transfer_uuid: event.transfer_uuid.to_string(),
+        transfer_uuid: optional(event.transfer_uuid),
         connection_uuid: optional(event.connection_uuid),
+        subject_uuid: optional(event.subject_uuid),
         action: action(occurrence.action).into(),
         from_status: occurrence.from_status.map_or(0, |each| status(each).into()),
-        to_status: status(occurrence.to_status).into(),
+        to_status: occurrence.to_status.map_or(0, |each| status(each).into()),
         actor_uuid: optional(occurrence.actor_uuid),
         actor: event.actor.clone(),
         reason: occurrence.reason.clone(),
@@ -101,6 +86,8 @@ pub(super) fn event(event: &Event) -> v1::TransferEvent {
             .map_or_else(String::new, |it| it.request_id.clone()),
         revision: event.revision,
         occurred_at: Some(timestamp(event.occurred_at)),
+        address: event.address.map_or_else(String::new, |it| it.to_string()),
+        hash: event.hash.map_or_else(Vec::new, |it| it.to_vec()),
     }
 }
 
@@ -157,6 +144,20 @@ const fn action(action: EventAction) -> v1::TransferEventAction {
         EventAction::Failed => v1::TransferEventAction::Failed,
         EventAction::Cancelled => v1::TransferEventAction::Cancelled,
         EventAction::Deleted => v1::TransferEventAction::Deleted,
+        EventAction::ConnectionCreated => v1::TransferEventAction::ConnectionCreated,
+        EventAction::ConnectionUpdated => v1::TransferEventAction::ConnectionUpdated,
+        EventAction::ConnectionApproved => v1::TransferEventAction::ConnectionApproved,
+        EventAction::ConnectionSuspended => v1::TransferEventAction::ConnectionSuspended,
+        EventAction::ConnectionReactivated => v1::TransferEventAction::ConnectionReactivated,
+        EventAction::ConnectionRevoked => v1::TransferEventAction::ConnectionRevoked,
+        EventAction::ConnectionExpired => v1::TransferEventAction::ConnectionExpired,
+        EventAction::ConnectionDeleted => v1::TransferEventAction::ConnectionDeleted,
+        EventAction::CredentialCreated => v1::TransferEventAction::CredentialCreated,
+        EventAction::CredentialRotated => v1::TransferEventAction::CredentialRotated,
+        EventAction::CredentialRevoked => v1::TransferEventAction::CredentialRevoked,
+        EventAction::SessionCreated => v1::TransferEventAction::SessionCreated,
+        EventAction::SessionRedeemed => v1::TransferEventAction::SessionRedeemed,
+        EventAction::Refused => v1::TransferEventAction::Refused,
     }
 }
 
@@ -187,7 +188,7 @@ const fn progress(totals: &Totals) -> v1::Progress {
     }
 }
 
-fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();
     prost_types::Timestamp {
         seconds: micros.div_euclid(1_000_000),

@@ -1,19 +1,14 @@
-//! Who calls, as far as the transport tells.
+//! Who calls, as far as the transport and the authentication before it tell.
 
 use tonic::Request;
 
-use crate::domain::validate::NAME_MAX;
-
-/// The actor of a caller without credentials.
-pub(super) const ANONYMOUS: &str = "anonymous";
+use crate::domain::{caller, validate::NAME_MAX};
 
 /// The other end of a call.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    /// In what role it acts, for the log and for telling request ids apart.
-    pub(super) actor: String,
-    /// Its address; empty when the transport has none.
-    pub(super) ip: String,
+    /// Who it is, and from where.
+    pub(super) who: caller::Caller,
     /// What it says it is, without control characters and cut to the limit of the field.
     pub(super) user_agent: String,
 }
@@ -24,12 +19,13 @@ impl Caller {
             .metadata()
             .get("user-agent")
             .and_then(|value| value.to_str().ok());
+        // Whoever was let in was noted there; without authentication nobody is.
+        let who = request.extensions().get().cloned().unwrap_or_else(|| {
+            let address = request.remote_addr();
+            caller::Caller::anonymous(address.map(|address| address.ip().to_canonical()))
+        });
         Self {
-            actor: ANONYMOUS.to_owned(),
-            ip: request
-                .remote_addr()
-                .map(|address| address.ip().to_canonical().to_string())
-                .unwrap_or_default(),
+            who,
             user_agent: agent
                 .unwrap_or_default()
                 .chars()
@@ -37,5 +33,13 @@ impl Caller {
                 .take(NAME_MAX)
                 .collect(),
         }
+    }
+
+    /// Its address; empty when the transport has none.
+    pub(super) fn ip(&self) -> String {
+        self.who
+            .address
+            .map(|address| address.to_string())
+            .unwrap_or_default()
     }
 }

@@ -3,9 +3,17 @@
 use tidegate_proto::v1::{self, connection_service_server::ConnectionService};
 use tonic::{Request, Response, Status};
 
-use super::{Backend, answer, incoming, page, status::status};
+use super::{
+    Backend, answer,
+    caller::Caller,
+    credential,
+    incoming::{self, Mutation},
+    page,
+    status::status,
+};
 use crate::{
     domain::{
+        caller,
         connection::Connection,
         page::{Position, Scope},
         refusal::Refusal,
@@ -26,34 +34,31 @@ impl ConnectionApi {
         Self { backend }
     }
 
-    async fn create(
+    /// The connection that an order leaves; `None` when it is gone.
+    async fn change<M: Mutation>(
         &self,
-        request: Request<v1::CreateConnectionRequest>,
-    ) -> Result<v1::CreateConnectionResponse, Error> {
-        match self
-            .backend
-            .ledger
-            .submit(incoming::order(request)?)
-            .await?
-        {
-            Outcome::Connection(connection) => Ok(v1::CreateConnectionResponse {
-                connection: Some(answer::connection(&connection)),
-            }),
-            Outcome::Transfer(_) | Outcome::Deleted => {
-                Err(super::transfer::unexpected("a connection was expected"))
-            }
+        request: Request<M>,
+    ) -> Result<Option<v1::Connection>, Error> {
+        let order = incoming::order(request)?;
+        match self.backend.ledger.submit(order).await? {
+            Outcome::Connection(connection) => Ok(Some(answer::connection(&connection))),
+            Outcome::ConnectionDeleted => Ok(None),
+            _ => Err(super::transfer::unexpected("a connection was expected")),
         }
     }
 
     async fn get(
         &self,
+        caller: &caller::Caller,
         request: v1::GetConnectionRequest,
     ) -> Result<v1::GetConnectionResponse, Error> {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &request.uuid);
         let uuid = check.finish(uuid)?;
         let found = self.backend.store.connection(uuid).await?;
-        let connection = found.ok_or(Refusal::ConnectionNotFound { uuid })?;
+        let connection = found
+            .filter(|_| caller.sees(Some(uuid)))
+            .ok_or(Refusal::ConnectionNotFound { uuid })?;
         Ok(v1::GetConnectionResponse {
             connection: Some(answer::connection(&connection)),
         })
@@ -61,12 +66,16 @@ impl ConnectionApi {
 
     async fn list(
         &self,
+        caller: &caller::Caller,
         request: v1::ListConnectionsRequest,
     ) -> Result<v1::ListConnectionsResponse, Error> {
         let mut check = Check::default();
-        let direction = incoming::connection_direction(&mut check, request.direction);
-        let name = direction.map_or("", |direction| direction.name());
-        let scope = Scope::new("connections", "desc", name);
+        let filter = incoming::connection_filter(&mut check, &request);
+        let mut fingerprint = filter.fingerprint();
+        if let Some(own) = caller.confined_to() {
+            fingerprint = format!("{fingerprint};{own}");
+        }
+        let scope = Scope::new("connections", "desc", &fingerprint);
         let window = page::window(
             &mut check,
             &scope,
@@ -75,11 +84,16 @@ impl ConnectionApi {
             0,
         );
         let window = check.finish(window)?;
-        let rows = self
-            .backend
-            .store
-            .connections(direction, page::one_more(window))
-            .await?;
+        let store = &self.backend.store;
+        let rows = match caller.confined_to() {
+            None => store.connections(&filter, page::one_more(window)).await?,
+            // All that he sees is on the first page.
+            Some(own) => {
+                let own = store.connection(own).await?.into_iter();
+                own.filter(|own| window.after.is_none() && filter.matches(own))
+                    .collect()
+            }
+        };
         let place = |row: &Connection| Position {
             micros: row.inserted_at.as_micros(),
             uuid: row.uuid,
@@ -99,17 +113,16 @@ impl ConnectionService for ConnectionApi {
         &self,
         request: Request<v1::CreateConnectionRequest>,
     ) -> Result<Response<v1::CreateConnectionResponse>, Status> {
-        self.create(request)
-            .await
-            .map(Response::new)
-            .map_err(status)
+        let connection = self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::CreateConnectionResponse { connection }))
     }
 
     async fn get_connection(
         &self,
         request: Request<v1::GetConnectionRequest>,
     ) -> Result<Response<v1::GetConnectionResponse>, Status> {
-        self.get(request.into_inner())
+        let caller = Caller::of(&request).who;
+        self.get(&caller, request.into_inner())
             .await
             .map(Response::new)
             .map_err(status)
@@ -119,9 +132,73 @@ impl ConnectionService for ConnectionApi {
         &self,
         request: Request<v1::ListConnectionsRequest>,
     ) -> Result<Response<v1::ListConnectionsResponse>, Status> {
-        self.list(request.into_inner())
+        let caller = Caller::of(&request).who;
+        self.list(&caller, request.into_inner())
             .await
             .map(Response::new)
             .map_err(status)
+    }
+
+    async fn update_connection(
+        &self,
+        request: Request<v1::UpdateConnectionRequest>,
+    ) -> Result<Response<v1::UpdateConnectionResponse>, Status> {
+        let connection = self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::UpdateConnectionResponse { connection }))
+    }
+
+    async fn approve_connection(
+        &self,
+        request: Request<v1::ApproveConnectionRequest>,
+    ) -> Result<Response<v1::ApproveConnectionResponse>, Status> {
+        let connection = self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::ApproveConnectionResponse { connection }))
+    }
+
+    async fn suspend_connection(
+        &self,
+        request: Request<v1::SuspendConnectionRequest>,
+    ) -> Result<Response<v1::SuspendConnectionResponse>, Status> {
+        let connection = self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::SuspendConnectionResponse { connection }))
+    }
+
+    async fn reactivate_connection(
+        &self,
+        request: Request<v1::ReactivateConnectionRequest>,
+    ) -> Result<Response<v1::ReactivateConnectionResponse>, Status> {
+        let connection = self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::ReactivateConnectionResponse {
+            connection,
+        }))
+    }
+
+    async fn revoke_connection(
+        &self,
+        request: Request<v1::RevokeConnectionRequest>,
+    ) -> Result<Response<v1::RevokeConnectionResponse>, Status> {
+        let connection = self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::RevokeConnectionResponse { connection }))
+    }
+
+    async fn delete_connection(
+        &self,
+        request: Request<v1::DeleteConnectionRequest>,
+    ) -> Result<Response<v1::DeleteConnectionResponse>, Status> {
+        self.change(request).await.map_err(status)?;
+        Ok(Response::new(v1::DeleteConnectionResponse {}))
+    }
+
+    async fn rotate_connection_token(
+        &self,
+        request: Request<v1::RotateConnectionTokenRequest>,
+    ) -> Result<Response<v1::RotateConnectionTokenResponse>, Status> {
+        let (credential, token) = credential::issue(&self.backend, request)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(v1::RotateConnectionTokenResponse {
+            credential: Some(credential),
+            token,
+        }))
     }
 }

@@ -6,9 +6,16 @@ use futures::Stream;
 use tidegate_proto::v1::{self, event_service_server::EventService};
 use tonic::{Request, Response, Status};
 
-use super::{Backend, answer, page, status::status, streams::Streams};
+use super::{
+    Backend, answer,
+    caller::Caller,
+    page,
+    status::status,
+    streams::{Kind, Streams},
+};
 use crate::{
     domain::{
+        caller,
         query::{EventFilter, LogBounds},
         validate::Check,
     },
@@ -38,11 +45,16 @@ impl EventApi {
         }
     }
 
-    async fn list(&self, request: v1::ListEventsRequest) -> Result<v1::ListEventsResponse, Error> {
+    async fn list(
+        &self,
+        caller: &caller::Caller,
+        request: v1::ListEventsRequest,
+    ) -> Result<v1::ListEventsResponse, Error> {
         let mut check = Check::default();
         let filter = EventFilter {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
-            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            connection_uuid: caller
+                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
             after_sequence: check.count("after_sequence", request.after_sequence),
         };
         let limit = check.page_size("page_size", request.page_size, 50);
@@ -57,16 +69,19 @@ impl EventApi {
         Ok(v1::ListEventsResponse { events })
     }
 
-    async fn watch(&self, request: v1::WatchEventsRequest) -> Result<Updates, Error> {
+    async fn watch(&self, request: Request<v1::WatchEventsRequest>) -> Result<Updates, Error> {
+        let place = self.streams.enter(Kind::Watch, &request);
+        let caller = Caller::of(&request).who;
+        let request = request.into_inner();
         let mut check = Check::default();
         let filter = EventFilter {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
-            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            connection_uuid: caller
+                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
             after_sequence: check.count("after_sequence", request.after_sequence),
         };
         let filter = check.finish(filter)?;
-        let place = self.streams.enter()?;
-        let watch = watch::events(&self.backend, place, self.turns.clone(), filter);
+        let watch = watch::events(&self.backend, place?, self.turns.clone(), filter);
         Ok(Box::pin(watch.await?))
     }
 }
@@ -75,7 +90,14 @@ impl EventApi {
 fn place(after_sequence: i64, bounds: LogBounds) -> Result<i64, Error> {
     if after_sequence == 0 {
         Ok(bounds.floor)
-    } else if after_sequence < bounds.floor {
+    } else {
+        within(after_sequence, bounds)
+    }
+}
+
+/// The position, if everything after it is in the log.
+pub(super) fn within(after_sequence: i64, bounds: LogBounds) -> Result<i64, Error> {
+    if after_sequence < bounds.floor {
         Err(Error::CursorExpired {
             after_sequence,
             oldest_sequence: bounds.floor + 1,
@@ -96,7 +118,8 @@ impl EventService for EventApi {
         &self,
         request: Request<v1::ListEventsRequest>,
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
-        self.list(request.into_inner())
+        let caller = Caller::of(&request).who;
+        self.list(&caller, request.into_inner())
             .await
             .map(Response::new)
             .map_err(status)
@@ -108,9 +131,6 @@ impl EventService for EventApi {
         &self,
         request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        self.watch(request.into_inner())
-            .await
-            .map(Response::new)
-            .map_err(status)
+        self.watch(request).await.map(Response::new).map_err(status)
     }
 }

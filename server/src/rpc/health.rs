@@ -1,16 +1,18 @@
 //! What health checks are told: whether calls can be answered just now, for the server and for each service.
 
 use tidegate_proto::v1::{
-    connection_service_server, event_service_server, transfer_service_server,
+    connection_service_server, credential_service_server, event_service_server,
+    transfer_service_server,
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// The server as a whole, then its services.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "",
     transfer_service_server::SERVICE_NAME,
     event_service_server::SERVICE_NAME,
     connection_service_server::SERVICE_NAME,
+    credential_service_server::SERVICE_NAME,
 ];
 
 /// The server's own word on its health; cheap to clone.

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{caller::Caller, metadata};
 use crate::domain::{
+    caller::Caller as Asker,
     command::{Command, Order, Verb},
-    connection::{ConnectionDirection, NewConnection},
     event::RequestMark,
     progress::Report,
     query::{SortOrder, TransferFilter},
@@ -23,6 +23,14 @@ use crate::domain::{
         Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, FILTER_STATUS_MAX,
         HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
     },
+};
+
+mod connection;
+mod credential;
+
+pub(super) use connection::connection_filter;
+pub(super) use credential::{
+    TokenRequest, credential_filter, redemption, session_order, token_order, with_code,
 };
 
 /// A request that asks for a change.
@@ -38,28 +46,39 @@ pub(super) trait Mutation: Message + Default {
 
 /// The order of a mutating call.
 pub(super) fn order<M: Mutation>(request: Request<M>) -> Result<Order, Refusal> {
+    order_by(request, M::METHOD, M::REMEMBERED, M::request_id, M::command)
+}
+
+/// The order of a mutating call whose command needs more than its message.
+fn order_by<M: Message>(
+    request: Request<M>,
+    method: &str,
+    remembered: bool,
+    id: impl FnOnce(&mut M) -> &mut String,
+    command: impl FnOnce(M, &mut Check, &Caller) -> Command,
+) -> Result<Order, Refusal> {
     let caller = Caller::of(&request);
     let mut message = request.into_inner();
     let mut check = Check::default();
-    let request_id = check.request_id(&mem::take(message.request_id()));
+    let request_id = check.request_id(&mem::take(id(&mut message)));
     let request = request_id
-        .filter(|_| M::REMEMBERED)
+        .filter(|_| remembered)
         .map(|request_id| RequestMark {
             request_id,
-            digest: digest(&message),
+            digest: digest(method, &message),
         });
-    let command = message.command(&mut check, &caller);
+    let command = command(message, &mut check, &caller);
     check.finish(Order {
         command,
-        actor: caller.actor,
+        caller: caller.who,
         request,
     })
 }
 
 /// Equal messages encode equally: maps are ordered, and the id was taken out.
-fn digest<M: Mutation>(message: &M) -> Vec<u8> {
+fn digest(method: &str, message: &impl Message) -> Vec<u8> {
     let mut hash = Sha256::new();
-    hash.update(M::METHOD.as_bytes());
+    hash.update(method.as_bytes());
     hash.update([0]);
     hash.update(message.encode_to_vec());
     hash.finalize().to_vec()
@@ -68,12 +87,15 @@ fn digest<M: Mutation>(message: &M) -> Vec<u8> {
 /// Declares a verb's request: which one, and what its fields make of the verb.
 macro_rules! verb {
     ($message:ident, $method:literal, |$self:ident, $check:ident| $verb:expr) => {
+        verb!($message, $method, |$self, $check, _caller| $verb);
+    };
+    ($message:ident, $method:literal, |$self:ident, $check:ident, $caller:ident| $verb:expr) => {
         impl Mutation for v1::$message {
             const METHOD: &'static str = $method;
             fn request_id(&mut self) -> &mut String {
                 &mut self.request_id
             }
-            fn command($self, $check: &mut Check, _: &Caller) -> Command {
+            fn command($self, $check: &mut Check, $caller: &Caller) -> Command {
                 let uuid = $check.uuid("uuid", &$self.uuid);
                 Command::Do { uuid, verb: $verb }
             }
@@ -117,18 +139,28 @@ verb!(RequestApprovalRequest, "RequestApproval", |self, check| {
         }),
     }
 });
-verb!(ApproveTransferRequest, "ApproveTransfer", |self, check| {
-    Verb::Approve {
-        admin_user_uuid: check.uuid("admin_user_uuid", &self.admin_user_uuid),
-        comment: check.paragraph("comment", &self.comment, REASON_MAX),
+verb!(
+    ApproveTransferRequest,
+    "ApproveTransfer",
+    |self, check, caller| {
+        Verb::Approve {
+            admin_user_uuid: decider(check, &self.admin_user_uuid, caller),
+            comment: check.paragraph("comment", &self.comment, REASON_MAX),
+            revision: self.revision,
+        }
     }
-});
-verb!(DenyTransferRequest, "DenyTransfer", |self, check| {
-    Verb::Deny {
-        admin_user_uuid: check.uuid("admin_user_uuid", &self.admin_user_uuid),
-        reason: check.paragraph("reason", &self.reason, REASON_MAX),
+);
+verb!(
+    DenyTransferRequest,
+    "DenyTransfer",
+    |self, check, caller| {
+        Verb::Deny {
+            admin_user_uuid: decider(check, &self.admin_user_uuid, caller),
+            reason: check.paragraph("reason", &self.reason, REASON_MAX),
+            revision: self.revision,
+        }
     }
-});
+);
 
 impl Mutation for v1::UpdateProgressRequest {
     const METHOD: &'static str = "UpdateProgress";
@@ -170,36 +202,18 @@ impl Mutation for v1::CreateTransferRequest {
             session_code: check.line("session_code", &self.session_code, SESSION_CODE_MAX),
             remote_site_url: check.site_url("remote_site_url", &self.remote_site_url),
             records_requested: check.count("records_requested", self.records_requested),
-            conflict_strategy: conflict_strategy(check, self.conflict_strategy),
+            conflict_strategy: conflict_strategy(
+                check,
+                "conflict_strategy",
+                self.conflict_strategy,
+            ),
             requires_approval: self.requires_approval,
-            requester_ip: or(requester_ip, &caller.ip),
+            requester_ip: or(requester_ip, &caller.ip()),
             requester_user_agent: or(agent, &caller.user_agent),
             initiated_by_uuid: check.optional_uuid("initiated_by_uuid", &self.initiated_by_uuid),
             metadata: metadata::from_wire(check, self.metadata),
             retry_of_uuid: check.optional_uuid("retry_of_uuid", &self.retry_of_uuid),
         }))
-    }
-}
-
-impl Mutation for v1::CreateConnectionRequest {
-    const METHOD: &'static str = "CreateConnection";
-
-    fn request_id(&mut self) -> &mut String {
-        &mut self.request_id
-    }
-
-    fn command(self, check: &mut Check, _: &Caller) -> Command {
-        check.required("name", &self.name);
-        check.required("site_url", &self.site_url);
-        let direction = connection_direction(check, self.direction);
-        if direction.is_none() && self.direction == 0 {
-            check.add("direction", "is required");
-        }
-        Command::Connect(NewConnection {
-            name: check.line("name", &self.name, NAME_MAX),
-            direction: direction.unwrap_or(ConnectionDirection::Sender),
-            site_url: check.site_url("site_url", &self.site_url),
-        })
     }
 }
 
@@ -220,6 +234,14 @@ impl Mutation for v1::ExpirePendingApprovalsRequest {
     }
 }
 
+/// Who decides: whom the request names, or a caller who has shown who he is.
+fn decider(check: &mut Check, named: &str, caller: &Caller) -> Uuid {
+    match caller.who.credential() {
+        Some(own) if named.is_empty() => own,
+        _ => check.uuid("admin_user_uuid", named),
+    }
+}
+
 /// A report's totals; an absent message is an empty report.
 pub(super) fn report(check: &mut Check, wire: Option<v1::Progress>) -> Report {
     let wire = wire.unwrap_or_default();
@@ -233,7 +255,12 @@ pub(super) fn report(check: &mut Check, wire: Option<v1::Progress>) -> Report {
     })
 }
 
-pub(super) fn filter(check: &mut Check, wire: Option<v1::TransferFilter>) -> TransferFilter {
+/// The filter of a request, narrowed to what the caller may see.
+pub(super) fn filter(
+    check: &mut Check,
+    caller: &Asker,
+    wire: Option<v1::TransferFilter>,
+) -> TransferFilter {
     let wire = wire.unwrap_or_default();
     let from = timestamp(check, "filter.from", wire.from);
     let to = timestamp(check, "filter.to", wire.to);
@@ -251,7 +278,8 @@ pub(super) fn filter(check: &mut Check, wire: Option<v1::TransferFilter>) -> Tra
         status: status
             .filter_map(|value| transfer_status(check, *value))
             .collect(),
-        connection_uuid: check.optional_uuid("filter.connection_uuid", &wire.connection_uuid),
+        connection_uuid: caller
+            .narrowed(check.optional_uuid("filter.connection_uuid", &wire.connection_uuid)),
         table_name: (!table_name.is_empty()).then_some(table_name),
         requires_approval: wire.requires_approval,
         from,
@@ -309,23 +337,14 @@ pub(super) fn direction(check: &mut Check, field: &str, value: i32) -> Option<Di
     }
 }
 
-pub(super) fn connection_direction(check: &mut Check, value: i32) -> Option<ConnectionDirection> {
-    match v1::ConnectionDirection::try_from(value) {
-        Ok(v1::ConnectionDirection::Sender) => Some(ConnectionDirection::Sender),
-        Ok(v1::ConnectionDirection::Receiver) => Some(ConnectionDirection::Receiver),
-        Ok(v1::ConnectionDirection::Unspecified) => None,
-        Err(_) => unknown(check, "direction", value),
-    }
-}
-
-fn conflict_strategy(check: &mut Check, value: i32) -> Option<ConflictStrategy> {
+fn conflict_strategy(check: &mut Check, field: &str, value: i32) -> Option<ConflictStrategy> {
     match v1::ConflictStrategy::try_from(value) {
         Ok(v1::ConflictStrategy::Skip) => Some(ConflictStrategy::Skip),
         Ok(v1::ConflictStrategy::Overwrite) => Some(ConflictStrategy::Overwrite),
         Ok(v1::ConflictStrategy::Merge) => Some(ConflictStrategy::Merge),
         Ok(v1::ConflictStrategy::Append) => Some(ConflictStrategy::Append),
         Ok(v1::ConflictStrategy::Unspecified) => None,
-        Err(_) => unknown(check, "conflict_strategy", value),
+        Err(_) => unknown(check, field, value),
     }
 }
 

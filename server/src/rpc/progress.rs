@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::{Backend, answer, incoming, status, streams::Place};
 use crate::{
     domain::{
+        caller::Caller,
         command::{Command, Order, Verb},
         progress::Report,
         refusal::Refusal,
@@ -41,7 +42,7 @@ type Answer = Result<v1::ReportProgressResponse, Status>;
 pub(super) fn serve(
     backend: &Backend,
     place: Place,
-    actor: String,
+    caller: Caller,
     reports: Streaming<v1::ReportProgressRequest>,
 ) -> impl Stream<Item = Answer> + use<> {
     let desk = Arc::<Desk>::default();
@@ -49,7 +50,7 @@ pub(super) fn serve(
     let (answers, answered) = mpsc::channel(ANSWERS);
     let clerk = Clerk {
         backend: backend.clone(),
-        actor,
+        caller,
         subscription: backend.feed.subscribe(),
         followed: HashSet::new(),
         desk,
@@ -154,7 +155,7 @@ impl Papers {
 
 struct Clerk {
     backend: Backend,
-    actor: String,
+    caller: Caller,
     subscription: Subscription,
     /// Transfers whose leaving `IN_PROGRESS` has to be told.
     followed: HashSet<Uuid>,
@@ -178,8 +179,11 @@ impl Clerk {
                 Ok(None) => self.settle().await,
                 Ok(Some(update)) => self.tell(&update).await,
                 Err(error) => {
-                    // What has gathered is written all the same; the caller learns why the stream ends.
-                    self.settle().await;
+                    // What has gathered is written all the same, unless the caller has lost the right to write; he learns
+                    // why the stream ends.
+                    if !matches!(error, Error::Refused(_)) {
+                        self.settle().await;
+                    }
                     self.send(Err(status::status(error))).await;
                     false
                 }
@@ -239,7 +243,7 @@ impl Clerk {
         };
         let order = Order {
             command: Command::Do { uuid, verb },
-            actor: self.actor.clone(),
+            caller: self.caller.clone(),
             request: None,
         };
         // Reports join while this waits, so a full queue only makes them coarser.
@@ -258,7 +262,7 @@ impl Clerk {
                 status: answer::status(transfer.status).into(),
                 error: None,
             },
-            Ok(Outcome::Deleted | Outcome::Connection(_)) => refusal(
+            Ok(_) => refusal(
                 uuid.to_string(),
                 None,
                 &super::transfer::unexpected("a transfer was expected"),

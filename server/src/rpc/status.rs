@@ -6,7 +6,11 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
-use crate::{domain::refusal::Refusal, error::Error, ledger::chain};
+use crate::{
+    domain::{access::AccessRefusal, limit::ConnectionRefusal, refusal::Refusal},
+    error::Error,
+    ledger::chain,
+};
 
 /// The domain of every `ErrorInfo`.
 pub(super) const DOMAIN: &str = "tidegate";
@@ -26,8 +30,14 @@ pub(super) fn status(error: impl Into<Error>) -> Status {
         Error::QueueFull | Error::DatabaseUnavailable(_) => {
             details.set_retry_info(Some(RETRY_SOON));
         }
-        Error::ShuttingDown | Error::TooManyStreams { .. } | Error::WatchTooSlow { .. } => {
+        Error::ShuttingDown
+        | Error::TooManyStreams { .. }
+        | Error::TooManyOwnStreams { .. }
+        | Error::WatchTooSlow { .. } => {
             details.set_retry_info(Some(RETRY_LATER));
+        }
+        Error::RateLimited { retry_after } => {
+            details.set_retry_info(Some(*retry_after));
         }
         Error::TooManyTransfers { .. }
         | Error::CursorExpired { .. }
@@ -64,9 +74,24 @@ pub(super) const fn code(error: &Error) -> Code {
             | Refusal::ApprovalExpired { .. }
             | Refusal::ProgressRegressed { .. } => Code::FailedPrecondition,
             Refusal::RequestIdReused { .. } => Code::AlreadyExists,
+            Refusal::StaleRevision { .. } => Code::Aborted,
+            Refusal::Connection(ConnectionRefusal::IpNotAllowed { .. }) => Code::PermissionDenied,
+            Refusal::Connection(_) => Code::FailedPrecondition,
+            Refusal::Access(refusal) => match refusal {
+                AccessRefusal::Unauthenticated | AccessRefusal::SessionCodeInvalid => {
+                    Code::Unauthenticated
+                }
+                AccessRefusal::PermissionDenied { .. }
+                | AccessRefusal::SelfApproval { .. }
+                | AccessRefusal::ActorMismatch { .. } => Code::PermissionDenied,
+                AccessRefusal::CredentialNotFound { .. } => Code::NotFound,
+                AccessRefusal::CredentialRevoked { .. } => Code::FailedPrecondition,
+            },
         },
         Error::QueueFull
+        | Error::RateLimited { .. }
         | Error::TooManyStreams { .. }
+        | Error::TooManyOwnStreams { .. }
         | Error::WatchTooSlow { .. }
         | Error::TooManyTransfers { .. } => Code::ResourceExhausted,
         Error::CursorExpired { .. } | Error::CursorAhead { .. } => Code::OutOfRange,
@@ -98,6 +123,28 @@ fn explain(details: &mut ErrorDetails, refusal: &Refusal) {
                 refusal.to_string(),
             );
         }
+        Refusal::Connection(refusal) => {
+            let subject = format!("tidegate.v1.Connection/{}", refusal.connection());
+            details.add_precondition_failure_violation(
+                refusal.reason(),
+                subject,
+                refusal.to_string(),
+            );
+        }
+        Refusal::StaleRevision { uuid, .. } => {
+            details.set_resource_info("revision", uuid.to_string(), "", refusal.to_string());
+        }
+        Refusal::Access(AccessRefusal::CredentialNotFound { uuid }) => {
+            details.set_resource_info("tidegate.v1.Credential", uuid.to_string(), "", "");
+        }
+        Refusal::Access(AccessRefusal::CredentialRevoked { uuid }) => {
+            details.add_precondition_failure_violation(
+                refusal.reason(),
+                format!("tidegate.v1.Credential/{uuid}"),
+                refusal.to_string(),
+            );
+        }
+        Refusal::Access(_) => {}
         Refusal::RequestIdReused { request_id } => {
             details.set_resource_info("request_id", request_id, "", "");
         }

@@ -1,23 +1,55 @@
-//! The bound on open streams, and the word that ends them all when the server stops.
+//! The bounds on open streams, and what ends them: the server's stop, and the end of their caller's rights.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tonic::Request;
+use uuid::Uuid;
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    gate::{Admission, Vigil, unauthenticated},
+};
+
+/// What a stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// Following transfers or events.
+    Watch,
+    /// Reporting progress.
+    Progress,
+}
+
+impl Kind {
+    /// Streams of this kind that one credential may have open at one server.
+    const fn limit(self) -> usize {
+        match self {
+            Self::Watch => 64,
+            Self::Progress => 16,
+        }
+    }
+}
+
+type Counts = Arc<Mutex<HashMap<(Uuid, Kind), usize>>>;
 
 /// Hands out places for streams; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Streams {
     places: Arc<Semaphore>,
     limit: usize,
+    counts: Counts,
     stop: CancellationToken,
 }
 
 /// One open stream's place; given back with its drop.
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
+    /// Absent where authentication is off.
+    caller: Option<(Arc<Vigil>, Share)>,
     stop: CancellationToken,
 }
 
@@ -26,35 +58,105 @@ impl Streams {
         Self {
             places: Arc::new(Semaphore::new(limit)),
             limit,
+            counts: Counts::default(),
             stop,
         }
     }
 
-    /// A place for one more stream.
-    pub(super) fn enter(&self) -> Result<Place, Error> {
+    /// A place for the stream that `request` asks for.
+    pub(super) fn enter<T>(&self, kind: Kind, request: &Request<T>) -> Result<Place, Error> {
         if self.stop.is_cancelled() {
             return Err(Error::ShuttingDown);
         }
+        let admission: Option<&Admission> = request.extensions().get();
+        let share = admission.map(|admission| {
+            let uuid = admission.identity().credential_uuid;
+            Share::claim(&self.counts, uuid, kind)
+        });
+        let share = share.transpose()?;
         let permit = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Error::TooManyStreams { limit: self.limit })?;
         Ok(Place {
             _permit: permit,
+            caller: admission.map(Admission::vigil).zip(share),
             stop: self.stop.clone(),
         })
     }
 }
 
 impl Place {
-    /// Waits for `work`, but no longer than the server lives.
+    /// Waits for `work`, but no longer than the server lives and the caller may call.
     pub(super) async fn unless_stopped<T>(
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        let over = async {
+            match &self.caller {
+                Some((vigil, _)) => vigil.over().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Error::ShuttingDown),
+            () = over => Err(unauthenticated()),
             outcome = work => outcome,
         }
+    }
+}
+
+/// One stream's share of what its caller may have open.
+struct Share {
+    counts: Counts,
+    key: (Uuid, Kind),
+}
+
+impl Share {
+    fn claim(counts: &Counts, credential: Uuid, kind: Kind) -> Result<Self, Error> {
+        let mut open = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (credential, kind);
+        let count = open.entry(key).or_default();
+        if *count >= kind.limit() {
+            let limit = kind.limit();
+            return Err(Error::TooManyOwnStreams { limit });
+        }
+        *count += 1;
+        Ok(Self {
+            counts: Arc::clone(counts),
+            key,
+        })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut open = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_has_so_many_streams_of_each_kind() {
+        let counts = Counts::default();
+        let claim = |credential, kind| Share::claim(&counts, Uuid::from_u128(credential), kind);
+        let mut held: Vec<_> = (0..16).map(|_| claim(1, Kind::Progress).ok()).collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(claim(1, Kind::Progress).is_err());
+        assert!(claim(1, Kind::Watch).is_ok(), "another kind");
+        assert!(claim(2, Kind::Progress).is_ok(), "another credential");
+        held.pop();
+        assert!(claim(1, Kind::Progress).is_ok(), "one has ended");
+        drop(held);
+        assert!(counts.lock().expect("no panic").is_empty());
     }
 }

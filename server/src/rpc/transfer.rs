@@ -12,7 +12,7 @@ use super::{
     incoming::{self, Mutation},
     progress,
     status::status,
-    streams::Streams,
+    streams::{Kind, Streams},
     watch,
 };
 use crate::{domain::validate::Check, error::Error, ledger::Outcome};
@@ -46,35 +46,47 @@ impl TransferApi {
         {
             Outcome::Transfer(transfer) => Ok(Some(answer::transfer(&transfer, None))),
             Outcome::Deleted => Ok(None),
-            Outcome::Connection(_) => Err(unexpected("a transfer was expected")),
+            _ => Err(unexpected("a transfer was expected")),
         }
     }
 
     async fn watch_one(
         &self,
-        request: v1::WatchTransferRequest,
+        request: Request<v1::WatchTransferRequest>,
     ) -> Result<Answers<v1::WatchTransferResponse>, Error> {
         let mut check = Check::default();
-        let uuid = check.uuid("uuid", &request.uuid);
+        let uuid = check.uuid("uuid", &request.get_ref().uuid);
         let uuid = check.finish(uuid)?;
-        let place = self.streams.enter()?;
-        Ok(Box::pin(watch::one(&self.backend, place, uuid).await?))
+        let place = self.streams.enter(Kind::Watch, &request)?;
+        let caller = Caller::of(&request).who;
+        let watch = watch::one(&self.backend, place, &caller, uuid);
+        Ok(Box::pin(watch.await?))
     }
 
-    fn watch_many(
+    async fn watch_many(
         &self,
-        request: v1::WatchTransfersRequest,
+        request: Request<v1::WatchTransfersRequest>,
     ) -> Result<Answers<v1::WatchTransfersResponse>, Error> {
+        let (place, caller) = (
+            self.streams.enter(Kind::Watch, &request),
+            Caller::of(&request),
+        );
+        let request = request.into_inner();
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, request.filter);
-        let filter = check.finish(filter)?;
-        let place = self.streams.enter()?;
-        Ok(Box::pin(watch::many(
-            &self.backend,
-            place,
+        let filter = incoming::filter(&mut check, &caller.who, request.filter);
+        let after = request.after_sequence;
+        let after = after.map(|after| check.count("after_sequence", after));
+        let (filter, after) = check.finish((filter, after))?;
+        let wish = watch::Wish {
             filter,
-            request.include_existing,
-        )))
+            begin: match after {
+                Some(after) => watch::Begin::After(after),
+                None if request.include_existing => watch::Begin::Existing,
+                None => watch::Begin::Live,
+            },
+            positions: request.positions || after.is_some(),
+        };
+        Ok(Box::pin(watch::many(&self.backend, place?, wish).await?))
     }
 
     async fn expire(
@@ -82,7 +94,7 @@ impl TransferApi {
         request: Request<v1::ExpirePendingApprovalsRequest>,
     ) -> Result<v1::ExpirePendingApprovalsResponse, Error> {
         let order = incoming::order(request)?;
-        let expired_count = self.backend.sweeper.expire_approvals(&order.actor).await?;
+        let expired_count = self.backend.sweeper.expire_approvals(&order.caller).await?;
         Ok(v1::ExpirePendingApprovalsResponse { expired_count })
     }
 }
@@ -115,7 +127,8 @@ macro_rules! service {
                 &self,
                 request: Request<v1::$read_request>,
             ) -> Result<Response<v1::$read_response>, Status> {
-                self.backend.$read(request.into_inner()).await.map(Response::new).map_err(status)
+                let caller = Caller::of(&request).who;
+                self.backend.$read(&caller, request.into_inner()).await.map(Response::new).map_err(status)
             })+
 
             $($rest)*
@@ -167,9 +180,9 @@ service! {
         &self,
         request: Request<Streaming<v1::ReportProgressRequest>>,
     ) -> Result<Response<Self::ReportProgressStream>, Status> {
-        let place = self.streams.enter().map_err(status)?;
-        let actor = Caller::of(&request).actor;
-        let answers = progress::serve(&self.backend, place, actor, request.into_inner());
+        let place = self.streams.enter(Kind::Progress, &request).map_err(status)?;
+        let caller = Caller::of(&request).who;
+        let answers = progress::serve(&self.backend, place, caller, request.into_inner());
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -179,7 +192,7 @@ service! {
         &self,
         request: Request<v1::WatchTransferRequest>,
     ) -> Result<Response<Self::WatchTransferStream>, Status> {
-        self.watch_one(request.into_inner()).await.map(Response::new).map_err(status)
+        self.watch_one(request).await.map(Response::new).map_err(status)
     }
 
     type WatchTransfersStream = Answers<v1::WatchTransfersResponse>;
@@ -188,6 +201,7 @@ service! {
         &self,
         request: Request<v1::WatchTransfersRequest>,
     ) -> Result<Response<Self::WatchTransfersStream>, Status> {
-        self.watch_many(request.into_inner()).map(Response::new).map_err(status)
+        let answers = self.watch_many(request).await;
+        answers.map(Response::new).map_err(status)
     }
 }

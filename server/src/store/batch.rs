@@ -15,11 +15,15 @@ use tidegate_entity::{event_counter, transfer};
 use uuid::Uuid;
 
 use super::{
-    NewConnectionRow, Remembered, chunk, connections,
+    Remembered, chain, chunk,
     error::{Inconsistency, StoreError},
     events, requests, rows, time, update,
 };
-use crate::domain::{connection::Connection, event::Event, time::Timestamp, transfer::Transfer};
+use crate::domain::{chain::link, event::Event, time::Timestamp, transfer::Transfer};
+
+mod connections;
+
+mod credentials;
 
 /// One write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
@@ -70,17 +74,6 @@ impl Batch {
             }
         }
         Ok(transfers)
-    }
-
-    /// The connections among `uuids` that exist, without a lock.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn existing_connections(
-        &self,
-        uuids: &[Uuid],
-    ) -> Result<Vec<Connection>, StoreError> {
-        connections::existing(&self.transaction, uuids).await
     }
 
     /// What earlier requests with these ids did, whoever asked.
@@ -149,20 +142,6 @@ impl Batch {
         expect_rows("deleted", uuids.len(), deleted)
     }
 
-    /// Inserts connections.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn insert_connections(
-        &self,
-        connections: &[NewConnectionRow],
-    ) -> Result<(), StoreError> {
-        for piece in chunk::rows(connections) {
-            self.insert(piece.iter().map(rows::from_connection)).await?;
-        }
-        Ok(())
-    }
-
     /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit):
     /// the counter's lock is what makes the positions gapless and puts them into the order of the commits.
     ///
@@ -180,8 +159,12 @@ impl Batch {
         } else {
             take_numbers(&self.transaction, count).await?
         };
+        // A statement of its own: on PostgreSQL the one that waited for the lock sees the log as it was before the wait.
+        let mut previous = chain::hash_at(&self.transaction, last - count).await?;
         for (sequence, event) in (last - count + 1..).zip(events.iter_mut()) {
             event.sequence = sequence;
+            previous = link(&previous, event);
+            event.hash = Some(previous);
         }
         for piece in chunk::rows(events) {
             self.insert(piece.iter().map(rows::from_event)).await?;
@@ -224,14 +207,29 @@ impl Batch {
     where
         T: Borrow<Transfer> + Sync,
     {
-        for piece in chunk::rows(transfers) {
-            let rows: Vec<_> = piece
-                .iter()
-                .map(|each| rows::from_transfer(each.borrow()))
-                .collect();
+        let models = |each: &T| rows::from_transfer(each.borrow());
+        self.set::<transfer::Entity, T>(transfer::Column::Uuid, columns, transfers, models)
+            .await
+    }
+
+    async fn set<E, T>(
+        &self,
+        key: E::Column,
+        columns: &[E::Column],
+        values: &[T],
+        to_row: impl Fn(&T) -> E::Model + Send + Sync,
+    ) -> Result<(), StoreError>
+    where
+        E: EntityTrait,
+        E::Column: Sync,
+        E::Model: Send + Sync,
+        T: Sync,
+    {
+        for piece in chunk::rows(values) {
+            let rows: Vec<_> = piece.iter().map(&to_row).collect();
             let result = self
                 .transaction
-                .execute(&update::statement(columns, &rows))
+                .execute(&update::statement::<E>(key, columns, &rows))
                 .await?;
             expect_rows("updated", piece.len(), result.rows_affected())?;
         }

@@ -1,18 +1,23 @@
-//! Reads connections.
+//! Reads connections, with and without a lock.
 
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     Select,
+    sea_query::{Expr, ExprTrait, JoinType, LockType, Query, SelectStatement},
 };
-use tidegate_entity::connection::{Column, Entity};
+use tidegate_entity::{
+    connection::{Column, Entity},
+    transfer,
+};
 use uuid::Uuid;
 
-use super::{chunk, condition, error::StoreError, rows};
+use super::{Glimpse, chunk, condition, error::StoreError, rows};
 use crate::domain::{
-    connection::{Connection, ConnectionDirection},
-    query::{SortOrder, Window},
+    connection::{Connection, ConnectionStatus},
+    query::{ConnectionFilter, SortOrder, Window},
+    time::Timestamp,
     transfer::Transfer,
 };
 
@@ -29,11 +34,62 @@ pub(super) async fn one<C: ConnectionTrait>(
 
 pub(super) async fn list<C: ConnectionTrait>(
     db: &C,
-    direction: Option<ConnectionDirection>,
+    filter: &ConnectionFilter,
     window: Window,
 ) -> Result<Vec<Connection>, StoreError> {
-    let found = select(direction, window).all(db).await?;
+    let found = select(filter, window).all(db).await?;
     found.into_iter().map(rows::to_connection).collect()
+}
+
+pub(super) async fn overdue<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(select_overdue(now, limit).into_tuple().all(db).await?)
+}
+
+pub(super) async fn lock<C: ConnectionTrait>(
+    db: &C,
+    uuids: &[Uuid],
+    exclusive: bool,
+) -> Result<Vec<Connection>, StoreError> {
+    let kind = if exclusive {
+        LockType::Update
+    } else {
+        LockType::Share
+    };
+    let mut connections = Vec::with_capacity(uuids.len());
+    for uuids in chunk::keys(uuids) {
+        let found = Entity::find()
+            .filter(Column::Uuid.is_in(uuids))
+            .order_by_asc(Column::Uuid)
+            .lock(kind)
+            .all(db)
+            .await?;
+        for row in found {
+            connections.push(rows::to_connection(row)?);
+        }
+    }
+    Ok(connections)
+}
+
+/// The connections that `transfers` belong to, gone or not, each once.
+pub(super) async fn glimpse<C: ConnectionTrait>(
+    db: &C,
+    transfers: &[Uuid],
+) -> Result<Vec<Glimpse>, StoreError> {
+    let mut found = HashMap::new();
+    for uuids in chunk::keys(transfers) {
+        for row in db.query_all(&select_glimpses(uuids)).await? {
+            let glimpse = Glimpse {
+                uuid: row.try_get_by_index(0)?,
+                has_budget: row.try_get_by_index(1)?,
+            };
+            found.insert(glimpse.uuid, glimpse);
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
 pub(super) async fn existing<C: ConnectionTrait>(
@@ -69,13 +125,52 @@ pub(super) async fn of<C: ConnectionTrait>(
         .collect())
 }
 
-pub(super) fn select(direction: Option<ConnectionDirection>, window: Window) -> Select<Entity> {
+pub(super) fn select_glimpses(transfers: Vec<Uuid>) -> SelectStatement {
+    let its_connection = (transfer::Entity, transfer::Column::ConnectionUuid);
+    let is_set = |column| Expr::col((Entity, column)).is_not_null();
+    Query::select()
+        .distinct()
+        .column(its_connection)
+        .expr(is_set(Column::MaxDownloads).or(is_set(Column::MaxRecordsTotal)))
+        .from(transfer::Entity)
+        .join(
+            JoinType::LeftJoin,
+            Entity,
+            Expr::col((Entity, Column::Uuid)).equals(its_connection),
+        )
+        .and_where(Expr::col((transfer::Entity, transfer::Column::Uuid)).is_in(transfers))
+        .and_where(Expr::col(its_connection).is_not_null())
+        .to_owned()
+}
+
+/// No index holds the end; there are few connections to look through.
+pub(super) fn select_overdue(now: Timestamp, limit: u32) -> Select<Entity> {
+    let in_use = [ConnectionStatus::Active, ConnectionStatus::Suspended];
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(Column::Status.is_in(in_use.map(ConnectionStatus::name)))
+        .filter(Column::ExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::ExpiresAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+pub(super) fn select(filter: &ConnectionFilter, window: Window) -> Select<Entity> {
     let beyond = window.after.map(|position| {
         let (key, uuid) = ((Entity, Column::InsertedAt), (Entity, Column::Uuid));
         condition::beyond(key, uuid, SortOrder::Descending, position)
     });
     let conditions = Condition::all()
-        .add_option(direction.map(|direction| Column::Direction.eq(direction.name())))
+        .add_option(
+            filter
+                .direction
+                .map(|direction| Column::Direction.eq(direction.name())),
+        )
+        .add_option((!filter.status.is_empty()).then(|| {
+            let names = filter.status.iter().map(|status| status.name());
+            Column::Status.is_in(names)
+        }))
         .add_option(beyond);
     let select = Entity::find()
         .filter(conditions)

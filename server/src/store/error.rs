@@ -16,6 +16,13 @@ pub enum StoreError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl StoreError {
+    /// What was read does not fit together any more.
+    pub fn conflict(what: &'static str) -> Self {
+        Self::Conflict(DbErr::Custom(what.to_owned()))
+    }
+}
+
 /// What a stored value or a result should never be.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Inconsistency {
@@ -34,6 +41,8 @@ pub(super) enum Inconsistency {
     },
     #[error("the event counter has no row")]
     NoCounter,
+    #[error("an event has no position: {0}")]
+    Sequence(String),
     #[error("the database does not tell the time")]
     NoTime,
 }

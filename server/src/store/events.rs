@@ -68,6 +68,12 @@ pub(super) async fn trim<C: ConnectionTrait>(
     let Some((last, _)) = old.last() else {
         return Ok(0);
     };
+    let floor_hash: Option<Option<Vec<u8>>> = Entity::find_by_id(*last)
+        .select_only()
+        .column(Column::Hash)
+        .into_tuple()
+        .one(db)
+        .await?;
     let deleted = Entity::delete_many()
         .filter(Column::Sequence.gt(floor))
         .filter(Column::Sequence.lte(*last))
@@ -75,6 +81,10 @@ pub(super) async fn trim<C: ConnectionTrait>(
         .await?;
     event_counter::Entity::update_many()
         .col_expr(event_counter::Column::FloorSequence, Expr::value(*last))
+        .col_expr(
+            event_counter::Column::FloorHash,
+            Expr::value(floor_hash.flatten()),
+        )
         .filter(event_counter::Column::Id.eq(1))
         .filter(event_counter::Column::FloorSequence.lt(*last))
         .exec(db)

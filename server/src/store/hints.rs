@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream, stream::BoxStream};
+use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError,
     sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -20,6 +20,11 @@ const APPLICATION: &str = "tidegate feed";
 pub struct Listener(BoxStream<'static, Result<(), StoreError>>);
 
 impl Listener {
+    /// One that hears what comes out of `hints`, and is lost when they end.
+    pub(crate) fn of(hints: impl Stream<Item = Result<(), StoreError>> + Send + 'static) -> Self {
+        Self(hints.boxed())
+    }
+
     /// The next hint. May be dropped and asked again without losing one.
     ///
     /// # Errors
@@ -65,7 +70,7 @@ pub(super) async fn listen(db: &DatabaseConnection) -> Result<Option<Listener>, 
         };
         Some((hint, listener))
     });
-    Ok(Some(Listener(hints.boxed())))
+    Ok(Some(Listener::of(hints)))
 }
 
 fn failed(error: SqlxError) -> StoreError {

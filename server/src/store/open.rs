@@ -20,6 +20,14 @@ pub(super) async fn open(url: &str, options: &Options) -> Result<Store, OpenErro
     }
 }
 
+/// Connections that only read, whoever else has the database open, and its name for messages.
+pub(super) async fn reader(url: &str) -> Result<(DatabaseConnection, String), OpenError> {
+    match target::parse(url)? {
+        Target::Sqlite { path, .. } => sqlite::reader(&path).await,
+        Target::Postgres { url, name } => Ok((postgres::reader(&url, &name).await?, name)),
+    }
+}
+
 /// Refuses a schema that this version does not know, and changes nothing in doing so.
 pub(super) async fn refuse_newer(
     pool: &DatabaseConnection,

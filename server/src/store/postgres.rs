@@ -48,6 +48,11 @@ pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
     })
 }
 
+pub(super) async fn reader(url: &str, name: &str) -> Result<DatabaseConnection, OpenError> {
+    let pool = connect(url, &Options::default()).await;
+    pool.map_err(|error| other(name, &error))
+}
+
 async fn connect(url: &str, options: &Options) -> Result<DatabaseConnection, DbErr> {
     let mut connect = ConnectOptions::new(url);
     connect

@@ -7,7 +7,7 @@ use tidegate_entity::{connection, transfer_event};
 use uuid::Uuid;
 
 use super::{Effect, Remembered, error::StoreError, rows};
-use crate::domain::event::EventAction;
+use crate::domain::event::{EventAction, Subject};
 
 #[derive(FromQueryResult)]
 struct OfEvent {
@@ -15,7 +15,28 @@ struct OfEvent {
     request_id: Option<String>,
     request_digest: Option<Vec<u8>>,
     transfer_uuid: Uuid,
+    connection_uuid: Option<Uuid>,
+    subject_uuid: Option<Uuid>,
     action: String,
+}
+
+impl OfEvent {
+    fn effect(&self) -> Result<Option<Effect>, StoreError> {
+        let action = rows::parse("transfer_event.action", &self.action, EventAction::parse)?;
+        Ok(match action.subject() {
+            Subject::Transfer => Some(Effect::Transfer {
+                uuid: self.transfer_uuid,
+                deleted_by_it: action == EventAction::Deleted,
+            }),
+            Subject::Connection => self.connection_uuid.map(|uuid| Effect::Connection {
+                uuid,
+                deleted_by_it: action == EventAction::ConnectionDeleted,
+            }),
+            Subject::Credential => self.subject_uuid.map(Effect::Credential),
+            Subject::Session => self.subject_uuid.map(Effect::Session),
+            Subject::Nothing => None,
+        })
+    }
 }
 
 #[derive(FromQueryResult)]
@@ -31,22 +52,20 @@ pub(super) async fn of_events<C: ConnectionTrait>(
     request_ids: &[&str],
 ) -> Result<Vec<Remembered>, StoreError> {
     let found: Vec<OfEvent> = select_events(request_ids).into_model().all(db).await?;
-    let remembered = found.into_iter().filter_map(|row| {
-        let request = rows::to_request(row.request_id, row.request_digest)?;
-        let deleted_by_it = row.action == EventAction::Deleted.name();
-        let effect = Effect::Transfer {
-            uuid: row.transfer_uuid,
-            deleted_by_it,
-        };
-        Some(Remembered {
+    let mut remembered = Vec::with_capacity(found.len());
+    for row in found {
+        let effect = row.effect()?;
+        let request = rows::to_request(row.request_id, row.request_digest);
+        remembered.extend(effect.zip(request).map(|(effect, request)| Remembered {
             actor: row.actor,
             request,
             effect,
-        })
-    });
-    Ok(remembered.collect())
+        }));
+    }
+    Ok(remembered)
 }
 
+/// Connections that were created before their creation was an event.
 pub(super) async fn of_connections<C: ConnectionTrait>(
     db: &C,
     request_ids: &[&str],
@@ -57,17 +76,31 @@ pub(super) async fn of_connections<C: ConnectionTrait>(
         Some(Remembered {
             actor: row.actor,
             request,
-            effect: Effect::Connection(row.uuid),
+            effect: Effect::Connection {
+                uuid: row.uuid,
+                deleted_by_it: false,
+            },
         })
     });
     Ok(remembered.collect())
 }
 
 pub(super) fn select_events(request_ids: &[&str]) -> Select<transfer_event::Entity> {
-    use transfer_event::Column::{Action, Actor, RequestDigest, RequestId, TransferUuid};
+    use transfer_event::Column::{
+        Action, Actor, ConnectionUuid, RequestDigest, RequestId, SubjectUuid, TransferUuid,
+    };
+    let columns = [
+        Actor,
+        RequestId,
+        RequestDigest,
+        TransferUuid,
+        ConnectionUuid,
+        SubjectUuid,
+        Action,
+    ];
     transfer_event::Entity::find()
         .select_only()
-        .columns([Actor, RequestId, RequestDigest, TransferUuid, Action])
+        .columns(columns)
         .filter(RequestId.is_in(request_ids.iter().copied()))
 }
 

@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use tidegate_entity::{connection, transfer, transfer_event};
+use tidegate_entity::{transfer, transfer_event};
 use uuid::Uuid;
 
-use super::{
-    NewConnectionRow,
-    error::{Inconsistency, StoreError},
-};
+use super::error::{Inconsistency, StoreError};
 use crate::domain::{
-    connection::{Connection, ConnectionDirection, ConnectionStatus, NewConnection},
+    chain::Hash,
     event::{Event, EventAction, Occurrence, RequestMark},
     progress::Totals,
     status::{ConflictStrategy, Direction, TransferStatus},
     time::Timestamp,
     transfer::{Decision, NewTransfer, Transfer},
 };
+
+mod connection;
+mod credential;
+
+pub(super) use connection::{from_connection, to_connection};
+pub(super) use credential::{from_credential, from_session, from_token, to_credential, to_session};
 
 pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
     let Transfer {
@@ -65,6 +68,8 @@ pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
         heartbeat_timeout: transfer.heartbeat_timeout.map(from_duration),
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(Timestamp::as_micros),
         retry_of_uuid: declared.retry_of_uuid,
+        self_approval: transfer.self_approval,
+        policy_revision: transfer.policy_revision,
         revision: transfer.revision,
     }
 }
@@ -100,6 +105,8 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
         checkpoint: row.checkpoint,
         heartbeat_timeout: row.heartbeat_timeout.map(to_duration).transpose()?,
         heartbeat_expires_at: row.heartbeat_expires_at.map(Timestamp::from_micros),
+        self_approval: row.self_approval,
+        policy_revision: row.policy_revision,
         revision: row.revision,
         declared: NewTransfer {
             direction: parse("transfer.direction", &row.direction, Direction::parse)?,
@@ -128,13 +135,17 @@ pub(super) fn from_event(event: &Event) -> transfer_event::Model {
     let occurrence = &event.occurrence;
     transfer_event::Model {
         sequence: event.sequence,
-        transfer_uuid: event.transfer_uuid,
+        transfer_uuid: event.transfer_uuid.unwrap_or_default(),
+        subject_uuid: event.subject_uuid,
         connection_uuid: event.connection_uuid,
         action: occurrence.action.name().to_owned(),
         from_status: occurrence
             .from_status
             .map(|status| status.name().to_owned()),
-        to_status: occurrence.to_status.name().to_owned(),
+        to_status: occurrence
+            .to_status
+            .map_or("", TransferStatus::name)
+            .to_owned(),
         actor_uuid: occurrence.actor_uuid,
         actor: event.actor.clone(),
         reason: occurrence.reason.clone(),
@@ -142,6 +153,8 @@ pub(super) fn from_event(event: &Event) -> transfer_event::Model {
         request_digest,
         revision: event.revision,
         occurred_at: event.occurred_at.as_micros(),
+        hash: event.hash.map(|hash| hash.to_vec()),
+        address: event.address.map(|address| address.to_string()),
     }
 }
 
@@ -149,16 +162,16 @@ pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> 
     let status = |name: String| parse("transfer_event.from_status", &name, TransferStatus::parse);
     Ok(Event {
         sequence: row.sequence,
-        transfer_uuid: row.transfer_uuid,
+        subject_uuid: row.subject_uuid,
+        transfer_uuid: Some(row.transfer_uuid).filter(|uuid| !uuid.is_nil()),
         connection_uuid: row.connection_uuid,
         occurrence: Occurrence {
             action: parse("transfer_event.action", &row.action, EventAction::parse)?,
             from_status: row.from_status.map(status).transpose()?,
-            to_status: parse(
-                "transfer_event.to_status",
-                &row.to_status,
-                TransferStatus::parse,
-            )?,
+            to_status: Some(row.to_status)
+                .filter(|name| !name.is_empty())
+                .map(|name| parse("transfer_event.to_status", &name, TransferStatus::parse))
+                .transpose()?,
             actor_uuid: row.actor_uuid,
             reason: row.reason,
         },
@@ -166,43 +179,21 @@ pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> 
         request: to_request(row.request_id, row.request_digest),
         revision: row.revision,
         occurred_at: Timestamp::from_micros(row.occurred_at),
+        address: row
+            .address
+            .map(|text| parse("transfer_event.address", &text, |text| text.parse().ok()))
+            .transpose()?,
+        hash: row.hash.map(to_hash).transpose()?,
     })
 }
 
-pub(super) fn from_connection(new: &NewConnectionRow) -> connection::Model {
-    let (request_id, request_digest) = from_request(new.request.as_ref());
-    let connection = &new.connection;
-    connection::Model {
-        uuid: connection.uuid,
-        name: connection.declared.name.clone(),
-        direction: connection.declared.direction.name().to_owned(),
-        site_url: connection.declared.site_url.clone(),
-        status: connection.status.name().to_owned(),
-        inserted_at: connection.inserted_at.as_micros(),
-        updated_at: connection.updated_at.as_micros(),
-        revision: connection.revision,
-        actor: new.actor.clone(),
-        request_id,
-        request_digest,
-    }
-}
-
-pub(super) fn to_connection(row: connection::Model) -> Result<Connection, StoreError> {
-    Ok(Connection {
-        uuid: row.uuid,
-        declared: NewConnection {
-            name: row.name,
-            direction: parse(
-                "connection.direction",
-                &row.direction,
-                ConnectionDirection::parse,
-            )?,
-            site_url: row.site_url,
-        },
-        status: parse("connection.status", &row.status, ConnectionStatus::parse)?,
-        inserted_at: Timestamp::from_micros(row.inserted_at),
-        updated_at: Timestamp::from_micros(row.updated_at),
-        revision: row.revision,
+pub(super) fn to_hash(bytes: Vec<u8>) -> Result<Hash, StoreError> {
+    Hash::try_from(bytes).map_err(|bytes| {
+        Inconsistency::Value {
+            column: "transfer_event.hash",
+            value: format!("{} bytes", bytes.len()),
+        }
+        .into()
     })
 }
 
@@ -250,7 +241,7 @@ fn to_duration(micros: i64) -> Result<Duration, StoreError> {
         .map(Duration::from_micros)
         .map_err(|_| {
             Inconsistency::Value {
-                column: "transfer.heartbeat_timeout",
+                column: "a duration",
                 value: micros.to_string(),
             }
             .into()

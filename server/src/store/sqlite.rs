@@ -43,6 +43,8 @@ pub(super) const SETTINGS: [(&str, &str); 7] = [
 enum Role {
     Writer,
     Reader,
+    /// Reads beside a server of another process, or a backup, and leaves every setting as it is.
+    Auditor,
 }
 
 pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result<Store, OpenError> {
@@ -70,6 +72,19 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
             lock: Some(lock),
         }),
     })
+}
+
+/// Opens a file that another process may be serving. SQLite lets any number of processes read beside the one that
+/// writes; our lock file, which keeps out a second writer, is not touched.
+pub(super) async fn reader(path: &Path) -> Result<(DatabaseConnection, String), OpenError> {
+    let database = path.display().to_string();
+    let path = resolve(path, false, &database)?;
+    let options = Options {
+        readers: 1,
+        ..Options::default()
+    };
+    let pool = connect(&path, &options, Role::Auditor, &database).await?;
+    Ok((pool, database))
 }
 
 async fn prepare(
@@ -156,15 +171,19 @@ async fn connect(
 }
 
 fn settings(options: SqliteConnectOptions, role: Role) -> SqliteConnectOptions {
+    let options = options
+        .read_only(role != Role::Writer)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("trusted_schema", "OFF")
+        .pragma("mmap_size", "0");
+    if role == Role::Auditor {
+        return options;
+    }
     options
-        .read_only(role == Role::Reader)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
-        .pragma("trusted_schema", "OFF")
-        .pragma("mmap_size", "0")
 }
 
 async fn check(pool: &DatabaseConnection, database: &str) -> Result<(), OpenError> {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{condition, error::StoreError, rows};
 use crate::domain::{
+    connection::Usage,
     query::{ConnectionStats, TableStats, TableStatsFilter, TransferFilter},
     status::TransferStatus,
 };
@@ -76,6 +77,29 @@ pub(super) async fn by_table<C: ConnectionTrait>(
         count: group.count,
     });
     Ok(stats.collect())
+}
+
+/// What the transfers of a connection have used up, counted from their rows.
+pub(super) async fn usage<C: ConnectionTrait>(
+    db: &C,
+    connection_uuid: Uuid,
+) -> Result<Usage, StoreError> {
+    let sums: Option<(i64, Option<i64>, Option<i64>)> =
+        select_usage(connection_uuid).into_tuple().one(db).await?;
+    let (downloads, high, low) = sums.unwrap_or_default();
+    Ok(Usage {
+        downloads,
+        records: saturate(join(high.unwrap_or(0), low.unwrap_or(0))),
+    })
+}
+
+pub(super) fn select_usage(connection_uuid: Uuid) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .expr_as(Expr::cust("COUNT(started_at)"), "downloads")
+        .expr_as(half("records_transferred", '/'), "records_high")
+        .expr_as(half("records_transferred", '%'), "records_low")
+        .filter(Column::ConnectionUuid.eq(connection_uuid))
 }
 
 pub(super) fn select_count(filter: &TransferFilter) -> Select<Entity> {

@@ -94,6 +94,34 @@ pub(super) async fn silent<C: ConnectionTrait>(
     Ok(select_silent(now, limit).into_tuple().all(db).await?)
 }
 
+pub(super) async fn open_of<C: ConnectionTrait>(
+    db: &C,
+    connection_uuid: Uuid,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    let select = select_open(connection_uuid, limit);
+    Ok(select.into_tuple().all(db).await?)
+}
+
+/// Transfers of a connection that have not ended, in no particular order.
+pub(super) fn select_open(connection_uuid: Uuid, limit: u32) -> Select<Entity> {
+    let open = TransferStatus::ALL
+        .iter()
+        .copied()
+        .filter(|status| !status.is_terminal())
+        .collect();
+    let filter = TransferFilter {
+        status: open,
+        connection_uuid: Some(connection_uuid),
+        ..TransferFilter::default()
+    };
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(condition::transfers(&filter))
+        .limit(u64::from(limit))
+}
+
 pub(super) fn select(filter: &TransferFilter, order: SortOrder, window: Window) -> Select<Entity> {
     let conditions = condition::transfers(filter).add_option(window.after.map(|position| {
         condition::beyond(

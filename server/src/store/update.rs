@@ -1,13 +1,13 @@
-//! Changes many transfers in one statement: `UPDATE .. FROM (VALUES ..)`, which both databases speak alike.
+//! Changes many rows in one statement: `UPDATE .. FROM (VALUES ..)`, which both databases speak alike.
 //!
 //! Columns that an index holds appear only where they really change: naming one costs a write to its index on SQLite
 //! and the heap-only update on PostgreSQL.
 
 use sea_orm::{
-    ModelTrait,
+    EntityTrait, ModelTrait,
     sea_query::{Expr, ExprTrait, IntoIden, Query, TableRef, UpdateStatement, ValueTuple},
 };
-use tidegate_entity::transfer::{self, Column};
+use tidegate_entity::{connection, transfer::Column};
 
 /// What a report of progress changes. No index holds any of them.
 pub(super) const PROGRESS: [Column; 10] = [
@@ -50,15 +50,55 @@ pub(super) const CHANGING: [Column; 23] = [
     Column::Revision,
 ];
 
+/// What a change of a connection changes: everything but what is as it was created.
+pub(super) const CONNECTION: [connection::Column; 23] = {
+    use connection::Column::*;
+    [
+        Name,
+        SiteUrl,
+        Status,
+        UpdatedAt,
+        Revision,
+        ApprovalMode,
+        AllowedTables,
+        ExcludedTables,
+        AutoApproveTables,
+        ExpiresAt,
+        MaxDownloads,
+        MaxRecordsTotal,
+        MaxRecordsPerRequest,
+        RateLimitRequestsPerMinute,
+        IpAllowlist,
+        AllowedHours,
+        DefaultConflictStrategy,
+        HeartbeatTimeout,
+        SelfApproval,
+        Metadata,
+        StatusReason,
+        DownloadsUsed,
+        RecordsUsed,
+    ]
+};
+
+/// What a start or a report changes about a connection.
+pub(super) const USAGE: [connection::Column; 2] = [
+    connection::Column::DownloadsUsed,
+    connection::Column::RecordsUsed,
+];
+
 /// The name of the new values within the statement.
 const FRESH: &str = "fresh";
 
-/// Sets `columns` of the rows to what `rows` say.
-pub(super) fn statement(columns: &[Column], rows: &[transfer::Model]) -> UpdateStatement {
+/// Sets `columns` of the rows to what `rows` say; `key` tells them apart.
+pub(super) fn statement<E: EntityTrait>(
+    key: E::Column,
+    columns: &[E::Column],
+    rows: &[E::Model],
+) -> UpdateStatement {
     let values = rows.iter().map(|row| {
-        let key = std::iter::once(Column::Uuid);
         ValueTuple::Many(
-            key.chain(columns.iter().copied())
+            std::iter::once(key)
+                .chain(columns.iter().copied())
                 .map(|column| row.get(column))
                 .collect(),
         )
@@ -66,9 +106,9 @@ pub(super) fn statement(columns: &[Column], rows: &[transfer::Model]) -> UpdateS
     // Both databases call the columns of a values list column1, column2 and so on.
     let fresh = |position: usize| Expr::col((FRESH, format!("column{position}")));
     Query::update()
-        .table(transfer::Entity)
+        .table(E::default())
         .values(columns.iter().copied().zip((2..).map(fresh)))
         .from(TableRef::ValuesList(values.collect(), FRESH.into_iden()))
-        .and_where(Expr::col((transfer::Entity, Column::Uuid)).eq(fresh(1)))
+        .and_where(Expr::col((E::default(), key)).eq(fresh(1)))
         .to_owned()
 }

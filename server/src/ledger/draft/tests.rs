@@ -1,12 +1,29 @@
 use super::*;
 use crate::domain::{
-    event::EventAction, progress::Report, status::TransferStatus, transfer::tests::sample,
+    caller::{Caller, Role, tests::known},
+    command::Verb,
+    connection::{ConnectionField, ConnectionStatus, ConnectionVerb, tests::sample as site},
+    event::{EventAction, RequestMark},
+    policy::Policy,
+    progress::Report,
+    status::TransferStatus,
+    transfer::tests::sample,
 };
+
+mod connections;
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);
 
 fn draft(transfers: Vec<Transfer>) -> Draft {
-    Draft::new(NOW, transfers, Vec::new(), Vec::new())
+    with(transfers, Vec::new())
+}
+
+fn with(transfers: Vec<Transfer>, connections: Vec<Connection>) -> Draft {
+    Draft::new(Loaded {
+        transfers,
+        connections,
+        ..Loaded::at(NOW)
+    })
 }
 
 fn order(command: Command, request: Option<(&str, u8)>) -> Order {
@@ -16,7 +33,7 @@ fn order(command: Command, request: Option<(&str, u8)>) -> Order {
     });
     Order {
         command,
-        actor: "anonymous".to_owned(),
+        caller: Caller::anonymous(None),
         request,
     }
 }
@@ -78,7 +95,7 @@ fn a_whole_life_fits_into_one_batch() {
     let revisions: Vec<_> = draft.events().iter().map(|event| event.revision).collect();
     assert_eq!(revisions, [1, 2, 3, 3]);
     // Created and deleted: there are events, but no row to write and nothing for watchers.
-    assert!(!draft.is_clean() && draft.changed().next().is_none());
+    assert!(!draft.is_clean() && draft.changes().is_empty());
     let (changes, answers) = draft.into_parts();
     assert!(changes.is_empty());
     assert_eq!(
@@ -128,7 +145,7 @@ fn a_request_repeated_within_its_batch_happens_once() {
 fn another_caller_may_use_the_same_request_id() {
     let mut draft = draft(Vec::new());
     let mut other = create(Some(("a", 2)));
-    other.actor = "somebody else".to_owned();
+    other.caller.actor = "somebody else".to_owned();
     draft.carry_out(&create(Some(("a", 1))), || Uuid::from_u128(1));
     draft.carry_out(&other, || Uuid::from_u128(2));
     let (changes, _) = draft.into_parts();
@@ -143,6 +160,7 @@ fn a_late_approval_expires_the_transfer_in_the_name_of_the_server() {
     let approve = Verb::Approve {
         admin_user_uuid: Uuid::from_u128(1),
         comment: String::new(),
+        revision: None,
     };
     let mut draft = draft(vec![late.clone()]);
     let command = Command::Do {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::super::{Backend, answer, incoming, page};
 use crate::{
     domain::{
+        caller::Caller,
         connection::Connection,
         page::{Position, Scope},
         query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
@@ -22,6 +23,7 @@ use crate::{
 impl Backend {
     pub(super) async fn get_transfer(
         &self,
+        caller: &Caller,
         request: v1::GetTransferRequest,
     ) -> Result<v1::GetTransferResponse, Error> {
         let mut check = Check::default();
@@ -29,7 +31,9 @@ impl Backend {
         let preload = incoming::preload(&mut check, &request.preload);
         let uuid = check.finish(uuid)?;
         let found = self.store.transfer(uuid).await?;
-        let transfer = found.ok_or(Refusal::TransferNotFound { uuid })?;
+        let transfer = found
+            .filter(|transfer| caller.sees(transfer.declared.connection_uuid))
+            .ok_or(Refusal::TransferNotFound { uuid })?;
         let transfers = [transfer];
         let connections = self.preloaded(&transfers, preload).await?;
         let transfer = transfers
@@ -40,10 +44,11 @@ impl Backend {
 
     pub(super) async fn list_transfers(
         &self,
+        caller: &Caller,
         request: v1::ListTransfersRequest,
     ) -> Result<v1::ListTransfersResponse, Error> {
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, request.filter);
+        let filter = incoming::filter(&mut check, caller, request.filter);
         let order = incoming::sort_order(&mut check, request.order);
         let preload = incoming::preload(&mut check, &request.preload);
         let skip = check.skip(request.skip);
@@ -66,10 +71,11 @@ impl Backend {
 
     pub(super) async fn count_transfers(
         &self,
+        caller: &Caller,
         request: v1::CountTransfersRequest,
     ) -> Result<v1::CountTransfersResponse, Error> {
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, request.filter);
+        let filter = incoming::filter(&mut check, caller, request.filter);
         let filter = check.finish(filter)?;
         Ok(v1::CountTransfersResponse {
             count: self.store.count_transfers(&filter).await?,
@@ -78,12 +84,14 @@ impl Backend {
 
     pub(super) async fn list_pending_approvals(
         &self,
+        caller: &Caller,
         request: v1::ListPendingApprovalsRequest,
     ) -> Result<v1::ListPendingApprovalsResponse, Error> {
         let mut check = Check::default();
         let table_name = check.line("table_name", &request.table_name, NAME_MAX);
         let filter = ApprovalFilter {
-            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            connection_uuid: caller
+                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
             table_name: (!table_name.is_empty()).then_some(table_name),
         };
         let preload = incoming::preload(&mut check, &request.preload);
@@ -118,11 +126,13 @@ impl Backend {
 
     pub(super) async fn get_connection_stats(
         &self,
+        caller: &Caller,
         request: v1::GetConnectionStatsRequest,
     ) -> Result<v1::GetConnectionStatsResponse, Error> {
         let mut check = Check::default();
         let uuid = check.uuid("connection_uuid", &request.connection_uuid);
         let uuid = check.finish(uuid)?;
+        let uuid = caller.narrowed(Some(uuid)).unwrap_or(uuid);
         Ok(answer::connection_stats(
             &self.store.connection_stats(uuid).await?,
         ))
@@ -130,12 +140,14 @@ impl Backend {
 
     pub(super) async fn list_table_stats(
         &self,
+        caller: &Caller,
         request: v1::ListTableStatsRequest,
     ) -> Result<v1::ListTableStatsResponse, Error> {
         let mut check = Check::default();
         let filter = TableStatsFilter {
             direction: incoming::direction(&mut check, "direction", request.direction),
-            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            connection_uuid: caller
+                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
             from: incoming::timestamp(&mut check, "from", request.from),
             to: incoming::timestamp(&mut check, "to", request.to),
         };
@@ -148,6 +160,7 @@ impl Backend {
 
     pub(super) async fn list_recent_transfers(
         &self,
+        caller: &Caller,
         request: v1::ListRecentTransfersRequest,
     ) -> Result<v1::ListRecentTransfersResponse, Error> {
         let mut check = Check::default();
@@ -159,7 +172,10 @@ impl Backend {
             skip: 0,
             limit,
         };
-        let filter = TransferFilter::default();
+        let filter = TransferFilter {
+            connection_uuid: caller.narrowed(None),
+            ..TransferFilter::default()
+        };
         let rows = self
             .store
             .transfers(&filter, SortOrder::Descending, window)
@@ -171,11 +187,17 @@ impl Backend {
 
     pub(super) async fn list_active_transfers(
         &self,
+        caller: &Caller,
         request: v1::ListActiveTransfersRequest,
     ) -> Result<v1::ListActiveTransfersResponse, Error> {
         let mut check = Check::default();
         let preload = incoming::preload(&mut check, &request.preload);
-        let scope = Scope::new("active", "desc", "");
+        let filter = TransferFilter {
+            status: vec![TransferStatus::InProgress],
+            connection_uuid: caller.narrowed(None),
+            ..TransferFilter::default()
+        };
+        let scope = Scope::new("active", "desc", &filter.fingerprint());
         let window = page::window(
             &mut check,
             &scope,
@@ -184,10 +206,6 @@ impl Backend {
             0,
         );
         let window = check.finish(window)?;
-        let filter = TransferFilter {
-            status: vec![TransferStatus::InProgress],
-            ..TransferFilter::default()
-        };
         let (transfers, next_page_token) = self
             .page(&filter, SortOrder::Descending, window, &scope, preload)
             .await?;

@@ -1,6 +1,6 @@
 //! A store on a file of its own, and values to fill it with.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, json};
 use tempfile::TempDir;
@@ -11,6 +11,7 @@ use crate::domain::{
     connection::{Connection, ConnectionDirection, NewConnection},
     decide::creation,
     event::{Event, RequestMark},
+    policy::Policy,
     progress::Totals,
     query::Window,
     status::{ConflictStrategy, Direction, TransferStatus},
@@ -131,13 +132,16 @@ fn notes() -> Map<String, serde_json::Value> {
 pub(super) fn event(transfer: &Transfer, request: Option<RequestMark>) -> Event {
     Event {
         sequence: 0,
-        transfer_uuid: transfer.uuid,
+        transfer_uuid: Some(transfer.uuid),
         connection_uuid: transfer.declared.connection_uuid,
+        subject_uuid: None,
         occurrence: creation(transfer.declared.initiated_by_uuid),
         actor: "agent".to_owned(),
         request,
         revision: transfer.revision,
         occurred_at: transfer.updated_at,
+        address: None,
+        hash: None,
     }
 }
 
@@ -158,10 +162,16 @@ pub(super) fn connection(number: u128, inserted_at: i64) -> NewConnectionRow {
         name: format!("site {number}"),
         direction,
         site_url: "https://site.example".to_owned(),
+        policy: Policy::default(),
+        metadata: Map::new(),
     };
     NewConnectionRow {
-        connection: Connection::create(Uuid::from_u128(number), declared, at(inserted_at)),
+        connection: Arc::new(Connection::create(
+            Uuid::from_u128(number),
+            declared,
+            false,
+            at(inserted_at),
+        )),
         actor: "operator".to_owned(),
-        request: None,
     }
 }

@@ -3,6 +3,7 @@
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryTrait, Select, Statement,
 };
+use tidegate_entity::transfer;
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +12,10 @@ use super::{
 };
 use crate::domain::{
     page::Position,
-    query::{ApprovalFilter, EventFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
+    query::{
+        ApprovalFilter, ConnectionFilter, EventFilter, SortOrder, TableStatsFilter, TransferFilter,
+        Window,
+    },
     status::TransferStatus,
 };
 
@@ -167,7 +171,11 @@ async fn events_and_connections_follow_their_keys() {
         "{oldest}"
     );
     assert!(!oldest.contains(SORT), "{oldest}");
-    let plan = plan(&fixture, &connections::select(None, later(9))).await;
+    let plan = plan(
+        &fixture,
+        &connections::select(&ConnectionFilter::default(), later(9)),
+    )
+    .await;
     assert!(
         plan.contains("USING INDEX connection_inserted_at"),
         "{plan}"
@@ -205,6 +213,26 @@ async fn sums_of_a_connection_or_a_span_read_only_their_part() {
 }
 
 #[tokio::test]
+async fn what_a_connection_is_asked_for_reads_only_its_part() {
+    let fixture = Fixture::new().await;
+    let usage = plan(&fixture, &stats::select_usage(Uuid::nil())).await;
+    let open = plan(&fixture, &transfers::select_open(Uuid::nil(), 9)).await;
+    for plan in [usage, open] {
+        assert!(
+            plan.contains("INDEX transfer_connection (connection_uuid=?"),
+            "{plan}"
+        );
+    }
+    let some = vec![Uuid::nil(), Uuid::max()];
+    let glimpses = DbBackend::Sqlite.build(&connections::select_glimpses(some));
+    let glimpses = explain(&fixture.store.inner.reader, glimpses).await;
+    for key in ["transfer", "connection"] {
+        let index = format!("INDEX sqlite_autoindex_{key}_1 (uuid=?)");
+        assert!(glimpses.contains(&index), "{glimpses}");
+    }
+}
+
+#[tokio::test]
 async fn requests_and_updates_go_straight_to_their_rows() {
     let fixture = Fixture::new().await;
     let event = plan(&fixture, &requests::select_events(&["a", "b"])).await;
@@ -218,7 +246,9 @@ async fn requests_and_updates_go_straight_to_their_rows() {
         "{connection}"
     );
     let rows: Vec<_> = (0..4).map(|number| from_transfer(&plain(number))).collect();
-    let update = DbBackend::Sqlite.build(&update::statement(&update::PROGRESS, &rows));
+    let key = transfer::Column::Uuid;
+    let update = update::statement::<transfer::Entity>(key, &update::PROGRESS, &rows);
+    let update = DbBackend::Sqlite.build(&update);
     let update = explain(&fixture.store.inner.writer, update).await;
     assert!(
         update.contains("INDEX sqlite_autoindex_transfer_1 (uuid=?)"),

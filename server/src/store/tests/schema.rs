@@ -45,7 +45,9 @@ async fn every_entity_selects(store: &Store) {
         [event_counter::Model {
             id: 1,
             last_sequence: 0,
-            floor_sequence: 0
+            floor_sequence: 0,
+            chained_after: 0,
+            floor_hash: None,
         }]
     );
 }

@@ -180,7 +180,7 @@ async fn events_are_numbered_without_gaps_and_read_back_whole() {
         let mut events: Vec<_> = (0..count)
             .map(|number| {
                 event(
-                    &full(base + number),
+                    &full(base + number + 1),
                     Some(mark(&format!("{base}-{number}"))),
                 )
             })
@@ -241,8 +241,13 @@ async fn events_are_found_by_transfer_connection_and_place() {
 #[tokio::test]
 async fn requests_are_remembered_with_what_they_did() {
     let fixture = Fixture::new().await;
-    let mut site = connection(5, 1);
-    site.request = Some(mark("connect"));
+    let site = |id, action| {
+        let mut event = event(&plain(0), Some(mark(id)));
+        event.transfer_uuid = None;
+        event.connection_uuid = Some(Uuid::from_u128(5));
+        event.occurrence.action = action;
+        event
+    };
     let mut deleted = event(&plain(2), Some(mark("delete")));
     deleted.occurrence.action = EventAction::Deleted;
     let mut other = event(&plain(3), Some(mark("create")));
@@ -252,14 +257,33 @@ async fn requests_are_remembered_with_what_they_did() {
         deleted,
         other,
         event(&plain(4), None),
+        site("connect", EventAction::ConnectionCreated),
+        site("disconnect", EventAction::ConnectionDeleted),
     ];
     let batch = fixture.store.begin().await.expect("a batch");
-    batch.insert_connections(&[site]).await.expect("inserted");
+    batch
+        .insert_connections(&[connection(6, 1)])
+        .await
+        .expect("inserted");
     batch.append_events(&mut events).await.expect("appended");
     batch.commit().await.expect("committed");
+    // As connections were written before their creation was an event.
+    let writer = &fixture.store.inner.writer;
+    let old = "UPDATE connection SET request_id = 'old', request_digest = \
+               x'0707070707070707070707070707070707070707070707070707070707070707'";
+    sea_orm::ConnectionTrait::execute_unprepared(writer, old)
+        .await
+        .expect("an old row");
 
     let batch = fixture.store.begin().await.expect("a batch");
-    let mut ids = vec!["create", "delete", "connect", "unknown"];
+    let mut ids = vec![
+        "create",
+        "delete",
+        "connect",
+        "disconnect",
+        "old",
+        "unknown",
+    ];
     ids.extend(["filler"; 30]);
     let mut found = batch.remembered(&ids).await.expect("read");
     found.sort_by(|one, two| {
@@ -271,19 +295,21 @@ async fn requests_are_remembered_with_what_they_did() {
         uuid: Uuid::from_u128(number),
         deleted_by_it,
     };
+    let connection = |number, deleted_by_it| Effect::Connection {
+        uuid: Uuid::from_u128(number),
+        deleted_by_it,
+    };
     let memory = |actor: &str, id: &str, effect| Remembered {
         actor: actor.to_owned(),
         request: mark(id),
         effect,
     };
     let wanted = [
+        memory("agent", "connect", connection(5, false)),
         memory("agent", "create", transfer(1, false)),
         memory("agent", "delete", transfer(2, true)),
-        memory(
-            "operator",
-            "connect",
-            Effect::Connection(Uuid::from_u128(5)),
-        ),
+        memory("agent", "disconnect", connection(5, true)),
+        memory("operator", "old", connection(6, false)),
         memory("somebody else", "create", transfer(3, false)),
     ];
     assert_eq!(found, wanted);

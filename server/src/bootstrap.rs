@@ -1,0 +1,95 @@
+//! Creates a credential without a server: for the first one, which nobody could ask a server for.
+//!
+//! Goes through the same ledger as every call, so that it is in the log like any other.
+
+use anyhow::{Context as _, bail};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    config::CreateToken,
+    domain::{
+        caller::Caller,
+        command::{Command, Order},
+        credential::{Credential, NewCredential, NewToken},
+        token::Token,
+        validate::Check,
+    },
+    error::Error,
+    feed::Feed,
+    ledger::{Ledger, Outcome, secret, time::Time},
+    store::{OpenError, Options, Store},
+};
+
+/// In what role the credential is created, for the log.
+const ACTOR: &str = "console";
+
+/// Creates the credential: it, and the token, which is in this answer and nowhere else.
+///
+/// # Errors
+/// When a field is wrong, the pepper cannot be used, the database cannot be opened, or the ledger refuses.
+pub async fn create_token(
+    wanted: &CreateToken,
+    clock: Clock,
+) -> anyhow::Result<(Credential, Token)> {
+    let pepper = wanted.pepper.read()?;
+    let mut check = Check::default();
+    let connection = wanted.connection.as_ref().map(Uuid::to_string);
+    let new = NewCredential::declare(
+        &mut check,
+        &wanted.name,
+        wanted.role,
+        connection.as_deref().unwrap_or_default(),
+        wanted.acts_for_others,
+    );
+    let new = Box::new(check.finish(new).map_err(Error::from)?);
+    let token = secret::new_token()?;
+    let command = Command::Issue {
+        new,
+        token: NewToken {
+            id: token.id().to_owned(),
+            digest: token.digest(&pepper),
+            expires_in: wanted.expires_in,
+        },
+    };
+    let store = open(&wanted.database.url).await?;
+    let outcome = submit(&store, clock, command).await;
+    store.close().await;
+    match outcome? {
+        Outcome::Credential(credential) => Ok((*credential, token)),
+        other => bail!("the ledger answered with {other:?} instead of a credential"),
+    }
+}
+
+async fn open(url: &str) -> anyhow::Result<Store> {
+    match Store::open(url, &Options::default()).await {
+        Err(error @ OpenError::Locked { .. }) => Err(error).context(
+            "the running server must create it: use `tidegate credential create`, or stop the server",
+        ),
+        other => Ok(other?),
+    }
+}
+
+async fn submit(store: &Store, clock: Clock, command: Command) -> anyhow::Result<Outcome> {
+    if let Some(latest) = store.latest_time().await? {
+        clock.not_before(latest);
+    }
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let time = Time::new(clock, store.clone());
+    let ledger = Ledger::start(store, &time, &Feed::default(), &tasks, &stop);
+    let order = Order {
+        command,
+        caller: Caller {
+            actor: ACTOR.to_owned(),
+            identity: None,
+            address: None,
+        },
+        request: None,
+    };
+    let outcome = ledger.submit(order).await;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(outcome?)
+}

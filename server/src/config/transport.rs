@@ -1,0 +1,190 @@
+//! Who may reach the server, and how: TLS, authentication, and the addresses that need both.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
+
+use crate::rpc::tls::Files;
+
+/// TLS and authentication, as they were asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Transport {
+    /// The server's certificate and those above it, PEM. With a key: TLS; both are read again when they change.
+    #[arg(
+        long,
+        env = "TIDEGATE_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM without a password.
+    #[arg(
+        long,
+        env = "TIDEGATE_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities of client certificates, PEM: every client must show one that they signed.
+    #[arg(
+        long,
+        env = "TIDEGATE_TLS_CLIENT_CA",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Whether callers must prove who they are; unless set: off on a loopback address, required on any other.
+    #[arg(long, env = "TIDEGATE_AUTH", value_enum)]
+    pub auth: Option<Auth>,
+    /// Allows an address that others can reach without TLS and authentication.
+    #[arg(long, env = "TIDEGATE_INSECURE", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub insecure: bool,
+}
+
+impl Transport {
+    /// The files of TLS; `None` without TLS.
+    pub fn files(&self) -> Option<Files> {
+        Some(Files {
+            certificate: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
+    }
+}
+
+/// Whether callers must prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// Whoever reaches the port may do everything.
+    Off,
+    /// Every call needs a token.
+    Required,
+}
+
+impl Auth {
+    /// What holds when nothing else was said: off where only this machine can call.
+    pub const fn unless_set(listen: SocketAddr) -> Self {
+        if is_loopback(listen) {
+            Self::Off
+        } else {
+            Self::Required
+        }
+    }
+}
+
+/// Others could reach the server, and read or do what they should not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{listen} can be reached from elsewhere, and {}; do so, or listen on 127.0.0.1, or allow it with --insecure",
+    self.remedy()
+)]
+pub struct Exposed {
+    /// The address.
+    pub listen: SocketAddr,
+    /// Whether TLS is missing.
+    pub tls: bool,
+    /// Whether authentication is missing.
+    pub auth: bool,
+}
+
+impl Exposed {
+    const fn remedy(&self) -> &'static str {
+        match (self.tls, self.auth) {
+            (true, false) => "needs TLS: --tls-cert and --tls-key",
+            (false, true) => "needs authentication: --auth required",
+            (true, true) | (false, false) => {
+                "needs TLS and authentication: --tls-cert, --tls-key and --auth required"
+            }
+        }
+    }
+}
+
+/// Whether the server may listen there: on the loopback always, elsewhere only with TLS and authentication, unless the
+/// operator takes the risk.
+///
+/// # Errors
+/// Otherwise, with what is missing.
+pub const fn exposure(
+    listen: SocketAddr,
+    tls: bool,
+    authenticated: bool,
+    insecure: bool,
+) -> Result<(), Exposed> {
+    if insecure || is_loopback(listen) || (tls && authenticated) {
+        return Ok(());
+    }
+    Err(Exposed {
+        listen,
+        tls: !tls,
+        auth: !authenticated,
+    })
+}
+
+/// Whether only this machine reaches the address, however it is written.
+const fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEAR: [&str; 4] = [
+        "127.0.0.1:1",
+        "127.8.9.10:1",
+        "[::1]:1",
+        "[::ffff:127.0.0.1]:1",
+    ];
+    const FAR: [&str; 6] = [
+        "0.0.0.0:1",
+        "[::]:1",
+        "10.0.0.1:1",
+        "192.0.2.1:1",
+        "[2001:db8::1]:1",
+        "[::ffff:10.0.0.1]:1",
+    ];
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn the_loopback_needs_nothing() {
+        for listen in NEAR.map(address) {
+            for choice in 0..8 {
+                let (tls, auth, insecure) = (choice & 1 > 0, choice & 2 > 0, choice & 4 > 0);
+                assert_eq!(exposure(listen, tls, auth, insecure), Ok(()), "{listen}");
+            }
+            assert_eq!(Auth::unless_set(listen), Auth::Off);
+        }
+    }
+
+    #[test]
+    fn anything_else_needs_tls_and_authentication_or_the_operators_word() {
+        for listen in FAR.map(address) {
+            assert_eq!(exposure(listen, true, true, false), Ok(()));
+            assert_eq!(exposure(listen, false, false, true), Ok(()));
+            for (tls, auth) in [(false, false), (false, true), (true, false)] {
+                let missing = Exposed {
+                    listen,
+                    tls: !tls,
+                    auth: !auth,
+                };
+                assert_eq!(exposure(listen, tls, auth, false), Err(missing));
+            }
+            assert_eq!(Auth::unless_set(listen), Auth::Required);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let said = |tls, auth| {
+            let exposed = exposure(address("0.0.0.0:1"), tls, auth, false);
+            exposed.expect_err("it is exposed").to_string()
+        };
+        assert!(said(false, true).contains("needs TLS: --tls-cert"));
+        assert!(said(true, false).contains("needs authentication: --auth required"));
+        assert!(said(false, false).contains("needs TLS and authentication"));
+        assert!(said(false, false).contains("--insecure"));
+    }
+}

@@ -1,0 +1,95 @@
+//! How far along the log a watcher of transfers has been told.
+//!
+//! Changes are conflated by transfer and come from two sides, so none of them says by itself how far the log was told. A
+//! mark does: it notes how far the feed has told the log, and is reached once everything that waited then was taken.
+
+use uuid::Uuid;
+
+use super::{Feed, Subscription, Waiting, raise};
+
+/// A place in a mailbox.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// So many changes are to be taken before it.
+    ahead: usize,
+    /// What stands for this position of the log and for everything before it is among them, or was taken earlier.
+    sequence: i64,
+}
+
+impl Waiting {
+    /// Notes that the first of those that wait was taken.
+    pub(super) fn step_towards_mark(&mut self) {
+        if let Some(mark) = &mut self.mark {
+            mark.ahead = mark.ahead.saturating_sub(1);
+        }
+    }
+
+    /// Takes a transfer out of the order.
+    pub(super) fn strike(&mut self, uuid: Uuid) {
+        if let Some(place) = self.order.iter().position(|each| *each == uuid) {
+            self.order.remove(place);
+            if let Some(mark) = &mut self.mark
+                && place < mark.ahead
+            {
+                mark.ahead -= 1;
+            }
+        }
+    }
+}
+
+impl Feed {
+    /// Waits until everything up to this position of the log has been told.
+    pub async fn has_told(&self, sequence: i64) {
+        let mut told = self.0.told.subscribe();
+        // The sender lives as long as the feed, which is ours.
+        _ = told.wait_for(|told| *told >= sequence).await;
+    }
+
+    /// No state that was told so far rests on an event after this one, but for that of a transfer in progress.
+    pub fn newest(&self) -> i64 {
+        self.registry().newest
+    }
+
+    /// Notes that the states about to be told may rest on events up to this one.
+    pub(super) fn rests_on(&self, sequence: i64) {
+        let mut registry = self.registry();
+        registry.newest = registry.newest.max(sequence);
+    }
+
+    /// Notes that the log was told up to `last`, but for what this replica is about to tell.
+    pub(super) fn has_read(&self, last: i64) {
+        let mut registry = self.registry();
+        registry.position.read(last);
+        let told = registry.position.told();
+        drop(registry);
+        raise(&self.0.told, told);
+    }
+}
+
+impl Subscription {
+    /// The position of the log from which on everything that concerns it has come, or will come, through it.
+    pub const fn since(&self) -> i64 {
+        self.since
+    }
+
+    /// Sets a mark behind what waits now, unless one is set.
+    pub fn mark(&self) {
+        // The registry stays locked, so that nothing is told in between.
+        let registry = self.feed.registry();
+        let sequence = registry.position.told();
+        let mut waiting = self.mailbox.waiting();
+        if waiting.mark.is_none() {
+            let ahead = waiting.order.len();
+            waiting.mark = Some(Mark { ahead, sequence });
+        }
+        drop(waiting);
+        drop(registry);
+    }
+
+    /// The position of the mark, once everything before it was taken; that removes it.
+    pub fn reached(&self) -> Option<i64> {
+        let mut waiting = self.mailbox.waiting();
+        let mark = waiting.mark.take_if(|mark| mark.ahead == 0)?;
+        Some(mark.sequence)
+    }
+}

@@ -1,0 +1,171 @@
+//! Connections in the draft, with what their transfers use up.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{About, Draft, Row, Sorted};
+use crate::{
+    domain::{
+        command::Order,
+        connection::{
+            Connection, ConnectionChange, ConnectionVerb, NewConnection, Usage, decide_connection,
+        },
+        event::{EventAction, Occurrence},
+        refusal::Refusal,
+        transfer::Transfer,
+    },
+    ledger::Outcome,
+    store::{Batch, Effect, NewConnectionRow, StoreError},
+};
+
+impl Draft {
+    pub(super) fn connect(
+        &mut self,
+        order: &Order,
+        new: &NewConnection,
+        pending: bool,
+        uuid: Uuid,
+    ) -> Outcome {
+        let connection = Connection::create(uuid, new.clone(), pending, self.now);
+        let connection = Arc::new(connection);
+        self.log_connection(
+            &connection,
+            EventAction::ConnectionCreated,
+            String::new(),
+            order,
+        );
+        self.creators.insert(uuid, order.caller.actor.clone());
+        self.connections
+            .insert(uuid, Row::created(Arc::clone(&connection)));
+        Outcome::Connection(connection)
+    }
+
+    pub(super) fn manage(
+        &mut self,
+        order: &Order,
+        uuid: Uuid,
+        verb: &ConnectionVerb,
+    ) -> Result<Outcome, Refusal> {
+        let connection = Arc::clone(self.connection(uuid)?);
+        let (used, in_use) = (self.usage_on_record(uuid), self.is_in_use(uuid));
+        let after = match decide_connection(&connection, verb, used, in_use, self.now)? {
+            ConnectionChange::Nothing => return Ok(Outcome::Connection(connection)),
+            ConnectionChange::Changed(after, action, reason) => {
+                self.log_connection(&after, action, reason, order);
+                Some(Arc::from(after))
+            }
+            ConnectionChange::Removal(action) => {
+                self.log_connection(&connection, action, String::new(), order);
+                None
+            }
+        };
+        if let Some(row) = self.connections.get_mut(&uuid) {
+            row.after.clone_from(&after);
+            row.transitioned = true;
+        }
+        Ok(after.map_or(Outcome::ConnectionDeleted, Outcome::Connection))
+    }
+
+    /// Notes what the transfers of a connection have used up from here on.
+    pub(super) fn charge(&mut self, uuid: Uuid, used: Usage) {
+        if let Some(after) = self
+            .connections
+            .get_mut(&uuid)
+            .and_then(|row| row.after.as_mut())
+        {
+            Arc::make_mut(after).used = used;
+        }
+    }
+
+    pub(super) fn connection(&self, uuid: Uuid) -> Result<&Arc<Connection>, Refusal> {
+        self.connections
+            .get(&uuid)
+            .and_then(|row| row.after.as_ref())
+            .ok_or(Refusal::ConnectionNotFound { uuid })
+    }
+
+    /// What the rows of the transfers say, with what this batch made of them.
+    fn usage_on_record(&self, uuid: Uuid) -> Usage {
+        let Some(mut usage) = self.on_record.get(&uuid).copied() else {
+            return Usage::default();
+        };
+        for row in self.rows.values() {
+            let side = |side: &Option<Arc<Transfer>>| {
+                side.as_ref()
+                    .filter(|it| it.declared.connection_uuid == Some(uuid))
+                    .map_or((0, 0), |it| {
+                        let started = i64::from(it.started_at.is_some());
+                        (started, it.totals.records_transferred)
+                    })
+            };
+            let (before, after) = (side(&row.before), side(&row.after));
+            usage.downloads += after.0 - before.0;
+            usage.records = usage.records.saturating_add(after.1 - before.1);
+        }
+        usage
+    }
+
+    /// Whether the connection has transfers that could still change.
+    fn is_in_use(&self, uuid: Uuid) -> bool {
+        let elsewhere = self.open.get(&uuid).is_some_and(|open| {
+            open.iter()
+                .any(|transfer| !self.rows.contains_key(transfer))
+        });
+        let mut here = self.rows.values().filter_map(|row| row.after.as_ref());
+        elsewhere
+            || here.any(|transfer| {
+                transfer.declared.connection_uuid == Some(uuid) && !transfer.status.is_terminal()
+            })
+    }
+
+    fn log_connection(
+        &mut self,
+        connection: &Connection,
+        action: EventAction,
+        reason: String,
+        order: &Order,
+    ) {
+        let effect = Effect::Connection {
+            uuid: connection.uuid,
+            deleted_by_it: action == EventAction::ConnectionDeleted,
+        };
+        self.remember(Some(order), effect);
+        let about = About {
+            connection_uuid: Some(connection.uuid),
+            revision: connection.revision,
+            ..About::default()
+        };
+        let occurrence = Occurrence {
+            action,
+            from_status: None,
+            to_status: None,
+            actor_uuid: None,
+            reason,
+        };
+        self.log(about, occurrence, Some(order));
+    }
+
+    pub(super) async fn write_connections(&self, transaction: &Batch) -> Result<(), StoreError> {
+        let sorted = Sorted::of(&self.connections);
+        if !sorted.created.is_empty() {
+            let creator = |uuid| self.creators.get(uuid).cloned().unwrap_or_default();
+            let rows = sorted.created.iter().map(|connection| NewConnectionRow {
+                connection: Arc::clone(connection),
+                actor: creator(&connection.uuid),
+            });
+            let rows: Vec<_> = rows.collect();
+            transaction.insert_connections(&rows).await?;
+        }
+        if !sorted.changed.is_empty() {
+            transaction.update_connections(&sorted.changed).await?;
+        }
+        if !sorted.touched.is_empty() {
+            transaction.update_usage(&sorted.touched).await?;
+        }
+        if !sorted.deleted.is_empty() {
+            transaction.delete_connections(&sorted.deleted).await?;
+        }
+        Ok(())
+    }
+}

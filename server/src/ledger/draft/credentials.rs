@@ -1,0 +1,298 @@
+//! Credentials and sessions in the draft. No secret comes here: tokens and codes are digests, but for a code that is being
+//! redeemed and is good for nothing more.
+
+use std::{sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use super::{About, Draft, Row, Sorted};
+use crate::{
+    domain::{
+        access::AccessRefusal,
+        caller::Role,
+        command::Order,
+        connection::ConnectionStatus,
+        credential::{
+            Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session,
+            decide_credential,
+        },
+        event::{EventAction, Occurrence},
+        govern,
+        limit::ConnectionRefusal,
+        refusal::Refusal,
+        time::Timestamp,
+        validate::NAME_MAX,
+    },
+    ledger::Outcome,
+    store::{Batch, Effect, StoreError},
+};
+
+/// What a code is redeemed with.
+pub(super) struct Redemption<'a> {
+    /// Digest of the code.
+    pub(super) digest: &'a [u8],
+    /// The code.
+    pub(super) code: &'a str,
+    /// The public part of the agent's token.
+    pub(super) token_id: &'a str,
+    /// Digest of its secret.
+    pub(super) token_digest: &'a [u8],
+}
+
+impl Draft {
+    pub(super) fn issue(
+        &mut self,
+        order: &Order,
+        new: &NewCredential,
+        token: &NewToken,
+        uuid: Uuid,
+    ) -> Result<Outcome, Refusal> {
+        if let Some(connection) = new.connection_uuid {
+            self.connection(connection)?;
+        }
+        let credential = Credential::create(uuid, new.clone(), token, self.now);
+        let reason = format!("{} {}", new.role, new.name);
+        Ok(self.hand_out(order, credential, reason))
+    }
+
+    pub(super) fn change_credential(
+        &mut self,
+        order: &Order,
+        uuid: Uuid,
+        verb: &CredentialVerb,
+    ) -> Result<Outcome, Refusal> {
+        let credential = Arc::clone(self.credential(uuid)?);
+        let Some((after, action, reason)) = decide_credential(&credential, verb, self.now)? else {
+            return Ok(granted(&credential));
+        };
+        let after = Arc::new(after);
+        self.log_credential(&after, action, reason, order);
+        if let Some(row) = self.credentials.get_mut(&uuid) {
+            row.after = Some(Arc::clone(&after));
+            row.transitioned = true;
+        }
+        Ok(granted(&after))
+    }
+
+    pub(super) fn rotate_agent(
+        &mut self,
+        order: &Order,
+        uuid: Uuid,
+        token: &NewToken,
+        overlap: Duration,
+        identity: impl FnOnce() -> Uuid,
+    ) -> Result<Outcome, Refusal> {
+        let connection = Arc::clone(self.connection(uuid)?);
+        let status = connection.status;
+        if status == ConnectionStatus::Revoked {
+            return Err(ConnectionRefusal::NotActive { uuid, status }.into());
+        }
+        if let Some(agent) = self.own_agent(uuid) {
+            let token = token.clone();
+            let verb = CredentialVerb::Rotate { token, overlap };
+            return self.change_credential(order, agent, &verb);
+        }
+        let name = format!("agent of {}", connection.declared.name);
+        let new = NewCredential {
+            name: name.chars().take(NAME_MAX).collect(),
+            role: Role::Agent,
+            connection_uuid: Some(uuid),
+            acts_for_others: false,
+            session_code: String::new(),
+        };
+        self.issue(order, &new, token, identity())
+    }
+
+    pub(super) fn open_session(
+        &mut self,
+        order: &Order,
+        new: &NewSession,
+        uuid: Uuid,
+    ) -> Result<Outcome, Refusal> {
+        govern::in_use(self.connection(new.connection_uuid)?, self.now)?;
+        if self.session(&new.digest).is_some() {
+            return Ok(Outcome::CodeTaken);
+        }
+        let session = Arc::new(Session::open(uuid, new.clone(), self.now));
+        self.remember(Some(order), Effect::Session(uuid));
+        self.log_session(&session, EventAction::SessionCreated, String::new(), order);
+        self.sessions
+            .insert(uuid, Row::created(Arc::clone(&session)));
+        Ok(Outcome::Session(Session::clone(&session)))
+    }
+
+    pub(super) fn redeem(
+        &mut self,
+        order: &Order,
+        with: &Redemption<'_>,
+        agent: Uuid,
+    ) -> Result<Outcome, Refusal> {
+        let session = self.session(with.digest).map(Arc::clone);
+        let session = session.ok_or(AccessRefusal::SessionCodeInvalid)?;
+        let connection = self.connection(session.declared.connection_uuid).ok();
+        // One whose end has passed is no longer in use, whether or not somebody has noted it already.
+        let status = connection.map(|it| match govern::in_use(it, self.now) {
+            Err(ConnectionRefusal::Expired { .. }) => ConnectionStatus::Expired,
+            _ => it.status,
+        });
+        let (after, new) = session.redeem(with.code, status, self.now)?;
+        let token = NewToken {
+            id: with.token_id.to_owned(),
+            digest: with.token_digest.to_vec(),
+            expires_in: session.declared.token_expires_in,
+        };
+        let credential = Arc::new(Credential::create(agent, new, &token, self.now));
+        // One event for both: the session is over, and the reason says who its agent is.
+        let after = Arc::new(after);
+        self.log_session(
+            &after,
+            EventAction::SessionRedeemed,
+            agent.to_string(),
+            order,
+        );
+        if let Some(row) = self.sessions.get_mut(&after.uuid) {
+            row.after = Some(after);
+        }
+        self.credentials
+            .insert(agent, Row::created(Arc::clone(&credential)));
+        Ok(granted(&credential))
+    }
+
+    /// Notes a use, unless a later one was noted.
+    pub(super) fn note_use(
+        &mut self,
+        order: &Order,
+        uuid: Uuid,
+        at: Timestamp,
+    ) -> Result<Outcome, Refusal> {
+        let mut after = Credential::clone(self.credential(uuid)?);
+        if after.last_used_at.is_none_or(|earlier| earlier < at) {
+            after.last_used_at = Some(at);
+            after.last_used_address = order.caller.address;
+            if let Some(row) = self.credentials.get_mut(&uuid) {
+                row.after = Some(Arc::new(after));
+            }
+        }
+        Ok(Outcome::Noted)
+    }
+
+    pub(super) fn note_refusal(&mut self, order: &Order, reason: &str) -> Outcome {
+        let about = About {
+            connection_uuid: order.caller.confined_to(),
+            ..About::default()
+        };
+        let occurrence = happened(EventAction::Refused, reason.to_owned());
+        self.log(about, occurrence, Some(order));
+        Outcome::Noted
+    }
+
+    pub(super) fn credential(&self, uuid: Uuid) -> Result<&Arc<Credential>, Refusal> {
+        self.credentials
+            .get(&uuid)
+            .and_then(|row| row.after.as_ref())
+            .ok_or_else(|| AccessRefusal::CredentialNotFound { uuid }.into())
+    }
+
+    /// A session by its own identity, for the answer to a repetition.
+    pub(super) fn session_again(&self, uuid: Uuid) -> Result<Outcome, Refusal> {
+        let session = self.sessions.get(&uuid).and_then(|row| row.after.as_ref());
+        let session = session.ok_or(AccessRefusal::SessionCodeInvalid)?;
+        Ok(Outcome::Session(Session::clone(session)))
+    }
+
+    fn session(&self, digest: &[u8]) -> Option<&Arc<Session>> {
+        let mut sessions = self.sessions.values().filter_map(|row| row.after.as_ref());
+        sessions.find(|session| session.declared.digest == digest)
+    }
+
+    /// The agent that a connection's token is rotated for: the newest that was neither revoked nor made by a session.
+    fn own_agent(&self, connection: Uuid) -> Option<Uuid> {
+        let agents = self.credentials.values().filter_map(|row| {
+            row.after.as_ref().filter(|it| {
+                it.declared.connection_uuid == Some(connection)
+                    && it.declared.role == Role::Agent
+                    && it.declared.session_code.is_empty()
+                    && it.revoked_at.is_none()
+            })
+        });
+        let newest = agents.max_by_key(|agent| (agent.inserted_at, agent.uuid));
+        newest.map(|agent| agent.uuid)
+    }
+
+    fn hand_out(&mut self, order: &Order, credential: Credential, reason: String) -> Outcome {
+        let credential = Arc::new(credential);
+        self.log_credential(&credential, EventAction::CredentialCreated, reason, order);
+        self.credentials
+            .insert(credential.uuid, Row::created(Arc::clone(&credential)));
+        granted(&credential)
+    }
+
+    fn log_credential(
+        &mut self,
+        credential: &Credential,
+        action: EventAction,
+        reason: String,
+        order: &Order,
+    ) {
+        self.remember(Some(order), Effect::Credential(credential.uuid));
+        let about = About {
+            transfer_uuid: None,
+            connection_uuid: credential.declared.connection_uuid,
+            subject_uuid: Some(credential.uuid),
+            revision: credential.revision,
+        };
+        self.log(about, happened(action, reason), Some(order));
+    }
+
+    fn log_session(
+        &mut self,
+        session: &Session,
+        action: EventAction,
+        reason: String,
+        order: &Order,
+    ) {
+        let about = About {
+            transfer_uuid: None,
+            connection_uuid: Some(session.declared.connection_uuid),
+            subject_uuid: Some(session.uuid),
+            revision: 0,
+        };
+        self.log(about, happened(action, reason), Some(order));
+    }
+
+    pub(super) async fn write_credentials(&self, transaction: &Batch) -> Result<(), StoreError> {
+        let credentials = Sorted::of(&self.credentials);
+        if !credentials.created.is_empty() {
+            transaction.insert_credentials(&credentials.created).await?;
+        }
+        if !credentials.changed.is_empty() {
+            transaction.update_credentials(&credentials.changed).await?;
+            transaction.replace_tokens(&credentials.changed).await?;
+        }
+        if !credentials.touched.is_empty() {
+            transaction.update_credentials(&credentials.touched).await?;
+        }
+        let sessions = Sorted::of(&self.sessions);
+        if !sessions.created.is_empty() {
+            transaction.insert_sessions(&sessions.created).await?;
+        }
+        if !sessions.touched.is_empty() {
+            transaction.update_sessions(&sessions.touched).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn granted(credential: &Arc<Credential>) -> Outcome {
+    Outcome::Credential(Box::new(Credential::clone(credential)))
+}
+
+fn happened(action: EventAction, reason: String) -> Occurrence {
+    Occurrence {
+        action,
+        from_status: None,
+        to_status: None,
+        actor_uuid: None,
+        reason,
+    }
+}

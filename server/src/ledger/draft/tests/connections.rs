@@ -1,0 +1,259 @@
+//! Connections and what is counted on them, within one batch.
+
+use super::*;
+
+/// A connection with a policy.
+fn limited(policy: Policy) -> Connection {
+    let mut connection = site();
+    connection.declared.policy = policy;
+    connection
+}
+
+/// A transfer of that connection.
+fn its(number: u128) -> Transfer {
+    let mut transfer = sample();
+    transfer.uuid = Uuid::from_u128(number);
+    transfer.declared.connection_uuid = Some(site().uuid);
+    transfer
+}
+
+fn manage(verb: ConnectionVerb) -> Order {
+    let uuid = site().uuid;
+    order(Command::Manage { uuid, verb }, None)
+}
+
+fn set(fields: &[ConnectionField], policy: Policy) -> Order {
+    manage(ConnectionVerb::Update {
+        fields: fields.to_vec(),
+        to: Box::new(limited(policy).declared),
+        revision: None,
+    })
+}
+
+fn records(uuid: Uuid, records: i64) -> Order {
+    let report = Report {
+        records_transferred: Some(records),
+        ..Report::default()
+    };
+    let checkpoint = None;
+    verb(uuid, Verb::UpdateProgress { report, checkpoint })
+}
+
+fn used(draft: &Draft) -> (i64, i64) {
+    let connection = draft.connection(site().uuid).expect("it is there");
+    (connection.used.downloads, connection.used.records)
+}
+
+#[test]
+fn fifty_starts_in_one_batch_share_one_budget() {
+    let policy = Policy {
+        max_downloads: Some(10),
+        ..Policy::default()
+    };
+    let transfers: Vec<_> = (100..150).map(its).collect();
+    let mut draft = with(transfers, vec![limited(policy)]);
+    for number in 100..150 {
+        draft.carry_out(&verb(Uuid::from_u128(number), START), Uuid::nil);
+    }
+    assert_eq!(used(&draft), (10, 0));
+    assert_eq!(draft.events().len(), 10);
+    let connection = draft.connection(site().uuid).expect("it is there");
+    assert_eq!(connection.revision, 1, "counting is no change");
+    let sorted = Sorted::of(&draft.connections);
+    assert_eq!((sorted.touched.len(), sorted.changed.len()), (1, 0));
+    let (_, answers) = draft.into_parts();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.is_err()).collect();
+    assert_eq!(refused.len(), 40);
+    assert!(
+        refused
+            .iter()
+            .all(|answer| reason(answer) == "DOWNLOAD_LIMIT_REACHED")
+    );
+}
+
+#[test]
+fn records_of_several_transfers_share_one_budget() {
+    let policy = Policy {
+        max_records_total: Some(100),
+        ..Policy::default()
+    };
+    let mut draft = with(vec![its(1), its(2)], vec![limited(policy)]);
+    let [one, two] = [1, 2].map(Uuid::from_u128);
+    for order in [
+        verb(one, START),
+        verb(two, START),
+        records(one, 60),
+        records(two, 41),
+        records(two, 40),
+        records(one, 60),
+        records(one, 61),
+    ] {
+        draft.carry_out(&order, Uuid::nil);
+    }
+    assert_eq!(used(&draft), (0, 100));
+    let (_, answers) = draft.into_parts();
+    let refused: Vec<_> = (0..)
+        .zip(&answers)
+        .filter(|(_, answer)| answer.is_err())
+        .map(|(index, _)| index)
+        .collect();
+    assert_eq!(refused, [3, 6]);
+    assert_eq!(reason(&answers[3]), "RECORD_LIMIT_REACHED");
+}
+
+#[test]
+fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
+    let on_record = Usage {
+        downloads: 7,
+        records: 70,
+    };
+    let mut ended = its(3);
+    ended.status = TransferStatus::Completed;
+    ended.started_at = Some(NOW);
+    ended.totals.records_transferred = 20;
+    let mut draft = Draft::new(Loaded {
+        transfers: vec![its(1), its(2), ended],
+        connections: vec![site()],
+        on_record: HashMap::from([(site().uuid, on_record)]),
+        ..Loaded::at(NOW)
+    });
+    let fields = [
+        ConnectionField::MaxDownloads,
+        ConnectionField::MaxRecordsTotal,
+    ];
+    let policy = Policy {
+        max_downloads: Some(8),
+        max_records_total: Some(100),
+        ..Policy::default()
+    };
+    let [one, two] = [1, 2].map(Uuid::from_u128);
+    for order in [
+        verb(one, START),
+        verb(two, START),
+        records(one, 5),
+        verb(Uuid::from_u128(3), Verb::Delete),
+        set(&fields, policy),
+        records(two, 6),
+    ] {
+        draft.carry_out(&order, Uuid::nil);
+    }
+    // Two more were started and one is gone; its records are gone with it.
+    assert_eq!(used(&draft), (8, 61));
+    let event = &draft.events()[3];
+    assert_eq!(event.occurrence.action, EventAction::ConnectionUpdated);
+    assert_eq!((event.transfer_uuid, event.revision), (None, 2));
+    assert_eq!(event.connection_uuid, Some(site().uuid));
+    assert_eq!(
+        event.occurrence.reason,
+        "policy.max_downloads, policy.max_records_total"
+    );
+}
+
+#[test]
+fn later_commands_see_the_connection_as_earlier_ones_left_it() {
+    let uuid = site().uuid;
+    let mut draft = with(vec![its(1)], vec![site()]);
+    let suspend = ConnectionVerb::Suspend {
+        reason: "noise".to_owned(),
+    };
+    draft.carry_out(&manage(suspend), Uuid::nil);
+    draft.carry_out(&verb(Uuid::from_u128(1), START), Uuid::nil);
+    draft.carry_out(&manage(ConnectionVerb::Reactivate), Uuid::nil);
+    draft.carry_out(&verb(Uuid::from_u128(1), START), Uuid::nil);
+    let mut new = sample().declared;
+    new.connection_uuid = Some(uuid);
+    let create = order(Command::Create(Box::new(new)), None);
+    draft.carry_out(&create, || Uuid::from_u128(9));
+    let (_, answers) = draft.into_parts();
+    assert_eq!(reason(&answers[1]), "CONNECTION_NOT_ACTIVE");
+    assert_eq!(status(&answers[3]), TransferStatus::InProgress);
+    let Ok(Outcome::Transfer(created)) = &answers[4] else {
+        panic!("{:?}", answers[4]);
+    };
+    assert_eq!(created.policy_revision, 3);
+}
+
+#[test]
+fn a_connection_with_open_transfers_stays() {
+    let mut pending = site();
+    pending.status = ConnectionStatus::Pending;
+    let open = |uuids: &[u128]| {
+        let uuids = uuids.iter().copied().map(Uuid::from_u128).collect();
+        HashMap::from([(site().uuid, uuids)])
+    };
+    let delete = |draft: &mut Draft| {
+        draft.carry_out(&manage(ConnectionVerb::Delete), Uuid::nil);
+    };
+    let mut elsewhere = Draft::new(Loaded {
+        connections: vec![pending.clone()],
+        open: open(&[8]),
+        ..Loaded::at(NOW)
+    });
+    delete(&mut elsewhere);
+    assert!(elsewhere.is_clean());
+    assert_eq!(reason(&elsewhere.into_parts().1[0]), "CONNECTION_IN_USE");
+
+    // What the database calls open may have ended in this batch.
+    let mut here = Draft::new(Loaded {
+        transfers: vec![its(8)],
+        connections: vec![pending],
+        open: open(&[8]),
+        ..Loaded::at(NOW)
+    });
+    delete(&mut here);
+    let cancel = Verb::Cancel {
+        reason: String::new(),
+    };
+    here.carry_out(&verb(Uuid::from_u128(8), cancel), Uuid::nil);
+    delete(&mut here);
+    delete(&mut here);
+    let deleted = Sorted::of(&here.connections).deleted;
+    assert_eq!(deleted, [site().uuid]);
+    let (_, answers) = here.into_parts();
+    assert_eq!(reason(&answers[0]), "CONNECTION_IN_USE");
+    assert_eq!(answers[2].as_ref().ok(), Some(&Outcome::ConnectionDeleted));
+    assert_eq!(reason(&answers[3]), "CONNECTION_NOT_FOUND");
+}
+
+#[test]
+fn a_change_of_a_connection_is_not_repeated() {
+    let suspend = |request| Order {
+        request: Some(RequestMark {
+            request_id: "a".to_owned(),
+            digest: vec![request],
+        }),
+        ..manage(ConnectionVerb::Suspend {
+            reason: String::new(),
+        })
+    };
+    let mut draft = with(Vec::new(), vec![site()]);
+    for request in [1, 1, 2] {
+        draft.carry_out(&suspend(request), Uuid::nil);
+    }
+    assert_eq!(actions(&draft), [EventAction::ConnectionSuspended]);
+    let (_, answers) = draft.into_parts();
+    assert_eq!(answers[0].as_ref().ok(), answers[1].as_ref().ok());
+    assert_eq!(reason(&answers[2]), "REQUEST_ID_REUSED");
+}
+
+#[test]
+fn events_say_who_and_from_where_once_that_is_known() {
+    let address = "192.0.2.7".parse().ok();
+    let mut draft = with(Vec::new(), vec![site()]);
+    let mut anonymous = manage(ConnectionVerb::Suspend {
+        reason: String::new(),
+    });
+    anonymous.caller.address = address;
+    let mut admin = manage(ConnectionVerb::Reactivate);
+    admin.caller = known(Role::Admin, None);
+    admin.caller.address = address;
+    draft.carry_out(&anonymous, Uuid::nil);
+    draft.carry_out(&admin, Uuid::nil);
+    let [first, second] = draft.events() else {
+        panic!("two events were expected");
+    };
+    assert_eq!((first.occurrence.actor_uuid, first.address), (None, None));
+    assert_eq!(second.occurrence.actor_uuid, admin.caller.credential());
+    assert_eq!(second.address, address);
+    assert_eq!(second.actor, admin.caller.actor);
+}

@@ -1,0 +1,256 @@
+//! What a batch needs to know, read under the locks that keep it true until the commit.
+//!
+//! The order of the locks is the same in every batch of every replica, so that none waits for another in a circle:
+//! connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, the event counter last.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::{
+    draft::{Loaded, OPEN_ENOUGH},
+    time::Time,
+};
+use crate::{
+    domain::{
+        command::{Command, Order, Verb},
+        connection::{Connection, ConnectionField, ConnectionVerb, Usage},
+        policy::Policy,
+        transfer::Transfer,
+    },
+    store::{Batch, Effect, StoreError},
+};
+
+mod credentials;
+
+use credentials::WantedAccess;
+
+/// Stretches of connections that are locked alike, each with a statement of its own. Above it all are locked
+/// exclusively, which is right as well, with one.
+const STRETCHES: usize = 8;
+
+/// Everything that the decisions will look at.
+///
+/// What is remembered and the time are read under the locks: while this batch waited for them, another replica may have
+/// carried out the same request, or a deadline may have passed.
+pub(super) async fn load(
+    transaction: &Batch,
+    orders: &[&Order],
+    time: &Time,
+) -> Result<Loaded, StoreError> {
+    let mut wanted = Wanted::by(orders);
+    // A transfer never moves to another connection, so that this can be asked without a lock.
+    for its in transaction.glimpse_connections(&wanted.governed).await? {
+        wanted.connection(its.uuid, its.has_budget);
+    }
+    for uuid in wanted.access.connections(transaction).await? {
+        wanted.connection(uuid, false);
+    }
+    let mut connections = lock_connections(transaction, &wanted.connections).await?;
+    let mut transfers = transaction.lock_transfers(&wanted.transfers).await?;
+    wanted.still_holds(&connections, &transfers)?;
+    let mut access = wanted.access.lock(transaction).await?;
+    let remembered = transaction.remembered(&wanted.request_ids).await?;
+    let (mut of_transfers, mut of_connections) = (BTreeSet::new(), BTreeSet::new());
+    for earlier in &remembered {
+        match earlier.effect {
+            Effect::Transfer { uuid, .. } => _ = of_transfers.insert(uuid),
+            Effect::Connection { uuid, .. } => _ = of_connections.insert(uuid),
+            Effect::Credential(_) | Effect::Session(_) => {}
+        }
+    }
+    of_transfers.retain(|uuid| wanted.transfers.binary_search(uuid).is_err());
+    of_connections.retain(|uuid| !wanted.connections.contains_key(uuid));
+    let of_transfers: Vec<_> = of_transfers.into_iter().collect();
+    transfers.extend(transaction.lock_transfers(&of_transfers).await?);
+    let of_connections: Vec<_> = of_connections.into_iter().collect();
+    connections.extend(transaction.existing_connections(&of_connections).await?);
+    let again = wanted.access.answers(transaction, &remembered).await?;
+    access.extend(again);
+    let mut loaded = Loaded::at(time.now_in(transaction).await?);
+    loaded.on_record = usage_on_record(transaction, orders, &connections).await?;
+    loaded.open = open_transfers(transaction, orders).await?;
+    loaded.transfers = transfers;
+    loaded.connections = connections;
+    loaded.remembered = remembered;
+    loaded.credentials = access.credentials;
+    loaded.sessions = access.sessions;
+    Ok(loaded)
+}
+
+/// Locks connections by uuid, each as it says: exclusively where it is changed or counted on.
+async fn lock_connections(
+    transaction: &Batch,
+    wanted: &BTreeMap<Uuid, bool>,
+) -> Result<Vec<Connection>, StoreError> {
+    let wanted: Vec<_> = wanted.iter().collect();
+    let stretches: Vec<_> = wanted.chunk_by(|one, other| one.1 == other.1).collect();
+    let stretches = if stretches.len() > STRETCHES {
+        vec![wanted.as_slice()]
+    } else {
+        stretches
+    };
+    let mut connections = Vec::with_capacity(wanted.len());
+    for stretch in stretches {
+        let uuids: Vec<_> = stretch.iter().map(|(uuid, _)| **uuid).collect();
+        let exclusive = stretch.iter().any(|(_, exclusive)| **exclusive);
+        connections.extend(transaction.lock_connections(&uuids, exclusive).await?);
+    }
+    Ok(connections)
+}
+
+/// For every connection that gets a limit: what counts against it already.
+async fn usage_on_record(
+    transaction: &Batch,
+    orders: &[&Order],
+    connections: &[Connection],
+) -> Result<HashMap<Uuid, Usage>, StoreError> {
+    let mut updates: HashMap<Uuid, Vec<_>> = HashMap::new();
+    for order in orders {
+        if let Command::Manage {
+            uuid,
+            verb: ConnectionVerb::Update { fields, to, .. },
+        } = &order.command
+        {
+            updates.entry(*uuid).or_default().push((fields, &to.policy));
+        }
+    }
+    let mut usage = HashMap::new();
+    for connection in connections {
+        let updates = updates.get(&connection.uuid).map_or(&[][..], Vec::as_slice);
+        // Where several come together, an earlier one may lift the limit that a later one sets.
+        let is_known = |(fields, to): &(&Vec<ConnectionField>, &Policy)| {
+            updates.len() == 1 && !sets_limit(connection.policy(), fields, to)
+        };
+        if !updates.iter().all(is_known) {
+            let used = transaction.usage_on_record(connection.uuid).await?;
+            usage.insert(connection.uuid, used);
+        }
+    }
+    Ok(usage)
+}
+
+/// Whether an update sets a limit where there is none.
+fn sets_limit(before: &Policy, fields: &[ConnectionField], to: &Policy) -> bool {
+    fields.iter().any(|field| match field {
+        ConnectionField::MaxDownloads => {
+            to.max_downloads.is_some() && before.max_downloads.is_none()
+        }
+        ConnectionField::MaxRecordsTotal => {
+            to.max_records_total.is_some() && before.max_records_total.is_none()
+        }
+        _ => false,
+    })
+}
+
+/// For every connection that is to be deleted: its transfers that could still change.
+async fn open_transfers(
+    transaction: &Batch,
+    orders: &[&Order],
+) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+    let mut open = HashMap::new();
+    for order in orders {
+        if let Command::Manage {
+            uuid,
+            verb: ConnectionVerb::Delete,
+        } = &order.command
+        {
+            open.insert(*uuid, transaction.open_transfers(*uuid, OPEN_ENOUGH).await?);
+        }
+    }
+    Ok(open)
+}
+
+/// What the orders of a batch name, each once and sorted.
+struct Wanted<'a> {
+    transfers: Vec<Uuid>,
+    /// Those of the transfers whose connection has a say in what is to be done.
+    governed: Vec<Uuid>,
+    /// Whether each is changed or counted on; the others are only looked at.
+    connections: BTreeMap<Uuid, bool>,
+    access: WantedAccess,
+    request_ids: Vec<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn by(orders: &[&'a Order]) -> Self {
+        let (mut transfers, mut governed) = (BTreeSet::new(), BTreeSet::new());
+        let mut request_ids = BTreeSet::new();
+        let mut wanted = Self {
+            transfers: Vec::new(),
+            governed: Vec::new(),
+            connections: BTreeMap::new(),
+            access: WantedAccess::default(),
+            request_ids: Vec::new(),
+        };
+        for order in orders {
+            request_ids.extend(order.request.as_ref().map(|it| it.request_id.as_str()));
+            match &order.command {
+                Command::Create(new) => {
+                    transfers.extend(new.retry_of_uuid);
+                    if let Some(uuid) = new.connection_uuid {
+                        wanted.connection(uuid, false);
+                    }
+                }
+                Command::Do { uuid, verb } => {
+                    transfers.insert(*uuid);
+                    if is_governed(verb) {
+                        governed.insert(*uuid);
+                    }
+                }
+                Command::Manage { uuid, .. } => wanted.connection(*uuid, true),
+                _ => {
+                    if let Some((uuid, exclusive)) = wanted.access.note(order) {
+                        wanted.connection(uuid, exclusive);
+                    }
+                }
+            }
+        }
+        wanted.transfers = transfers.into_iter().collect();
+        wanted.governed = governed.into_iter().collect();
+        wanted.request_ids = request_ids.into_iter().collect();
+        wanted
+    }
+
+    fn connection(&mut self, uuid: Uuid, exclusive: bool) {
+        *self.connections.entry(uuid).or_default() |= exclusive;
+    }
+
+    /// Whether the right connections were locked in the right way; between the glimpse and the locks, a transfer may have
+    /// come into being, or a connection may have got a limit.
+    fn still_holds(
+        &self,
+        connections: &[Connection],
+        transfers: &[Transfer],
+    ) -> Result<(), StoreError> {
+        let counting: BTreeSet<Uuid> = connections
+            .iter()
+            .filter(|connection| connection.policy().has_budget())
+            .map(|connection| connection.uuid)
+            .collect();
+        let is_as_seen = |uuid: Uuid| match self.connections.get(&uuid) {
+            Some(exclusive) => *exclusive || !counting.contains(&uuid),
+            None => false,
+        };
+        let mut governed = transfers
+            .iter()
+            .filter(|transfer| self.governed.binary_search(&transfer.uuid).is_ok())
+            .filter_map(|transfer| transfer.declared.connection_uuid);
+        if governed.all(is_as_seen) {
+            Ok(())
+        } else {
+            Err(StoreError::conflict("a connection changed meanwhile"))
+        }
+    }
+}
+
+/// Whether the connection of a transfer has a say.
+const fn is_governed(verb: &Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Start { .. }
+            | Verb::UpdateProgress { .. }
+            | Verb::Complete { .. }
+            | Verb::Fail { .. }
+    )
+}

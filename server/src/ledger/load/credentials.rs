@@ -1,0 +1,115 @@
+//! Credentials and sessions of a batch. Locked after the transfers: credentials by uuid, then sessions by uuid.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        command::{Command, Order},
+        credential::{Credential, Session},
+    },
+    store::{Batch, Effect, Remembered, StoreError},
+};
+
+/// What the orders of a batch name of them, each once and sorted.
+#[derive(Default)]
+pub(super) struct WantedAccess {
+    credentials: BTreeSet<Uuid>,
+    /// Connections whose own agents are wanted.
+    agents_of: BTreeSet<Uuid>,
+    /// Digests of codes that are to be redeemed.
+    redeemed: BTreeSet<Vec<u8>>,
+    /// Digests of codes that must not be taken.
+    opened: BTreeSet<Vec<u8>>,
+}
+
+/// What was found.
+pub(super) struct Access {
+    pub(super) credentials: Vec<Credential>,
+    pub(super) sessions: Vec<Session>,
+}
+
+impl WantedAccess {
+    /// Notes what a command names, and answers which connection it depends on, and whether nothing else may.
+    pub(super) fn note(&mut self, order: &Order) -> Option<(Uuid, bool)> {
+        match &order.command {
+            Command::Issue { new, .. } => new.connection_uuid.map(|uuid| (uuid, false)),
+            Command::Credential { uuid, .. } | Command::NoteUse { uuid, .. } => {
+                self.credentials.insert(*uuid);
+                None
+            }
+            // Exclusively, so that two do not both make the first agent.
+            Command::RotateAgent {
+                connection_uuid, ..
+            } => {
+                self.agents_of.insert(*connection_uuid);
+                Some((*connection_uuid, true))
+            }
+            Command::OpenSession(new) => {
+                self.opened.insert(new.digest.clone());
+                Some((new.connection_uuid, false))
+            }
+            Command::RedeemSession { digest, .. } => {
+                self.redeemed.insert(digest.clone());
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The connections of the sessions that are to be redeemed. A session never moves to another connection, so that
+    /// this can be asked without a lock.
+    pub(super) async fn connections(&self, transaction: &Batch) -> Result<Vec<Uuid>, StoreError> {
+        let digests: Vec<_> = self.redeemed.iter().cloned().collect();
+        let sessions = transaction.sessions(&digests).await?.into_iter();
+        Ok(sessions.map(|it| it.declared.connection_uuid).collect())
+    }
+
+    /// Loads and locks it all. The locks of the connections must be held.
+    pub(super) async fn lock(&mut self, transaction: &Batch) -> Result<Access, StoreError> {
+        let connections: Vec<_> = self.agents_of.iter().copied().collect();
+        self.credentials
+            .extend(transaction.own_agents(&connections).await?);
+        let credentials: Vec<_> = self.credentials.iter().copied().collect();
+        let digests: Vec<_> = self.redeemed.union(&self.opened).cloned().collect();
+        Ok(Access {
+            credentials: transaction.lock_credentials(&credentials).await?,
+            sessions: transaction.lock_sessions(&digests).await?,
+        })
+    }
+
+    /// What repetitions are answered with, as far as it was not locked.
+    pub(super) async fn answers(
+        &self,
+        transaction: &Batch,
+        remembered: &[Remembered],
+    ) -> Result<Access, StoreError> {
+        let (mut credentials, mut sessions) = (BTreeSet::new(), BTreeSet::new());
+        for earlier in remembered {
+            match earlier.effect {
+                Effect::Credential(uuid) => _ = credentials.insert(uuid),
+                Effect::Session(uuid) => _ = sessions.insert(uuid),
+                Effect::Transfer { .. } | Effect::Connection { .. } => {}
+            }
+        }
+        let credentials: Vec<_> = credentials.difference(&self.credentials).copied().collect();
+        let sessions: Vec<_> = sessions.into_iter().collect();
+        Ok(Access {
+            credentials: transaction.existing_credentials(&credentials).await?,
+            sessions: transaction.existing_sessions(&sessions).await?,
+        })
+    }
+}
+
+impl Access {
+    /// Adds what was found later. A session that was locked stays as it is.
+    pub(super) fn extend(&mut self, later: Self) {
+        self.credentials.extend(later.credentials);
+        for session in later.sessions {
+            if self.sessions.iter().all(|it| it.uuid != session.uuid) {
+                self.sessions.push(session);
+            }
+        }
+    }
+}

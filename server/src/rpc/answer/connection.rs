@@ -1,0 +1,77 @@
+//! Connections with their policies.
+
+use tidegate_proto::v1;
+
+use super::{strategy, timestamp};
+use crate::{
+    domain::{
+        connection::{Connection, ConnectionDirection, ConnectionStatus},
+        policy::{ApprovalMode, Policy},
+    },
+    rpc::metadata,
+};
+
+pub(in crate::rpc) fn connection(connection: &Connection) -> v1::Connection {
+    let declared = &connection.declared;
+    v1::Connection {
+        uuid: connection.uuid.to_string(),
+        name: declared.name.clone(),
+        direction: match declared.direction {
+            ConnectionDirection::Sender => v1::ConnectionDirection::Sender,
+            ConnectionDirection::Receiver => v1::ConnectionDirection::Receiver,
+        }
+        .into(),
+        site_url: declared.site_url.clone(),
+        status: match connection.status {
+            ConnectionStatus::Pending => v1::ConnectionStatus::Pending,
+            ConnectionStatus::Active => v1::ConnectionStatus::Active,
+            ConnectionStatus::Suspended => v1::ConnectionStatus::Suspended,
+            ConnectionStatus::Revoked => v1::ConnectionStatus::Revoked,
+            ConnectionStatus::Expired => v1::ConnectionStatus::Expired,
+        }
+        .into(),
+        inserted_at: Some(timestamp(connection.inserted_at)),
+        updated_at: Some(timestamp(connection.updated_at)),
+        revision: connection.revision,
+        policy: Some(policy(connection.policy())),
+        downloads_used: connection.used.downloads,
+        records_used: connection.used.records,
+        metadata: Some(metadata::to_wire(&declared.metadata)),
+        status_reason: connection.status_reason.clone(),
+    }
+}
+
+fn policy(policy: &Policy) -> v1::ConnectionPolicy {
+    let rate = policy.rate_limit_requests_per_minute;
+    v1::ConnectionPolicy {
+        approval_mode: match policy.approval_mode {
+            ApprovalMode::AutoApprove => v1::ApprovalMode::AutoApprove,
+            ApprovalMode::RequireApproval => v1::ApprovalMode::RequireApproval,
+            ApprovalMode::PerTable => v1::ApprovalMode::PerTable,
+        }
+        .into(),
+        allowed_tables: policy.allowed_tables.clone(),
+        excluded_tables: policy.excluded_tables.clone(),
+        auto_approve_tables: policy.auto_approve_tables.clone(),
+        expires_at: policy.expires_at.map(timestamp),
+        max_downloads: policy.max_downloads,
+        max_records_total: policy.max_records_total,
+        max_records_per_request: policy.max_records_per_request,
+        rate_limit_requests_per_minute: rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX)),
+        ip_allowlist: policy
+            .ip_allowlist
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        allowed_hours: policy
+            .allowed_hours
+            .map_or_else(String::new, |hours| hours.to_string()),
+        default_conflict_strategy: policy
+            .default_conflict_strategy
+            .map_or(0, |each| strategy(each).into()),
+        heartbeat_timeout: policy
+            .heartbeat_timeout
+            .and_then(|time| time.try_into().ok()),
+        self_approval: policy.self_approval,
+    }
+}

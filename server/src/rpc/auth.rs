@@ -1,0 +1,245 @@
+//! Stands before every method where authentication is required: who calls, may he, and how often.
+
+use std::{
+    net::IpAddr,
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response, header::AUTHORIZATION};
+use tonic::{Code, Status, transport::server::TcpConnectInfo};
+use tonic_types::StatusExt as _;
+use tower::{Layer, Service};
+
+use super::status::status;
+use crate::{
+    domain::{access::AccessRefusal, refusal::Refusal},
+    error::Error,
+    gate::{Admission, Gate},
+};
+
+mod access;
+
+use access::{Access, Effect, Who, access};
+
+/// The layer; without a gate it changes nothing.
+#[derive(Clone)]
+pub(super) struct AuthLayer(pub(super) Option<Gate>);
+
+/// The service that it makes.
+#[derive(Clone)]
+pub(super) struct Auth<S> {
+    inner: S,
+    gate: Option<Gate>,
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = Auth<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let gate = self.0.clone();
+        Auth { inner, gate }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Auth<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+    R: Default + Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let Some(gate) = self.gate.clone() else {
+            return Box::pin(self.inner.call(request));
+        };
+        // The one that was polled goes along; its clone has to be polled first.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let (path, token, address) = (path(&request), token(&request), address(&request));
+        Box::pin(async move {
+            let passage = match Passage::of(&gate, &path, token, address).await {
+                Ok(passage) => passage,
+                Err(error) => return Ok(status(error).into_http()),
+            };
+            if let Err(error) = passage.is_allowed() {
+                let refusal = status(error);
+                passage.note(Some(&refusal));
+                return Ok(refusal.into_http());
+            }
+            if let Some(admission) = &passage.admission {
+                request.extensions_mut().insert(admission.caller());
+                request.extensions_mut().insert(admission.clone());
+            }
+            let response = inner.call(request).await?;
+            passage.note(response.extensions().get());
+            Ok(response)
+        })
+    }
+}
+
+/// One call on its way through.
+struct Passage {
+    access: Access,
+    method: String,
+    /// Absent for the calls that take no token.
+    admission: Option<Admission>,
+}
+
+impl Passage {
+    /// Finds out who calls.
+    async fn of(
+        gate: &Gate,
+        path: &str,
+        token: Option<String>,
+        address: Option<IpAddr>,
+    ) -> Result<Self, Error> {
+        let access = access(path);
+        let admission = if access.who == Who::Anybody {
+            if path == access::REDEEM {
+                gate.guess(address)?;
+            }
+            None
+        } else {
+            Some(gate.admit(token.as_deref(), address).await?)
+        };
+        let method = path.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(Self {
+            access,
+            method,
+            admission,
+        })
+    }
+
+    /// Whether whoever calls may, and not too often.
+    fn is_allowed(&self) -> Result<(), Error> {
+        let Some(admission) = &self.admission else {
+            return Ok(());
+        };
+        admission.count()?;
+        admission.note_use();
+        let role = admission.identity().role;
+        if self.access.allows(role) {
+            return Ok(());
+        }
+        let refusal = AccessRefusal::PermissionDenied {
+            role: role.name(),
+            method: self.method.clone(),
+        };
+        Err(Refusal::Access(refusal).into())
+    }
+
+    /// Notes how the call ended: a refused change in the log, one that may have ended tokens at the gate.
+    fn note(&self, ended: Option<&Status>) {
+        let Some(admission) = &self.admission else {
+            return;
+        };
+        match (self.access.effect, ended) {
+            (Effect::Reads, _) | (Effect::Changes, None) => {}
+            (Effect::ChangesRights, None) => admission.forget(),
+            (Effect::Changes | Effect::ChangesRights, Some(refusal)) => {
+                if let Some(reason) = noteworthy(&self.method, refusal) {
+                    admission.note_refusal(reason);
+                }
+            }
+        }
+    }
+}
+
+/// What the log says about a refusal by a rule, a policy or a role: the reason, the method, and what it was about.
+fn noteworthy(method: &str, refusal: &Status) -> Option<String> {
+    let is_ruled = matches!(
+        refusal.code(),
+        Code::PermissionDenied | Code::FailedPrecondition | Code::NotFound | Code::Aborted
+    );
+    if !is_ruled {
+        return None;
+    }
+    let info = refusal.get_details_error_info()?;
+    let about = info.metadata.get("uuid").map(String::as_str);
+    let words = [Some(info.reason.as_str()), Some(method), about];
+    Some(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+}
+
+/// The token that a request shows; `None` when it shows nothing. What is no token in its proper form is an empty text,
+/// which is a bad one.
+fn token<B>(request: &Request<B>) -> Option<String> {
+    const SCHEME: &str = "bearer ";
+    let mut values = request.headers().get_all(AUTHORIZATION).iter();
+    let value = values.next()?;
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let token = text.and_then(|text| {
+        let (scheme, token) = text.split_at_checked(SCHEME.len())?;
+        scheme.eq_ignore_ascii_case(SCHEME).then_some(token)
+    });
+    Some(token.unwrap_or_default().to_owned())
+}
+
+fn path<B>(request: &Request<B>) -> String {
+    request.uri().path().to_owned()
+}
+
+fn address<B>(request: &Request<B>) -> Option<IpAddr> {
+    let info = request.extensions().get::<TcpConnectInfo>()?;
+    Some(info.remote_addr()?.ip().to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(values: &[&str]) -> Option<String> {
+        let mut request = Request::new(());
+        for value in values {
+            let value = value.parse().expect("a value");
+            request.headers_mut().append(AUTHORIZATION, value);
+        }
+        token(&request)
+    }
+
+    #[test]
+    fn a_token_is_shown_once_and_as_a_bearer() {
+        assert_eq!(shown(&[]), None);
+        assert_eq!(shown(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(shown(&["bearer abc"]).as_deref(), Some("abc"));
+        for bad in ["", "abc", "Bearer", "Basic abc", "Bearerabc", "ä"] {
+            assert_eq!(shown(&[bad]).as_deref(), Some(""), "{bad}");
+        }
+        let twice = shown(&["Bearer abc", "Bearer abc"]);
+        assert_eq!(twice.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn refusals_by_rules_are_noteworthy_and_others_are_not() {
+        let denied = AccessRefusal::PermissionDenied {
+            role: "VIEWER",
+            method: "DeleteTransfer".to_owned(),
+        };
+        let denied = status(Error::from(Refusal::Access(denied)));
+        assert_eq!(
+            noteworthy("DeleteTransfer", &denied).as_deref(),
+            Some("PERMISSION_DENIED DeleteTransfer")
+        );
+        let uuid = uuid::Uuid::from_u128(7);
+        let unknown = status(Error::from(Refusal::TransferNotFound { uuid }));
+        assert_eq!(
+            noteworthy("StartTransfer", &unknown),
+            Some(format!("TRANSFER_NOT_FOUND StartTransfer {uuid}"))
+        );
+        for other in [
+            Error::QueueFull,
+            Refusal::Invalid(Vec::new()).into(),
+            Refusal::Access(AccessRefusal::Unauthenticated).into(),
+        ] {
+            assert_eq!(noteworthy("StartTransfer", &status(other)), None);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! `CredentialService`.
+//!
+//! Tokens and codes are made here, go to the ledger as digests and to the caller as they are, and are forgotten.
+
+use tidegate_proto::v1::{self, credential_service_server::CredentialService};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{Backend, answer, caller::Caller, incoming, page, status::status};
+use crate::{
+    domain::{
+        access::AccessRefusal,
+        command::{Command, Order},
+        credential::{Credential, Session},
+        page::{Position, Scope},
+        refusal::Refusal,
+        validate::Check,
+    },
+    error::Error,
+    ledger::{Outcome, secret},
+};
+
+/// How often a session code is made anew when another session has it. One in 10^11 or so is taken.
+const CODE_TRIES: u32 = 4;
+
+/// The service.
+#[derive(Clone)]
+pub(super) struct CredentialApi {
+    backend: Backend,
+}
+
+impl CredentialApi {
+    pub(super) const fn new(backend: Backend) -> Self {
+        Self { backend }
+    }
+
+    async fn caller(
+        &self,
+        request: Request<v1::GetCallerRequest>,
+    ) -> Result<v1::GetCallerResponse, Error> {
+        let Some(uuid) = Caller::of(&request).who.credential() else {
+            return Ok(v1::GetCallerResponse { credential: None });
+        };
+        let credential = self.find(uuid).await?;
+        Ok(v1::GetCallerResponse {
+            credential: Some(answer::credential(&credential)),
+        })
+    }
+
+    async fn create(
+        &self,
+        request: Request<v1::CreateCredentialRequest>,
+    ) -> Result<v1::CreateCredentialResponse, Error> {
+        let (credential, token) = issue(&self.backend, request).await?;
+        Ok(v1::CreateCredentialResponse {
+            credential: Some(credential),
+            token,
+        })
+    }
+
+    async fn get(
+        &self,
+        request: v1::GetCredentialRequest,
+    ) -> Result<v1::GetCredentialResponse, Error> {
+        let mut check = Check::default();
+        let uuid = check.uuid("uuid", &request.uuid);
+        let uuid = check.finish(uuid)?;
+        let credential = self.find(uuid).await?;
+        Ok(v1::GetCredentialResponse {
+            credential: Some(answer::credential(&credential)),
+        })
+    }
+
+    async fn list(
+        &self,
+        request: v1::ListCredentialsRequest,
+    ) -> Result<v1::ListCredentialsResponse, Error> {
+        let mut check = Check::default();
+        let filter = incoming::credential_filter(&mut check, &request);
+        let scope = Scope::new("credentials", "desc", &filter.fingerprint());
+        let window = page::window(
+            &mut check,
+            &scope,
+            request.page_size,
+            &request.page_token,
+            0,
+        );
+        let window = check.finish(window)?;
+        let rows = self
+            .backend
+            .store
+            .credentials(&filter, page::one_more(window))
+            .await?;
+        let place = |row: &Credential| Position {
+            micros: row.inserted_at.as_micros(),
+            uuid: row.uuid,
+        };
+        let (credentials, next_page_token) =
+            page::fit(&rows, window.limit, &scope, place, answer::credential);
+        Ok(v1::ListCredentialsResponse {
+            credentials,
+            next_page_token,
+        })
+    }
+
+    async fn rotate(
+        &self,
+        request: Request<v1::RotateCredentialRequest>,
+    ) -> Result<v1::RotateCredentialResponse, Error> {
+        let (credential, token) = issue(&self.backend, request).await?;
+        Ok(v1::RotateCredentialResponse {
+            credential: Some(credential),
+            token,
+        })
+    }
+
+    async fn revoke(
+        &self,
+        request: Request<v1::RevokeCredentialRequest>,
+    ) -> Result<v1::RevokeCredentialResponse, Error> {
+        let order = incoming::order(request)?;
+        let credential = credential(self.backend.ledger.submit(order).await?)?;
+        Ok(v1::RevokeCredentialResponse {
+            credential: Some(answer::credential(&credential)),
+        })
+    }
+
+    async fn open(
+        &self,
+        request: Request<v1::CreateSessionRequest>,
+    ) -> Result<v1::CreateSessionResponse, Error> {
+        let mut code = secret::new_session_code()?;
+        let mut order = incoming::session_order(request, &code, &self.backend.pepper)?;
+        for _ in 0..CODE_TRIES {
+            match self.backend.ledger.submit(order.clone()).await? {
+                Outcome::Session(session) => return Ok(opened(&session, &order, code)),
+                Outcome::CodeTaken => {
+                    code = secret::new_session_code()?;
+                    incoming::with_code(&mut order, &code, &self.backend.pepper);
+                }
+                _ => return Err(super::transfer::unexpected("a session was expected")),
+            }
+        }
+        Err(super::transfer::unexpected(
+            "a free session code was expected",
+        ))
+    }
+
+    async fn redeem(
+        &self,
+        request: Request<v1::RedeemSessionRequest>,
+    ) -> Result<v1::RedeemSessionResponse, Error> {
+        let token = secret::new_token()?;
+        let order = incoming::redemption(request, &token, &self.backend.pepper)?;
+        let credential = credential(self.backend.ledger.submit(order).await?)?;
+        Ok(v1::RedeemSessionResponse {
+            credential: Some(answer::credential(&credential)),
+            token: token.reveal(),
+        })
+    }
+
+    async fn find(&self, uuid: Uuid) -> Result<Credential, Error> {
+        let found = self.backend.store.credential(uuid).await?;
+        let unknown = || Refusal::from(AccessRefusal::CredentialNotFound { uuid });
+        Ok(found.ok_or_else(unknown)?)
+    }
+}
+
+/// Gives out a new token: the credential that it belongs to, and the token; empty for a repetition, whose token was
+/// given out before and cannot be shown again.
+pub(super) async fn issue<M: incoming::TokenRequest>(
+    backend: &Backend,
+    request: Request<M>,
+) -> Result<(v1::Credential, String), Error> {
+    let token = secret::new_token()?;
+    let order = incoming::token_order(request, &token, &backend.pepper)?;
+    let credential = credential(backend.ledger.submit(order).await?)?;
+    let is_new = credential
+        .tokens
+        .last()
+        .is_some_and(|newest| newest.id == token.id());
+    let token = if is_new {
+        token.reveal()
+    } else {
+        String::new()
+    };
+    Ok((answer::credential(&credential), token))
+}
+
+fn opened(session: &Session, order: &Order, code: String) -> v1::CreateSessionResponse {
+    let is_new = matches!(&order.command, Command::OpenSession(new) if new.digest == session.declared.digest);
+    v1::CreateSessionResponse {
+        session_code: if is_new { code } else { String::new() },
+        expires_at: Some(answer::timestamp(session.expires_at)),
+    }
+}
+
+fn credential(outcome: Outcome) -> Result<Credential, Error> {
+    match outcome {
+        Outcome::Credential(credential) => Ok(*credential),
+        _ => Err(super::transfer::unexpected("a credential was expected")),
+    }
+}
+
+#[tonic::async_trait]
+impl CredentialService for CredentialApi {
+    async fn get_caller(
+        &self,
+        request: Request<v1::GetCallerRequest>,
+    ) -> Result<Response<v1::GetCallerResponse>, Status> {
+        self.caller(request)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn create_credential(
+        &self,
+        request: Request<v1::CreateCredentialRequest>,
+    ) -> Result<Response<v1::CreateCredentialResponse>, Status> {
+        self.create(request)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn get_credential(
+        &self,
+        request: Request<v1::GetCredentialRequest>,
+    ) -> Result<Response<v1::GetCredentialResponse>, Status> {
+        self.get(request.into_inner())
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn list_credentials(
+        &self,
+        request: Request<v1::ListCredentialsRequest>,
+    ) -> Result<Response<v1::ListCredentialsResponse>, Status> {
+        self.list(request.into_inner())
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn rotate_credential(
+        &self,
+        request: Request<v1::RotateCredentialRequest>,
+    ) -> Result<Response<v1::RotateCredentialResponse>, Status> {
+        self.rotate(request)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn revoke_credential(
+        &self,
+        request: Request<v1::RevokeCredentialRequest>,
+    ) -> Result<Response<v1::RevokeCredentialResponse>, Status> {
+        self.revoke(request)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn create_session(
+        &self,
+        request: Request<v1::CreateSessionRequest>,
+    ) -> Result<Response<v1::CreateSessionResponse>, Status> {
+        self.open(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn redeem_session(
+        &self,
+        request: Request<v1::RedeemSessionRequest>,
+    ) -> Result<Response<v1::RedeemSessionResponse>, Status> {
+        self.redeem(request)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+}

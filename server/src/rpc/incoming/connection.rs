@@ -1,0 +1,353 @@
+//! Connections and their policies, with every field checked.
+
+use std::mem::take;
+
+use tidegate_proto::v1;
+
+use super::{Mutation, conflict_strategy, duration, timestamp, unknown};
+use crate::{
+    domain::{
+        command::Command,
+        connection::{
+            ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
+        },
+        policy::{
+            ADDRESSES_MAX, AllowedHours, ApprovalMode, Policy, RATE_MAX, TABLES_MAX, parse_block,
+        },
+        query::ConnectionFilter,
+        refusal::Refusal,
+        validate::{Check, FILTER_STATUS_MAX, HEARTBEAT_TIMEOUT, NAME_MAX},
+    },
+    rpc::{caller::Caller, metadata},
+};
+
+/// Bad entries of one list that an answer names, so that it stays small.
+const NAMED_MAX: usize = 10;
+
+impl Mutation for v1::CreateConnectionRequest {
+    const METHOD: &'static str = "CreateConnection";
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    fn command(self, check: &mut Check, _: &Caller) -> Command {
+        check.required("name", &self.name);
+        check.required("site_url", &self.site_url);
+        let direction = connection_direction(check, self.direction);
+        if direction.is_none() && self.direction == 0 {
+            check.add("direction", "is required");
+        }
+        Command::Connect {
+            new: Box::new(NewConnection {
+                name: check.line("name", &self.name, NAME_MAX),
+                direction: direction.unwrap_or(ConnectionDirection::Sender),
+                site_url: check.site_url("site_url", &self.site_url),
+                policy: policy(check, self.policy),
+                metadata: metadata::from_wire(check, self.metadata),
+            }),
+            pending: self.pending,
+        }
+    }
+}
+
+impl Mutation for v1::UpdateConnectionRequest {
+    const METHOD: &'static str = "UpdateConnection";
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    fn command(self, check: &mut Check, _: &Caller) -> Command {
+        let wire = self.connection.unwrap_or_default();
+        let uuid = check.uuid("connection.uuid", &wire.uuid);
+        let paths = self.update_mask.unwrap_or_default().paths;
+        let fields = mask(check, &paths);
+        let named = only(wire, &fields);
+        let to = check.within("connection.", |check| {
+            for (field, name, text) in [
+                (ConnectionField::Name, "name", &named.name),
+                (ConnectionField::SiteUrl, "site_url", &named.site_url),
+            ] {
+                if fields.contains(&field) {
+                    check.required(name, text);
+                }
+            }
+            NewConnection {
+                name: check.line("name", &named.name, NAME_MAX),
+                // It cannot be changed, and is not looked at.
+                direction: ConnectionDirection::Sender,
+                site_url: check.site_url("site_url", &named.site_url),
+                policy: policy(check, named.policy),
+                metadata: metadata::from_wire(check, named.metadata),
+            }
+        });
+        let verb = ConnectionVerb::Update {
+            fields,
+            to: Box::new(to),
+            revision: self.revision,
+        };
+        Command::Manage { uuid, verb }
+    }
+}
+
+/// Declares a request that does something to a connection: which one, and what its fields make of the verb.
+macro_rules! verb {
+    ($message:ident, $method:literal, |$self:ident, $check:ident| $verb:expr) => {
+        impl Mutation for v1::$message {
+            const METHOD: &'static str = $method;
+            fn request_id(&mut self) -> &mut String {
+                &mut self.request_id
+            }
+            fn command($self, $check: &mut Check, _: &Caller) -> Command {
+                let uuid = $check.uuid("uuid", &$self.uuid);
+                Command::Manage { uuid, verb: $verb }
+            }
+        }
+    };
+}
+
+verb!(
+    ApproveConnectionRequest,
+    "ApproveConnection",
+    |self, check| ConnectionVerb::Approve
+);
+verb!(
+    SuspendConnectionRequest,
+    "SuspendConnection",
+    |self, check| ConnectionVerb::Suspend {
+        reason: check.paragraph("reason", &self.reason, NAME_MAX),
+    }
+);
+verb!(
+    ReactivateConnectionRequest,
+    "ReactivateConnection",
+    |self, check| ConnectionVerb::Reactivate
+);
+verb!(
+    RevokeConnectionRequest,
+    "RevokeConnection",
+    |self, check| ConnectionVerb::Revoke {
+        reason: check.paragraph("reason", &self.reason, NAME_MAX),
+    }
+);
+verb!(
+    DeleteConnectionRequest,
+    "DeleteConnection",
+    |self, check| ConnectionVerb::Delete
+);
+
+/// Which connections a list is to hold.
+pub(in crate::rpc) fn connection_filter(
+    check: &mut Check,
+    request: &v1::ListConnectionsRequest,
+) -> ConnectionFilter {
+    let direction = connection_direction(check, request.direction);
+    if request.status.len() > FILTER_STATUS_MAX {
+        let description = format!("must name at most {FILTER_STATUS_MAX} statuses");
+        check.add("status", description);
+    }
+    let status = request.status.iter().take(FILTER_STATUS_MAX);
+    ConnectionFilter {
+        direction,
+        status: status
+            .filter_map(|value| connection_status(check, *value))
+            .collect(),
+    }
+}
+
+fn connection_direction(check: &mut Check, value: i32) -> Option<ConnectionDirection> {
+    match v1::ConnectionDirection::try_from(value) {
+        Ok(v1::ConnectionDirection::Sender) => Some(ConnectionDirection::Sender),
+        Ok(v1::ConnectionDirection::Receiver) => Some(ConnectionDirection::Receiver),
+        Ok(v1::ConnectionDirection::Unspecified) => None,
+        Err(_) => unknown(check, "direction", value),
+    }
+}
+
+fn connection_status(check: &mut Check, value: i32) -> Option<ConnectionStatus> {
+    let wire = v1::ConnectionStatus::try_from(value).ok();
+    let name = wire.map_or("", |status| status.as_str_name());
+    // The domain's names are the wire's without their prefix; UNSPECIFIED is not among them.
+    let status = name
+        .strip_prefix("CONNECTION_STATUS_")
+        .and_then(ConnectionStatus::parse);
+    if status.is_none() {
+        unknown::<()>(check, "status", value);
+    }
+    status
+}
+
+/// The fields that a mask names, each once; `policy` stands for all of its fields.
+fn mask(check: &mut Check, paths: &[String]) -> Vec<ConnectionField> {
+    if paths.is_empty() {
+        check.add("update_mask", "is required");
+    }
+    let mut fields = Vec::new();
+    let mut strangers = 0;
+    for (index, path) in paths.iter().enumerate() {
+        if path == "policy" {
+            let all = ConnectionField::ALL.iter().copied();
+            fields.extend(all.filter(|field| field.name().starts_with("policy.")));
+        } else if let Some(field) = ConnectionField::parse(path) {
+            fields.push(field);
+        } else if strangers < NAMED_MAX {
+            strangers += 1;
+            let description = "must name a field of a connection that can be changed";
+            check.add(&format!("update_mask.paths[{index}]"), description);
+        }
+    }
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
+
+/// The named fields of `from`; nothing is asked of the others.
+fn only(mut from: v1::Connection, fields: &[ConnectionField]) -> v1::Connection {
+    let mut old = from.policy.take().unwrap_or_default();
+    let (mut to, mut new) = (v1::Connection::default(), v1::ConnectionPolicy::default());
+    for field in fields {
+        match field {
+            ConnectionField::Name => to.name = take(&mut from.name),
+            ConnectionField::SiteUrl => to.site_url = take(&mut from.site_url),
+            ConnectionField::Metadata => to.metadata = from.metadata.take(),
+            ConnectionField::ApprovalMode => new.approval_mode = old.approval_mode,
+            ConnectionField::AllowedTables => new.allowed_tables = take(&mut old.allowed_tables),
+            ConnectionField::ExcludedTables => new.excluded_tables = take(&mut old.excluded_tables),
+            ConnectionField::AutoApproveTables => {
+                new.auto_approve_tables = take(&mut old.auto_approve_tables);
+            }
+            ConnectionField::ExpiresAt => new.expires_at = old.expires_at,
+            ConnectionField::MaxDownloads => new.max_downloads = old.max_downloads,
+            ConnectionField::MaxRecordsTotal => new.max_records_total = old.max_records_total,
+            ConnectionField::MaxRecordsPerRequest => {
+                new.max_records_per_request = old.max_records_per_request;
+            }
+            ConnectionField::RateLimitRequestsPerMinute => {
+                new.rate_limit_requests_per_minute = old.rate_limit_requests_per_minute;
+            }
+            ConnectionField::IpAllowlist => new.ip_allowlist = take(&mut old.ip_allowlist),
+            ConnectionField::AllowedHours => new.allowed_hours = take(&mut old.allowed_hours),
+            ConnectionField::DefaultConflictStrategy => {
+                new.default_conflict_strategy = old.default_conflict_strategy;
+            }
+            ConnectionField::HeartbeatTimeout => new.heartbeat_timeout = old.heartbeat_timeout,
+            ConnectionField::SelfApproval => new.self_approval = old.self_approval,
+        }
+    }
+    to.policy = Some(new);
+    to
+}
+
+fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
+    let Some(wire) = wire else {
+        return Policy::default();
+    };
+    check.within("policy.", |check| {
+        let mut limit = |field, limit: Option<i64>| limit.map(|limit| check.count(field, limit));
+        let [max_downloads, max_records_total, max_records_per_request] = [
+            limit("max_downloads", wire.max_downloads),
+            limit("max_records_total", wire.max_records_total),
+            limit("max_records_per_request", wire.max_records_per_request),
+        ];
+        Policy {
+            approval_mode: approval_mode(check, wire.approval_mode),
+            allowed_tables: tables(check, "allowed_tables", &wire.allowed_tables),
+            excluded_tables: tables(check, "excluded_tables", &wire.excluded_tables),
+            auto_approve_tables: tables(check, "auto_approve_tables", &wire.auto_approve_tables),
+            expires_at: timestamp(check, "expires_at", wire.expires_at),
+            max_downloads,
+            max_records_total,
+            max_records_per_request,
+            rate_limit_requests_per_minute: rate(check, wire.rate_limit_requests_per_minute),
+            ip_allowlist: entries(
+                check,
+                "ip_allowlist",
+                &wire.ip_allowlist,
+                ADDRESSES_MAX,
+                |text| parse_block(text).map_err(str::to_owned),
+            ),
+            allowed_hours: allowed_hours(check, &wire.allowed_hours),
+            default_conflict_strategy: conflict_strategy(
+                check,
+                "default_conflict_strategy",
+                wire.default_conflict_strategy,
+            ),
+            heartbeat_timeout: wire
+                .heartbeat_timeout
+                .map(|timeout| duration(check, "heartbeat_timeout", timeout, HEARTBEAT_TIMEOUT)),
+            self_approval: wire.self_approval,
+        }
+    })
+}
+
+fn approval_mode(check: &mut Check, value: i32) -> ApprovalMode {
+    match v1::ApprovalMode::try_from(value) {
+        Ok(v1::ApprovalMode::Unspecified | v1::ApprovalMode::AutoApprove) => {
+            ApprovalMode::AutoApprove
+        }
+        Ok(v1::ApprovalMode::RequireApproval) => ApprovalMode::RequireApproval,
+        Ok(v1::ApprovalMode::PerTable) => ApprovalMode::PerTable,
+        Err(_) => unknown(check, "approval_mode", value).unwrap_or(ApprovalMode::AutoApprove),
+    }
+}
+
+fn tables(check: &mut Check, field: &str, wire: &[String]) -> Vec<String> {
+    entries(check, field, wire, TABLES_MAX, |name| {
+        let mut one = Check::default();
+        one.required("", name);
+        let name = one.line("", name, NAME_MAX);
+        one.finish(name).map_err(|refusal| match refusal {
+            Refusal::Invalid(violations) => violations
+                .first()
+                .map_or_else(String::new, |first| first.description.clone()),
+            other => other.to_string(),
+        })
+    })
+}
+
+/// The values of a list, with the first few bad ones by their places.
+fn entries<T>(
+    check: &mut Check,
+    field: &str,
+    wire: &[String],
+    max: usize,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
+    if wire.len() > max {
+        check.add(field, format!("must have at most {max} entries"));
+    }
+    let (mut values, mut bad) = (Vec::with_capacity(wire.len().min(max)), 0);
+    for (index, text) in wire.iter().enumerate().take(max) {
+        match parse(text) {
+            Ok(value) => values.push(value),
+            Err(description) if bad < NAMED_MAX => {
+                bad += 1;
+                check.add(&format!("{field}[{index}]"), description);
+            }
+            Err(_) => {}
+        }
+    }
+    values
+}
+
+fn rate(check: &mut Check, wire: Option<i32>) -> Option<u32> {
+    let rate = wire?;
+    let good = u32::try_from(rate)
+        .ok()
+        .filter(|rate| (1..=RATE_MAX).contains(rate));
+    if good.is_none() {
+        let description = format!("must be from 1 to {RATE_MAX}");
+        check.add("rate_limit_requests_per_minute", description);
+    }
+    good
+}
+
+fn allowed_hours(check: &mut Check, text: &str) -> Option<AllowedHours> {
+    if text.is_empty() {
+        return None;
+    }
+    text.parse()
+        .map_err(|description: &str| check.add("allowed_hours", description))
+        .ok()
+}

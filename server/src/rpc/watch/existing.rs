@@ -1,0 +1,226 @@
+//! What a watcher of transfers is told before it is live.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use super::{super::Backend, many::Begin};
+use crate::{
+    domain::{
+        event::Event,
+        page::Position,
+        query::{EventFilter, SortOrder, TransferFilter, Window},
+        status::TransferStatus,
+        transfer::Transfer,
+    },
+    error::Error,
+    feed::{Gone, tail},
+    rpc::event,
+};
+
+/// Transfers, or events, that are read at a time.
+const STRIDE: u32 = 200;
+
+/// One thing to tell.
+pub(super) enum Known {
+    /// A transfer as it is now.
+    Row(Box<Transfer>),
+    /// A transfer that is gone.
+    Gone(Uuid),
+    /// The log was told up to the first of these positions; nothing told so far rests on an event after the second.
+    Position(i64, i64),
+}
+
+/// How far the transfers that exist already have been sent.
+pub(super) struct Existing {
+    backend: Backend,
+    filter: TransferFilter,
+    stage: Stage,
+    read: VecDeque<Known>,
+    /// Whoever is told everything else has been told the log up to here.
+    sequence: i64,
+    /// What was read rests on no later event.
+    newest: i64,
+    positions: bool,
+}
+
+/// What is read next.
+enum Stage {
+    /// The log after this position, to the end and at least to the second.
+    Log(i64, i64),
+    /// The transfers that this filter means, after this place.
+    Rows(TransferFilter, Option<Position>),
+    /// Nothing.
+    Done,
+}
+
+impl Existing {
+    /// Everything that has happened up to `since` is to be told by this.
+    pub(super) fn new(backend: &Backend, filter: TransferFilter, begin: Begin, since: i64) -> Self {
+        let (stage, sequence) = match begin {
+            Begin::Live => (Stage::Done, since),
+            Begin::Existing => (Stage::Rows(filter.clone(), None), since),
+            Begin::After(after) => (Stage::Log(after, since.max(after)), after),
+        };
+        Self {
+            backend: backend.clone(),
+            filter,
+            stage,
+            read: VecDeque::new(),
+            sequence,
+            newest: since,
+            positions: false,
+        }
+    }
+
+    /// Also finds out what it rests on, which takes a look at the end of the log.
+    pub(super) const fn with_positions(mut self) -> Self {
+        self.positions = true;
+        self
+    }
+
+    /// The position that is reached when all was told.
+    pub(super) const fn sequence(&self) -> i64 {
+        self.sequence
+    }
+
+    /// The newest event that any of it can rest on, but for progress.
+    pub(super) const fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    /// The next thing to tell; `None` once all was told. Keeps what it has read when it is dropped.
+    pub(super) async fn next(&mut self) -> Result<Option<Known>, Error> {
+        loop {
+            if let Some(known) = self.read.pop_front() {
+                return Ok(Some(known));
+            }
+            match &self.stage {
+                Stage::Log(after, until) => self.read_log(*after, *until).await?,
+                Stage::Rows(filter, after) => self.read_rows(filter.clone(), *after).await?,
+                Stage::Done => return Ok(None),
+            }
+        }
+    }
+
+    /// Oldest first, so that transfers which are created meanwhile are met at the end rather than missed.
+    async fn read_rows(
+        &mut self,
+        filter: TransferFilter,
+        after: Option<Position>,
+    ) -> Result<(), Error> {
+        let window = Window {
+            after,
+            skip: 0,
+            limit: STRIDE,
+        };
+        let store = &self.backend.store;
+        let rows = store.transfers(&filter, SortOrder::Ascending, window);
+        let rows = rows.await?;
+        if self.positions {
+            // Read after the rows, so none of them is of a later event.
+            self.newest = store.log_bounds().await?.last.max(self.newest);
+        }
+        let last = rows.last().map(|last| Position {
+            micros: last.inserted_at.as_micros(),
+            uuid: last.uuid,
+        });
+        self.stage = if rows.len() < STRIDE as usize {
+            Stage::Done
+        } else {
+            Stage::Rows(filter, last)
+        };
+        let rows = rows.into_iter().map(|row| Known::Row(Box::new(row)));
+        self.read = rows.collect();
+        Ok(())
+    }
+
+    async fn read_log(&mut self, after: i64, until: i64) -> Result<(), Error> {
+        let store = &self.backend.store;
+        let filter = EventFilter {
+            transfer_uuid: None,
+            // A transfer's connection never changes.
+            connection_uuid: self.filter.connection_uuid,
+            after_sequence: after,
+        };
+        let events = store.events(&filter, STRIDE).await?;
+        let uuids: HashSet<Uuid> = events.iter().filter_map(|it| it.transfer_uuid).collect();
+        let uuids: Vec<Uuid> = uuids.into_iter().collect();
+        let rows = store.existing_transfers(&uuids).await?;
+        // Read after the page and the rows: if nothing after the position has been deleted by now, the page has no gap,
+        // and no row is of a later event.
+        let bounds = store.log_bounds().await?;
+        event::within(after, bounds)?;
+        self.newest = bounds.last.max(self.newest);
+        self.read = concerned(&events, rows, &self.filter);
+        let last = events.last().map_or(after, |event| event.sequence);
+        if events.len() < STRIDE as usize {
+            self.sequence = last.max(until);
+            self.stage = in_progress(&self.filter);
+        } else {
+            self.sequence = last;
+            self.stage = Stage::Log(last, until);
+        }
+        // An interruption from here on need not begin over: what is in progress is told whatever the position.
+        self.read
+            .push_back(Known::Position(self.sequence, self.newest));
+        Ok(())
+    }
+}
+
+/// What `filter` means among that which is in progress: progress is not in the log.
+fn in_progress(filter: &TransferFilter) -> Stage {
+    let status = TransferStatus::InProgress;
+    if filter.status.is_empty() || filter.status.contains(&status) {
+        let filter = TransferFilter {
+            status: vec![status],
+            ..filter.clone()
+        };
+        Stage::Rows(filter, None)
+    } else {
+        Stage::Done
+    }
+}
+
+/// The transfers that `filter` means now, or meant before one of these events; each once.
+fn concerned(events: &[Event], rows: Vec<Transfer>, filter: &TransferFilter) -> VecDeque<Known> {
+    let rows: HashMap<Uuid, Arc<Transfer>> = rows
+        .into_iter()
+        .map(|row| (row.uuid, Arc::new(row)))
+        .collect();
+    let mut told = HashSet::new();
+    let mut concerned = VecDeque::new();
+    for event in events {
+        // What is not about a transfer's status has changed no transfer.
+        let (Some(uuid), Some(_)) = (event.transfer_uuid, event.occurrence.to_status) else {
+            continue;
+        };
+        let row = rows.get(&uuid);
+        let concerns = match row {
+            Some(row) => tail::change(event, row).concerns(filter),
+            None => gone(event, uuid).any(|gone| gone.may_concern(filter)),
+        };
+        if concerns && told.insert(uuid) {
+            concerned.push_back(match row {
+                Some(row) => Known::Row(Box::new(Transfer::clone(row))),
+                None => Known::Gone(uuid),
+            });
+        }
+    }
+    concerned
+}
+
+/// What is known of a transfer that is gone: what it was before and after the event.
+fn gone(event: &Event, uuid: Uuid) -> impl Iterator<Item = Gone> {
+    let occurrence = &event.occurrence;
+    let statuses = [occurrence.from_status, occurrence.to_status];
+    let connection_uuid = event.connection_uuid;
+    statuses.into_iter().flatten().map(move |status| Gone {
+        uuid,
+        connection_uuid,
+        status,
+    })
+}

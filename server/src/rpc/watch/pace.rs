@@ -1,0 +1,123 @@
+//! When a watcher of transfers is told how far it has come.
+
+use std::time::Duration;
+
+use tidegate_proto::v1;
+use tokio::time::Instant;
+
+/// Least time between two positions.
+const PACE: Duration = Duration::from_secs(1);
+/// A watcher that nothing was sent to for this time is sent its position.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The positions of one watch.
+pub(super) struct Pace {
+    /// The last position sent.
+    sequence: i64,
+    /// When it was sent.
+    positioned: Instant,
+    /// When anything was sent last.
+    sent: Instant,
+    /// Something that the last position does not cover may have been sent since.
+    news: bool,
+    /// Not before this time is the next one looked for.
+    due: Instant,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            sequence: 0,
+            positioned: now,
+            sent: now,
+            news: false,
+            due: now + IDLE,
+        }
+    }
+
+    /// When a position is to be looked for.
+    pub(super) const fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Notes that a change is being sent.
+    pub(super) fn news(&mut self) {
+        self.sent = Instant::now();
+        if !self.news {
+            self.news = true;
+            self.due = self.positioned + PACE;
+        }
+    }
+
+    /// The message for a position that everything before it was sent for, while nothing that was sent rests on an event
+    /// after `newest`; `None` when it would say nothing new and the watcher has heard something a moment ago.
+    pub(super) fn reached(&mut self, sequence: i64, newest: i64) -> Option<v1::WatchPosition> {
+        let now = Instant::now();
+        if sequence > self.sequence || self.sent + IDLE <= now {
+            return Some(self.told(sequence, newest));
+        }
+        // Progress alone moves no position; what this replica has committed before it has read all before it soon will.
+        self.news = newest > self.sequence;
+        self.due = if self.news {
+            now + PACE
+        } else {
+            self.sent + IDLE
+        };
+        None
+    }
+
+    /// The message for a position that is sent in any case.
+    pub(super) fn told(&mut self, sequence: i64, newest: i64) -> v1::WatchPosition {
+        self.sequence = self.sequence.max(sequence);
+        let newest = newest.max(self.sequence);
+        let now = Instant::now();
+        self.positioned = now;
+        self.sent = now;
+        self.news = newest > self.sequence;
+        self.due = now + if self.news { PACE } else { IDLE };
+        v1::WatchPosition {
+            sequence: self.sequence,
+            newest_sequence: newest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, pause};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn positions_follow_news_at_a_distance_and_silence_after_a_while() {
+        pause();
+        let begun = Instant::now();
+        let mut pace = Pace::new();
+        pace.told(5, 5);
+        assert_eq!(pace.due(), begun + IDLE);
+        pace.news();
+        pace.news();
+        assert_eq!(pace.due(), begun + PACE);
+        advance(PACE).await;
+        let position = pace.reached(6, 6).expect("it is a new one");
+        assert_eq!((position.sequence, position.newest_sequence), (6, 6));
+        assert_eq!(pace.due(), begun + PACE + IDLE);
+        advance(IDLE).await;
+        assert!(pace.reached(6, 6).is_some(), "it was silent");
+    }
+
+    #[tokio::test]
+    async fn a_position_that_lags_is_looked_for_again_soon_and_progress_is_not() {
+        pause();
+        let mut pace = Pace::new();
+        pace.told(5, 5);
+        pace.news();
+        advance(PACE).await;
+        assert_eq!(pace.reached(5, 7), None);
+        assert_eq!(pace.due(), Instant::now() + PACE);
+        advance(PACE).await;
+        assert_eq!(pace.reached(5, 5), None);
+        assert!(pace.due() > Instant::now() + PACE);
+    }
+}

@@ -1,0 +1,38 @@
+//! Reads the chain of hashes: the link that a new event continues from, and the whole log for an audit.
+
+use sea_orm::{
+    ConnectionTrait,
+    sea_query::{Expr, ExprTrait, JoinType, Query},
+};
+use tidegate_entity::{event_counter, transfer_event};
+
+use super::{
+    error::{Inconsistency, StoreError},
+    rows,
+};
+use crate::domain::chain::{GENESIS, Hash};
+
+/// What the event after `sequence` continues from: the hash of that event, or what retention kept of it. It begins the
+/// chain where that event is from before it.
+pub(super) async fn hash_at<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<Hash, StoreError> {
+    use event_counter::Column::{FloorHash, Id};
+    use transfer_event::Column::{Hash, Sequence};
+    let place = (transfer_event::Entity, Sequence);
+    let statement = Query::select()
+        .expr(Expr::col(place).is_not_null())
+        .column((transfer_event::Entity, Hash))
+        .column((event_counter::Entity, FloorHash))
+        .from(event_counter::Entity)
+        .join(
+            JoinType::LeftJoin,
+            transfer_event::Entity,
+            Expr::col(place).eq(sequence),
+        )
+        .and_where(Expr::col((event_counter::Entity, Id)).eq(1))
+        .to_owned();
+    let row = db.query_one(&statement).await?;
+    let row = row.ok_or(Inconsistency::NoCounter)?;
+    let is_there: bool = row.try_get_by_index(0)?;
+    let hash: Option<Vec<u8>> = row.try_get_by_index(if is_there { 1 } else { 2 })?;
+    hash.map_or(Ok(GENESIS), rows::to_hash)
+}
