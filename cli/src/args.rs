@@ -1,5 +1,8 @@
 //! The command line: what may be said, checked as far as it can be without a server. Calls nothing.
 
+mod connection;
+mod credential;
+mod security;
 mod transfer;
 mod value;
 
@@ -7,11 +10,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use tidegate_client::{ConnectionDirection, DEFAULT_ADDRESS, Direction};
+use tidegate_client::{DEFAULT_ADDRESS, Direction};
 use uuid::Uuid;
 
-pub(crate) use self::transfer::{
-    CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand, WatchArgs,
+pub(crate) use self::{
+    connection::{
+        Clearable, ConnectionCommand, CreateConnectionArgs, PolicyArgs, UpdateConnectionArgs,
+    },
+    credential::{CredentialCommand, RotationArgs, SessionCommand, ShownArgs},
+    security::SecurityArgs,
+    transfer::{CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand, WatchArgs},
 };
 use crate::output::Format;
 
@@ -42,6 +50,8 @@ pub(crate) struct ConnectArgs {
     /// Address of the server.
     #[arg(long, global = true, value_name = "URL", env = "TIDEGATE_ADDRESS", default_value = DEFAULT_ADDRESS)]
     pub(crate) address: String,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
     /// Form of the results on stdout.
     #[arg(
         short,
@@ -76,6 +86,14 @@ pub(crate) enum Command {
     /// The other sites.
     #[command(subcommand)]
     Connection(ConnectionCommand),
+    /// Who may call, and with what token.
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Short codes that agents redeem for a token.
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Shows whose token this is.
+    Whoami,
 }
 
 /// What can be done about approvals.
@@ -150,37 +168,14 @@ pub(crate) enum EventCommand {
         #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
         after: i64,
     },
-}
-
-/// What can be done with connections.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConnectionCommand {
-    /// Creates a connection; it is active at once.
-    Create {
-        /// What people call it.
+    /// Writes the log as NDJSON: one event a line with all that is known of it, oldest first, whatever --output says.
+    Export {
+        /// Only those after this sequence number; 0 is from the oldest that is kept.
+        #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+        /// Goes on with what happens, until interrupted.
         #[arg(long)]
-        name: String,
-        /// The part that the local site plays.
-        #[arg(long, value_parser = value::connection_direction())]
-        direction: ConnectionDirection,
-        /// Address of the other site.
-        #[arg(long, value_name = "URL")]
-        site_url: String,
-        #[command(flatten)]
-        request: RequestArgs,
-    },
-    /// Shows one connection.
-    Get {
-        /// The connection.
-        uuid: Uuid,
-    },
-    /// Lists connections, newest first.
-    List {
-        /// Only this direction.
-        #[arg(long, value_parser = value::connection_direction())]
-        direction: Option<ConnectionDirection>,
-        #[command(flatten)]
-        limit: LimitArgs,
+        follow: bool,
     },
 }
 
@@ -265,6 +260,9 @@ mod tests {
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --all",
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --table t",
             "tidegate stats table --timeout soon",
+            "tidegate connection update 00000000-0000-0000-0000-000000000001 --clear name",
+            "tidegate connection update 00000000-0000-0000-0000-000000000001 --max-downloads -1",
+            "tidegate connection list --status done",
         ];
         for line in lines {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

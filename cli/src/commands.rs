@@ -2,7 +2,9 @@
 
 mod approval;
 mod connection;
+mod credential;
 mod event;
+mod session;
 mod stats;
 mod transfer;
 mod watch;
@@ -30,17 +32,19 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Stats(command) => stats::run(&client, command, out).await,
         Command::Event(command) => event::run(&client, command, out).await,
         Command::Connection(command) => connection::run(&client, command, out).await,
+        Command::Credential(command) => credential::run(&client, command, out).await,
+        Command::Session(command) => session::run(&client, command, out).await,
+        Command::Whoami => credential::whoami(&client, out).await,
     }
 }
 
 async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
-    let client = Client::builder(&args.address)
+    let builder = Client::builder(&args.address)
         .timeout(args.timeout)
         .connect_timeout(args.timeout.min(CONNECT_TIMEOUT))
-        .user_agent(concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")))
-        .connect()
-        .await?;
-    Ok(client)
+        .user_agent(concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")));
+    let builder = args.security.apply(builder).map_err(Failure::Usage)?;
+    Ok(builder.connect().await?)
 }
 
 /// Sets what was said on the command line and leaves the rest of a request as it is.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tidegate_client::{Error, TransferStatus};
+use tidegate_client::{Error, TlsProblem, TransferStatus};
 
 use crate::text::escape;
 
@@ -12,12 +12,16 @@ pub(crate) const INTERRUPTED: u8 = 130;
 const OUTPUT_CLOSED: u8 = 141;
 /// Exit code of a refused call, to which the gRPC code is added. Scripts written for grpcurl know it.
 const REFUSED: u8 = 64;
+/// Exit code of wrong usage, as the parser of the command line has it.
+const USAGE: u8 = 2;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The server or the way to it refused the call.
     Refused(Error),
+    /// What was said on the command line, or a file that it names, cannot be used.
+    Usage(String),
     /// The transfer that was watched came to another end than COMPLETED.
     Ended(TransferStatus),
     /// Stdout cannot be written to.
@@ -34,6 +38,7 @@ impl Failure {
                 .ok()
                 .and_then(|code| REFUSED.checked_add(code))
                 .unwrap_or(1),
+            Self::Usage(_) => USAGE,
             Self::Ended(status) => match status {
                 TransferStatus::Completed => 0,
                 TransferStatus::Failed => 10,
@@ -47,11 +52,12 @@ impl Failure {
         }
     }
 
-    /// What to say on stderr: one line, and one more for each bad field. Nothing when the output has said it already
+    /// What to say on stderr: one line, and one more for each bad field or for what to do about it. Nothing when the output has said it already
     /// or nobody wants to know.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Refused(error) => refusal(error),
+            Self::Usage(what) => vec![format!("error: {}", escape(what))],
             Self::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 vec![format!("error: {error}")]
             }
@@ -75,7 +81,38 @@ fn refusal(error: &Error) -> Vec<String> {
             escape(&violation.description)
         )
     }));
+    lines.extend(
+        error
+            .tls_problem()
+            .and_then(remedy)
+            .map(|remedy| format!("  {remedy}")),
+    );
     lines
+}
+
+/// What the person at the keyboard can do.
+fn remedy(problem: TlsProblem) -> Option<&'static str> {
+    match problem {
+        TlsProblem::UnknownIssuer => Some(
+            "name the file of the authority that signed it with --ca FILE or TIDEGATE_CA, if you trust it",
+        ),
+        TlsProblem::Expired => Some(
+            "check this machine's clock; if it is right, the server's certificate has to be renewed",
+        ),
+        TlsProblem::WrongName => {
+            Some("use a name that the certificate is for in --address or TIDEGATE_ADDRESS")
+        }
+        TlsProblem::NotTls => Some(
+            "check host and port; if the server is meant to have no TLS, write http:// in --address or TIDEGATE_ADDRESS",
+        ),
+        TlsProblem::ClientCertificateRequired => Some(
+            "name your certificate with --cert FILE and --key FILE, or TIDEGATE_CERT and TIDEGATE_KEY",
+        ),
+        TlsProblem::ClientCertificateRefused => Some(
+            "use a certificate, with --cert FILE and --key FILE, that the server's authority signed and that has not expired",
+        ),
+        _ => None,
+    }
 }
 
 impl From<Error> for Failure {

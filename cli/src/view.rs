@@ -1,6 +1,7 @@
 //! How each kind of thing looks to people: the columns of its list, the values of its details. Prints nothing.
 
 pub(crate) mod connection;
+pub(crate) mod credential;
 pub(crate) mod event;
 pub(crate) mod stats;
 pub(crate) mod transfer;

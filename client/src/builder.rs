@@ -8,6 +8,8 @@ use tokio::runtime::Handle;
 use crate::{
     Client, Error, RetryPolicy,
     error::Code,
+    probe,
+    security::{Secret, Security},
     transport::{self, Stubs},
 };
 
@@ -20,6 +22,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     retry: RetryPolicy,
     user_agent: String,
+    security: Security,
 }
 
 impl ClientBuilder {
@@ -30,6 +33,7 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(5),
             retry: RetryPolicy::default(),
             user_agent: concat!("tidegate-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            security: Security::default(),
         }
     }
 
@@ -57,21 +61,60 @@ impl ClientBuilder {
         self
     }
 
+    /// Trusts the authorities in this bundle (PEM) and no others; without it, those that browsers trust. For `https://`.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.security.ca = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate to a server that asks for one: its chain and its private key without a password, PEM. For
+    /// `https://`.
+    pub fn identity(
+        mut self,
+        certificate_pem: impl Into<Vec<u8>>,
+        key_pem: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.security.identity = Some((certificate_pem.into(), Secret(key_pem.into())));
+        self
+    }
+
+    /// The name that the server's certificate must be for, where it is not the host of the address. For `https://`.
+    pub fn domain_name(mut self, name: impl Into<String>) -> Self {
+        self.security.domain_name = Some(name.into());
+        self
+    }
+
+    /// Says who calls, on every call and stream. The token never travels in clear text: with an `http://` address whose
+    /// host is not `localhost`, in 127.0.0.0/8 or `::1` the client is not made.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.security.token = Some(Secret(token.into()));
+        self
+    }
+
     /// Connects, and asks the server one question to be sure that it is one. Does not try again.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for an address or user agent that cannot be used; `UNAVAILABLE`, `DEADLINE_EXCEEDED` or
+    /// `INVALID_ARGUMENT` for an address, user agent, certificate or token that cannot be used; `UNAVAILABLE`, `DEADLINE_EXCEEDED` or
     /// `UNIMPLEMENTED`, with the address and the causes in the text, when no Tidegate server answers there.
     pub async fn connect(self) -> Result<Client, Error> {
         let address = self.address.clone();
+        let is_clear = address.starts_with("http://");
+        let security = self.security.clone();
         let client = self.connect_lazy()?;
         let question = v1::ListRecentTransfersRequest {
             limit: 1,
             preload: Vec::new(),
         };
-        match client.call_once(question).await {
+        let answer = match client.call_once(question).await {
+            Err(error) if !is_clear && error.is_unexplained() => {
+                let said = probe::listen(&address, &security).await;
+                Err(said.unwrap_or(error))
+            }
+            answer => answer,
+        };
+        match answer {
             Ok(_) => Ok(client),
-            Err(error) => match complaint(&error) {
+            Err(error) => match complaint(&error, is_clear) {
                 Some(what) => {
                     Err(error.explained(format!("{address}: {what}: {}", error.message())))
                 }
@@ -84,17 +127,20 @@ impl ClientBuilder {
     /// Makes a client that connects when it is first used.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for an address or user agent that cannot be used, `FAILED_PRECONDITION` outside a tokio runtime.
+    /// `INVALID_ARGUMENT` for an address, user agent, certificate or token that cannot be used, `FAILED_PRECONDITION`
+    /// outside a tokio runtime.
     pub fn connect_lazy(self) -> Result<Client, Error> {
         let runtime = Handle::try_current().map_err(|_| {
             let text = "a client must be made within a tokio runtime";
             Error::local(Code::FAILED_PRECONDITION, text)
         })?;
         let endpoint = transport::endpoint(&self.address, self.connect_timeout, &self.user_agent)?;
+        let endpoint = self.security.secure(endpoint)?;
+        let bearer = self.security.bearer(endpoint.uri())?;
         Ok(Client::new(
             self.address,
-            Stubs::lazy(&endpoint),
-            Stubs::lazy(&endpoint),
+            Stubs::lazy(&endpoint, &bearer),
+            Stubs::lazy(&endpoint, &bearer),
             self.timeout,
             self.retry,
             runtime,
@@ -103,11 +149,17 @@ impl ClientBuilder {
 }
 
 /// What to tell about a first call that failed; `None` when a Tidegate server refused it.
-fn complaint(error: &Error) -> Option<&'static str> {
-    if error.is_connect() {
+fn complaint(error: &Error, is_clear: bool) -> Option<&'static str> {
+    if error.is_connect() || error.tls_problem().is_some() {
         Some("no connection")
+    } else if error.is_broken() && is_clear {
+        Some(
+            "something listens there, but it does not speak gRPC; if it speaks TLS, the address is https://",
+        )
     } else if error.is_broken() {
-        Some("something listens there, but it does not speak gRPC")
+        Some(
+            "something listens there, but it does not speak gRPC, or it does not accept this client's certificate",
+        )
     } else if error.is_timeout() {
         Some("something listens there, but it does not answer")
     } else if error.code() == Code::UNIMPLEMENTED.number() {

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod connections;
+mod credentials;
 mod events;
 mod lifecycle;
 mod paged;
@@ -19,7 +20,14 @@ pub use self::{
         ApproveTransfer, DenyTransfer, ExpirePendingApprovals, ListPendingApprovals,
         RequestApproval,
     },
-    connections::{CreateConnection, GetConnection, ListConnections},
+    connections::{
+        ApproveConnection, CreateConnection, DeleteConnection, GetConnection, ListConnections,
+        ReactivateConnection, RevokeConnection, SuspendConnection, UpdateConnection,
+    },
+    credentials::{
+        CreateCredential, CreateSession, GetCaller, GetCredential, ListCredentials, RedeemSession,
+        RevokeCredential, RotateConnectionToken, RotateCredential,
+    },
     events::ListEvents,
     lifecycle::{CancelTransfer, CompleteTransfer, FailTransfer, StartTransfer, UpdateProgress},
     paged::Page,

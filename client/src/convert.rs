@@ -1,6 +1,8 @@
 //! Between wire messages and model values. A message that breaks the contract is an error, never a panic.
 
+mod credential;
 mod metadata;
+mod policy;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -10,8 +12,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tidegate_proto::v1;
 
-pub(crate) use self::metadata::to_struct;
-use self::value::{name, optional_time, optional_uuid, span, text, time, uuid};
+use self::value::{hex, name, optional_time, optional_uuid, span, text, time, uuid};
+pub(crate) use self::{
+    credential::{credential, issued, opened, present_credential},
+    metadata::to_struct,
+    policy::to_policy,
+};
 use crate::{
     Connection, ConnectionDirection, ConnectionStats, ConnectionStatus, Direction, Error, Event,
     EventAction, Page, Progress, TableStats, Totals, Transfer, TransferFilter, TransferStatus,
@@ -63,6 +69,8 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         )?,
         retry_of_uuid: optional_uuid("transfer.retry_of_uuid", &wire.retry_of_uuid)?,
         revision: wire.revision,
+        self_approval: wire.self_approval,
+        policy_revision: wire.policy_revision,
         connection: wire
             .connection
             .map(|connection| present_connection(connection).map(Box::new))
@@ -87,14 +95,20 @@ pub(crate) fn present_connection(wire: v1::Connection) -> Result<Connection, Err
         inserted_at: time("connection.inserted_at", wire.inserted_at)?,
         updated_at: time("connection.updated_at", wire.updated_at)?,
         revision: wire.revision,
+        status_reason: text(wire.status_reason),
+        policy: policy::policy(wire.policy.unwrap_or_default())?,
+        downloads_used: wire.downloads_used,
+        records_used: wire.records_used,
+        metadata: metadata::from_struct(wire.metadata)?,
     })
 }
 
 pub(crate) fn event(wire: v1::TransferEvent) -> Result<Event, Error> {
     Ok(Event {
         sequence: wire.sequence,
-        transfer_uuid: uuid("event.transfer_uuid", &wire.transfer_uuid)?,
+        transfer_uuid: optional_uuid("event.transfer_uuid", &wire.transfer_uuid)?,
         connection_uuid: optional_uuid("event.connection_uuid", &wire.connection_uuid)?,
+        subject_uuid: optional_uuid("event.subject_uuid", &wire.subject_uuid)?,
         action: EventAction::from_wire(wire.action),
         from_status: TransferStatus::from_wire_if_set(wire.from_status),
         to_status: TransferStatus::from_wire_if_set(wire.to_status),
@@ -104,6 +118,8 @@ pub(crate) fn event(wire: v1::TransferEvent) -> Result<Event, Error> {
         request_id: text(wire.request_id),
         revision: wire.revision,
         occurred_at: time("event.occurred_at", wire.occurred_at)?,
+        address: text(wire.address),
+        hash: (!wire.hash.is_empty()).then(|| hex(&wire.hash)),
     })
 }
 

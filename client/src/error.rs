@@ -4,11 +4,13 @@ mod code;
 mod decode;
 #[cfg(test)]
 mod tests;
+mod tls;
 
-use std::{collections::BTreeMap, error, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error, fmt, io, sync::Arc, time::Duration};
 
 use crate::TransferStatus;
 
+pub use self::tls::TlsProblem;
 pub(crate) use self::{code::Code, decode::refused_report};
 
 /// Why a call failed.
@@ -201,9 +203,30 @@ impl Error {
         self.0.code == Code::CANCELLED
     }
 
+    /// What kept TLS from being spoken with the server; `None` for any other error.
+    #[must_use]
+    pub fn tls_problem(&self) -> Option<TlsProblem> {
+        TlsProblem::of(self.0.source.as_deref()?)
+    }
+
     /// The connection was never made, so the server saw nothing of the call.
     pub(crate) fn is_connect(&self) -> bool {
         self.0.source.as_deref().is_some_and(decode::is_connect)
+    }
+
+    /// The connection was made and then ended, and nobody said why.
+    pub(crate) fn is_unexplained(&self) -> bool {
+        self.is_broken() && !self.is_connect() && self.tls_problem().is_none()
+    }
+
+    /// What a server said instead of, or after, a handshake; `None` when it is about something else than TLS.
+    pub(crate) fn from_handshake(error: io::Error) -> Option<Self> {
+        let meaning = TlsProblem::of(&error)?.meaning();
+        let mut told = Self::local(Code::UNAVAILABLE, format!("{meaning}: {error}"));
+        let inner = Arc::get_mut(&mut told.0)?;
+        inner.broken = true;
+        inner.source = Some(Arc::new(error));
+        Some(told)
     }
 
     /// The connection broke, was never made, or ended without an answer of the server.

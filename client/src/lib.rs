@@ -103,8 +103,10 @@ mod client;
 mod convert;
 mod error;
 mod model;
+mod probe;
 mod reporter;
 mod retry;
+mod security;
 mod transport;
 mod watch;
 
@@ -112,7 +114,7 @@ pub use self::{
     builder::ClientBuilder,
     call::*,
     client::{Client, DEFAULT_ADDRESS},
-    error::{Error, FieldViolation},
+    error::{Error, FieldViolation, TlsProblem},
     model::*,
     reporter::{ProgressReporter, ReporterStop},
     retry::RetryPolicy,

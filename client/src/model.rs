@@ -3,24 +3,28 @@
 //! Nothing here knows the wire; `convert` translates.
 
 mod connection;
+mod credential;
 mod event;
 mod filter;
+mod policy;
 mod progress;
 mod stats;
 mod text;
 mod transfer;
 mod words;
 
-pub(crate) use self::words::Wire;
 pub use self::{
     connection::Connection,
+    credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
     event::Event,
     filter::TransferFilter,
+    policy::ConnectionPolicy,
     progress::{Progress, Totals},
     stats::{ConnectionStats, TableStats},
     transfer::Transfer,
     words::{
-        ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, EventAction, SortOrder,
-        TransferStatus, UnknownWord,
+        ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction,
+        EventAction, Role, SortOrder, TransferStatus, UnknownWord,
     },
 };
+pub(crate) use self::{policy::policy_setters, words::Wire};

@@ -12,8 +12,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often and how soon a call is tried again when the server is unavailable.
 ///
 /// Tried again are calls that end in `UNAVAILABLE`, which includes a connection that is refused or breaks, and in
-/// `RESOURCE_EXHAUSTED` (`QUEUE_FULL`) when the server says how long to wait. Nothing else is. A change carries the same
-/// request id in every try, so it is made once.
+/// `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, `RATE_LIMITED`) when the server says how long to wait. Nothing else is. A change
+/// carries the same request id in every try, so it is made once.
 ///
 /// The wait before try *n* + 1 is drawn evenly from zero to `base` · 2ⁿ⁻¹, at most `cap`, and is never shorter than what
 /// the server asks for; when it asks for more than a minute, the error is handed out instead.
@@ -106,7 +106,8 @@ impl Endless {
 pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     error.is_unavailable()
         || error.is_broken()
-        || (error.reason() == Some("QUEUE_FULL") && error.retry_after().is_some())
+        || (matches!(error.reason(), Some("QUEUE_FULL" | "RATE_LIMITED"))
+            && error.retry_after().is_some())
 }
 
 /// The wait before the next try: what was drawn, but no less than the server asks for.

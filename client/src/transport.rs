@@ -6,15 +6,17 @@
 use std::{future::Future, time::Duration};
 
 use tidegate_proto::v1::{
-    connection_service_client::ConnectionServiceClient, event_service_client::EventServiceClient,
+    connection_service_client::ConnectionServiceClient,
+    credential_service_client::CredentialServiceClient, event_service_client::EventServiceClient,
     transfer_service_client::TransferServiceClient,
 };
 use tonic::{
     Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 
-use crate::{Error, error::Code};
+use crate::{Error, error::Code, security::Bearer};
 
 /// A silent peer is noticed after this time and the next.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -28,24 +30,40 @@ const ANSWER_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 /// The longest timeout that every gRPC implementation can represent exactly is far longer; nobody waits that long.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A connection whose calls say who makes them.
+type Line = InterceptedService<Channel, Bearer>;
+
 /// The stubs of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Stubs {
-    pub(crate) transfers: TransferServiceClient<Channel>,
-    pub(crate) events: EventServiceClient<Channel>,
-    pub(crate) connections: ConnectionServiceClient<Channel>,
+    pub(crate) transfers: TransferServiceClient<Line>,
+    pub(crate) events: EventServiceClient<Line>,
+    pub(crate) connections: ConnectionServiceClient<Line>,
+    pub(crate) credentials: CredentialServiceClient<Line>,
 }
 
 impl Stubs {
     /// Must be called within a tokio runtime.
-    pub(crate) fn lazy(endpoint: &Endpoint) -> Self {
-        let channel = endpoint.connect_lazy();
+    pub(crate) fn lazy(endpoint: &Endpoint, bearer: &Bearer) -> Self {
+        Self::carrying(bearer, endpoint.connect_lazy())
+    }
+
+    /// On a connection of any kind, without a token.
+    #[cfg(test)]
+    pub(crate) fn on(channel: Channel) -> Self {
+        Self::carrying(&Bearer::default(), channel)
+    }
+
+    fn carrying(bearer: &Bearer, channel: Channel) -> Self {
+        let line = InterceptedService::new(channel, bearer.clone());
         Self {
-            transfers: TransferServiceClient::new(channel.clone())
+            transfers: TransferServiceClient::new(line.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            events: EventServiceClient::new(channel.clone())
+            events: EventServiceClient::new(line.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            connections: ConnectionServiceClient::new(channel)
+            connections: ConnectionServiceClient::new(line.clone())
+                .max_decoding_message_size(ANSWER_LIMIT_BYTES),
+            credentials: CredentialServiceClient::new(line)
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
         }
     }
@@ -63,15 +81,10 @@ pub(crate) fn endpoint(
         )
     };
     let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|_| refuse("is no URL; it looks like http://host:port"))?;
+        .map_err(|_| refuse("is no URL; it looks like http://host:port or https://host:port"))?;
     match endpoint.uri().scheme_str() {
-        Some("http") => {}
-        Some("https") => {
-            return Err(refuse(
-                "asks for TLS, which this client is built without; use http:// or a TLS-terminating proxy",
-            ));
-        }
-        Some(_) | None => return Err(refuse("must begin with http://")),
+        Some("http" | "https") => {}
+        Some(_) | None => return Err(refuse("must begin with http:// or https://")),
     }
     Ok(endpoint
         .user_agent(user_agent)

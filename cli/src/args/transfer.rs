@@ -65,6 +65,9 @@ pub(crate) enum DecisionCommand {
         /// Remark for the log.
         #[arg(long)]
         comment: Option<String>,
+        /// The revision that was looked at; with another one it is refused.
+        #[arg(long, value_name = "N")]
+        revision: Option<i64>,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -78,6 +81,9 @@ pub(crate) enum DecisionCommand {
         /// Why.
         #[arg(long)]
         reason: Option<String>,
+        /// The revision that was looked at; with another one it is refused.
+        #[arg(long, value_name = "N")]
+        revision: Option<i64>,
         #[command(flatten)]
         request: RequestArgs,
     },

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use tidegate_client::{
-    ConflictStrategy, ConnectionDirection, Direction, SortOrder, TransferStatus,
+    ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, Role,
+    SortOrder, TransferStatus,
 };
 
 /// The direction of a transfer.
@@ -18,6 +19,22 @@ pub(super) fn direction() -> impl TypedValueParser<Value = Direction> {
 /// The direction of a connection.
 pub(super) fn connection_direction() -> impl TypedValueParser<Value = ConnectionDirection> {
     one_of(&["sender", "receiver"])
+}
+
+/// Where a connection stands.
+pub(super) fn connection_status() -> impl TypedValueParser<Value = ConnectionStatus> {
+    one_of(&["pending", "active", "suspended", "revoked", "expired"])
+}
+
+/// Which transfers need an approval; said with dashes.
+pub(super) fn approval_mode() -> impl TypedValueParser<Value = ApprovalMode> {
+    PossibleValuesParser::new(["auto-approve", "require-approval", "per-table"])
+        .try_map(|name| name.replace('-', "_").parse::<ApprovalMode>())
+}
+
+/// What a credential may do.
+pub(super) fn role() -> impl TypedValueParser<Value = Role> {
+    one_of(&["viewer", "agent", "approver", "admin"])
 }
 
 /// What happens to rows that the target has already.
@@ -85,8 +102,11 @@ mod tests {
     fn every_word_of_the_client_can_be_said() {
         assert_eq!(Direction::ALL.len(), 2);
         assert_eq!(ConnectionDirection::ALL.len(), 2);
+        assert_eq!(ConnectionStatus::ALL.len(), 5);
+        assert_eq!(ApprovalMode::ALL.len(), 3);
         assert_eq!(ConflictStrategy::ALL.len(), 4);
         assert_eq!(SortOrder::ALL.len(), 2);
+        assert_eq!(Role::ALL.len(), 4);
         for known in TransferStatus::ALL {
             assert_eq!(status(&known.to_string()).as_ref(), Ok(known));
         }

@@ -9,6 +9,9 @@ use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::view::event::{COLUMNS, line};
 
+/// Events that an export asks for at once: as many as the server gives.
+const EXPORT_PAGE: u32 = 1_000;
+
 /// Runs one of the commands.
 pub(super) async fn run(
     client: &Client,
@@ -43,7 +46,30 @@ pub(super) async fn run(
                 .with(connection, |request, uuid| request.connection_uuid(uuid));
             follow(request.into_stream(), out).await
         }
+        EventCommand::Export { after, follow } => export(client, after, follow, out).await,
     }
+}
+
+/// Every event on a line of JSON, up to the end of the log or, to follow it, until interrupted or refused.
+async fn export(
+    client: &Client,
+    after: i64,
+    follow: bool,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if follow {
+        let mut events = client.watch_events().after_sequence(after).into_stream();
+        while let Some(event) = events.next().await {
+            out.json_line(&event?)?;
+        }
+        return Err(Failure::WatchEnded);
+    }
+    let request = client.list_events().after_sequence(after);
+    let mut events = request.page_size(EXPORT_PAGE).items();
+    while let Some(event) = events.next().await {
+        out.json_line(&event?)?;
+    }
+    Ok(())
 }
 
 /// A line for each event, until interrupted or refused.

@@ -118,10 +118,12 @@ async fn decide(client: &Client, command: DecisionCommand) -> Result<Transfer, F
             uuid,
             admin,
             comment,
+            revision,
             request,
         } => {
             let call = client
                 .approve_transfer(uuid, admin)
+                .with(revision, |call, revision| call.revision(revision))
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(comment, |call, text| call.comment(text)).await?
         }
@@ -129,10 +131,12 @@ async fn decide(client: &Client, command: DecisionCommand) -> Result<Transfer, F
             uuid,
             admin,
             reason,
+            revision,
             request,
         } => {
             let call = client
                 .deny_transfer(uuid, admin)
+                .with(revision, |call, revision| call.revision(revision))
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(reason, |call, text| call.reason(text)).await?
         }

@@ -9,7 +9,7 @@ use crate::text;
 pub(crate) const COLUMNS: &[Column<Event>] = &[
     Column::number("SEQUENCE", |event, _| event.sequence.to_string()),
     Column::text("WHEN", |event, now| text::age(event.occurred_at, now)),
-    Column::text("TRANSFER", |event, _| event.transfer_uuid.to_string()),
+    Column::text("TRANSFER", |event, _| transfer(event)),
     Column::text("ACTION", |event, _| event.action.to_string()),
     Column::text("STATUS", |event, _| change(event)),
     Column::text("BY", |event, _| by(event)),
@@ -24,7 +24,7 @@ pub(crate) fn line(event: &Event) -> String {
         "{}  {}  {}  {}  {}  by {}",
         event.sequence,
         event.occurred_at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
-        event.transfer_uuid,
+        transfer(event),
         event.action,
         change(event),
         by(event)
@@ -34,6 +34,12 @@ pub(crate) fn line(event: &Event) -> String {
         line.push_str(reason);
     }
     line
+}
+
+fn transfer(event: &Event) -> String {
+    event
+        .transfer_uuid
+        .map_or_else(|| "-".to_owned(), |uuid| uuid.to_string())
 }
 
 fn by(event: &Event) -> String {

@@ -111,6 +111,13 @@ impl RequestApproval {
 }
 
 impl ApproveTransfer {
+    /// The revision that was looked at: when the transfer has another one, it is refused with `STALE_REVISION`. Without
+    /// it the decision is about whichever is current.
+    pub fn revision(mut self, revision: i64) -> Self {
+        self.message.revision = Some(revision);
+        self
+    }
+
     /// A remark for the log, in at most 1,000 characters.
     pub fn comment(mut self, comment: impl Into<String>) -> Self {
         self.message.comment = comment.into();
@@ -119,6 +126,13 @@ impl ApproveTransfer {
 }
 
 impl DenyTransfer {
+    /// The revision that was looked at: when the transfer has another one, it is refused with `STALE_REVISION`. Without
+    /// it the decision is about whichever is current.
+    pub fn revision(mut self, revision: i64) -> Self {
+        self.message.revision = Some(revision);
+        self
+    }
+
     /// Why, in at most 1,000 characters.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.message.reason = reason.into();

@@ -6,7 +6,7 @@ use tidegate_proto::v1;
 use tonic::{ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt as _;
 
-use super::{Code, Error, FieldViolation, Inner};
+use super::{Code, Error, FieldViolation, Inner, TlsProblem};
 
 /// What a deadline that passed is told as, whoever noticed.
 pub(super) const NO_ANSWER: &str = "no answer came in time";
@@ -74,7 +74,8 @@ fn message_of(status: &Status, code: Code, local: bool) -> String {
     if !local {
         return status.message().to_owned();
     }
-    let mut parts: Vec<String> = Vec::new();
+    let meaning = TlsProblem::of(status).map(|problem| problem.meaning().to_owned());
+    let mut parts: Vec<String> = meaning.into_iter().collect();
     for cause in chain(status).skip(1) {
         let text = cause.to_string();
         // Some layers repeat what another says; the outermost says no more than that something failed.

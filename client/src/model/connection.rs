@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ConnectionDirection, ConnectionStatus};
+use super::{ConnectionDirection, ConnectionPolicy, ConnectionStatus};
 
 /// A standing relation with one other site, to which transfers belong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +25,16 @@ pub struct Connection {
     pub inserted_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
-    /// 1 when created, one more with every change.
+    /// 1 when created, one more with every change of its fields, its status or its policy.
     pub revision: i64,
+    /// Why it was suspended or revoked.
+    pub status_reason: Option<String>,
+    /// What its transfers may do.
+    pub policy: ConnectionPolicy,
+    /// Transfers that count against `max_downloads`; kept while that limit is set.
+    pub downloads_used: i64,
+    /// Records that count against `max_records_total`, in the same way.
+    pub records_used: i64,
+    /// The operators' notes. Numbers have gone through a double.
+    pub metadata: Map<String, Value>,
 }

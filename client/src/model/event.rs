@@ -12,15 +12,17 @@ use super::{EventAction, TransferStatus};
 pub struct Event {
     /// Position in the log: 1, 2, 3 and so on, without gaps, in commit order.
     pub sequence: i64,
-    /// The transfer that it happened to.
-    pub transfer_uuid: Uuid,
-    /// That transfer's connection.
+    /// The transfer that it happened to; `None` when it concerns none.
+    pub transfer_uuid: Option<Uuid>,
+    /// That transfer's connection, or the connection that it happened to.
     pub connection_uuid: Option<Uuid>,
+    /// The credential or session that it happened to, if any.
+    pub subject_uuid: Option<Uuid>,
     /// What happened.
     pub action: EventAction,
     /// Status before; `None` when the transfer was created.
     pub from_status: Option<TransferStatus>,
-    /// Status after; for a deletion the status that it had.
+    /// Status after; for a deletion the status that it had; `None` when it is not about a status.
     pub to_status: Option<TransferStatus>,
     /// Who did it, where the request named a person or agent.
     pub actor_uuid: Option<Uuid>,
@@ -30,8 +32,12 @@ pub struct Event {
     pub reason: Option<String>,
     /// The request id of the call that caused it.
     pub request_id: Option<String>,
-    /// The transfer's revision after the event.
+    /// The transfer's revision after the event; 0 when it concerns no transfer.
     pub revision: i64,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
+    /// Where the call came from, for events that note it and callers who may see it: an IP address.
+    pub address: Option<String>,
+    /// SHA-256 in lower-case hex that chains the event to all before it; `None` for events from before the chain.
+    pub hash: Option<String>,
 }

@@ -81,6 +81,10 @@ pub struct Transfer {
     pub retry_of_uuid: Option<Uuid>,
     /// 1 when created, one more with every change.
     pub revision: i64,
+    /// Whether its initiator may approve it, as the connection's policy was when it was created.
+    pub self_approval: bool,
+    /// Revision of the connection whose policy it was created under; 0 without a connection.
+    pub policy_revision: i64,
     /// The connection, when asked for with `with_connection` and there is one.
     pub connection: Option<Box<Connection>>,
     /// `completed_at` minus `started_at`, once both are known. Serialized as `1.5s`.

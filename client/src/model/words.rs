@@ -164,7 +164,7 @@ impl TransferStatus {
 }
 
 vocabulary! {
-    /// What happened to a transfer.
+    /// What happened, to a transfer unless the name says otherwise.
     EventAction from TransferEventAction {
         /// It was created.
         Created = "created",
@@ -186,6 +186,34 @@ vocabulary! {
         Cancelled = "cancelled",
         /// Its row was deleted; its events stay.
         Deleted = "deleted",
+        /// A connection was created.
+        ConnectionCreated = "connection_created",
+        /// Fields of a connection or of its policy were changed.
+        ConnectionUpdated = "connection_updated",
+        /// A connection was put into use.
+        ConnectionApproved = "connection_approved",
+        /// A connection was paused.
+        ConnectionSuspended = "connection_suspended",
+        /// A connection was put into use again.
+        ConnectionReactivated = "connection_reactivated",
+        /// A connection was ended.
+        ConnectionRevoked = "connection_revoked",
+        /// A connection's end has passed.
+        ConnectionExpired = "connection_expired",
+        /// A connection's row was deleted.
+        ConnectionDeleted = "connection_deleted",
+        /// A credential was created.
+        CredentialCreated = "credential_created",
+        /// A credential got a new token.
+        CredentialRotated = "credential_rotated",
+        /// A credential was revoked.
+        CredentialRevoked = "credential_revoked",
+        /// A session was opened.
+        SessionCreated = "session_created",
+        /// A session code was redeemed.
+        SessionRedeemed = "session_redeemed",
+        /// A known caller asked for a change and was refused.
+        Refused = "refused",
     }
 }
 
@@ -212,6 +240,32 @@ vocabulary! {
         Revoked = "revoked",
         /// Past its end.
         Expired = "expired",
+    }
+}
+
+vocabulary! {
+    /// Which transfers of a connection start only after an approval.
+    ApprovalMode from ApprovalMode {
+        /// None.
+        AutoApprove = "auto_approve",
+        /// All.
+        RequireApproval = "require_approval",
+        /// All but those of some tables.
+        PerTable = "per_table",
+    }
+}
+
+vocabulary! {
+    /// What a credential may do.
+    Role from Role {
+        /// Reads everything.
+        Viewer = "viewer",
+        /// Creates, runs and cancels the transfers of its own connection, and sees nothing else.
+        Agent = "agent",
+        /// Reads everything, approves and denies.
+        Approver = "approver",
+        /// May do everything.
+        Admin = "admin",
     }
 }
 

@@ -21,6 +21,9 @@ use uuid::Uuid;
 use super::line::Line;
 use crate::{Client, Error, Event, convert, transport::within};
 
+#[cfg(test)]
+mod tests;
+
 /// The server says something every 10 s at least; a stream that was silent for so long is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 

@@ -6,13 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use chrono::{DateTime, Utc};
 use futures::{
     Stream, StreamExt as _,
     stream::{self, BoxStream},
 };
 use tidegate_proto::v1::{self, watch_transfers_response::Update};
-use tonic::Streaming;
 use uuid::Uuid;
 
 use super::{line::Line, memory::Memory};
@@ -41,18 +39,22 @@ pub enum WatchUpdate {
 
 /// Transfers as they change, for ever; made by [`WatchTransfers::into_stream`].
 ///
-/// Whatever interrupts the connection is ridden out, a watcher that was too slow for the server included: the new
-/// connection asks for everything that exists, and what was told already is left out. So nothing is missed but what
-/// came and went unseen: a transfer that had ended, or that was never told, and was deleted during the interruption.
-/// One that was last told as under way is accounted for: it is looked up, and told as it is now or as deleted.
+/// Whatever interrupts the connection is ridden out, a watcher that was too slow for the server included: the watch goes
+/// on, on any replica, from the last position of the log that the server has named. So nothing is missed, and what was told
+/// already is left out: no revision of a transfer is told twice, and no lower one after a higher one. Changes that follow
+/// each other quickly are conflated, and one that came and went unseen may be told as deleted only, or not at all when it
+/// was never told and the log does not tell of it any more. What is remembered for this is bounded: each transfer under way,
+/// and what ended within the last seconds.
 ///
-/// No revision of a transfer is told twice, with two exceptions: an interruption before [`WatchUpdate::CaughtUp`], and
-/// one during which more than 65,536 ended transfers of the last minute are to be remembered. Both can repeat ended
-/// transfers. The times of change that this relies on are the server's; should its clock be set back by more than a
-/// minute during an interruption, transfers that began and ended within it can be missed.
+/// Where there is no position to go on from, a new connection asks for everything that exists, and ended transfers are told
+/// again unless they are among the last 60,000 or so that were told. That is so when the interruption comes before
+/// [`WatchUpdate::CaughtUp`]; when the server has deleted events since the last position, or is an older one that names no
+/// positions; and when more transfers than that ended within a few seconds. A watch that did not ask for what exists is
+/// then told it, too. What was last told as under way is accounted for even so: it is looked up, and told as it is now
+/// or as deleted.
 ///
-/// A watch that did not ask for what exists can, after an interruption, tell some of it: transfers that changed since
-/// about a minute before the newest of all was created, as of when the watch began.
+/// When the ledger was restored to an earlier state, and its log does not reach the last position yet, everything is told as
+/// it is then, lower revisions included.
 ///
 /// An `Err` is a final refusal, such as `INVALID_ARGUMENT` for the filter, and ends the stream.
 #[must_use = "a watch connects when it is polled"]
@@ -90,8 +92,8 @@ impl WatchTransfers {
             line: Line::new(self.client.clone()),
             memory: Memory::default(),
             missing: Vec::new(),
-            phase: Phase::Fresh,
-            catching_up: false,
+            position: None,
+            resumes: false,
             told_caught_up: false,
             done: false,
             request: self,
@@ -125,26 +127,16 @@ impl fmt::Debug for TransfersWatch {
     }
 }
 
-/// How far the watch as a whole has come, over all its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// No connection has been made yet.
-    Fresh,
-    /// Connected before, but not everything that existed has been told.
-    Begun,
-    /// Everything that existed has been told once.
-    CaughtUp,
-}
-
 struct Follower {
     request: WatchTransfers,
     line: Line<v1::WatchTransfersResponse>,
     memory: Memory,
     /// Transfers that a reconnection named nothing of; each is looked up before anything else is told.
     missing: Vec<Uuid>,
-    phase: Phase,
-    /// The present connection is still naming what exists.
-    catching_up: bool,
+    /// The position of the log from which the watch can be resumed.
+    position: Option<i64>,
+    /// The present connection was asked to go on from there.
+    resumes: bool,
     told_caught_up: bool,
     done: bool,
 }
@@ -166,50 +158,65 @@ impl Follower {
                     return Ok(update);
                 }
             } else if !self.line.is_open() {
-                let stream = self.open().await;
-                let opened = stream.is_ok();
-                self.line.opened(stream).await?;
-                if opened {
-                    self.memory.expect_all();
-                    self.catching_up = true;
-                }
-            } else if let Some(message) = self.line.message().await?
+                self.open().await?;
+            } else if let Some(message) = self.message().await?
                 && let Some(update) = self.receive(message)?
             {
-                self.line.was_useful();
                 return Ok(update);
             }
         }
     }
 
-    async fn open(&mut self) -> Result<Streaming<v1::WatchTransfersResponse>, Error> {
+    async fn open(&mut self) -> Result<(), Error> {
         let client = self.request.client.clone();
-        let first = self.phase == Phase::Fresh;
-        if first && !self.request.include_existing {
-            // A later connection must tell what exists now from what comes: nothing here is newer than this.
-            self.memory.begin_at(newest_creation(&client).await?);
-        }
         let request = v1::WatchTransfersRequest {
             filter: Some(convert::to_filter(self.request.filter.clone())),
-            include_existing: self.request.include_existing || !first,
+            // A server that cannot resume names everything.
+            include_existing: self.request.include_existing || self.told_caught_up,
+            after_sequence: self.position,
+            positions: true,
         };
         let mut stubs = client.streams().clone();
-        let stream = within(client.timeout(), stubs.transfers.watch_transfers(request)).await?;
-        if first {
-            self.phase = if self.request.include_existing {
-                Phase::Begun
-            } else {
-                // What existed was not asked for, so it counts as told.
-                Phase::CaughtUp
-            };
+        let stream = within(client.timeout(), stubs.transfers.watch_transfers(request)).await;
+        match stream {
+            Err(error) if self.begins_over(&error) => return Ok(()),
+            Ok(_) => {
+                self.memory.expect_all();
+                self.resumes = self.position.is_some();
+            }
+            Err(_) => {}
         }
-        Ok(stream)
+        self.line.opened(stream).await
+    }
+
+    async fn message(&mut self) -> Result<Option<v1::WatchTransfersResponse>, Error> {
+        match self.line.message().await {
+            Err(error) if self.begins_over(&error) => Ok(None),
+            message => message,
+        }
+    }
+
+    /// Whether the server refuses to go on from the position; the next connection asks for everything then.
+    fn begins_over(&mut self, error: &Error) -> bool {
+        if error.reason() == Some("CURSOR_AHEAD") {
+            self.memory.distrust();
+        } else if error.reason() != Some("CURSOR_EXPIRED") {
+            return false;
+        }
+        self.position.take().is_some()
     }
 
     fn receive(
         &mut self,
         message: v1::WatchTransfersResponse,
     ) -> Result<Option<WatchUpdate>, Error> {
+        self.line.was_useful();
+        let position = message.position;
+        if let Some(position) = position {
+            self.position = Some(position.sequence);
+            self.memory
+                .reached(position.sequence, position.newest_sequence);
+        }
         Ok(match message.update {
             Some(Update::Transfer(transfer)) => {
                 let transfer = convert::present_transfer(transfer)?;
@@ -217,26 +224,27 @@ impl Follower {
             }
             Some(Update::DeletedUuid(uuid)) => {
                 let uuid = convert::deleted(&uuid)?;
-                self.memory.forget(uuid);
-                Some(WatchUpdate::Deleted(uuid))
+                let news = self.memory.is_gone(uuid);
+                news.then_some(WatchUpdate::Deleted(uuid))
             }
-            Some(Update::CaughtUp(_)) => self.caught_up(),
-            // A kind of update that this version does not know.
+            Some(Update::CaughtUp(_)) => self.caught_up(position.is_some()),
+            // Only a position, or a kind of update that this version does not know.
             None => None,
         })
     }
 
     fn told(&mut self, transfer: Transfer) -> Option<WatchUpdate> {
-        let resumed = self.catching_up && self.phase == Phase::CaughtUp;
         self.memory
-            .is_news(&transfer, &self.request.filter, resumed)
+            .is_news(&transfer, &self.request.filter)
             .then(|| WatchUpdate::Transfer(Box::new(transfer)))
     }
 
-    fn caught_up(&mut self) -> Option<WatchUpdate> {
-        self.phase = Phase::CaughtUp;
-        self.catching_up = false;
-        self.missing = self.memory.take_unnamed();
+    fn caught_up(&mut self, knows_positions: bool) -> Option<WatchUpdate> {
+        if self.resumes && knows_positions {
+            self.memory.expect_none();
+        } else {
+            self.missing = self.memory.take_unnamed();
+        }
         let first = !self.told_caught_up;
         self.told_caught_up = true;
         first.then_some(WatchUpdate::CaughtUp)
@@ -257,26 +265,13 @@ impl Follower {
             }
             Err(error) if error.is_not_found() => {
                 self.missing.pop();
-                self.memory.forget(uuid);
-                Ok(Some(WatchUpdate::Deleted(uuid)))
+                let news = self.memory.is_gone(uuid);
+                Ok(news.then_some(WatchUpdate::Deleted(uuid)))
             }
             Err(error) => {
                 self.line.pause(Some(error)).await?;
                 Ok(None)
             }
         }
-    }
-}
-
-/// When the newest transfer of all was created; long ago when there is none.
-async fn newest_creation(client: &Client) -> Result<DateTime<Utc>, Error> {
-    let request = v1::ListRecentTransfersRequest {
-        limit: 1,
-        preload: Vec::new(),
-    };
-    let answer = client.call_once(request).await?;
-    match answer.transfers.into_iter().next() {
-        Some(transfer) => Ok(convert::present_transfer(transfer)?.inserted_at),
-        None => Ok(DateTime::UNIX_EPOCH),
     }
 }

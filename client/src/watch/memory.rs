@@ -1,41 +1,40 @@
 //! What a watch of many transfers has told, so that a reconnection tells nothing twice and misses nothing.
 //!
-//! Transfers under way are remembered one by one. Ended ones would grow without bound; since times of change are the
-//! server's own, one that changed well before the newest change seen is known to have been told, or to have been left
-//! out on purpose. Only those of the last moments are remembered one by one.
+//! Transfers under way are remembered until they end. Ended ones would grow without bound, but need to be remembered only
+//! until the position from which the watch would be resumed covers them: the server does not name them again then.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::{Transfer, TransferFilter};
 
-/// How far the times of change may lie apart from the order in which changes are seen: several writers and replicas
-/// commit side by side, each of them within seconds.
-const SLACK: TimeDelta = TimeDelta::seconds(60);
-/// Ended transfers that are remembered one by one. Only an older one, within the slack, could be told again.
+/// Transfers that are remembered though they are not under way. It takes a server that names no positions to reach it, or
+/// one whose log grows by so many events while it reads on; the oldest can be told again then.
 const ENDED: usize = 65_536;
+/// The oldest are forgotten by so many at a time.
+const STRETCH: usize = ENDED / 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Revisions told of transfers that may still change.
     under_way: HashMap<Uuid, i64>,
-    /// Transfers that ended or left the filter in the last moments, oldest change first, and the same by name.
-    ended: BTreeSet<(DateTime<Utc>, Uuid)>,
-    ended_revisions: HashMap<Uuid, (i64, DateTime<Utc>)>,
-    /// The newest time of change seen.
-    newest: Option<DateTime<Utc>>,
+    /// What else was told, oldest first; the last one is being filled.
+    ended: VecDeque<Stretch>,
     /// Of those under way, the ones that the present connection has not named yet; until it has caught up.
     unnamed: HashSet<Uuid>,
 }
 
-impl Memory {
-    /// Nothing that changed before `time` needs telling unless it is remembered as under way.
-    pub(super) fn begin_at(&mut self, time: DateTime<Utc>) {
-        self.newest = self.newest.max(Some(time));
-    }
+/// Transfers that ended, left the filter or were deleted between two positions.
+#[derive(Debug)]
+struct Stretch {
+    /// The last revision told; the greatest number for a deletion.
+    revisions: HashMap<Uuid, i64>,
+    /// They rest on no event after this one; unknown until a position says so.
+    newest: Option<i64>,
+}
 
+impl Memory {
     /// A new connection is about to name what exists.
     pub(super) fn expect_all(&mut self) {
         self.unnamed = self.under_way.keys().copied().collect();
@@ -46,119 +45,168 @@ impl Memory {
         self.unnamed.drain().collect()
     }
 
-    /// Whether this state is news; it is remembered as told if so. `resumed` says that it comes from the part of a new
-    /// connection that repeats what exists, after everything that existed had been told once.
-    pub(super) fn is_news(
-        &mut self,
-        transfer: &Transfer,
-        filter: &TransferFilter,
-        resumed: bool,
-    ) -> bool {
-        self.unnamed.remove(&transfer.uuid);
-        let told = self
-            .under_way
-            .get(&transfer.uuid)
-            .copied()
-            .or_else(|| Some(self.ended_revisions.get(&transfer.uuid)?.0));
-        let news = match told {
-            Some(revision) => transfer.revision > revision,
-            None => !(resumed && self.is_long_known(transfer.updated_at)),
-        };
+    /// The connection names only what is new, so that nothing is missing.
+    pub(super) fn expect_none(&mut self) {
+        self.unnamed.clear();
+    }
+
+    /// Whether this state is news; it is remembered as told if so.
+    pub(super) fn is_news(&mut self, transfer: &Transfer, filter: &TransferFilter) -> bool {
+        let uuid = transfer.uuid;
+        self.unnamed.remove(&uuid);
+        if self
+            .told(uuid)
+            .is_some_and(|told| transfer.revision <= told)
+        {
+            return false;
+        }
+        // One that left the filter is told of again only when it comes back, which is a newer change.
+        if !transfer.status.is_terminal() && filter.still_means(transfer) {
+            self.under_way.insert(uuid, transfer.revision);
+        } else {
+            self.end(uuid, transfer.revision);
+        }
+        true
+    }
+
+    /// Whether a deletion is news; it is remembered as told if so.
+    pub(super) fn is_gone(&mut self, uuid: Uuid) -> bool {
+        self.unnamed.remove(&uuid);
+        let news = self.told(uuid) != Some(i64::MAX);
         if news {
-            self.remember(transfer, filter);
+            self.end(uuid, i64::MAX);
         }
         news
     }
 
-    pub(super) fn forget(&mut self, uuid: Uuid) {
-        self.under_way.remove(&uuid);
-        self.unnamed.remove(&uuid);
-        if let Some((_, changed_at)) = self.ended_revisions.remove(&uuid) {
-            self.ended.remove(&(changed_at, uuid));
+    /// From now on the watch would be resumed after `sequence`, and nothing told so far rests on an event after `newest`,
+    /// but for what is in progress.
+    pub(super) fn reached(&mut self, sequence: i64, newest: i64) {
+        for stretch in &mut self.ended {
+            stretch.newest = stretch.newest.or(Some(newest));
         }
+        let covered = |stretch: &mut Stretch| stretch.newest.is_some_and(|it| it <= sequence);
+        while self.ended.pop_front_if(covered).is_some() {}
     }
 
-    fn is_long_known(&self, changed_at: DateTime<Utc>) -> bool {
-        self.newest
-            .and_then(|newest| newest.checked_sub_signed(SLACK))
-            .is_some_and(|settled| changed_at < settled)
+    /// The server has gone back in time: every state is news, lower revisions included.
+    pub(super) fn distrust(&mut self) {
+        self.ended.clear();
+        self.under_way.values_mut().for_each(|told| *told = 0);
     }
 
-    fn remember(&mut self, transfer: &Transfer, filter: &TransferFilter) {
-        self.forget(transfer.uuid);
-        self.newest = self.newest.max(Some(transfer.updated_at));
-        // One that left the filter is told of again only when it comes back, which is a newer change.
-        if !transfer.status.is_terminal() && filter.still_means(transfer) {
-            self.under_way.insert(transfer.uuid, transfer.revision);
+    /// The last revision told, as far as it is remembered.
+    fn told(&self, uuid: Uuid) -> Option<i64> {
+        let ended = || {
+            let mut stretches = self.ended.iter().rev();
+            stretches.find_map(|stretch| stretch.revisions.get(&uuid))
+        };
+        self.under_way.get(&uuid).or_else(ended).copied()
+    }
+
+    fn end(&mut self, uuid: Uuid, revision: i64) {
+        self.under_way.remove(&uuid);
+        let is_open =
+            |stretch: &&mut Stretch| stretch.newest.is_none() && stretch.revisions.len() < STRETCH;
+        if let Some(stretch) = self.ended.back_mut().filter(is_open) {
+            stretch.revisions.insert(uuid, revision);
             return;
         }
-        self.ended.insert((transfer.updated_at, transfer.uuid));
-        self.ended_revisions
-            .insert(transfer.uuid, (transfer.revision, transfer.updated_at));
-        while let Some(&(changed_at, uuid)) = self.ended.first() {
-            if self.ended.len() <= ENDED && !self.is_long_known(changed_at) {
-                break;
-            }
-            self.ended.pop_first();
-            self.ended_revisions.remove(&uuid);
+        self.ended.push_back(Stretch {
+            revisions: HashMap::from([(uuid, revision)]),
+            newest: None,
+        });
+        let mut count: usize = self.ended.iter().map(|it| it.revisions.len()).sum();
+        while count > ENDED - STRETCH {
+            let oldest = self.ended.pop_front();
+            count -= oldest.map_or(count, |oldest| oldest.revisions.len());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tidegate_proto::v1;
+    use tidegate_proto::v1::{self, TransferStatus as Wire};
 
     use super::*;
     use crate::{TransferStatus, convert};
 
-    fn transfer(uuid: u128, revision: i64, status: v1::TransferStatus, second: i64) -> Transfer {
-        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    fn transfer(uuid: u128, revision: i64, status: Wire) -> Transfer {
+        let at = Some(prost_types::Timestamp::default());
         convert::present_transfer(v1::Transfer {
             uuid: Uuid::from_u128(uuid).to_string(),
             status: status.into(),
             revision,
-            inserted_at: at(0),
-            updated_at: at(second),
+            inserted_at: at,
+            updated_at: at,
             ..v1::Transfer::default()
         })
         .expect("it is complete")
     }
 
-    #[test]
-    fn ended_transfers_are_forgotten_after_a_while_and_not_told_again() {
-        let (mut memory, any) = (Memory::default(), TransferFilter::default());
-        for second in 0..600 {
-            let uuid = u128::try_from(second).unwrap();
-            let ended = transfer(uuid, 3, v1::TransferStatus::Completed, second);
-            assert!(memory.is_news(&ended, &any, false));
-        }
-        assert!(memory.ended.len() <= 61, "{}", memory.ended.len());
-        assert_eq!(memory.ended.len(), memory.ended_revisions.len());
-        for second in 0..600 {
-            let uuid = u128::try_from(second).unwrap();
-            let ended = transfer(uuid, 3, v1::TransferStatus::Completed, second);
-            assert!(!memory.is_news(&ended, &any, true), "{second}");
-        }
-        let unseen = transfer(9_999, 3, v1::TransferStatus::Completed, 545);
-        assert!(
-            memory.is_news(&unseen, &any, true),
-            "it may have been missed"
-        );
+    fn any() -> TransferFilter {
+        TransferFilter::default()
+    }
+
+    fn remembered(memory: &Memory) -> usize {
+        memory.ended.iter().map(|it| it.revisions.len()).sum()
     }
 
     #[test]
-    fn more_ended_transfers_than_fit_push_out_the_oldest() {
-        let (mut memory, any) = (Memory::default(), TransferFilter::default());
-        let count = u128::try_from(ENDED).unwrap() + 100;
-        for uuid in 0..count {
-            let ended = transfer(uuid, 3, v1::TransferStatus::Completed, 0);
-            memory.is_news(&ended, &any, false);
+    fn what_ended_is_remembered_until_a_position_covers_it() {
+        let mut memory = Memory::default();
+        let ended = transfer(1, 3, Wire::Completed);
+        assert!(memory.is_news(&ended, &any()));
+        // The log was told up to 7 only, and what was told may rest on 9.
+        memory.reached(7, 9);
+        assert!(!memory.is_news(&ended, &any()));
+        let later = transfer(2, 3, Wire::Failed);
+        assert!(memory.is_news(&later, &any()));
+        memory.reached(9, 12);
+        assert_eq!((memory.told(ended.uuid), remembered(&memory)), (None, 1));
+        assert!(!memory.is_news(&later, &any()));
+        memory.reached(12, 12);
+        assert!(memory.ended.is_empty());
+    }
+
+    #[test]
+    fn what_is_under_way_is_remembered_whatever_the_position() {
+        let mut memory = Memory::default();
+        let running = transfer(1, 3, Wire::InProgress);
+        assert!(memory.is_news(&running, &any()));
+        for sequence in 1..100 {
+            memory.reached(sequence, sequence);
         }
-        assert_eq!(
-            (memory.ended.len(), memory.ended_revisions.len()),
-            (ENDED, ENDED)
-        );
+        assert!(!memory.is_news(&running, &any()));
+        assert!(memory.is_news(&transfer(1, 4, Wire::InProgress), &any()));
+        assert!(memory.is_news(&transfer(1, 5, Wire::Completed), &any()));
+        assert!(!memory.is_news(&transfer(1, 4, Wire::InProgress), &any()));
+        assert!(memory.under_way.is_empty());
+    }
+
+    #[test]
+    fn a_deletion_is_told_once_and_is_the_last_word() {
+        let mut memory = Memory::default();
+        let pending = transfer(1, 1, Wire::Pending);
+        memory.is_news(&pending, &any());
+        assert!(memory.is_gone(pending.uuid));
+        assert!(!memory.is_gone(pending.uuid));
+        assert!(!memory.is_news(&transfer(1, 2, Wire::Cancelled), &any()));
+        memory.reached(5, 5);
+        assert!(memory.ended.is_empty());
+    }
+
+    #[test]
+    fn without_positions_the_oldest_are_pushed_out() {
+        let mut memory = Memory::default();
+        let count = u128::try_from(2 * ENDED).expect("small");
+        for uuid in 0..count {
+            memory.is_news(&transfer(uuid, 3, Wire::Completed), &any());
+            assert!(remembered(&memory) <= ENDED);
+        }
+        assert!(remembered(&memory) >= ENDED - 2 * STRETCH);
+        assert!(!memory.is_news(&transfer(count - 1, 3, Wire::Completed), &any()));
+        assert!(memory.is_news(&transfer(0, 3, Wire::Completed), &any()));
     }
 
     #[test]
@@ -168,22 +216,25 @@ mod tests {
             status: vec![TransferStatus::Pending],
             ..TransferFilter::default()
         };
-        memory.is_news(
-            &transfer(1, 1, v1::TransferStatus::Pending, 1),
-            &pending,
-            false,
-        );
-        memory.is_news(
-            &transfer(2, 1, v1::TransferStatus::Pending, 1),
-            &pending,
-            false,
-        );
-        memory.is_news(
-            &transfer(2, 2, v1::TransferStatus::InProgress, 2),
-            &pending,
-            false,
-        );
+        memory.is_news(&transfer(1, 1, Wire::Pending), &pending);
+        memory.is_news(&transfer(2, 1, Wire::Pending), &pending);
+        memory.is_news(&transfer(2, 2, Wire::InProgress), &pending);
         memory.expect_all();
         assert_eq!(memory.take_unnamed(), [Uuid::from_u128(1)]);
+        // And it may come back.
+        assert!(memory.is_news(&transfer(2, 3, Wire::Pending), &pending));
+        assert!(memory.is_news(&transfer(2, 4, Wire::Cancelled), &pending));
+    }
+
+    #[test]
+    fn a_server_that_went_back_in_time_is_believed() {
+        let mut memory = Memory::default();
+        memory.is_news(&transfer(1, 5, Wire::InProgress), &any());
+        memory.is_news(&transfer(2, 5, Wire::Completed), &any());
+        memory.distrust();
+        memory.expect_all();
+        assert!(memory.is_news(&transfer(2, 4, Wire::InProgress), &any()));
+        assert_eq!(memory.take_unnamed(), [Uuid::from_u128(1)]);
+        assert!(memory.is_news(&transfer(1, 1, Wire::Pending), &any()));
     }
 }

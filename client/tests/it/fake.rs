@@ -15,7 +15,10 @@ use tidegate_proto::v1::{
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
+use tonic::{
+    Code, Request, Response, Status, Streaming, service::interceptor::InterceptedService,
+    transport::Server,
+};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
@@ -66,6 +69,8 @@ pub(crate) struct Script {
 pub(crate) struct Heard {
     /// How often each call or stream was asked for.
     counts: BTreeMap<&'static str, usize>,
+    /// What each call and stream carried to say who makes it.
+    pub(crate) authorizations: Vec<Option<String>>,
     pub(crate) reports: Vec<v1::ReportProgressRequest>,
     /// The answering side of the newest stream of reports.
     reporter: Option<mpsc::Sender<Result<v1::ReportProgressResponse, Status>>>,
@@ -118,6 +123,14 @@ impl Fake {
             .build()
             .expect("a runtime");
         let service = TransferServiceServer::from_arc(Arc::new(Play(Arc::clone(&stage))));
+        let listening = Arc::clone(&stage);
+        let service = InterceptedService::new(service, move |request: Request<()>| {
+            let value = request.metadata().get("authorization");
+            let value = value.and_then(|value| value.to_str().ok());
+            let value = value.map(str::to_owned);
+            listening.heard().authorizations.push(value);
+            Ok(request)
+        });
         let listener = listener.into_std().expect("the socket is idle");
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("a runtime is here");

@@ -6,5 +6,6 @@ mod calls;
 mod connect;
 mod fake;
 mod reporter;
+mod token;
 mod watch_many;
 mod watch_one;

@@ -23,22 +23,65 @@ type Message = Result<WatchTransfersResponse, Status>;
 fn changed(uuid: Uuid, revision: i64, status: Wire, second: i64) -> Message {
     Ok(WatchTransfersResponse {
         update: Some(Update::Transfer(transfer(uuid, revision, status, second))),
+        position: None,
     })
 }
 
 fn deleted(uuid: Uuid) -> Message {
     Ok(WatchTransfersResponse {
         update: Some(Update::DeletedUuid(uuid.to_string())),
+        position: None,
     })
 }
 
+/// As an older server says it.
 fn caught_up() -> Message {
     Ok(WatchTransfersResponse {
         update: Some(Update::CaughtUp(true)),
+        position: None,
     })
 }
 
-/// Two streams: the first breaks after its messages, the second stays.
+fn caught_up_at(sequence: i64, newest_sequence: i64) -> Message {
+    Ok(WatchTransfersResponse {
+        update: Some(Update::CaughtUp(true)),
+        ..position(sequence, newest_sequence)?
+    })
+}
+
+fn position(sequence: i64, newest_sequence: i64) -> Message {
+    Ok(WatchTransfersResponse {
+        update: None,
+        position: Some(v1::WatchPosition {
+            sequence,
+            newest_sequence,
+        }),
+    })
+}
+
+/// Streams that follow each other: each but the last breaks after its messages. Each but the first is to be asked for
+/// from such a position on.
+fn streams(of: Vec<(Option<i64>, Vec<Message>)>) -> Script {
+    Script {
+        watch_many: Some(Box::new(move |number, request| {
+            assert!(request.positions);
+            let (after, messages) = &of[number];
+            assert_eq!(request.after_sequence, *after, "connection {number}");
+            let mut messages = messages.clone();
+            let last = number + 1 == of.len();
+            if !last && messages.last().is_none_or(Result::is_ok) {
+                messages.push(Err(refusal(Code::Unavailable, "SHUTTING_DOWN")));
+            }
+            Ok(Said {
+                messages,
+                stays: true,
+            })
+        })),
+        ..Script::default()
+    }
+}
+
+/// Two streams of an older server: the first breaks after its messages, the second stays.
 fn two(
     first: impl Fn() -> Vec<Message> + Send + Sync + 'static,
     second: impl Fn() -> Vec<Message> + Send + Sync + 'static,
@@ -54,11 +97,6 @@ fn two(
             Ok(Said {
                 messages,
                 stays: true,
-            })
-        })),
-        recent: Some(Box::new(|_, _| {
-            Ok(v1::ListRecentTransfersResponse {
-                transfers: vec![transfer(D, 1, Wire::Pending, 0)],
             })
         })),
         ..Script::default()
@@ -134,22 +172,105 @@ async fn what_was_told_is_not_told_again() {
 }
 
 #[tokio::test]
-async fn what_existed_before_is_not_told_unasked() {
-    let script = two(
-        || vec![caught_up(), changed(A, 2, Wire::InProgress, 100)],
-        || {
+async fn a_watch_goes_on_from_the_last_position() {
+    let script = streams(vec![
+        (
+            None,
             vec![
-                changed(D, 1, Wire::Pending, 0),
+                changed(A, 1, Wire::Pending, 1),
+                changed(B, 3, Wire::Completed, 2),
+                caught_up_at(10, 10),
+                changed(C, 2, Wire::InProgress, 3),
+                deleted(D),
+                // The stream has told more than its position covers.
+                position(12, 15),
+                changed(A, 4, Wire::Failed, 5),
+            ],
+        ),
+        (
+            Some(12),
+            vec![
+                changed(A, 4, Wire::Failed, 5),
+                deleted(D),
+                // Cut while it catches up, after a part of it.
+                position(16, 17),
+            ],
+        ),
+        (
+            Some(16),
+            vec![
+                changed(C, 2, Wire::InProgress, 3),
+                caught_up_at(17, 17),
+                changed(C, 3, Wire::Completed, 6),
+            ],
+        ),
+    ]);
+    let fake = Fake::play(script).await;
+    let watch = fake.client().watch_transfers();
+    let mut watch = watch.include_existing(true).into_stream();
+    let first = ["a:1", "b:3", "caught up", "c:2", "-d", "a:4"];
+    let told = told(&mut watch, 7).await;
+    assert_eq!(told[..6], first);
+    assert_eq!(told[6..], ["c:3"]);
+}
+
+#[tokio::test]
+async fn what_existed_before_is_not_told_unasked() {
+    let script = streams(vec![
+        // Nothing was said before the first interruption, so there is nothing to go on from.
+        (None, vec![]),
+        (
+            None,
+            vec![caught_up_at(3, 3), changed(A, 2, Wire::InProgress, 100)],
+        ),
+        (
+            Some(3),
+            vec![
                 changed(A, 2, Wire::InProgress, 100),
                 changed(B, 1, Wire::Pending, 110),
-                caught_up(),
-            ]
-        },
-        false,
-    );
+                caught_up_at(5, 5),
+            ],
+        ),
+    ]);
     let fake = Fake::play(script).await;
     let mut watch = fake.client().watch_transfers().start();
     assert_eq!(told(&mut watch, 3).await, ["caught up", "a:2", "b:1"]);
+}
+
+#[tokio::test]
+async fn without_a_way_to_go_on_everything_is_asked_for() {
+    for reason in ["CURSOR_EXPIRED", "CURSOR_AHEAD"] {
+        let mut script = streams(vec![
+            (
+                None,
+                vec![
+                    changed(A, 3, Wire::InProgress, 1),
+                    changed(B, 3, Wire::InProgress, 1),
+                    caught_up_at(10, 10),
+                ],
+            ),
+            (Some(10), vec![Err(refusal(Code::OutOfRange, reason))]),
+            (
+                None,
+                vec![changed(B, 3, Wire::InProgress, 1), caught_up_at(40, 40)],
+            ),
+        ]);
+        script.get = Some(Box::new(|_, _| {
+            Err(refusal(Code::NotFound, "TRANSFER_NOT_FOUND"))
+        }));
+        let fake = Fake::play(script).await;
+        let watch = fake.client().watch_transfers();
+        let mut watch = watch.include_existing(true).into_stream();
+        let again: &[&str] = match reason {
+            "CURSOR_EXPIRED" => &["-a"],
+            // The ledger went back in time, so what was told means nothing.
+            _ => &["b:3", "-a"],
+        };
+        let first = ["a:3", "b:3", "caught up"];
+        let told = told(&mut watch, first.len() + again.len()).await;
+        assert_eq!(told[..3], first);
+        assert_eq!(&told[3..], again);
+    }
 }
 
 #[tokio::test]

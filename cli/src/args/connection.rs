@@ -1,0 +1,204 @@
+//! The words of `tidegate connection`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Map, Value};
+use tidegate_client::{ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus};
+use uuid::Uuid;
+
+use super::{LimitArgs, RequestArgs, RotationArgs, value};
+
+/// What can be done with connections.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionCommand {
+    /// Creates a connection; it is active at once unless it is to be pending.
+    Create(Box<CreateConnectionArgs>),
+    /// Shows one connection with its policy and what was used of its limits.
+    Get {
+        /// The connection.
+        uuid: Uuid,
+    },
+    /// Changes what is given of a connection, and nothing else.
+    Update(Box<UpdateConnectionArgs>),
+    /// Puts a pending connection into use.
+    Approve {
+        /// The connection.
+        uuid: Uuid,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Pauses an active connection: nothing of it is created or started; what is in progress may end.
+    Suspend {
+        /// The connection.
+        uuid: Uuid,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Puts a suspended or expired connection into use again.
+    Reactivate {
+        /// The connection.
+        uuid: Uuid,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Ends a connection for good, with the credentials of its agents.
+    Revoke {
+        /// The connection.
+        uuid: Uuid,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Gives the connection's own agent a new token and shows it, this once; makes the agent where there is none.
+    RotateToken {
+        /// The connection.
+        uuid: Uuid,
+        #[command(flatten)]
+        rotation: RotationArgs,
+    },
+    /// Deletes a connection that is pending, revoked or expired; its transfers and events stay.
+    Delete {
+        /// The connection.
+        uuid: Uuid,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Lists connections, newest first.
+    List {
+        /// Only this direction.
+        #[arg(long, value_parser = value::connection_direction())]
+        direction: Option<ConnectionDirection>,
+        /// Only these statuses, e.g. active; may be repeated or separated by commas.
+        #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = value::connection_status())]
+        status: Vec<ConnectionStatus>,
+        #[command(flatten)]
+        limit: LimitArgs,
+    },
+}
+
+/// What to create.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CreateConnectionArgs {
+    /// What people call it.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The part that the local site plays.
+    #[arg(long, value_parser = value::connection_direction())]
+    pub(crate) direction: ConnectionDirection,
+    /// Address of the other site.
+    #[arg(long, value_name = "URL")]
+    pub(crate) site_url: String,
+    /// Nothing runs before `connection approve`.
+    #[arg(long)]
+    pub(crate) pending: bool,
+    /// Notes to keep with it, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = value::object)]
+    pub(crate) metadata: Option<Map<String, Value>>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+}
+
+/// What to change.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UpdateConnectionArgs {
+    /// The connection.
+    pub(crate) uuid: Uuid,
+    /// What people call it.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Address of the other site.
+    #[arg(long, value_name = "URL")]
+    pub(crate) site_url: Option<String>,
+    /// Notes to keep with it, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = value::object)]
+    pub(crate) metadata: Option<Map<String, Value>>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// Clears these fields; may be repeated or separated by commas.
+    #[arg(long, value_name = "FIELD", value_delimiter = ',', value_enum)]
+    pub(crate) clear: Vec<Clearable>,
+    /// The revision that the change is meant for; with another one it is refused.
+    #[arg(long, value_name = "N")]
+    pub(crate) revision: Option<i64>,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+}
+
+/// What a connection's transfers may do.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Policy")]
+pub(crate) struct PolicyArgs {
+    /// Which transfers start only after an approval.
+    #[arg(long, value_parser = value::approval_mode())]
+    pub(crate) approval_mode: Option<ApprovalMode>,
+    /// A table that may be moved, by its exact name; may be repeated. Without any, all may.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) allow_table: Vec<String>,
+    /// A table that may not be moved; may be repeated.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) exclude_table: Vec<String>,
+    /// A table that needs no approval where the mode is per-table; may be repeated.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) auto_approve_table: Vec<String>,
+    /// When the connection ends by itself (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = value::time, conflicts_with = "expires_in")]
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// How long from now the connection lasts, e.g. 30d.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) expires_in: Option<Duration>,
+    /// How many transfers may be started.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) max_downloads: Option<i64>,
+    /// How many records all transfers together may move.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) max_records_total: Option<i64>,
+    /// How many records one transfer may ask for and move.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) max_records_per_request: Option<i64>,
+    /// How many calls the connection's agents may make in a minute.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
+    pub(crate) rate_limit: Option<i32>,
+    /// An address or CIDR block that may create and start transfers; may be repeated. Without any, all may.
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) ip_allow: Vec<String>,
+    /// When transfers may be created and started, in UTC, e.g. 22:00-06:00.
+    #[arg(long, value_name = "HH:MM-HH:MM")]
+    pub(crate) hours: Option<String>,
+    /// The conflict strategy of transfers that are declared without one.
+    #[arg(long, value_parser = value::conflict_strategy())]
+    pub(crate) conflict_strategy: Option<ConflictStrategy>,
+    /// The heartbeat timeout of transfers that are started without one, e.g. 30s.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) heartbeat_timeout: Option<Duration>,
+    /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) self_approval: Option<bool>,
+}
+
+/// A field that can be empty, by the flag that fills it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "each is explained at the flag of its name")]
+pub(crate) enum Clearable {
+    Metadata,
+    AllowTable,
+    ExcludeTable,
+    AutoApproveTable,
+    ExpiresAt,
+    MaxDownloads,
+    MaxRecordsTotal,
+    MaxRecordsPerRequest,
+    RateLimit,
+    IpAllow,
+    Hours,
+    ConflictStrategy,
+    HeartbeatTimeout,
+}

@@ -1,0 +1,86 @@
+//! The flags of a policy as the client's words, for a new connection and for one that is changed.
+
+use chrono::{DateTime, Utc};
+use serde_json::Map;
+use tidegate_client::{ConnectionPolicy, UpdateConnection};
+
+use crate::args::{Clearable, PolicyArgs};
+use crate::commands::With as _;
+use crate::text;
+
+/// Sets what was given, on anything that has the setters of a policy.
+macro_rules! apply {
+    ($target:expr, $args:expr) => {{
+        let args = $args;
+        let end = end(&args);
+        $target
+            .with(args.approval_mode, |it, mode| it.approval_mode(mode))
+            .with(some(args.allow_table), |it, names| it.allowed_tables(names))
+            .with(some(args.exclude_table), |it, names| {
+                it.excluded_tables(names)
+            })
+            .with(some(args.auto_approve_table), |it, names| {
+                it.auto_approve_tables(names)
+            })
+            .with(end, |it, end| it.expires_at(end))
+            .with(args.max_downloads, |it, limit| it.max_downloads(limit))
+            .with(args.max_records_total, |it, limit| {
+                it.max_records_total(limit)
+            })
+            .with(args.max_records_per_request, |it, limit| {
+                it.max_records_per_request(limit)
+            })
+            .with(args.rate_limit, |it, limit| {
+                it.rate_limit_requests_per_minute(limit)
+            })
+            .with(some(args.ip_allow), |it, blocks| it.ip_allowlist(blocks))
+            .with(args.hours, |it, hours| it.allowed_hours(hours))
+            .with(args.conflict_strategy, |it, strategy| {
+                it.default_conflict_strategy(strategy)
+            })
+            .with(args.heartbeat_timeout, |it, time| {
+                it.heartbeat_timeout(time)
+            })
+            .with(args.self_approval, |it, allowed| it.self_approval(allowed))
+    }};
+}
+
+/// The policy of a new connection.
+pub(super) fn policy(args: PolicyArgs) -> ConnectionPolicy {
+    apply!(ConnectionPolicy::default(), args)
+}
+
+/// The change with everything in it that the flags say.
+pub(super) fn change(update: UpdateConnection, args: PolicyArgs) -> UpdateConnection {
+    apply!(update, args)
+}
+
+/// The change with one more field cleared.
+pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnection {
+    const NONE: [&str; 0] = [];
+    match field {
+        Clearable::Metadata => update.metadata(Map::new()),
+        Clearable::AllowTable => update.allowed_tables(NONE),
+        Clearable::ExcludeTable => update.excluded_tables(NONE),
+        Clearable::AutoApproveTable => update.auto_approve_tables(NONE),
+        Clearable::ExpiresAt => update.expires_at(None),
+        Clearable::MaxDownloads => update.max_downloads(None),
+        Clearable::MaxRecordsTotal => update.max_records_total(None),
+        Clearable::MaxRecordsPerRequest => update.max_records_per_request(None),
+        Clearable::RateLimit => update.rate_limit_requests_per_minute(None),
+        Clearable::IpAllow => update.ip_allowlist(NONE),
+        Clearable::Hours => update.allowed_hours(""),
+        Clearable::ConflictStrategy => update.default_conflict_strategy(None),
+        Clearable::HeartbeatTimeout => update.heartbeat_timeout(None),
+    }
+}
+
+fn some(list: Vec<String>) -> Option<Vec<String>> {
+    Some(list).filter(|list| !list.is_empty())
+}
+
+fn end(args: &PolicyArgs) -> Option<DateTime<Utc>> {
+    // Beyond what a time can be, the server would refuse it, too; the latest one says so.
+    let from_now = |length| text::now() + chrono::TimeDelta::from_std(length).unwrap_or_default();
+    args.expires_at.or_else(|| args.expires_in.map(from_now))
+}

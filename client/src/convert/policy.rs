@@ -1,0 +1,53 @@
+//! Policies.
+
+use tidegate_proto::v1;
+
+use super::{optional_time, span, text, to_duration, to_timestamp};
+use crate::{
+    ApprovalMode, ConnectionPolicy, Error,
+    model::{ConflictStrategy, Wire as _},
+};
+
+pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Error> {
+    let heartbeat_timeout = span("policy.heartbeat_timeout", wire.heartbeat_timeout)?;
+    let mode = ApprovalMode::from_wire_if_set(wire.approval_mode);
+    let policy = ConnectionPolicy::default()
+        .approval_mode(mode.unwrap_or(ApprovalMode::AutoApprove))
+        .allowed_tables(wire.allowed_tables)
+        .excluded_tables(wire.excluded_tables)
+        .auto_approve_tables(wire.auto_approve_tables)
+        .expires_at(optional_time("policy.expires_at", wire.expires_at)?)
+        .max_downloads(wire.max_downloads)
+        .max_records_total(wire.max_records_total)
+        .max_records_per_request(wire.max_records_per_request)
+        .rate_limit_requests_per_minute(wire.rate_limit_requests_per_minute)
+        .ip_allowlist(wire.ip_allowlist)
+        .allowed_hours(text(wire.allowed_hours).unwrap_or_default())
+        .default_conflict_strategy(ConflictStrategy::from_wire_if_set(
+            wire.default_conflict_strategy,
+        ))
+        .heartbeat_timeout(heartbeat_timeout)
+        .self_approval(wire.self_approval);
+    Ok(policy)
+}
+
+pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
+    v1::ConnectionPolicy {
+        approval_mode: policy.approval_mode.to_wire(),
+        allowed_tables: policy.allowed_tables,
+        excluded_tables: policy.excluded_tables,
+        auto_approve_tables: policy.auto_approve_tables,
+        expires_at: policy.expires_at.map(to_timestamp),
+        max_downloads: policy.max_downloads,
+        max_records_total: policy.max_records_total,
+        max_records_per_request: policy.max_records_per_request,
+        rate_limit_requests_per_minute: policy.rate_limit_requests_per_minute,
+        ip_allowlist: policy.ip_allowlist,
+        allowed_hours: policy.allowed_hours.unwrap_or_default(),
+        default_conflict_strategy: policy
+            .default_conflict_strategy
+            .map_or(0, ConflictStrategy::to_wire),
+        heartbeat_timeout: policy.heartbeat_timeout.map(to_duration),
+        self_approval: policy.self_approval,
+    }
+}

@@ -1,0 +1,207 @@
+//! The policy of a connection.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{ApprovalMode, ConflictStrategy, text};
+
+/// What a connection's transfers may do. The default lets them do everything.
+///
+/// The server applies it when a transfer is created and when it is started; the limits on records also to every report.
+///
+/// ```
+/// use tidegate_client::ConnectionPolicy;
+///
+/// let policy = ConnectionPolicy::default()
+///     .allowed_tables(["public.orders", "public.items"])
+///     .max_downloads(10)
+///     .allowed_hours("22:00-06:00");
+/// assert_eq!(policy.max_downloads, Some(10));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConnectionPolicy {
+    /// Which transfers start only after an approval.
+    pub approval_mode: ApprovalMode,
+    /// The tables that may be moved, by their exact names; empty is all.
+    pub allowed_tables: Vec<String>,
+    /// Tables that may not be moved, whatever is allowed.
+    pub excluded_tables: Vec<String>,
+    /// The tables that need no approval where the mode is by table.
+    pub auto_approve_tables: Vec<String>,
+    /// When the connection ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// How many transfers may be started.
+    pub max_downloads: Option<i64>,
+    /// How many records all transfers together may move.
+    pub max_records_total: Option<i64>,
+    /// How many records one transfer may ask for and move.
+    pub max_records_per_request: Option<i64>,
+    /// How many calls the connection's agents may make in a minute.
+    pub rate_limit_requests_per_minute: Option<i32>,
+    /// Addresses and CIDR blocks that may create and start transfers; empty is all.
+    pub ip_allowlist: Vec<String>,
+    /// When transfers may be created and started: `HH:MM-HH:MM` in UTC.
+    pub allowed_hours: Option<String>,
+    /// The conflict strategy of transfers that are created without one.
+    pub default_conflict_strategy: Option<ConflictStrategy>,
+    /// The heartbeat timeout of transfers that are started without one. Serialized as `30s`.
+    #[serde(serialize_with = "text::duration")]
+    pub heartbeat_timeout: Option<Duration>,
+    /// Whether whoever initiated a transfer may approve it, too.
+    pub self_approval: bool,
+}
+
+impl Default for ConnectionPolicy {
+    fn default() -> Self {
+        Self {
+            approval_mode: ApprovalMode::AutoApprove,
+            allowed_tables: Vec::new(),
+            excluded_tables: Vec::new(),
+            auto_approve_tables: Vec::new(),
+            expires_at: None,
+            max_downloads: None,
+            max_records_total: None,
+            max_records_per_request: None,
+            rate_limit_requests_per_minute: None,
+            ip_allowlist: Vec::new(),
+            allowed_hours: None,
+            default_conflict_strategy: None,
+            heartbeat_timeout: None,
+            self_approval: false,
+        }
+    }
+}
+
+/// Gives a type the setters of every field of a policy; `$set` stores one, named by its path.
+macro_rules! policy_setters {
+    ($set:ident) => {
+        /// Which transfers start only after an approval.
+        #[must_use]
+        pub fn approval_mode(self, mode: $crate::ApprovalMode) -> Self {
+            self.$set("approval_mode", |policy| policy.approval_mode = mode)
+        }
+
+        /// The only tables that may be moved, by their exact names: at most 1,000 of 255 characters; none is all.
+        #[must_use]
+        pub fn allowed_tables<T: Into<String>>(self, tables: impl IntoIterator<Item = T>) -> Self {
+            let tables = tables.into_iter().map(Into::into).collect();
+            self.$set("allowed_tables", |policy| policy.allowed_tables = tables)
+        }
+
+        /// Tables that may not be moved, whatever is allowed: at most 1,000.
+        #[must_use]
+        pub fn excluded_tables<T: Into<String>>(self, tables: impl IntoIterator<Item = T>) -> Self {
+            let tables = tables.into_iter().map(Into::into).collect();
+            self.$set("excluded_tables", |policy| policy.excluded_tables = tables)
+        }
+
+        /// The tables that need no approval where the mode is by table: at most 1,000.
+        #[must_use]
+        pub fn auto_approve_tables<T: Into<String>>(
+            self,
+            tables: impl IntoIterator<Item = T>,
+        ) -> Self {
+            let tables = tables.into_iter().map(Into::into).collect();
+            self.$set("auto_approve_tables", |policy| {
+                policy.auto_approve_tables = tables;
+            })
+        }
+
+        /// When the connection ends by itself; `None`: never.
+        #[must_use]
+        pub fn expires_at(self, end: impl Into<Option<chrono::DateTime<chrono::Utc>>>) -> Self {
+            let end = end.into();
+            self.$set("expires_at", |policy| policy.expires_at = end)
+        }
+
+        /// How many transfers may be started; `None`: any number.
+        #[must_use]
+        pub fn max_downloads(self, limit: impl Into<Option<i64>>) -> Self {
+            let limit = limit.into();
+            self.$set("max_downloads", |policy| policy.max_downloads = limit)
+        }
+
+        /// How many records all transfers together may move; `None`: any number.
+        #[must_use]
+        pub fn max_records_total(self, limit: impl Into<Option<i64>>) -> Self {
+            let limit = limit.into();
+            self.$set("max_records_total", |policy| {
+                policy.max_records_total = limit
+            })
+        }
+
+        /// How many records one transfer may ask for and move; `None`: any number.
+        #[must_use]
+        pub fn max_records_per_request(self, limit: impl Into<Option<i64>>) -> Self {
+            let limit = limit.into();
+            self.$set("max_records_per_request", |policy| {
+                policy.max_records_per_request = limit;
+            })
+        }
+
+        /// How many calls the connection's agents may make in a minute, 1 to 1,000,000; `None`: as the server is set.
+        #[must_use]
+        pub fn rate_limit_requests_per_minute(self, limit: impl Into<Option<i32>>) -> Self {
+            let limit = limit.into();
+            self.$set("rate_limit_requests_per_minute", |policy| {
+                policy.rate_limit_requests_per_minute = limit;
+            })
+        }
+
+        /// The only addresses that may create and start transfers: at most 100 IP addresses or CIDR blocks; none is all.
+        #[must_use]
+        pub fn ip_allowlist<T: Into<String>>(self, blocks: impl IntoIterator<Item = T>) -> Self {
+            let blocks = blocks.into_iter().map(Into::into).collect();
+            self.$set("ip_allowlist", |policy| policy.ip_allowlist = blocks)
+        }
+
+        /// When transfers may be created and started: `HH:MM-HH:MM` in UTC, the end excluded, over midnight where the
+        /// end comes first; empty: at any time.
+        #[must_use]
+        pub fn allowed_hours(self, hours: impl Into<String>) -> Self {
+            let hours = Some(hours.into()).filter(|hours| !hours.is_empty());
+            self.$set("allowed_hours", |policy| policy.allowed_hours = hours)
+        }
+
+        /// The conflict strategy of transfers that are created without one.
+        #[must_use]
+        pub fn default_conflict_strategy(
+            self,
+            strategy: impl Into<Option<$crate::ConflictStrategy>>,
+        ) -> Self {
+            let strategy = strategy.into();
+            self.$set("default_conflict_strategy", |policy| {
+                policy.default_conflict_strategy = strategy;
+            })
+        }
+
+        /// The heartbeat timeout of transfers that are started without one: 1 s to 1 day; `None`: none.
+        #[must_use]
+        pub fn heartbeat_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
+            let timeout = timeout.into();
+            self.$set("heartbeat_timeout", |policy| {
+                policy.heartbeat_timeout = timeout
+            })
+        }
+
+        /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
+        #[must_use]
+        pub fn self_approval(self, allowed: bool) -> Self {
+            self.$set("self_approval", |policy| policy.self_approval = allowed)
+        }
+    };
+}
+
+pub(crate) use policy_setters;
+
+impl ConnectionPolicy {
+    policy_setters!(with);
+
+    fn with(mut self, _: &str, set: impl FnOnce(&mut Self)) -> Self {
+        set(&mut self);
+        self
+    }
+}
