@@ -53,6 +53,18 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "server/src/gate",
+        &[
+            "sea_orm",
+            "sqlx",
+            "tidegate_entity",
+            "tidegate_proto",
+            "tonic",
+            "prost",
+            "crate::rpc",
+        ],
+    ),
+    (
         "server/src/feed",
         &[
             "sea_orm",

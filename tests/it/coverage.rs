@@ -22,6 +22,42 @@ const COVERED: &[(&str, &str)] = &[
         "connections::connections_are_listed_newest_first_by_direction",
     ),
     (
+        "ConnectionService.RotateConnectionToken",
+        "credentials::a_connections_token_is_rotated_for_its_own_agent",
+    ),
+    (
+        "CredentialService.GetCaller",
+        "credentials::a_caller_is_told_who_he_is",
+    ),
+    (
+        "CredentialService.CreateCredential",
+        "credentials::a_repetition_answers_without_the_token",
+    ),
+    (
+        "CredentialService.GetCredential",
+        "credentials::an_unknown_credential_is_not_found",
+    ),
+    (
+        "CredentialService.ListCredentials",
+        "credentials::credentials_are_listed_newest_first_by_role_and_connection",
+    ),
+    (
+        "CredentialService.RotateCredential",
+        "credentials::a_rotation_changes_the_token_and_its_end",
+    ),
+    (
+        "CredentialService.RevokeCredential",
+        "credentials::a_revoked_credential_stays_so",
+    ),
+    (
+        "CredentialService.CreateSession",
+        "sessions::a_session_is_opened_and_redeemed_for_an_agent",
+    ),
+    (
+        "CredentialService.RedeemSession",
+        "sessions::a_session_is_opened_and_redeemed_for_an_agent",
+    ),
+    (
         "EventService.ListEvents",
         "events::the_log_tells_a_life_step_by_step",
     ),

@@ -14,7 +14,7 @@ use tidegate_tests::{
     torture::{
         Fleet, Report, Setup,
         crash::{self, Crashes},
-        walker::{Manner, Town},
+        town::{Manner, Town},
     },
 };
 

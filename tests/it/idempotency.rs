@@ -82,6 +82,7 @@ async fn every_step_to_completion_can_be_repeated() {
         admin_user_uuid: id(ADMIN),
         comment: id("yes"),
         request_id: id("approve"),
+        ..Default::default()
     };
     repeat!(raw, approve_transfer, request, but comment: id("no"), admin_user_uuid: other.clone());
     let request = v1::StartTransferRequest {
@@ -118,6 +119,7 @@ async fn every_other_end_can_be_repeated() {
         admin_user_uuid: id(ADMIN),
         reason: id("no"),
         request_id: id("deny"),
+        ..Default::default()
     };
     repeat!(raw, deny_transfer, request, but reason: String::new());
     let request = v1::CancelTransferRequest {
@@ -179,6 +181,7 @@ async fn a_connection_is_created_once() {
         direction: v1::ConnectionDirection::Sender.into(),
         site_url: id("https://mirror.example"),
         request_id: id("connect"),
+        ..Default::default()
     };
     let mut answers = Vec::new();
     for _ in 0..3 {

@@ -26,7 +26,9 @@ mod postgres_only {
 
     /// How soon a transition is seen through another replica.
     const BY_HINT: Duration = Duration::from_millis(100);
-    /// How soon it is seen when no hint arrives.
+    /// Time between two looks of a replica at the log when no hint arrives, or twice that.
+    const LOOK: Duration = Duration::from_millis(500);
+    /// How soon a transition is seen when no hint arrives.
     const BY_POLL: Duration = Duration::from_millis(1_500);
 
     /// Two replicas, and the services of each.
@@ -100,7 +102,7 @@ mod postgres_only {
     ) -> Streaming<v1::WatchTransfersResponse> {
         let request = v1::WatchTransfersRequest {
             filter: Some(filter),
-            include_existing: false,
+            ..v1::WatchTransfersRequest::default()
         };
         let answer = raw.transfers.watch_transfers(request).await;
         let mut watch = answer.expect("it is accepted").into_inner();
@@ -115,14 +117,26 @@ mod postgres_only {
         message.expect("it goes on").update.expect("an update")
     }
 
-    /// The middle one of several measurements.
-    fn median(mut times: Vec<Duration>) -> Duration {
-        times.sort();
-        times[times.len() / 2]
+    /// Whether transitions can only have been seen that soon because of hints.
+    ///
+    /// Without hints the delays are spread evenly over the time between two looks at the log, so half of them are longer
+    /// than half of it: both the median and the 90th percentile would be far too long. With hints it is a few milliseconds
+    /// of work and a pause of 20 ms at most, and what a busy machine adds: one transition in ten may take as long as it
+    /// likes.
+    fn is_by_hint(delays: &[Duration]) -> bool {
+        let mut delays = delays.to_vec();
+        delays.sort();
+        let (median, ninth) = (delays[delays.len() / 2], delays[delays.len() * 9 / 10]);
+        let within = delays.partition_point(|delay| *delay < BY_HINT);
+        eprintln!(
+            "{within} of {} within {BY_HINT:?}, median {median:?}, 90th percentile {ninth:?}",
+            delays.len()
+        );
+        median < BY_HINT && ninth < LOOK / 2
     }
 
-    /// How long after its answer each of some transitions through `on_a` is seen by a watcher of the transfer, one of all
-    /// transfers and one of the log through `on_b`.
+    /// How long after its answer each of some transitions through `on_a` has been seen by a watcher of the transfer, one of
+    /// all transfers and one of the log through `on_b`.
     async fn delays(on_a: &mut Raw, on_b: &mut Raw, rounds: usize) -> Vec<Duration> {
         let mut delays = Vec::new();
         let mut log = on_b
@@ -145,8 +159,10 @@ mod postgres_only {
                 loop {
                     match update(&mut many).await {
                         Update::Transfer(transfer) if transfer == started => break since.elapsed(),
-                        // It was declared a moment ago, which may be news here.
-                        Update::Transfer(transfer) => assert_eq!(transfer.revision, 1),
+                        // It was declared a moment ago, which may be news here, as may be the start before this one.
+                        Update::Transfer(transfer) => {
+                            assert!(transfer.uuid != uuid || transfer.revision == 1);
+                        }
                         other => panic!("{other:?}"),
                     }
                 }
@@ -165,33 +181,37 @@ mod postgres_only {
                 }
             };
             let (of_one, of_many, of_log) = tokio::join!(of_one, of_many, of_log);
-            delays.extend([of_one, of_many, of_log]);
+            delays.push(of_one.max(of_many).max(of_log));
         }
         delays
     }
 
+    /// A machine that has more to do than this test may spoil a measurement or two, but it makes none better than it is.
     #[tokio::test]
     async fn a_transition_is_seen_elsewhere_within_a_tenth_of_a_second() {
         let (_a, _b, mut on_a, mut on_b) = two().await;
-        let delays = delays(&mut on_a, &mut on_b, 20).await;
-        let middle = median(delays.clone());
-        assert!(middle < BY_HINT, "{middle:?} of {delays:?}");
-        let longest = delays.iter().max().expect("some");
-        assert!(*longest < BY_POLL, "{longest:?}");
+        for _ in 0..3 {
+            let delays = delays(&mut on_a, &mut on_b, 60).await;
+            if is_by_hint(&delays) {
+                return;
+            }
+        }
+        panic!("hints make no difference");
     }
 
     #[tokio::test]
     async fn without_hints_it_is_seen_nevertheless() {
         let (a, _b, mut on_a, mut on_b) = two().await;
         let deafened = Deafened::begin(&a).await;
-        for delay in delays(&mut on_a, &mut on_b, 4).await {
-            assert!(delay < BY_POLL, "{delay:?}");
-        }
+        let slow = delays(&mut on_a, &mut on_b, 8).await;
+        assert!(slow.iter().all(|delay| *delay < BY_POLL), "{slow:?}");
+        assert!(!is_by_hint(&slow), "it would not be noticed: {slow:?}");
         drop(deafened);
-        // And when the connection stands again, it is fast again.
-        tokio::time::sleep(Duration::from_secs(6)).await;
-        let middle = median(delays(&mut on_a, &mut on_b, 5).await);
-        assert!(middle < BY_HINT, "{middle:?}");
+        // And when the connection stands again, which it does after a pause of 5 s at most, it is fast again.
+        soon("hints that arrive again", async {
+            while !is_by_hint(&delays(&mut on_a, &mut on_b, 5).await) {}
+        })
+        .await;
     }
 
     #[tokio::test]

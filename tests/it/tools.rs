@@ -55,6 +55,7 @@ async fn grpcurl_lists_and_describes() {
     for name in [
         "grpc.health.v1.Health",
         "tidegate.v1.ConnectionService",
+        "tidegate.v1.CredentialService",
         "tidegate.v1.EventService",
         "tidegate.v1.TransferService",
     ] {
@@ -340,6 +341,7 @@ async fn health_is_told_for_the_server_and_each_service() {
         "tidegate.v1.TransferService",
         "tidegate.v1.EventService",
         "tidegate.v1.ConnectionService",
+        "tidegate.v1.CredentialService",
     ] {
         let request = HealthCheckRequest {
             service: service.to_owned(),

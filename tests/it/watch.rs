@@ -1,8 +1,10 @@
 //! Watches: at once, in order, never stale, and ended with a reason.
 
 mod bounds;
+mod client;
 mod many;
 mod one;
+mod resume;
 
 use prost_types::{Struct, Value, value::Kind};
 use tidegate_proto::v1::{self, watch_transfers_response::Update};
@@ -65,6 +67,7 @@ async fn watch_all(
     let request = v1::WatchTransfersRequest {
         filter,
         include_existing,
+        ..v1::WatchTransfersRequest::default()
     };
     let watch = raw.transfers.watch_transfers(request);
     soon("the watch", watch)

@@ -5,8 +5,10 @@
 mod approval;
 mod connections;
 mod create;
+mod credentials;
 mod events;
 mod life;
 mod lists;
+mod sessions;
 mod stats;
 mod streams;

@@ -44,7 +44,24 @@ pub async fn call(
     method: &MethodDescriptor,
     message: &DynamicMessage,
 ) -> Result<Option<DynamicMessage>, Status> {
-    let answer = call_bytes(channel, &path(method), message.encode_to_vec()).await?;
+    call_as(channel, None, method, message).await
+}
+
+/// As [`call`], with this `authorization`.
+///
+/// # Errors
+/// The status that the server refuses with.
+///
+/// # Panics
+/// When the answer is not what the contract says.
+pub async fn call_as(
+    channel: &Channel,
+    authorization: Option<&str>,
+    method: &MethodDescriptor,
+    message: &DynamicMessage,
+) -> Result<Option<DynamicMessage>, Status> {
+    let bytes = message.encode_to_vec();
+    let answer = call_bytes_as(channel, authorization, &path(method), bytes).await?;
     let decode = |bytes| DynamicMessage::decode(method.output(), bytes);
     Ok(answer.map(|bytes| decode(bytes).expect("the answer is a message of its type")))
 }
@@ -61,10 +78,30 @@ pub async fn call_bytes(
     path: &str,
     bytes: Vec<u8>,
 ) -> Result<Option<Bytes>, Status> {
+    call_bytes_as(channel, None, path, bytes).await
+}
+
+/// As [`call_bytes`], with this `authorization`.
+///
+/// # Errors
+/// The status that the server refuses with.
+///
+/// # Panics
+/// When the path or the authorization is none, or the connection is gone.
+pub async fn call_bytes_as(
+    channel: &Channel,
+    authorization: Option<&str>,
+    path: &str,
+    bytes: Vec<u8>,
+) -> Result<Option<Bytes>, Status> {
     let path = PathAndQuery::try_from(path).expect("a path");
     let mut grpc = Grpc::new(channel.clone());
     grpc.ready().await.expect("the connection is up");
-    let request = Request::new(Bytes::from(bytes));
+    let mut request = Request::new(Bytes::from(bytes));
+    if let Some(value) = authorization {
+        let value = value.parse().expect("a value of metadata");
+        request.metadata_mut().insert("authorization", value);
+    }
     let mut answers = grpc
         .server_streaming(request, path, RawCodec)
         .await?

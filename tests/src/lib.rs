@@ -3,6 +3,8 @@
 //! Every server gets a database of its own, of the kind that the run is about, and a port that the system picks. Whatever
 //! is started here is stopped here, by its handle, within bounded time.
 
+pub mod cast;
+pub mod certificates;
 pub mod cluster;
 pub mod database;
 pub mod deed;

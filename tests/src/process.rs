@@ -25,17 +25,28 @@ use crate::{Database, soon};
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 24] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
+    "TIDEGATE_TOKEN_FILE",
+    "TIDEGATE_CA",
+    "TIDEGATE_CERT",
+    "TIDEGATE_KEY",
     "TIDEGATE_OUTPUT",
     "TIDEGATE_LISTEN",
+    "TIDEGATE_TLS_CERT",
+    "TIDEGATE_TLS_KEY",
+    "TIDEGATE_TLS_CLIENT_CA",
+    "TIDEGATE_AUTH",
+    "TIDEGATE_INSECURE",
     "TIDEGATE_DATABASE_URL",
     "TIDEGATE_SWEEP_INTERVAL",
     "TIDEGATE_EVENT_RETENTION",
     "TIDEGATE_MAX_CONNECTIONS",
     "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
     "TIDEGATE_MAX_STREAMS",
+    "TIDEGATE_REQUESTS_PER_MINUTE",
+    "TIDEGATE_TOKEN_PEPPER_FILE",
     "TIDEGATE_DRAIN_DELAY",
     "TIDEGATE_LOG",
     "RUST_LOG",
@@ -281,6 +292,19 @@ impl ServerProcess {
         self.address.trim_start_matches("http://")
     }
 
+    /// The number of its process.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Sends a signal such as `HUP`.
+    pub async fn signal(&self, name: &str) {
+        signal(&self.child, name).await;
+    }
+
     /// What it wrote to its log so far.
     pub fn log(&self) -> String {
         self.said.so_far()
@@ -357,7 +381,7 @@ impl ServerProcess {
 }
 
 /// The address in the line that says the server serves.
-fn address(line: &str) -> Option<String> {
+pub fn address(line: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
     (value.get("message")? == "serving")
         .then(|| value.get("address")?.as_str().map(str::to_owned))?

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tidegate_proto::v1::{
     self, TransferStatus, connection_service_client::ConnectionServiceClient,
-    event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
+    credential_service_client::CredentialServiceClient, event_service_client::EventServiceClient,
+    transfer_service_client::TransferServiceClient,
 };
 use tidegate_server::{clock::Clock, domain::time::Timestamp};
 use tonic::{Response, Status, transport::Channel};
@@ -27,6 +28,8 @@ pub struct Raw {
     pub events: EventServiceClient<Channel>,
     /// `ConnectionService`.
     pub connections: ConnectionServiceClient<Channel>,
+    /// `CredentialService`.
+    pub credentials: CredentialServiceClient<Channel>,
 }
 
 impl World {
@@ -130,7 +133,8 @@ impl Raw {
         Self {
             transfers: TransferServiceClient::new(channel.clone()),
             events: EventServiceClient::new(channel.clone()),
-            connections: ConnectionServiceClient::new(channel),
+            connections: ConnectionServiceClient::new(channel.clone()),
+            credentials: CredentialServiceClient::new(channel),
         }
     }
 
@@ -154,6 +158,7 @@ impl Raw {
             direction: v1::ConnectionDirection::Sender.into(),
             site_url: "https://mirror.example".to_owned(),
             request_id: String::new(),
+            ..Default::default()
         };
         let answer = self.connections.create_connection(request).await;
         let connection = answer

@@ -5,16 +5,19 @@
 
 pub mod account;
 pub mod ask;
+pub mod audit;
 pub mod checker;
 pub mod crash;
 pub mod crowd;
 pub mod fleet;
+pub mod flood;
 pub mod lives;
 pub mod planted;
 pub mod races;
 pub mod report;
 pub mod rolling;
 pub mod sweep;
+pub mod town;
 pub mod walker;
 pub mod watch;
 pub mod wire;

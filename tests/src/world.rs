@@ -9,8 +9,9 @@ use tidegate_proto::v1::{
     transfer_service_client::TransferServiceClient,
 };
 use tidegate_server::{
+    bootstrap,
     clock::Clock,
-    config::{Arguments, Config, Role},
+    config::{Arguments, Auth, Config, Role, TokenRole},
     domain::time::Timestamp,
     serve,
 };
@@ -30,6 +31,10 @@ pub struct WorldOptions {
     pub event_retention: Option<Duration>,
     /// Streams that may be open at once.
     pub max_streams: usize,
+    /// Whether callers must prove who they are.
+    pub auth: Auth,
+    /// Calls that one credential may make in a minute.
+    pub requests_per_minute: u32,
 }
 
 impl Default for WorldOptions {
@@ -39,11 +44,21 @@ impl Default for WorldOptions {
             sweep_interval: Duration::from_millis(50),
             event_retention: None,
             max_streams: 10_000,
+            auth: Auth::Off,
+            requests_per_minute: 0,
         }
     }
 }
 
 impl WorldOptions {
+    /// Authentication, and no limit to the calls of those who are let in.
+    pub fn guarded() -> Self {
+        Self {
+            auth: Auth::Required,
+            ..Self::default()
+        }
+    }
+
     /// A clock that the test moves, and no sweeper to speak of: nothing happens unless the test asks for it.
     pub fn still() -> Self {
         Self {
@@ -60,6 +75,8 @@ pub struct World {
     pub address: String,
     /// Its clock.
     pub clock: Clock,
+    /// The token of the first admin, where callers must prove who they are.
+    admin: Option<String>,
     options: WorldOptions,
     running: Option<Running>,
     // Last, so that the server is told to end before its database goes.
@@ -90,9 +107,19 @@ impl World {
     /// # Panics
     /// When it does not come up.
     pub async fn on(database: Database, options: WorldOptions) -> Self {
+        let admin = if options.auth == Auth::Required {
+            Some(first_token(&database, &options.clock).await)
+        } else {
+            None
+        };
+        Self::with_admin(database, options, admin).await
+    }
+
+    async fn with_admin(database: Database, options: WorldOptions, admin: Option<String>) -> Self {
         let mut world = Self {
             address: String::new(),
             clock: options.clock.clone(),
+            admin,
             options,
             running: None,
             database,
@@ -119,7 +146,15 @@ impl World {
             self.database.is_shared(),
             "an SQLite file has one server: a test of replicas belongs in a module postgres_only"
         );
-        Self::on(self.database.clone(), options).await
+        Self::with_admin(self.database.clone(), options, self.admin.clone()).await
+    }
+
+    /// The token of the first admin.
+    ///
+    /// # Panics
+    /// Where nobody has to prove who he is.
+    pub fn admin(&self) -> &str {
+        self.admin.as_deref().expect("authentication is required")
     }
 
     /// Where it keeps its ledger.
@@ -169,6 +204,8 @@ impl World {
         config.sweep_interval = self.options.sweep_interval;
         config.event_retention = self.options.event_retention;
         config.max_streams = self.options.max_streams;
+        config.transport.auth = Some(self.options.auth);
+        config.requests_per_minute = self.options.requests_per_minute;
         // All test clients share one address.
         config.max_connections_per_address = 4_096;
         config
@@ -222,4 +259,28 @@ impl World {
     pub async fn raw_connections(&self) -> ConnectionServiceClient<Channel> {
         ConnectionServiceClient::new(self.channel().await)
     }
+}
+
+/// The token of an admin, made where no server is yet.
+///
+/// # Panics
+/// When it cannot be made.
+pub async fn first_token(database: &Database, clock: &Clock) -> String {
+    let arguments = [
+        "tidegate-server",
+        "token",
+        "create",
+        "--role",
+        "admin",
+        "--name",
+        "first",
+        "--database-url",
+        database.url(),
+    ];
+    let role = Arguments::try_parse_from(arguments).expect("the arguments are valid");
+    let Role::Token(TokenRole::Create(wanted)) = role.into_role() else {
+        panic!("a token is created");
+    };
+    let created = bootstrap::create_token(&wanted, clock.clone()).await;
+    created.expect("a database without a server").1.reveal()
 }

@@ -99,6 +99,7 @@ async fn a_connection_is_taken_up_to_its_limits() {
         direction: v1::ConnectionDirection::Sender.into(),
         site_url: format!("http://a.example/{}", "x".repeat(238)),
         request_id: "~".repeat(36),
+        ..Default::default()
     };
     assert_eq!(sound.site_url.len(), 255);
     raw.connections

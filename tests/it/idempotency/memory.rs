@@ -50,6 +50,7 @@ async fn a_refused_call_is_not_remembered() {
         admin_user_uuid: id(ADMIN),
         comment: id("yes"),
         request_id: id("approve"),
+        ..Default::default()
     };
     let refusal = raw
         .transfers
@@ -76,6 +77,7 @@ async fn a_refused_call_is_not_remembered() {
         admin_user_uuid: id(ADMIN),
         reason: String::new(),
         request_id: id("late"),
+        ..Default::default()
     };
     for _ in 0..2 {
         let refusal = raw

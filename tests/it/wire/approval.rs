@@ -23,6 +23,7 @@ fn approval(uuid: &str) -> v1::ApproveTransferRequest {
         admin_user_uuid: ADMIN.to_owned(),
         comment: "seen and agreed".to_owned(),
         request_id: String::new(),
+        ..Default::default()
     }
 }
 
@@ -32,6 +33,7 @@ fn denial(uuid: &str) -> v1::DenyTransferRequest {
         admin_user_uuid: ADMIN.to_owned(),
         reason: "not this table".to_owned(),
         request_id: String::new(),
+        ..Default::default()
     }
 }
 

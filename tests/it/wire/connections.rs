@@ -22,6 +22,7 @@ fn request(name: &str, direction: v1::ConnectionDirection) -> v1::CreateConnecti
         direction: direction.into(),
         site_url: "http://127.0.0.1:4000/site".to_owned(),
         request_id: String::new(),
+        ..Default::default()
     }
 }
 
@@ -46,6 +47,7 @@ async fn a_connection_is_active_at_once_and_read_back_as_created() {
         inserted_at: now,
         updated_at: now,
         revision: 1,
+        ..Default::default()
     };
     assert_eq!(created, expected);
 
@@ -94,6 +96,7 @@ async fn connections_are_listed_newest_first_by_direction() {
                 direction,
                 page_size,
                 page_token,
+                ..Default::default()
             };
             let page = told(raw.connections.list_connections(request)).await;
             let numbers = page

@@ -42,6 +42,7 @@ async fn the_log_tells_a_life_step_by_step() {
         admin_user_uuid: NOBODY.to_owned(),
         comment: "fine\nby me".to_owned(),
         request_id: "r-approve".to_owned(),
+        ..Default::default()
     };
     steps.push(done(raw.transfers.approve_transfer(approval)).await);
     steps.push(raw.start(&uuid).await);
@@ -75,7 +76,11 @@ async fn the_log_tells_a_life_step_by_step() {
             request_id: request_id.to_owned(),
             revision: steps[index].revision,
             occurred_at: steps[index].updated_at,
+            address: String::new(),
+            hash: page.events[index].hash.clone(),
+            ..Default::default()
         };
+        assert_eq!(expected.hash.len(), 32, "every event is chained");
         assert_eq!(page.events[index], expected);
         from_status = steps[index].status;
     }

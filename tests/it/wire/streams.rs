@@ -77,6 +77,7 @@ async fn all_transfers_are_watched_from_the_existing_ones_on() {
     let request = v1::WatchTransfersRequest {
         filter: None,
         include_existing: true,
+        ..v1::WatchTransfersRequest::default()
     };
     let answer = told(raw.transfers.watch_transfers(request)).await;
     let mut watch = answer;

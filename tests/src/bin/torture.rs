@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tidegate_tests::{
     database::Kind,
-    torture::{Fleet, Report, Setup, Verdict, crash, crowd, planted, races, rolling, sweep, watch},
+    torture::{
+        Fleet, Report, Setup, Verdict, crash, crowd, flood, planted, races, rolling, sweep, watch,
+    },
 };
 
 #[derive(Parser)]
@@ -91,6 +93,15 @@ enum Torment {
         #[arg(long)]
         without: bool,
     },
+    /// Floods a server with sockets that say next to nothing and with frames that mean nothing.
+    Flood {
+        /// How many sockets.
+        #[arg(long, default_value_t = 500)]
+        sockets: u64,
+        /// Puts TLS between them.
+        #[arg(long)]
+        tls: bool,
+    },
     /// Makes calls that have next to no time.
     Storm {
         /// How many calls.
@@ -161,26 +172,7 @@ impl Torment {
                 kills,
                 db_restarts,
                 places,
-            } => {
-                let crashes = crash::Crashes {
-                    kind,
-                    replicas: if kind == Kind::Sqlite { 1 } else { 2 },
-                    kills,
-                    database_restarts: db_restarts,
-                    setup: if places {
-                        Setup::tortured(Vec::new())
-                    } else {
-                        setup()
-                    },
-                    places,
-                };
-                let mut reports = vec![crash::run(&crashes, seed).await];
-                if places {
-                    reports.push(crash::mid_migration(kind, seed).await);
-                    reports.push(crash::mid_drain(kind, seed).await);
-                }
-                reports
-            }
+            } => crashes(kind, kills, db_restarts, places, seed).await,
             Self::Races { count, place } => {
                 vec![races::run(&place.fleet().await, count, seed).await]
             }
@@ -190,38 +182,70 @@ impl Torment {
             Self::Idempotent { count, place } => {
                 vec![crowd::idempotent(&place.fleet().await, count, seed).await]
             }
-            Self::Planted { bug, without } => {
-                let bugs = match &bug {
-                    Some(bug) => vec![bug.as_str()],
-                    None => planted::BUGS.to_vec(),
-                };
-                let mut reports = Vec::new();
-                for bug in bugs {
-                    let found = planted::hunt(bug, !without, seed).await;
-                    if without {
-                        reports.push(found);
-                        continue;
-                    }
-                    eprintln!("{bug}: found by: {found}");
-                    let mut report = Report::new(format!("planted {bug}"), seed);
-                    if !found.is_red() {
-                        report.fault("it went unnoticed");
-                    }
-                    reports.push(report);
-                }
-                reports
-            }
+            Self::Planted { bug, without } => hunts(bug.as_deref(), without, seed).await,
             Self::Watch {
                 reconnects,
                 events,
                 place,
             } => vec![watch::run(&mut place.fleet().await, reconnects, events, seed).await],
+            Self::Flood { sockets, tls } => vec![flood::run(sockets, tls, seed).await],
             Self::Rolling { rounds, place } => {
                 vec![rolling::run(&mut place.fleet().await, rounds, seed).await]
             }
             Self::Storm { count, place } => {
-                vec![crowd::storm(&place.fleet().await, count, seed).await]
+                let (fleet, spared) = (place.fleet().await, place.fleet().await);
+                vec![crowd::storm(&fleet, &spared, count, seed).await]
             }
         }
     }
+}
+
+async fn crashes(
+    kind: Kind,
+    kills: u64,
+    database_restarts: u64,
+    places: bool,
+    seed: u64,
+) -> Vec<Report> {
+    let crashes = crash::Crashes {
+        kind,
+        replicas: if kind == Kind::Sqlite { 1 } else { 2 },
+        kills,
+        database_restarts,
+        setup: if places {
+            Setup::tortured(Vec::new())
+        } else {
+            setup()
+        },
+        places,
+    };
+    let mut reports = vec![crash::run(&crashes, seed).await];
+    if places {
+        reports.push(crash::mid_migration(kind, seed).await);
+        reports.push(crash::mid_drain(kind, seed).await);
+    }
+    reports
+}
+
+/// Hunts for one fault, or for all; `without` it, where nothing may be found.
+async fn hunts(bug: Option<&str>, without: bool, seed: u64) -> Vec<Report> {
+    let bugs = match bug {
+        Some(bug) => vec![bug],
+        None => planted::BUGS.to_vec(),
+    };
+    let mut reports = Vec::new();
+    for bug in bugs {
+        let found = planted::hunt(bug, !without, seed).await;
+        if without {
+            reports.push(found);
+            continue;
+        }
+        eprintln!("{bug}: found by: {found}");
+        let mut report = Report::new(format!("planted {bug}"), seed);
+        if !found.is_red() {
+            report.fault("it went unnoticed");
+        }
+        reports.push(report);
+    }
+    reports
 }

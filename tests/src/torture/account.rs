@@ -33,6 +33,7 @@ pub async fn read(raw: &Raw, touched: &BTreeSet<String>, all: bool) -> Result<Ac
         account.rows.clear();
         if all {
             let seen = account.entries.iter().map(|entry| &entry.transfer);
+            let seen = seen.filter(|uuid| !uuid.is_empty());
             let absent = seen.map(|uuid| (uuid.clone(), None));
             account.rows.extend(absent);
             let rows = rows(&mut raw).await?;

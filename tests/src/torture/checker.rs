@@ -121,7 +121,12 @@ pub fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
     let mut faults = Vec::new();
     sequences(account, &mut faults);
     let mut lives: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for entry in &account.entries {
+    // What happened to no transfer is part of the sequence alone.
+    for entry in account
+        .entries
+        .iter()
+        .filter(|entry| !entry.transfer.is_empty())
+    {
         lives.entry(&entry.transfer).or_default().push(entry);
     }
     for (transfer, life) in &lives {
@@ -167,7 +172,22 @@ fn sequences(account: &Account, faults: &mut Vec<Fault>) {
 /// The line of the rule table that an event stands for; none for a creation.
 fn rule_of(action: EventAction) -> Option<Action> {
     Some(match action {
-        EventAction::Created => return None,
+        // Connections and credentials have tables of their own, and a refusal moves nothing.
+        EventAction::Created
+        | EventAction::ConnectionCreated
+        | EventAction::ConnectionUpdated
+        | EventAction::ConnectionApproved
+        | EventAction::ConnectionSuspended
+        | EventAction::ConnectionReactivated
+        | EventAction::ConnectionRevoked
+        | EventAction::ConnectionExpired
+        | EventAction::ConnectionDeleted
+        | EventAction::CredentialCreated
+        | EventAction::CredentialRotated
+        | EventAction::CredentialRevoked
+        | EventAction::SessionCreated
+        | EventAction::SessionRedeemed
+        | EventAction::Refused => return None,
         EventAction::ApprovalRequested => Action::RequestApproval,
         EventAction::Approved => Action::Approve,
         EventAction::Denied => Action::Deny,

@@ -10,10 +10,10 @@ use rand::{
 use tokio::sync::RwLockWriteGuard;
 
 use super::{
-    Fleet, Report, Setup, account,
+    Fleet, Report, Setup, account, audit,
     checker::check,
     fleet::TORTURED,
-    walker::{Manner, Town},
+    town::{Manner, Town},
 };
 use crate::{database::Kind, raw::Raw};
 
@@ -126,6 +126,8 @@ async fn end(crashes: &Crashes, mut fleet: Fleet, town: &Town, report: &mut Repo
     fleet.set_places(None);
     fleet.revive_dead().await;
     examine(&fleet, town, &quiet, 0, "at the end", report).await;
+    // Beside the servers that run, and once more on what they leave.
+    audit::check(fleet.database(), "at the end", report).await;
     for number in 0..fleet.len() {
         // One that may still die at a place would not end as it should.
         if crashes.setup.program == TORTURED {
@@ -135,6 +137,7 @@ async fn end(crashes: &Crashes, mut fleet: Fleet, town: &Town, report: &mut Repo
         }
     }
     integrity(&fleet, "at the end", report);
+    audit::check(fleet.database(), "after the end", report).await;
 }
 
 /// Kills a replica, unless it ended by itself before. Where it was the only one, nobody asks anything until the ledger is

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Fleet, Report, account,
     ask::{self, Ask, Refusal},
+    audit,
     checker::{Account, Acknowledged, Journal, Transition, check},
 };
 use crate::raw::{ADMIN, Raw, wire_duration};
@@ -71,6 +72,7 @@ pub async fn run(fleet: &Fleet, count: u64, seed: u64) -> Report {
         Ok(account) => judge(&journal, &account, &far, count, &mut report),
         Err(status) => report.fault(format!("the ledger cannot be read: {status}")),
     }
+    audit::check(fleet.database(), "at the end", &mut report).await;
     report
 }
 
@@ -144,6 +146,7 @@ impl Race {
                 admin_user_uuid,
                 reason: "not today".to_owned(),
                 request_id: request_id(),
+                ..Default::default()
             }),
             Ask::Cancel(v1::CancelTransferRequest {
                 uuid: uuid.clone(),

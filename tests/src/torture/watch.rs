@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -43,7 +43,16 @@ struct LogWatcher {
 /// A watcher of all transfers.
 struct TransferWatcher {
     wire: Wire,
-    task: JoinHandle<(HashMap<Uuid, i64>, Vec<String>)>,
+    heard: Arc<Mutex<Heard>>,
+    task: JoinHandle<()>,
+}
+
+/// What a watcher of transfers has noted.
+#[derive(Clone, Default)]
+struct Heard {
+    /// The last revision told of each.
+    told: HashMap<Uuid, i64>,
+    faults: Vec<String>,
 }
 
 /// At least so many reconnections of watchers over at least so many events.
@@ -141,15 +150,17 @@ async fn judge(
             ));
         }
     }
-    // Progress on another replica may take a moment to be noticed.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let rows: HashMap<Uuid, i64> = account
+        .rows
+        .iter()
+        .filter_map(|(uuid, row)| Some((uuid.parse().ok()?, (*row)?.revision)))
+        .collect();
     for (number, watcher) in many.into_iter().enumerate() {
-        let (told, faults) = watcher.end().await;
-        report.faults(&format!("transfer watcher {number}"), faults);
-        let missing = account.rows.iter().filter(|(uuid, row)| {
-            let told = uuid.parse().ok().and_then(|uuid: Uuid| told.get(&uuid));
-            row.is_some_and(|row| told != Some(&row.revision))
-        });
+        let heard = watcher.end(&rows).await;
+        report.faults(&format!("transfer watcher {number}"), heard.faults);
+        let missing = rows
+            .iter()
+            .filter(|(uuid, revision)| heard.told.get(uuid) != Some(revision));
         report.faults(
             &format!("transfer watcher {number} was not told of"),
             missing,
@@ -172,7 +183,8 @@ impl LogWatcher {
                 let next = tokio::time::timeout(Duration::from_millis(50), watch.next()).await;
                 let Ok(next) = next else { continue };
                 let Some(Ok(event)) = next else { return told };
-                told.push((event.sequence, event.transfer_uuid, event.revision));
+                let uuid = event.transfer_uuid.unwrap_or_default();
+                told.push((event.sequence, uuid, event.revision));
                 // -1 is the word to stop; it must not be overwritten.
                 _ = note.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |was| {
                     (was >= 0).then_some(event.sequence)
@@ -206,30 +218,49 @@ impl TransferWatcher {
         let client = Client::builder(wire.address.clone()).connect_lazy();
         let watch = client.expect("the address is one").watch_transfers();
         let mut updates = watch.include_existing(true).into_stream();
+        let heard = Arc::<Mutex<Heard>>::default();
+        let note = Arc::clone(&heard);
         let task = tokio::spawn(async move {
-            let (mut told, mut faults) = (HashMap::new(), Vec::new());
-            loop {
-                // Silence for so long is the end: progress is looked for twice a second.
-                match tokio::time::timeout(3 * PATIENCE / 10, updates.next()).await {
-                    Err(_) | Ok(None) => return (told, faults),
-                    Ok(Some(Err(error))) => faults.push(error.to_string()),
-                    Ok(Some(Ok(WatchUpdate::Transfer(transfer)))) => {
-                        let before = told.insert(transfer.uuid, transfer.revision);
-                        if before.is_some_and(|before| before >= transfer.revision) {
-                            let revision = transfer.revision;
-                            faults.push(format!("{}: {revision} after {before:?}", transfer.uuid));
+            while let Some(update) = updates.next().await {
+                let mut heard = lock(&note);
+                match update {
+                    Err(error) => heard.faults.push(error.to_string()),
+                    Ok(WatchUpdate::Transfer(transfer)) => {
+                        let (uuid, revision) = (transfer.uuid, transfer.revision);
+                        let before = heard.told.insert(uuid, revision);
+                        if before.is_some_and(|before| before >= revision) {
+                            let fault = format!("{uuid}: {revision} after {before:?}");
+                            heard.faults.push(fault);
                         }
                     }
-                    Ok(Some(Ok(_))) => {}
+                    Ok(_) => {}
                 }
             }
         });
-        Self { wire, task }
+        Self { wire, heard, task }
     }
 
-    async fn end(self) -> (HashMap<Uuid, i64>, Vec<String>) {
-        self.task.await.unwrap_or_default()
+    /// What it has heard, once it was told each of `rows` at its last revision, and a moment later, for what should not
+    /// come.
+    async fn end(self, rows: &HashMap<Uuid, i64>) -> Heard {
+        let is_told = |heard: &Heard| {
+            let mut rows = rows.iter();
+            rows.all(|(uuid, revision)| heard.told.get(uuid) >= Some(revision))
+        };
+        let arrival = async {
+            while !is_told(&lock(&self.heard)) && !self.task.is_finished() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        _ = tokio::time::timeout(PATIENCE, arrival).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.task.abort();
+        lock(&self.heard).clone()
     }
+}
+
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a watcher is told is committed: whoever looks at that moment sees it.

@@ -1,0 +1,238 @@
+//! In whose name: who is noted as the initiator and the decider, who may name others, and what the log says of refusals.
+
+use std::time::Duration;
+
+use tidegate_proto::v1::{
+    self, Role, TransferEventAction as Action, credential_service_client::CredentialServiceClient,
+    event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
+};
+use tidegate_tests::{
+    World, assert_refused,
+    cast::{Cast, Member, bearing},
+    raw::{ADMIN, NOBODY, done, plain, told},
+    request, soon,
+};
+use tonic::{Code, transport::Channel};
+
+async fn events(channel: &Channel, admin: &str) -> Vec<v1::TransferEvent> {
+    let mut events = EventServiceClient::new(channel.clone());
+    let request = v1::ListEventsRequest {
+        page_size: 1_000,
+        ..v1::ListEventsRequest::default()
+    };
+    told(events.list_events(bearing(admin, request)))
+        .await
+        .events
+}
+
+/// A transfer of `own` that waits for a decision.
+async fn waiting(transfers: &mut TransferServiceClient<Channel>, cast: &Cast) -> String {
+    let request = v1::CreateTransferRequest {
+        connection_uuid: cast.own.clone(),
+        ..plain()
+    };
+    let uuid = done(transfers.create_transfer(cast.agent.asks(request)))
+        .await
+        .uuid;
+    let asking = request::asking(&uuid);
+    done(transfers.request_approval(cast.agent.asks(asking)))
+        .await
+        .uuid
+}
+
+#[tokio::test]
+async fn whoever_decides_is_noted_and_may_not_name_another() {
+    let (world, cast) = super::cast().await;
+    let channel = world.channel().await;
+    let mut transfers = TransferServiceClient::new(channel.clone());
+    let uuid = waiting(&mut transfers, &cast).await;
+    let other = cast.approver.asks(request::approval(&uuid));
+    let refusal = transfers
+        .approve_transfer(other)
+        .await
+        .expect_err("that is not him");
+    let said = assert_refused(&refusal, Code::PermissionDenied, "ACTOR_MISMATCH");
+    assert_eq!(said.metadata["field"], "admin_user_uuid");
+    assert_eq!(said.metadata["named"], ADMIN);
+    let himself = v1::ApproveTransferRequest {
+        admin_user_uuid: String::new(),
+        ..request::approval(&uuid)
+    };
+    let approved = done(transfers.approve_transfer(cast.approver.asks(himself))).await;
+    assert_eq!(approved.approved_by_uuid, cast.approver.uuid);
+    assert_eq!(approved.initiated_by_uuid, cast.agent.uuid);
+    let log = events(&channel, &cast.admin).await;
+    let of = |action: Action| {
+        let found = log
+            .iter()
+            .find(|it| it.action() == action && it.transfer_uuid == uuid);
+        found.expect("it is in the log")
+    };
+    for (action, member, role) in [
+        (Action::Created, &cast.agent, "agent"),
+        (Action::Approved, &cast.approver, "approver"),
+    ] {
+        let event = of(action);
+        assert_eq!(event.actor_uuid, member.uuid);
+        assert_eq!(event.actor, format!("{role}:{}", member.uuid));
+        assert_eq!(event.address, "127.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn who_acts_for_others_names_them_and_is_noted_beside_them() {
+    let (world, cast) = super::cast().await;
+    let channel = world.channel().await;
+    let mut credentials = CredentialServiceClient::new(channel.clone());
+    let portal = v1::CreateCredentialRequest {
+        name: "portal".to_owned(),
+        role: Role::Approver.into(),
+        acts_for_others: true,
+        ..v1::CreateCredentialRequest::default()
+    };
+    let portal = told(credentials.create_credential(bearing(&cast.admin, portal))).await;
+    let portal = Member {
+        uuid: portal.credential.expect("it is told").uuid,
+        token: portal.token,
+    };
+    let mut transfers = TransferServiceClient::new(channel.clone());
+    let uuid = waiting(&mut transfers, &cast).await;
+    let approval = portal.asks(request::approval(&uuid));
+    let approved = done(transfers.approve_transfer(approval)).await;
+    assert_eq!(approved.approved_by_uuid, ADMIN);
+    let log = events(&channel, &cast.admin).await;
+    let event = log
+        .iter()
+        .find(|it| it.action() == Action::Approved)
+        .expect("it is in the log");
+    assert_eq!(event.actor_uuid, ADMIN);
+    assert_eq!(event.actor, format!("approver:{}", portal.uuid));
+}
+
+#[tokio::test]
+async fn the_caller_is_told_who_he_is_and_his_use_is_noted() {
+    let (world, cast) = super::cast().await;
+    let channel = world.channel().await;
+    let mut credentials = CredentialServiceClient::new(channel.clone());
+    let caller = v1::GetCallerRequest::default();
+    let answer = told(credentials.get_caller(cast.agent.asks(caller))).await;
+    let told_of = answer.credential.expect("he is known");
+    assert_eq!(told_of.uuid, cast.agent.uuid);
+    assert_eq!(told_of.role(), Role::Agent);
+    assert_eq!(told_of.connection_uuid, cast.own);
+    let noted = async {
+        loop {
+            let request = v1::GetCredentialRequest {
+                uuid: cast.agent.uuid.clone(),
+            };
+            let found = told(credentials.get_credential(bearing(&cast.admin, request))).await;
+            let found = found.credential.expect("it is told");
+            if found.last_used_at.is_some() {
+                assert_eq!(found.last_used_address, "127.0.0.1");
+                assert_eq!(found.revision, 1, "use is no change");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the note of its use", noted).await;
+}
+
+/// Waits for so many refusals of `member` in the log, and gives back why.
+async fn refusals(world: &World, cast: &Cast, member: &Member, count: usize) -> Vec<String> {
+    let channel = world.channel().await;
+    let noted = async {
+        loop {
+            let log = events(&channel, &cast.admin).await;
+            let of_his = |event: &&v1::TransferEvent| {
+                event.action() == Action::Refused && event.actor_uuid == member.uuid
+            };
+            let noted: Vec<_> = log.iter().filter(of_his).collect();
+            if noted.len() >= count {
+                assert!(noted.iter().all(|event| event.address == "127.0.0.1"));
+                return noted.iter().map(|event| event.reason.clone()).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the notes of the refusals", noted).await
+}
+
+#[tokio::test]
+async fn refused_changes_are_in_the_log_and_refused_questions_are_not() {
+    let (world, cast) = super::cast().await;
+    let mut transfers = TransferServiceClient::new(world.channel().await);
+    let uuid = waiting(&mut transfers, &cast).await;
+    let agent = &cast.agent;
+    // Neither of these is a change that a rule refuses.
+    let unknown = v1::GetTransferRequest {
+        uuid: NOBODY.to_owned(),
+        ..v1::GetTransferRequest::default()
+    };
+    transfers
+        .get_transfer(agent.asks(unknown))
+        .await
+        .expect_err("there is none");
+    let invalid = agent.asks(request::starting("no uuid"));
+    transfers
+        .start_transfer(invalid)
+        .await
+        .expect_err("it is invalid");
+    let start = agent.asks(request::starting(&uuid));
+    transfers
+        .start_transfer(start)
+        .await
+        .expect_err("it is not approved");
+    let unknown = agent.asks(request::starting(NOBODY));
+    transfers
+        .start_transfer(unknown)
+        .await
+        .expect_err("there is none");
+    let approval = agent.asks(request::approval(&uuid));
+    transfers
+        .approve_transfer(approval)
+        .await
+        .expect_err("not by an agent");
+    let mut noted = refusals(&world, &cast, agent, 3).await;
+    noted.sort();
+    assert_eq!(
+        noted,
+        [
+            format!("APPROVAL_REQUIRED StartTransfer {uuid}"),
+            "PERMISSION_DENIED ApproveTransfer".to_owned(),
+            format!("TRANSFER_NOT_FOUND StartTransfer {NOBODY}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn one_caller_fills_the_log_with_sixty_refusals_a_minute_at_most() {
+    let (world, cast) = super::cast().await;
+    let channel = world.channel().await;
+    let mut transfers = TransferServiceClient::new(channel.clone());
+    let began = std::time::Instant::now();
+    for _ in 0..100 {
+        let unknown = cast.agent.asks(request::starting(NOBODY));
+        transfers
+            .start_transfer(unknown)
+            .await
+            .expect_err("there is none");
+    }
+    let fits = 60 + usize::try_from(began.elapsed().as_secs()).expect("a short time");
+    refusals(&world, &cast, &cast.agent, 60).await;
+    // Another's refusal is noted after all of his.
+    let denied = cast.viewer.asks(request::starting(NOBODY));
+    transfers
+        .start_transfer(denied)
+        .await
+        .expect_err("not by a viewer");
+    refusals(&world, &cast, &cast.viewer, 1).await;
+    let log = events(&channel, &cast.admin).await;
+    let noted = log.iter().filter(|it| it.actor_uuid == cast.agent.uuid);
+    let noted = noted.filter(|it| it.action() == Action::Refused).count();
+    assert!(
+        (60..=fits).contains(&noted),
+        "{noted} of 100 in {:?}",
+        began.elapsed()
+    );
+}

@@ -1,0 +1,124 @@
+//! The log as lines of JSON.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tidegate_tests::{
+    dynamic::POOL,
+    process::{finish, heard, signal},
+    soon,
+};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+
+use super::{ADMIN, Desk};
+
+fn lines(text: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).expect("an object on every line");
+    text.lines().map(parse).collect()
+}
+
+fn sequences(events: &[Value]) -> Vec<i64> {
+    let sequence = |event: &Value| event["sequence"].as_i64().expect("a number");
+    events.iter().map(sequence).collect()
+}
+
+#[tokio::test]
+async fn every_event_is_exported_with_every_field() {
+    let desk = Desk::new().await;
+    let uuid = desk.declare("orders").await;
+    desk.text(&format!("transfer request-approval {uuid}"))
+        .await;
+    let deny = format!("transfer deny {uuid} --admin {ADMIN} --reason no --request-id r-1");
+    desk.text(&deny).await;
+    // The form of the output is not asked for: it is an export.
+    let events = lines(&desk.text("event export -o table").await);
+    assert_eq!(sequences(&events), [1, 2, 3]);
+
+    let message = POOL.get_message_by_name("tidegate.v1.TransferEvent");
+    let fields = message.expect("it is in the contract");
+    let wanted: BTreeSet<String> = fields
+        .fields()
+        .map(|field| field.name().to_owned())
+        .collect();
+    for event in &events {
+        let found = event.as_object().expect("an object").keys().cloned();
+        assert_eq!(found.collect::<BTreeSet<_>>(), wanted);
+        let hash = event["hash"].as_str().expect("a hash");
+        let is_lower_hex = |digit: char| matches!(digit, '0'..='9' | 'a'..='f');
+        assert!(hash.len() == 64 && hash.chars().all(is_lower_hex), "{hash}");
+        let time = event["occurred_at"].as_str().expect("a time");
+        chrono::DateTime::parse_from_rfc3339(time).expect("RFC 3339");
+    }
+    for (field, value) in [
+        ("transfer_uuid", json!(uuid)),
+        ("action", json!("denied")),
+        ("from_status", json!("pending_approval")),
+        ("to_status", json!("denied")),
+        ("actor_uuid", json!(ADMIN)),
+        ("reason", json!("no")),
+        ("request_id", json!("r-1")),
+        ("address", Value::Null),
+    ] {
+        assert_eq!(events[2][field], value, "{field}");
+    }
+
+    assert_eq!(
+        lines(&desk.text("event export --after 1").await),
+        events[1..]
+    );
+    assert_eq!(desk.text("event export --after 3").await, "");
+    let ahead = desk.run("event export --after 4").await;
+    assert_eq!(
+        (ahead.code, ahead.stdout.as_str()),
+        (Some(75), ""),
+        "{ahead:?}"
+    );
+    assert!(ahead.stderr.contains("CURSOR_AHEAD"), "{ahead:?}");
+}
+
+#[tokio::test]
+async fn an_export_follows_the_log_until_interrupted() {
+    let desk = Desk::new().await;
+    let uuid = desk.declare("orders").await;
+    let mut export = desk
+        .tidegate("event export --follow")
+        .spawn()
+        .expect("it starts");
+    let stdout = export.stdout.take().expect("stdout is piped");
+    let second = |line: &str| line.contains("cancelled").then_some(());
+    let hear = tokio::spawn(heard("the second event", stdout, second));
+    desk.text(&format!("transfer cancel {uuid}")).await;
+    let ((), said) = soon("the export", hear).await.expect("no panic");
+    signal(&export, "INT").await;
+    assert_eq!(finish(export).await.code, Some(130));
+    assert_eq!(sequences(&lines(&said.whole().await)), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_ends_it_quietly() {
+    let desk = Desk::new().await;
+    let uuid = desk.declare("orders").await;
+    let mut export = desk
+        .tidegate("event export --follow")
+        .spawn()
+        .expect("it starts");
+    let mut stderr = export.stderr.take().expect("stderr is piped");
+    let mut stdout = BufReader::new(export.stdout.take().expect("stdout is piped"));
+    let mut line = String::new();
+    soon("the first event", stdout.read_line(&mut line))
+        .await
+        .expect("it can be read");
+    assert_eq!(sequences(&lines(&line)), [1]);
+    drop(stdout);
+    desk.text(&format!("transfer cancel {uuid}")).await;
+    let status = soon("its end", export.wait())
+        .await
+        .expect("it is waited for");
+    assert_eq!(status.code(), Some(141));
+    let mut said = String::new();
+    stderr
+        .read_to_string(&mut said)
+        .await
+        .expect("it can be read");
+    assert_eq!(said, "");
+}

@@ -1,0 +1,118 @@
+//! A token is good from its making to its end, and no longer.
+
+use std::time::Duration;
+
+use tidegate_proto::v1;
+use tidegate_server::config::Auth;
+use tidegate_tests::{
+    World, WorldOptions, assert_refused,
+    cast::{Member, bearing, connection, issue, revoke},
+    raw::{Raw, told, wire_duration},
+};
+use tonic::{Code, transport::Channel};
+
+use super::caller;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn world() -> (World, Channel) {
+    let world = World::start_with(WorldOptions {
+        auth: Auth::Required,
+        ..WorldOptions::still()
+    })
+    .await;
+    let channel = world.channel().await;
+    (world, channel)
+}
+
+async fn rotate(world: &World, channel: &Channel, uuid: &str, overlap: Duration) -> String {
+    let request = v1::RotateCredentialRequest {
+        uuid: uuid.to_owned(),
+        overlap: Some(wire_duration(overlap)),
+        expires_in: Some(wire_duration(10 * HOUR)),
+        ..v1::RotateCredentialRequest::default()
+    };
+    let mut raw = Raw::on(channel.clone());
+    let rotate = raw
+        .credentials
+        .rotate_credential(bearing(world.admin(), request));
+    told(rotate).await.token
+}
+
+async fn assert_good(channel: &Channel, token: &str, whose: &str) {
+    let caller = caller(channel, token).await;
+    assert_eq!(caller.expect("the token is good").uuid, whose);
+}
+
+async fn assert_bad(channel: &Channel, token: &str) {
+    let refusal = caller(channel, token).await;
+    let refusal = refusal.expect_err("the token is not good");
+    assert_refused(&refusal, Code::Unauthenticated, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn a_token_overlaps_the_next_one_for_as_long_as_was_said() {
+    let (world, channel) = world().await;
+    let Member { uuid, token } = issue(&channel, world.admin(), v1::Role::Viewer, "").await;
+    assert_good(&channel, &token, &uuid).await;
+    let second = rotate(&world, &channel, &uuid, HOUR).await;
+    assert_good(&channel, &token, &uuid).await;
+    assert_good(&channel, &second, &uuid).await;
+    world.clock.advance(HOUR);
+    assert_bad(&channel, &token).await;
+    assert_good(&channel, &second, &uuid).await;
+    world.clock.advance(9 * HOUR);
+    assert_bad(&channel, &second).await;
+}
+
+#[tokio::test]
+async fn two_tokens_are_good_at_most() {
+    let (world, channel) = world().await;
+    let Member { uuid, token } = issue(&channel, world.admin(), v1::Role::Viewer, "").await;
+    let second = rotate(&world, &channel, &uuid, HOUR).await;
+    let third = rotate(&world, &channel, &uuid, HOUR).await;
+    assert_bad(&channel, &token).await;
+    assert_good(&channel, &second, &uuid).await;
+    assert_good(&channel, &third, &uuid).await;
+    let fourth = rotate(&world, &channel, &uuid, Duration::ZERO).await;
+    assert_bad(&channel, &second).await;
+    assert_bad(&channel, &third).await;
+    assert_good(&channel, &fourth, &uuid).await;
+}
+
+#[tokio::test]
+async fn a_revoked_credential_has_no_token_left() {
+    let (world, channel) = world().await;
+    let Member { uuid, token } = issue(&channel, world.admin(), v1::Role::Viewer, "").await;
+    let second = rotate(&world, &channel, &uuid, HOUR).await;
+    assert_good(&channel, &token, &uuid).await;
+    assert_good(&channel, &second, &uuid).await;
+    revoke(&channel, world.admin(), &uuid)
+        .await
+        .expect("revoked");
+    assert_bad(&channel, &token).await;
+    assert_bad(&channel, &second).await;
+}
+
+#[tokio::test]
+async fn a_session_is_redeemed_without_a_token_for_one_that_is_good_for_its_connection() {
+    let (world, channel) = world().await;
+    let own = connection(&channel, world.admin(), "north").await;
+    let mut raw = Raw::on(channel.clone());
+    let request = v1::CreateSessionRequest {
+        connection_uuid: own.clone(),
+        token_expires_in: Some(wire_duration(HOUR)),
+        ..v1::CreateSessionRequest::default()
+    };
+    let open = raw
+        .credentials
+        .create_session(bearing(world.admin(), request));
+    let session_code = told(open).await.session_code;
+    let redeem = v1::RedeemSessionRequest { session_code };
+    let redeemed = told(raw.credentials.redeem_session(redeem)).await;
+    let agent = redeemed.credential.expect("the agent");
+    assert_eq!(agent.connection_uuid, own);
+    assert_good(&channel, &redeemed.token, &agent.uuid).await;
+    world.clock.advance(HOUR);
+    assert_bad(&channel, &redeemed.token).await;
+}
