@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     connection::{
-        Clearable, ConnectionCommand, CreateConnectionArgs, PolicyArgs, UpdateConnectionArgs,
+        Clearable, ConnectionCommand, ConnectionStep, CreateConnectionArgs, PolicyArgs,
+        UpdateConnectionArgs,
     },
     credential::{CredentialCommand, RotationArgs, SessionCommand, ShownArgs},
     security::SecurityArgs,

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::{
-    domain::{query::TransferFilter, status::TransferStatus, transfer::Transfer},
+    domain::{event::Event, query::TransferFilter, status::TransferStatus, transfer::Transfer},
     error::Error,
 };
 
@@ -25,13 +25,16 @@ mod hints;
 mod mark;
 mod position;
 mod revisions;
+mod rights;
 pub mod tail;
 
 pub use announcement::Announcement;
 pub use revisions::Revisions;
+pub use rights::{Concern, RightsNews};
 
 use mark::Mark;
 use position::Position;
+use rights::Rights;
 
 /// Transfers with an undelivered change that one subscription may hold.
 pub const BACKLOG: usize = 10_000;
@@ -116,6 +119,8 @@ struct Inner {
     told: watch::Sender<i64>,
     /// This replica has committed something that the others want to know.
     committed: Notify,
+    /// Whose rights may have ended.
+    rights: Rights,
 }
 
 #[derive(Default)]
@@ -192,6 +197,16 @@ impl Feed {
         if has_news {
             self.0.committed.notify_one();
         }
+    }
+
+    /// Takes in events that were committed, here or elsewhere, for those whose rights they may have ended.
+    pub fn tell_rights(&self, events: &[Event]) {
+        self.0.rights.tell(events);
+    }
+
+    /// Whose rights may have ended, from now on.
+    pub fn rights(&self) -> RightsNews {
+        self.0.rights.listen()
     }
 
     /// Takes in the states of transfers that were read from the database.

@@ -7,6 +7,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use futures::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{
@@ -18,6 +19,7 @@ use crate::{
         token::{Pepper, Token, is_same},
     },
     error::Error,
+    feed::RightsNews,
     ledger::{Ledger, time::Time},
     store::Store,
 };
@@ -27,7 +29,7 @@ mod cache;
 mod limits;
 mod vigil;
 
-use cache::{Cache, Found, Key, Standing};
+use cache::{Cache, FRESH, Found, Key, Standing};
 use limits::Limits;
 use vigil::Vigils;
 
@@ -132,7 +134,7 @@ impl Gate {
     ) -> Result<Admission, Error> {
         let text = text.ok_or_else(unauthenticated)?;
         let key: Key = Sha256::digest(text.as_bytes()).into();
-        let known = match self.0.cache.standing(&key) {
+        let known = match self.0.cache.standing(&key, FRESH) {
             Standing::Good(known) => known,
             Standing::Familiar => self.examine(key, text, true, address).await?,
             Standing::Strange => self.examine(key, text, false, address).await?,
@@ -173,7 +175,7 @@ impl Gate {
             id: token.id().to_owned(),
             digest: token.digest(&self.0.means.pepper),
         });
-        let found = self.look_again(&shown).await;
+        let found = self.look_again(&shown, FRESH).await;
         drop(turn);
         found.map_err(|no| {
             match no {
@@ -185,16 +187,16 @@ impl Gate {
         })
     }
 
-    /// What is known of a token, at most a second old.
-    async fn look_again(&self, shown: &Arc<Shown>) -> Found {
-        if let Standing::Good(known) = self.0.cache.standing(&shown.key) {
+    /// What is known of a token, and no older than `age`.
+    async fn look_again(&self, shown: &Arc<Shown>, age: Duration) -> Found {
+        if let Standing::Good(known) = self.0.cache.standing(&shown.key, age) {
             return Ok(known);
         }
         let begin = || {
             let (gate, shown) = (self.clone(), Arc::clone(shown));
             async move { gate.look_up(shown).await }.boxed()
         };
-        self.0.cache.check(shown.key, begin).await
+        self.0.cache.check(shown.key, age, begin).await
     }
 
     async fn look_up(&self, shown: Arc<Shown>) -> Found {
@@ -232,6 +234,13 @@ impl Gate {
             ends: checked + left,
             shown,
         }))
+    }
+
+    /// Has those looked at whose rights may have ended, until `stop` is cancelled.
+    pub async fn follow(self, mut news: RightsNews, stop: CancellationToken) {
+        while let Some(Some(concern)) = stop.run_until_cancelled(news.next()).await {
+            self.0.vigils.wake(concern);
+        }
     }
 
     /// Whether somebody at `address` may try one more session code.

@@ -32,6 +32,8 @@ mod caller;
 mod connection;
 mod credential;
 mod event;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod incoming;
 mod mark;

@@ -92,6 +92,10 @@ pub async fn serve(
             requests_per_minute: config.requests_per_minute,
         })
     });
+    if let Some(gate) = &gate {
+        let follow = gate.clone().follow(feed.rights(), streams_end.clone());
+        tasks.spawn(follow);
+    }
     let backend = Backend {
         ledger,
         store: store.clone(),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tidegate_server::domain::rule;
+use tidegate_server::domain::{connection, rule};
 
 const LONGEST_FILE: usize = 500;
 
@@ -252,18 +252,20 @@ fn no_file_outgrows_its_reader() {
 }
 
 #[test]
-fn the_diagram_shows_the_rule_table() {
+fn the_diagrams_show_the_rule_tables() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    let drawn = text
-        .split_once("```mermaid\nstateDiagram-v2")
-        .and_then(|(_, rest)| rest.split_once("\n```"))
-        .map(|(body, _)| format!("stateDiagram-v2{body}"))
-        .expect("ARCHITECTURE.md draws the states");
+    let drawn: Vec<_> = text
+        .split("```mermaid\n")
+        .skip(1)
+        .map(|rest| rest.split_once("\n```").map_or(rest, |(body, _)| body))
+        .filter(|body| body.starts_with("stateDiagram-v2"))
+        .collect();
+    let wanted = [rule::diagram(), connection::diagram()];
     assert_eq!(
         drawn,
-        rule::diagram(),
+        wanted,
         "ARCHITECTURE.md must show:\n{}",
-        rule::diagram()
+        wanted.join("\nand\n")
     );
 }
 
@@ -272,7 +274,13 @@ fn every_reason_is_in_the_contract() {
     let contract = root().join("proto/tidegate/v1/transfer_service.proto");
     let contract = fs::read_to_string(contract).expect("the contract");
     let mut reasons = Vec::new();
-    for file in ["domain/refusal.rs", "error.rs", "rpc/mark.rs"] {
+    for file in [
+        "domain/refusal.rs",
+        "domain/limit.rs",
+        "domain/access.rs",
+        "error.rs",
+        "rpc/mark.rs",
+    ] {
         let text = fs::read_to_string(root().join("server/src").join(file)).expect("a source");
         let quoted = text.split('"').skip(1).step_by(2);
         let upper = |word: &&str| {

@@ -1,6 +1,8 @@
 //! The operators' tool does what it says: every command in both forms, and exit codes that scripts can rely on.
 
 mod commands;
+mod connections;
+mod credentials;
 mod export;
 mod refusals;
 mod watch;

@@ -22,6 +22,30 @@ const COVERED: &[(&str, &str)] = &[
         "connections::connections_are_listed_newest_first_by_direction",
     ),
     (
+        "ConnectionService.UpdateConnection",
+        "connection_update::only_what_the_mask_names_is_changed",
+    ),
+    (
+        "ConnectionService.ApproveConnection",
+        "connection_life::a_pending_connection_is_approved",
+    ),
+    (
+        "ConnectionService.SuspendConnection",
+        "connection_life::a_connection_is_suspended_and_reactivated",
+    ),
+    (
+        "ConnectionService.ReactivateConnection",
+        "connection_life::a_connection_is_suspended_and_reactivated",
+    ),
+    (
+        "ConnectionService.RevokeConnection",
+        "connection_life::a_revoked_connection_is_deleted_and_its_past_stays",
+    ),
+    (
+        "ConnectionService.DeleteConnection",
+        "connection_life::a_revoked_connection_is_deleted_and_its_past_stays",
+    ),
+    (
         "ConnectionService.RotateConnectionToken",
         "credentials::a_connections_token_is_rotated_for_its_own_agent",
     ),

@@ -14,6 +14,7 @@ mod log;
 mod outage;
 mod paging;
 mod plans;
+mod policy;
 mod progress;
 mod races;
 mod replicas_feed;

@@ -68,9 +68,12 @@ mod postgres_only {
             }
         }
 
-        /// No table that grows was read from one end to the other.
+        /// No table was read from one end to the other, but for connections that have come to their end: no index holds
+        /// that, since there are few connections.
         fn assert_nothing_was_scanned(&self) {
-            for plan in self.read() {
+            let mut plans = self.read();
+            plans.retain(|plan| !plan.contains(r#""connection"."expires_at" <= "#));
+            for plan in plans {
                 for table in ["transfer", "connection"] {
                     let scan = format!("Seq Scan on {table}");
                     assert!(!plan.contains(&scan), "{plan}");
@@ -186,10 +189,16 @@ mod postgres_only {
             raw.create(again).await;
         }
         plans
-            .follow(r#""transfer"."uuid" = "#, "transfer_pkey")
+            .follow(
+                r#"FROM "transfer" WHERE "transfer"."uuid" = "#,
+                "transfer_pkey",
+            )
             .await;
         plans
-            .follow(r#""transfer"."uuid" IN "#, "transfer_pkey")
+            .follow(
+                r#"FROM "transfer" WHERE "transfer"."uuid" IN "#,
+                "transfer_pkey",
+            )
             .await;
         let requests = r#""transfer_event"."request_id" IN "#;
         plans.follow(requests, "transfer_event_request_key").await;

@@ -3,6 +3,8 @@
 //! [`coverage`](crate::coverage) reads the tests in here and misses every method that none of them calls.
 
 mod approval;
+mod connection_life;
+mod connection_update;
 mod connections;
 mod create;
 mod credentials;

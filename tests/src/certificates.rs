@@ -1,10 +1,6 @@
 //! Certificates for tests of TLS: authorities that are made up on the spot, and what they sign.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -146,19 +142,13 @@ impl Folder {
     }
 }
 
-impl AsRef<Path> for Folder {
-    fn as_ref(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-/// Shakes hands with whatever listens at `127.0.0.1:port` as a client that trusts this authority and speaks `protocols`.
+/// Shakes hands as a client that calls `localhost`, trusts this authority and speaks `protocols`.
 ///
 /// # Errors
 /// What the handshake says.
 ///
 /// # Panics
-/// When nothing listens there.
+/// When the authority is none.
 pub async fn shake(
     stream: TcpStream,
     authority_pem: &str,

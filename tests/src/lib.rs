@@ -14,6 +14,7 @@ pub mod raw;
 pub mod refusal;
 pub mod relay;
 pub mod request;
+pub mod site;
 pub mod tools;
 pub mod torture;
 pub mod world;

@@ -22,6 +22,38 @@ pub(crate) enum ConnectionCommand {
     },
     /// Changes what is given of a connection, and nothing else.
     Update(Box<UpdateConnectionArgs>),
+    #[command(flatten)]
+    Step(ConnectionStep),
+    /// Gives the connection's own agent a new token and shows it, this once; makes the agent where there is none.
+    RotateToken {
+        /// The connection.
+        uuid: Uuid,
+        #[command(flatten)]
+        rotation: RotationArgs,
+    },
+    /// Deletes a connection that is pending, revoked or expired; its transfers and events stay.
+    Delete {
+        /// The connection.
+        uuid: Uuid,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Lists connections, newest first.
+    List {
+        /// Only this direction.
+        #[arg(long, value_parser = value::connection_direction())]
+        direction: Option<ConnectionDirection>,
+        /// Only these statuses, e.g. active; may be repeated or separated by commas.
+        #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = value::connection_status())]
+        status: Vec<ConnectionStatus>,
+        #[command(flatten)]
+        limit: LimitArgs,
+    },
+}
+
+/// The steps of a connection's life.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionStep {
     /// Puts a pending connection into use.
     Approve {
         /// The connection.
@@ -55,31 +87,6 @@ pub(crate) enum ConnectionCommand {
         reason: Option<String>,
         #[command(flatten)]
         request: RequestArgs,
-    },
-    /// Gives the connection's own agent a new token and shows it, this once; makes the agent where there is none.
-    RotateToken {
-        /// The connection.
-        uuid: Uuid,
-        #[command(flatten)]
-        rotation: RotationArgs,
-    },
-    /// Deletes a connection that is pending, revoked or expired; its transfers and events stay.
-    Delete {
-        /// The connection.
-        uuid: Uuid,
-        #[command(flatten)]
-        request: RequestArgs,
-    },
-    /// Lists connections, newest first.
-    List {
-        /// Only this direction.
-        #[arg(long, value_parser = value::connection_direction())]
-        direction: Option<ConnectionDirection>,
-        /// Only these statuses, e.g. active; may be repeated or separated by commas.
-        #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = value::connection_status())]
-        status: Vec<ConnectionStatus>,
-        #[command(flatten)]
-        limit: LimitArgs,
     },
 }
 
@@ -152,7 +159,7 @@ pub(crate) struct PolicyArgs {
     /// When the connection ends by itself (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = value::time, conflicts_with = "expires_in")]
     pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// How long from now the connection lasts, e.g. 30d.
+    /// How long from now the connection lasts, e.g. 30d; what is to be repeated with --request-id needs --expires-at.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub(crate) expires_in: Option<Duration>,
     /// How many transfers may be started.
@@ -186,7 +193,6 @@ pub(crate) struct PolicyArgs {
 
 /// A field that can be empty, by the flag that fills it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "each is explained at the flag of its name")]
 pub(crate) enum Clearable {
     Metadata,
     AllowTable,

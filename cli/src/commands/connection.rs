@@ -1,12 +1,17 @@
 //! `tidegate connection`: the other sites.
 
-use tidegate_client::Client;
+use serde_json::json;
+use tidegate_client::{Client, Connection};
 
 use super::{With, credential};
-use crate::args::{ConnectionCommand, RotationArgs};
+use crate::args::{
+    ConnectionCommand, ConnectionStep, CreateConnectionArgs, RotationArgs, UpdateConnectionArgs,
+};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::view::connection::{COLUMNS, details};
+
+mod policy;
 
 /// Runs one of the commands.
 pub(super) async fn run(
@@ -14,62 +19,11 @@ pub(super) async fn run(
     command: ConnectionCommand,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    match command {
-        ConnectionCommand::Create(args) => {
-            let connection = create(client, *args).await?;
-            out.details(&connection, || details(&connection))
-        }
-        ConnectionCommand::Update(args) => {
-            let connection = update(client, *args).await?;
-            out.details(&connection, || details(&connection))
-        }
-        ConnectionCommand::Delete { uuid, request } => {
-            let delete = client.delete_connection(uuid);
-            delete
-                .with(request.request_id, |delete, id| delete.request_id(id))
-                .await?;
-            out.thing(&json!({ "deleted_uuid": uuid.to_string() }), || {
-                format!("connection {uuid} is deleted")
-            })
-        }
-        ConnectionCommand::Approve { uuid, request } => {
-            let call = client.approve_connection(uuid);
-            let call = call.with(request.request_id, |call, id| call.request_id(id));
-            shown(&call.await?, out)
-        }
-        ConnectionCommand::Suspend {
-            uuid,
-            reason,
-            request,
-        } => {
-            let call = client.suspend_connection(uuid);
-            let call = call.with(request.request_id, |call, id| call.request_id(id));
-            shown(
-                &call.with(reason, |call, text| call.reason(text)).await?,
-                out,
-            )
-        }
-        ConnectionCommand::Reactivate { uuid, request } => {
-            let call = client.reactivate_connection(uuid);
-            let call = call.with(request.request_id, |call, id| call.request_id(id));
-            shown(&call.await?, out)
-        }
-        ConnectionCommand::Revoke {
-            uuid,
-            reason,
-            request,
-        } => {
-            let call = client.revoke_connection(uuid);
-            let call = call.with(request.request_id, |call, id| call.request_id(id));
-            shown(
-                &call.with(reason, |call, text| call.reason(text)).await?,
-                out,
-            )
-        }
-        ConnectionCommand::Get { uuid } => {
-            let connection = client.get_connection(uuid).await?;
-            out.details(&connection, || details(&connection))
-        }
+    let connection = match command {
+        ConnectionCommand::Create(args) => create(client, *args).await?,
+        ConnectionCommand::Update(args) => update(client, *args).await?,
+        ConnectionCommand::Step(command) => step(client, command).await?,
+        ConnectionCommand::Get { uuid } => client.get_connection(uuid).await?,
         ConnectionCommand::RotateToken { uuid, rotation } => {
             let RotationArgs {
                 overlap,
@@ -82,7 +36,16 @@ pub(super) async fn run(
                 .with(overlap, |rotate, time| rotate.overlap(time))
                 .with(life.expires_in, |rotate, time| rotate.expires_in(time))
                 .with(request.request_id, |rotate, id| rotate.request_id(id));
-            credential::show(&rotate.await?, shown, out)
+            return credential::show(&rotate.await?, shown, out);
+        }
+        ConnectionCommand::Delete { uuid, request } => {
+            let delete = client.delete_connection(uuid);
+            delete
+                .with(request.request_id, |delete, id| delete.request_id(id))
+                .await?;
+            return out.thing(&json!({ "deleted_uuid": uuid.to_string() }), || {
+                format!("connection {uuid} is deleted")
+            });
         }
         ConnectionCommand::List {
             direction,
@@ -94,8 +57,72 @@ pub(super) async fn run(
                 .status(status)
                 .page_size(limit.page_size())
                 .with(direction, |request, direction| request.direction(direction));
-            out.list(request.items(), limit.count(), COLUMNS, "no connections")
-                .await
+            let items = request.items();
+            return out
+                .list(items, limit.count(), COLUMNS, "no connections")
+                .await;
         }
-    }
+    };
+    out.details(&connection, || details(&connection))
+}
+
+async fn create(client: &Client, args: CreateConnectionArgs) -> Result<Connection, Failure> {
+    let connection = client
+        .create_connection(args.name, args.direction, args.site_url)
+        .pending(args.pending)
+        .policy(policy::policy(args.policy))
+        .with(args.metadata, |create, metadata| create.metadata(metadata))
+        .with(args.request.request_id, |create, id| create.request_id(id))
+        .await?;
+    Ok(connection)
+}
+
+async fn update(client: &Client, args: UpdateConnectionArgs) -> Result<Connection, Failure> {
+    let update = client
+        .update_connection(args.uuid)
+        .with(args.name, |update, name| update.name(name))
+        .with(args.site_url, |update, url| update.site_url(url))
+        .with(args.metadata, |update, metadata| update.metadata(metadata))
+        .with(args.revision, |update, revision| update.revision(revision))
+        .with(args.request.request_id, |update, id| update.request_id(id));
+    let cleared = args.clear.into_iter().fold(update, policy::clear);
+    Ok(policy::change(cleared, args.policy).await?)
+}
+
+async fn step(client: &Client, command: ConnectionStep) -> Result<Connection, Failure> {
+    use ConnectionStep::{Approve, Reactivate, Revoke, Suspend};
+
+    let connection = match command {
+        Approve { uuid, request } => {
+            let call = client.approve_connection(uuid);
+            call.with(request.request_id, |call, id| call.request_id(id))
+                .await?
+        }
+        Suspend {
+            uuid,
+            reason,
+            request,
+        } => {
+            let call = client
+                .suspend_connection(uuid)
+                .with(request.request_id, |call, id| call.request_id(id));
+            call.with(reason, |call, text| call.reason(text)).await?
+        }
+        Reactivate { uuid, request } => {
+            let call = client.reactivate_connection(uuid);
+            call.with(request.request_id, |call, id| call.request_id(id))
+                .await?
+        }
+        Revoke {
+            uuid,
+            reason,
+            request,
+        } => {
+            let call = client
+                .revoke_connection(uuid)
+                .with(request.request_id, |call, id| call.request_id(id));
+            call.with(reason, |call, text| call.reason(text)).await?
+        }
+    };
+    Ok(connection)
 }

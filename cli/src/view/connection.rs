@@ -1,5 +1,6 @@
 //! How a connection looks.
 
+use chrono::{DateTime, Utc};
 use tidegate_client::Connection;
 
 use crate::output::Column;
@@ -19,17 +20,93 @@ pub(crate) const COLUMNS: &[Column<Connection>] = &[
     }),
 ];
 
-/// The values of one connection.
+/// The values of one connection, with its policy; what is not limited is left out.
 pub(crate) fn details(connection: &Connection) -> Vec<(&'static str, String)> {
     let now = text::now();
-    vec![
+    let mut values = vec![
         ("uuid", connection.uuid.to_string()),
         ("name", connection.name.clone()),
         ("direction", connection.direction.to_string()),
         ("site url", connection.site_url.clone()),
         ("status", connection.status.to_string()),
+        (
+            "reason",
+            connection.status_reason.clone().unwrap_or_default(),
+        ),
+    ];
+    values.extend(policy(connection, now));
+    values.extend([
+        ("metadata", metadata(connection)),
         ("created", text::moment(connection.inserted_at, now)),
         ("changed", text::moment(connection.updated_at, now)),
         ("revision", text::count(connection.revision)),
-    ]
+    ]);
+    values.retain(|(_, value)| !value.is_empty());
+    values
+}
+
+fn policy(connection: &Connection, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+    let policy = &connection.policy;
+    let used = |used, limit: Option<i64>| {
+        limit.map(|limit| format!("{} of {} used", text::count(used), text::count(limit)))
+    };
+    let each = |limit: Option<i64>| limit.map(text::count);
+    let rate = policy.rate_limit_requests_per_minute;
+    let end = policy.expires_at.map(|end| match end > now {
+        true => format!("{} ({} left)", text::moment(end, now), text::left(end, now)),
+        false => text::moment(end, now),
+    });
+    let values = [
+        ("approval", Some(policy.approval_mode.to_string())),
+        (
+            "needs no approval",
+            Some(policy.auto_approve_tables.join(", ")),
+        ),
+        (
+            "self approval",
+            policy.self_approval.then(|| "yes".to_owned()),
+        ),
+        ("allowed tables", Some(policy.allowed_tables.join(", "))),
+        ("excluded tables", Some(policy.excluded_tables.join(", "))),
+        ("allowed addresses", Some(policy.ip_allowlist.join(", "))),
+        (
+            "allowed hours",
+            policy
+                .allowed_hours
+                .as_ref()
+                .map(|hours| format!("{hours} UTC")),
+        ),
+        ("ends", end),
+        (
+            "downloads",
+            used(connection.downloads_used, policy.max_downloads),
+        ),
+        (
+            "records",
+            used(connection.records_used, policy.max_records_total),
+        ),
+        ("records a request", each(policy.max_records_per_request)),
+        (
+            "calls a minute",
+            rate.map(|rate| text::count(i64::from(rate))),
+        ),
+        (
+            "conflict strategy",
+            policy.default_conflict_strategy.map(|it| it.to_string()),
+        ),
+        (
+            "heartbeat timeout",
+            policy.heartbeat_timeout.map(text::span),
+        ),
+    ];
+    let said = values.into_iter();
+    said.map(|(name, value)| (name, value.unwrap_or_default()))
+        .collect()
+}
+
+fn metadata(connection: &Connection) -> String {
+    if connection.metadata.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string(&connection.metadata).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use crate::text;
 pub(crate) const COLUMNS: &[Column<Event>] = &[
     Column::number("SEQUENCE", |event, _| event.sequence.to_string()),
     Column::text("WHEN", |event, now| text::age(event.occurred_at, now)),
-    Column::text("TRANSFER", |event, _| transfer(event)),
+    Column::text("OF", |event, _| subject(event)),
     Column::text("ACTION", |event, _| event.action.to_string()),
     Column::text("STATUS", |event, _| change(event)),
     Column::text("BY", |event, _| by(event)),
@@ -24,7 +24,7 @@ pub(crate) fn line(event: &Event) -> String {
         "{}  {}  {}  {}  {}  by {}",
         event.sequence,
         event.occurred_at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
-        transfer(event),
+        subject(event),
         event.action,
         change(event),
         by(event)
@@ -36,10 +36,22 @@ pub(crate) fn line(event: &Event) -> String {
     line
 }
 
-fn transfer(event: &Event) -> String {
-    event
-        .transfer_uuid
-        .map_or_else(|| "-".to_owned(), |uuid| uuid.to_string())
+/// What it happened to: a transfer as its bare uuid, anything else with its kind.
+fn subject(event: &Event) -> String {
+    match (
+        event.transfer_uuid,
+        event.subject_uuid,
+        event.connection_uuid,
+    ) {
+        (Some(transfer), _, _) => transfer.to_string(),
+        (_, Some(subject), _) => {
+            let action = event.action.to_string();
+            let kind = action.split('_').next().unwrap_or_default();
+            format!("{kind} {subject}")
+        }
+        (_, _, Some(connection)) => format!("connection {connection}"),
+        _ => "-".to_owned(),
+    }
 }
 
 fn by(event: &Event) -> String {

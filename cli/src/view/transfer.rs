@@ -109,7 +109,15 @@ fn declared(transfer: &Transfer) -> Vec<(&'static str, String)> {
             }
             .to_owned(),
         ),
+        (
+            "self approval",
+            if transfer.self_approval { "yes" } else { "" }.to_owned(),
+        ),
         ("connection", given(transfer.connection_uuid)),
+        (
+            "policy revision",
+            given(Some(transfer.policy_revision).filter(|revision| *revision > 0)),
+        ),
         ("session code", given(transfer.session_code.as_ref())),
         ("remote site url", given(transfer.remote_site_url.as_ref())),
         ("requester ip", given(transfer.requester_ip.as_ref())),

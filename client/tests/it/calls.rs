@@ -122,18 +122,20 @@ async fn refusals_are_not_retried() {
 #[tokio::test]
 async fn the_pause_that_the_server_asks_for_is_kept() {
     let pause = Duration::from_millis(300);
-    let mut details = ErrorDetails::with_error_info("QUEUE_FULL", "tidegate", []);
-    details.set_retry_info(Some(pause));
-    let full = Status::with_error_details(Code::ResourceExhausted, "full", details);
-    let (script, ids) = creation(1, full);
-    let fake = Fake::play(script).await;
+    for reason in ["QUEUE_FULL", "RATE_LIMITED"] {
+        let mut details = ErrorDetails::with_error_info(reason, "tidegate", []);
+        details.set_retry_info(Some(pause));
+        let full = Status::with_error_details(Code::ResourceExhausted, "full", details);
+        let (script, ids) = creation(1, full);
+        let fake = Fake::play(script).await;
 
-    let begun = Instant::now();
-    let request = fake.client().create_transfer(Direction::Send, "orders");
-    request.await.unwrap();
+        let begun = Instant::now();
+        let request = fake.client().create_transfer(Direction::Send, "orders");
+        request.await.unwrap();
 
-    assert!(begun.elapsed() >= pause, "{:?}", begun.elapsed());
-    assert_eq!(ids.lock().unwrap().len(), 2);
+        assert!(begun.elapsed() >= pause, "{:?}", begun.elapsed());
+        assert_eq!(ids.lock().unwrap().len(), 2, "{reason}");
+    }
 }
 
 #[tokio::test]

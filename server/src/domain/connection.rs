@@ -85,6 +85,30 @@ impl ConnectionAction {
     }
 }
 
+/// The table as a Mermaid state diagram, as `ARCHITECTURE.md` shows it; an update leaves a connection where it is.
+pub fn diagram() -> String {
+    let mut lines = vec![
+        "stateDiagram-v2".to_owned(),
+        format!("    [*] --> {}: CREATE", ConnectionStatus::Active),
+        format!("    [*] --> {}: CREATE", ConnectionStatus::Pending),
+    ];
+    for action in ConnectionAction::ALL {
+        let rule = action.rule();
+        if let Some(to) = rule.to {
+            for from in rule.from {
+                lines.push(format!("    {from} --> {to}: {action}"));
+            }
+        }
+    }
+    for status in ConnectionAction::Delete.rule().from {
+        lines.push(format!(
+            "    {status} --> [*]: {}",
+            ConnectionAction::Delete
+        ));
+    }
+    lines.join("\n")
+}
+
 /// What a caller asks for; every field is checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewConnection {

@@ -223,7 +223,13 @@ pub fn decide_credential(
                 old.expires_at = old.expires_at.min(end);
             }
             after.tokens.retain(|token| token.expires_at > now);
-            after.tokens.push(token.issue(now));
+            let mut new = token.issue(now);
+            // Two rotations may share a time; the order of the tokens is kept in their times.
+            if let Some(newest) = credential.tokens.last() {
+                let next = newest.inserted_at.after(Duration::from_micros(1));
+                new.inserted_at = new.inserted_at.max(next);
+            }
+            after.tokens.push(new);
             Ok(Some((
                 after,
                 EventAction::CredentialRotated,
@@ -384,6 +390,9 @@ mod tests {
         assert_eq!(third.good_until("a", ACTIVE, at(20)), None);
         assert_eq!(third.good_until("b", ACTIVE, at(79)), Some(at(80)));
         assert_eq!(third.tokens.len(), 2);
+        let same_time = rotated(&third, "e", 60, 20);
+        let order: Vec<_> = same_time.tokens.iter().map(|it| it.inserted_at).collect();
+        assert!(order.is_sorted_by(|one, next| one < next), "{order:?}");
         let at_once = rotated(&third, "d", 0, 30);
         assert_eq!(at_once.tokens.len(), 1);
     }

@@ -179,6 +179,7 @@ impl Tail {
             };
             // Those who watch the log read it themselves and need not wait for the transfers.
             self.feed.advance(last.sequence);
+            self.feed.tell_rights(&events);
             self.tell(&events).await?;
             self.feed.has_read(last.sequence);
             if events.len() < PAGE as usize {

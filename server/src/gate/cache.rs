@@ -19,8 +19,8 @@ pub(super) type Found = Result<Arc<Known>, No>;
 /// A check on its way.
 type Check = Shared<BoxFuture<'static, Found>>;
 
-/// How long a token that was found good is believed.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long a token that was found good is believed by calls.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 /// Tokens that are kept; more are looked up by every call.
 const MOST: usize = 16_384;
 
@@ -54,10 +54,11 @@ pub(super) enum Standing {
 }
 
 impl Cache {
-    pub(super) fn standing(&self, key: &Key) -> Standing {
+    /// How a token stands when it is believed for `age`.
+    pub(super) fn standing(&self, key: &Key, age: Duration) -> Standing {
         let slots = self.slots();
         match slots.by_key.get(key) {
-            Some(slot) => match slot.good(slots.era, Instant::now()) {
+            Some(slot) => match slot.good(slots.era, age) {
                 Some(known) => Standing::Good(known),
                 None if slot.known.is_some() => Standing::Familiar,
                 None => Standing::Strange,
@@ -71,6 +72,7 @@ impl Cache {
     pub(super) async fn check(
         self: &Arc<Self>,
         key: Key,
+        age: Duration,
         begin: impl FnOnce() -> BoxFuture<'static, Found>,
     ) -> Found {
         let check = {
@@ -78,7 +80,7 @@ impl Cache {
             let era = slots.era;
             let slot = slots.by_key.get(&key);
             // Whoever came before may have found it meanwhile.
-            if let Some(known) = slot.and_then(|slot| slot.good(era, Instant::now())) {
+            if let Some(known) = slot.and_then(|slot| slot.good(era, age)) {
                 return Ok(known);
             }
             let on_its_way = slot.and_then(|slot| slot.checking.clone());
@@ -146,10 +148,11 @@ impl Cache {
 }
 
 impl Slot {
-    /// What is known, if that is still to be believed.
-    fn good(&self, era: u64, now: Instant) -> Option<Arc<Known>> {
+    /// What is known, if that is no older and still to be believed.
+    fn good(&self, era: u64, age: Duration) -> Option<Arc<Known>> {
         let (found, known) = self.known.as_ref()?;
-        let is_fresh = *found == era && now < known.checked + FRESH && now < known.ends;
+        let now = Instant::now();
+        let is_fresh = *found == era && now < known.checked + age && now < known.ends;
         is_fresh.then(|| Arc::clone(known))
     }
 }
@@ -160,9 +163,9 @@ impl Slots {
         if self.by_key.len() < MOST || self.by_key.contains_key(key) {
             return true;
         }
-        let (era, now) = (self.era, Instant::now());
+        let era = self.era;
         self.by_key
-            .retain(|_, slot| slot.checking.is_some() || slot.good(era, now).is_some());
+            .retain(|_, slot| slot.checking.is_some() || slot.good(era, FRESH).is_some());
         self.by_key.len() < MOST
     }
 }

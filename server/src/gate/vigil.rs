@@ -1,5 +1,5 @@
 //! Open streams end when their caller may no longer call: one task for each token that holds streams open asks again
-//! and again.
+//! and again, and at once when there is word that its caller's rights may have ended.
 
 use std::{
     collections::HashMap,
@@ -7,13 +7,19 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{Gate, Known, No, cache::Key};
+use crate::feed::Concern;
 
-/// Time between two questions. With the age of an answer it makes less than two seconds.
+/// Time between two questions, and the age of an answer that is good enough: nobody is lost to a word that never came.
+/// What is over is so within a second then; the rest of two is for a database that is slow.
 const PACE: Duration = Duration::from_millis(500);
+const AGE: Duration = Duration::from_millis(250);
 
 /// Those that are kept, by token.
 #[derive(Default)]
@@ -23,6 +29,8 @@ pub(super) struct Vigils(Mutex<HashMap<Key, Weak<Vigil>>>);
 pub struct Vigil {
     known: Arc<Known>,
     over: CancellationToken,
+    /// There is word about the caller's rights.
+    word: Arc<Notify>,
     gate: Gate,
     _task: AbortOnDropHandle<()>,
 }
@@ -49,32 +57,65 @@ impl Drop for Vigil {
 impl Vigils {
     /// The vigil over whoever was let in so.
     pub(super) fn keep(&self, gate: &Gate, known: &Arc<Known>) -> Arc<Vigil> {
+        // Outlives the lock, which the last one to let go of a vigil takes.
+        let before;
         let mut vigils = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = vigils.get(&known.shown.key).and_then(Weak::upgrade);
-        let fitting = kept
-            .as_ref()
-            .is_some_and(|kept| !kept.over.is_cancelled() && kept.known.identity == known.identity);
-        if let Some(kept) = kept.filter(|_| fitting) {
-            return kept;
+        before = vigils.get(&known.shown.key).and_then(Weak::upgrade);
+        if let Some(kept) = &before
+            && !kept.over.is_cancelled()
+            && kept.known.identity == known.identity
+        {
+            return Arc::clone(kept);
         }
         let over = CancellationToken::new();
-        let task = tokio::spawn(watch(gate.clone(), Arc::clone(known), over.clone()));
+        let word = Arc::<Notify>::default();
+        let watch = watch(
+            gate.clone(),
+            Arc::clone(known),
+            over.clone(),
+            Arc::clone(&word),
+        );
+        let task = tokio::spawn(watch);
         let vigil = Arc::new(Vigil {
             known: Arc::clone(known),
             over,
+            word,
             gate: gate.clone(),
             _task: AbortOnDropHandle::new(task),
         });
         vigils.insert(known.shown.key, Arc::downgrade(&vigil));
         vigil
     }
+
+    /// Has those look at once whom a word concerns.
+    pub(super) fn wake(&self, concern: Concern) {
+        let kept: Vec<Arc<Vigil>> = {
+            let vigils = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            vigils.values().filter_map(Weak::upgrade).collect()
+        };
+        // Let go of outside the lock: the last one to do so takes it.
+        for vigil in kept {
+            let identity = &vigil.known.identity;
+            let concerns = match concern {
+                Concern::Credential(uuid) => identity.credential_uuid == uuid,
+                Concern::Connection(uuid) => identity.connection_uuid == Some(uuid),
+                Concern::Anybody => true,
+            };
+            if concerns {
+                vigil.word.notify_one();
+            }
+        }
+    }
 }
 
-async fn watch(gate: Gate, known: Arc<Known>, over: CancellationToken) {
+async fn watch(gate: Gate, known: Arc<Known>, over: CancellationToken, word: Arc<Notify>) {
     let mut ends = known.ends;
     loop {
-        sleep_until(ends.min(Instant::now() + PACE)).await;
-        match gate.look_again(&known.shown).await {
+        let age = tokio::select! {
+            () = sleep_until(ends.min(Instant::now() + PACE)) => AGE,
+            () = word.notified() => Duration::ZERO,
+        };
+        match gate.look_again(&known.shown, age).await {
             Ok(again) if again.identity == known.identity => ends = again.ends,
             // A database that is away takes nobody's rights; an end that is known comes all the same.
             Err(No::Failed(_)) if Instant::now() < ends => {}

@@ -89,6 +89,7 @@ impl Writer {
             }
         };
         log(draft.events());
+        self.feed.tell_rights(draft.events());
         let appended = draft.appended();
         let (changes, answers) = draft.into_parts();
         self.feed.committed(&changes, appended);

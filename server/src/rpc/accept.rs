@@ -1,5 +1,7 @@
-//! Accepting connections within limits: how many in all, how many from one address, how long one may take for its
-//! handshake and its first request, and how many frames without content it may send (P7, P8, P9).
+//! Accepting connections within limits (P7, P8, P9).
+//!
+//! How many in all, how many from one address, how long one may take for its handshake and for its first request, and how
+//! many frames without content it may send.
 
 mod connection;
 mod traffic;

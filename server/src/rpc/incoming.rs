@@ -146,7 +146,7 @@ verb!(
         Verb::Approve {
             admin_user_uuid: decider(check, &self.admin_user_uuid, caller),
             comment: check.paragraph("comment", &self.comment, REASON_MAX),
-            revision: self.revision,
+            revision: revision(check, self.revision),
         }
     }
 );
@@ -157,7 +157,7 @@ verb!(
         Verb::Deny {
             admin_user_uuid: decider(check, &self.admin_user_uuid, caller),
             reason: check.paragraph("reason", &self.reason, REASON_MAX),
-            revision: self.revision,
+            revision: revision(check, self.revision),
         }
     }
 );
@@ -232,6 +232,11 @@ impl Mutation for v1::ExpirePendingApprovalsRequest {
             verb: Verb::Expire,
         }
     }
+}
+
+/// The revision that a change is meant for.
+fn revision(check: &mut Check, wire: Option<i64>) -> Option<i64> {
+    wire.map(|revision| check.count("revision", revision))
 }
 
 /// Who decides: whom the request names, or a caller who has shown who he is.
@@ -367,13 +372,12 @@ fn duration(
     wire: prost_types::Duration,
     limits: (Duration, Duration),
 ) -> Duration {
-    // A negative one is shorter than any limit allows; prost's conversion would overflow on the lowest number.
-    let forward = wire.seconds >= 0 && wire.nanos >= 0;
-    let given = if forward {
-        Duration::try_from(wire).unwrap_or_default()
-    } else {
-        Duration::ZERO
-    };
+    // prost's conversion would overflow on the lowest number.
+    if wire.seconds < 0 || wire.nanos < 0 {
+        check.add(field, "must not be negative");
+        return limits.0;
+    }
+    let given = Duration::try_from(wire).unwrap_or_default();
     check.duration(field, given, limits);
     // The ledger's times are microseconds; an answer must not promise more than is kept.
     Duration::from_micros(u64::try_from(given.as_micros()).unwrap_or(u64::MAX))

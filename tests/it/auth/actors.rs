@@ -198,7 +198,7 @@ async fn refused_changes_are_in_the_log_and_refused_questions_are_not() {
     assert_eq!(
         noted,
         [
-            format!("APPROVAL_REQUIRED StartTransfer {uuid}"),
+            format!("ILLEGAL_TRANSITION StartTransfer {uuid}"),
             "PERMISSION_DENIED ApproveTransfer".to_owned(),
             format!("TRANSFER_NOT_FOUND StartTransfer {NOBODY}"),
         ]

@@ -1,6 +1,6 @@
 //! An agent and what belongs to others: to another connection, or to none. It is as if it did not exist.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
@@ -16,6 +16,7 @@ use tidegate_tests::{
     request, soon,
 };
 use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt as _;
 
 type Transfers = TransferServiceClient<Channel>;
 
@@ -86,13 +87,13 @@ fn named(method: &MethodDescriptor) -> Vec<&'static str> {
         .collect()
 }
 
-/// What is told about something: the answer, or everything about the refusal, with `uuid` taken out.
+/// What is told about something: the answer, or everything about the refusal, with `uuid` taken out; and its length.
 async fn telling(
     town: &Town,
     method: &MethodDescriptor,
     field: &str,
     uuid: &str,
-) -> (Code, String, Vec<u8>) {
+) -> (Code, String, usize) {
     let mut message = DynamicMessage::new(method.input());
     let text = |text: &str| Value::String(text.to_owned());
     for (other, value) in [
@@ -124,18 +125,21 @@ async fn telling(
     let bearer = format!("Bearer {}", town.cast.agent.token);
     let path = dynamic::path(method);
     let call = dynamic::call_bytes_as(&town.channel, Some(&bearer), &path, message.encode_to_vec());
-    let blank = |bytes: &[u8]| {
-        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
-        text.replace(uuid, NOBODY)
-            .chars()
-            .map(|c| c as u32 as u8)
-            .collect()
-    };
+    let blank = |text: String| text.replace(uuid, NOBODY);
     match soon(method.name(), call).await {
-        Ok(answer) => (Code::Ok, String::new(), blank(&answer.unwrap_or_default())),
+        Ok(answer) => {
+            let bytes = answer.unwrap_or_default();
+            let text = bytes.iter().map(|byte| char::from(*byte)).collect();
+            (Code::Ok, blank(text), bytes.len())
+        }
         Err(status) => {
-            let message = status.message().replace(uuid, NOBODY);
-            (status.code(), message, blank(status.details()))
+            // Maps are encoded in any order.
+            let mut details = status.get_error_details();
+            let info = details.error_info().expect("an ErrorInfo").clone();
+            let metadata: BTreeMap<_, _> = info.metadata.into_iter().collect();
+            details.set_error_info(info.reason, info.domain, HashMap::new());
+            let text = format!("{} {metadata:?} {details:?}", status.message());
+            (status.code(), blank(text), status.details().len())
         }
     }
 }

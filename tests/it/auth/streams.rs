@@ -86,7 +86,7 @@ impl Open {
     }
 
     /// Asserts that everything ends as it must after `since`, and that the next call is refused. How long it took.
-    async fn is_over(self, member: &Member, since: Instant) -> Duration {
+    async fn ends_all(self, member: &Member, since: Instant) -> Duration {
         let mut longest = Duration::ZERO;
         for ended in soon("the end of the streams", join_all(self.streams)).await {
             let (at, status) = ended.expect("no panic");
@@ -116,7 +116,7 @@ async fn open(worlds: &[World], host: u8, member: &Member, transfer: Option<&str
 }
 
 async fn all_over(open: Vec<Open>, member: &Member, since: Instant) -> Duration {
-    let over = join_all(open.into_iter().map(|open| open.is_over(member, since))).await;
+    let over = join_all(open.into_iter().map(|open| open.ends_all(member, since))).await;
     over.into_iter().max().expect("a server")
 }
 
@@ -144,7 +144,7 @@ async fn two_hundred_revocations_end_every_stream_in_time() {
     let channel = worlds[0].channel().await;
     let transfer = running(&channel, &cast.agent, &cast.own).await;
     let trial = async |number: u8| {
-        let is_agent = number % 2 == 0;
+        let is_agent = number.is_multiple_of(2);
         let (role, connection) = if is_agent {
             (Role::Agent, cast.own.as_str())
         } else {
@@ -164,7 +164,7 @@ async fn two_hundred_revocations_end_every_stream_in_time() {
         .collect()
         .await;
     let longest = took.iter().max().expect("a trial");
-    println!(
+    eprintln!(
         "{TIMES} revocations at {} servers: {longest:?} at most",
         worlds.len()
     );
@@ -248,7 +248,7 @@ mod postgres_only {
         let world = World::on(database, WorldOptions::guarded()).await;
         let cast = Cast::of(&world).await;
         let open = Open::at(&world, 2, &cast.viewer, None).await;
-        cluster.crash().await;
+        cluster.stop().await;
         let mut transfers = TransferServiceClient::new(world.channel().await);
         let away = async {
             loop {

@@ -17,9 +17,36 @@ struct Spoilt {
 }
 
 impl Spoilt {
+    /// How the answer names it.
     fn path(&self) -> String {
         let names: Vec<_> = self.place.iter().map(FieldDescriptor::name).collect();
-        names.join(".")
+        let within = match self.place.last().map(FieldDescriptor::kind) {
+            Some(Kind::String) if matches!(self.value, Value::List(_)) => "[0]",
+            Some(Kind::Message(message)) if is_mask(&message) => ".paths[0]",
+            _ => "",
+        };
+        names.join(".") + within
+    }
+}
+
+fn is_mask(message: &MessageDescriptor) -> bool {
+    message.full_name() == "google.protobuf.FieldMask"
+}
+
+/// A mask of these paths.
+fn mask(message: &MessageDescriptor, paths: &[&str]) -> Value {
+    let mut mask = DynamicMessage::new(message.clone());
+    let paths = paths.iter().map(|path| Value::String((*path).to_owned()));
+    mask.set_field_by_name("paths", Value::List(paths.collect()));
+    Value::Message(mask)
+}
+
+/// Whether nobody looks at a field: what a change cannot name, and a code of which is never said what is wrong with it.
+fn is_ignored(field: &FieldDescriptor) -> bool {
+    match field.parent_message().name() {
+        "Connection" => !["uuid", "name", "site_url", "policy"].contains(&field.name()),
+        "RedeemSessionRequest" => true,
+        _ => false,
     }
 }
 
@@ -35,7 +62,12 @@ fn sound(message: &MessageDescriptor, uuid: &str) -> DynamicMessage {
         let value = match field.kind() {
             Kind::String => match field.name() {
                 "page_token" | "request_id" => continue,
+                // Agents alone have one.
+                "connection_uuid" if message.name() == "CreateCredentialRequest" => continue,
                 "requester_ip" => Value::String("::1".to_owned()),
+                "allowed_hours" => Value::String("22:00-06:00".to_owned()),
+                "ip_allowlist" => Value::List(vec![Value::String("::1".to_owned())]),
+                _ if field.is_list() => Value::List(vec![Value::String("x".to_owned())]),
                 "uuid" => Value::String(uuid.to_owned()),
                 name if name.ends_with("uuid") => Value::String(ADMIN.to_owned()),
                 name if name.ends_with("url") => Value::String("https://a.example".to_owned()),
@@ -44,6 +76,9 @@ fn sound(message: &MessageDescriptor, uuid: &str) -> DynamicMessage {
             Kind::Enum(_) if field.is_list() => Value::List(vec![Value::EnumNumber(1)]),
             Kind::Enum(_) => Value::EnumNumber(1),
             Kind::Message(inner) if is_ours(&inner) => Value::Message(sound_inner(&inner)),
+            Kind::Message(inner) if is_mask(&inner) => {
+                mask(&inner, &["name", "site_url", "metadata", "policy"])
+            }
             _ => continue,
         };
         sound.set_field(&field, value);
@@ -58,7 +93,7 @@ fn sound_inner(message: &MessageDescriptor) -> DynamicMessage {
 /// Every way to spoil `message`.
 fn spoilt(message: &MessageDescriptor, place: &[FieldDescriptor]) -> Vec<Spoilt> {
     let mut all = Vec::new();
-    for field in message.fields() {
+    for field in message.fields().filter(|field| !is_ignored(field)) {
         let mut place = place.to_vec();
         place.push(field.clone());
         match field.kind() {
@@ -77,10 +112,14 @@ fn spoilt(message: &MessageDescriptor, place: &[FieldDescriptor]) -> Vec<Spoilt>
 
 fn bad_values(field: &FieldDescriptor, kind: &Kind) -> Vec<Value> {
     match kind {
-        Kind::String => bad_texts(field.name())
-            .into_iter()
-            .map(Value::String)
-            .collect(),
+        Kind::String => {
+            let texts = bad_texts(field.name()).into_iter().map(Value::String);
+            if field.is_list() {
+                texts.map(|text| Value::List(vec![text])).collect()
+            } else {
+                texts.collect()
+            }
+        }
         Kind::Enum(_) => {
             let unknown = [99, -1, i32::MAX].map(Value::EnumNumber).to_vec();
             if field.is_list() {
@@ -108,18 +147,25 @@ fn bad_values(field: &FieldDescriptor, kind: &Kind) -> Vec<Value> {
             ]
             .map(|(seconds, nanos)| pair(message, seconds, nanos))
             .to_vec(),
-            "google.protobuf.Duration" => [
-                (0, 0),
-                (-1, 0),
-                (0, -1),
-                (0, 999_999_999),
-                (i64::MAX, 0),
-                (i64::MIN, 0),
-                (i64::MAX, i32::MAX),
-                (90 * 24 * 3_600, 1),
-            ]
-            .map(|(seconds, nanos)| pair(message, seconds, nanos))
-            .to_vec(),
+            "google.protobuf.Duration" => {
+                // A token may end the moment that another takes its place.
+                let too_short: &[_] = match field.name() {
+                    "overlap" => &[],
+                    _ => &[(0, 0), (0, 999_999_999)],
+                };
+                let others = [
+                    (-1, 0),
+                    (0, -1),
+                    (i64::MAX, 0),
+                    (i64::MIN, 0),
+                    (i64::MAX, i32::MAX),
+                    (366 * 24 * 3_600, 1),
+                ];
+                let all = too_short.iter().copied().chain(others);
+                all.map(|(seconds, nanos)| pair(message, seconds, nanos))
+                    .collect()
+            }
+            "google.protobuf.FieldMask" => vec![mask(message, &["x"]), mask(message, &["uuid"])],
             // Notes are tried by hand.
             "google.protobuf.Struct" => Vec::new(),
             other => panic!("nobody has thought of how to spoil a {other}"),
@@ -144,6 +190,9 @@ fn bad_texts(name: &str) -> Vec<String> {
             "\u{7f}",
         ],
         "requester_ip" => &["999.1.1.1", "localhost", "1.2.3.4:80", "::1 "],
+        "ip_allowlist" => &["", "::1/129", "192.0.2.1/24", "192.0.2.0/24,"],
+        "allowed_hours" => &["9-17", "09:00-09:00", "24:00-01:00", "00:00 - 24:00"],
+        "allowed_tables" => &["", " "],
         "page_token" => &["x", "AAAA", "ñ", "=="],
         name if name.ends_with("uuid") => &[
             "7",

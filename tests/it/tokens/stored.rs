@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use sha2::{Digest as _, Sha256};
 use tidegate_proto::v1;
 use tidegate_tests::{
-    Database, World, assert_refused,
+    Database, World, WorldOptions, assert_refused,
     cast::bearing,
     process::{ServerProcess, binary, command, run},
     raw::{Raw, told},
@@ -51,10 +51,8 @@ async fn without_a_pepper_digests_are_plain_sha256() {
         digests(&database, "access_token").await,
         [plain("token", secret(&token))]
     );
-    let mut raw = World::on(database.clone(), tidegate_tests::WorldOptions::default())
-        .await
-        .services()
-        .await;
+    let world = World::on(database.clone(), WorldOptions::default()).await;
+    let mut raw = world.services().await;
     let connection_uuid = raw.connection("north").await;
     let request = v1::CreateSessionRequest {
         connection_uuid,

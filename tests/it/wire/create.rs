@@ -113,6 +113,7 @@ async fn a_transfer_is_created_with_everything_it_was_given() {
         uuid: created.uuid.clone(),
         inserted_at: now,
         updated_at: now,
+        policy_revision: 1,
         ..expected
     };
     assert_eq!(created, expected);

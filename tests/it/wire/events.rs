@@ -51,7 +51,12 @@ async fn the_log_tells_a_life_step_by_step() {
     steps.push(raw.fail(&uuid).await);
     assert_eq!(steps[4].revision, 6);
 
-    let page = told(raw.events.list_events(v1::ListEventsRequest::default())).await;
+    // The connection's own creation came first.
+    let its_life = v1::ListEventsRequest {
+        after_sequence: 1,
+        ..v1::ListEventsRequest::default()
+    };
+    let page = told(raw.events.list_events(its_life)).await;
     let (admin, nobody) = (ADMIN, NOBODY);
     let details = [
         (Action::Created, admin, "", "r-create"),
@@ -64,7 +69,7 @@ async fn the_log_tells_a_life_step_by_step() {
     let mut from_status = TransferStatus::Unspecified.into();
     for (index, (action, actor_uuid, reason, request_id)) in details.into_iter().enumerate() {
         let expected = v1::TransferEvent {
-            sequence: i64::try_from(index + 1).expect("few"),
+            sequence: i64::try_from(index + 2).expect("few"),
             transfer_uuid: uuid.clone(),
             connection_uuid: connection_uuid.clone(),
             action: action.into(),
@@ -171,10 +176,10 @@ async fn the_log_is_filtered_by_transfer_and_by_connection() {
         let answer = told(raw.events.list_events(request)).await;
         sequences(&answer.events)
     };
-    assert_eq!(list(&alone, "", 0).await, [2, 4]);
-    assert_eq!(list("", &connection, 0).await, [1, 3, 5, 6]);
-    assert_eq!(list("", &connection, 3).await, [5, 6]);
-    assert_eq!(list(&second, &connection, 0).await, [3, 6]);
+    assert_eq!(list(&alone, "", 0).await, [3, 5]);
+    assert_eq!(list("", &connection, 0).await, [1, 2, 4, 6, 7]);
+    assert_eq!(list("", &connection, 4).await, [6, 7]);
+    assert_eq!(list(&second, &connection, 0).await, [4, 7]);
     assert_eq!(list(&alone, &connection, 0).await, [0_i64; 0]);
     assert_eq!(
         list(NOBODY, "", 0).await,

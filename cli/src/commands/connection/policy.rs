@@ -1,6 +1,6 @@
 //! The flags of a policy as the client's words, for a new connection and for one that is changed.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
 use tidegate_client::{ConnectionPolicy, UpdateConnection};
 
@@ -80,7 +80,12 @@ fn some(list: Vec<String>) -> Option<Vec<String>> {
 }
 
 fn end(args: &PolicyArgs) -> Option<DateTime<Utc>> {
-    // Beyond what a time can be, the server would refuse it, too; the latest one says so.
-    let from_now = |length| text::now() + chrono::TimeDelta::from_std(length).unwrap_or_default();
+    let from_now = |length| {
+        let end = TimeDelta::from_std(length)
+            .ok()
+            .and_then(|length| text::now().checked_add_signed(length));
+        // What is beyond all time is refused by the server.
+        end.unwrap_or(DateTime::<Utc>::MAX_UTC)
+    };
     args.expires_at.or_else(|| args.expires_in.map(from_now))
 }

@@ -296,3 +296,6 @@ fn happened(action: EventAction, reason: String) -> Occurrence {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::mem::take;
 
 use tidegate_proto::v1;
 
-use super::{Mutation, conflict_strategy, duration, timestamp, unknown};
+use super::{Mutation, conflict_strategy, duration, revision, timestamp, unknown};
 use crate::{
     domain::{
         command::Command,
@@ -85,7 +85,7 @@ impl Mutation for v1::UpdateConnectionRequest {
         let verb = ConnectionVerb::Update {
             fields,
             to: Box::new(to),
-            revision: self.revision,
+            revision: revision(check, self.revision),
         };
         Command::Manage { uuid, verb }
     }

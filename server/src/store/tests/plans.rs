@@ -7,14 +7,16 @@ use tidegate_entity::transfer;
 use uuid::Uuid;
 
 use super::{
-    super::{connections, events, requests, rows::from_transfer, stats, transfers, update},
+    super::{
+        connections, credentials, events, requests, rows::from_transfer, stats, transfers, update,
+    },
     fixture::{Fixture, at, first, plain},
 };
 use crate::domain::{
     page::Position,
     query::{
-        ApprovalFilter, ConnectionFilter, EventFilter, SortOrder, TableStatsFilter, TransferFilter,
-        Window,
+        ApprovalFilter, ConnectionFilter, CredentialFilter, EventFilter, SortOrder,
+        TableStatsFilter, TransferFilter, Window,
     },
     status::TransferStatus,
 };
@@ -254,4 +256,35 @@ async fn requests_and_updates_go_straight_to_their_rows() {
         update.contains("INDEX sqlite_autoindex_transfer_1 (uuid=?)"),
         "{update}"
     );
+}
+
+#[tokio::test]
+async fn a_token_is_looked_up_by_keys_alone() {
+    let fixture = Fixture::new().await;
+    let siblings = plan(&fixture, &credentials::select_siblings("id")).await;
+    assert!(
+        siblings.contains("USING INDEX access_token_credential_uuid (credential_uuid=?)"),
+        "{siblings}"
+    );
+    assert!(siblings.contains("(id=?)"), "{siblings}");
+    let owner = credentials::select_with_connection(Uuid::nil());
+    let owner = explain(&fixture.store.inner.reader, owner.build(DbBackend::Sqlite)).await;
+    assert_eq!(owner.matches("(uuid=?)").count(), 2, "{owner}");
+    for plan in [siblings, owner] {
+        assert!(!plan.contains("SCAN"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_listed_along_an_index() {
+    let fixture = Fixture::new().await;
+    for window in [first(50), later(50)] {
+        let any = CredentialFilter::default();
+        let plan = plan(&fixture, &credentials::select(&any, window)).await;
+        assert!(
+            plan.contains("USING INDEX credential_inserted_at"),
+            "{plan}"
+        );
+        assert!(!plan.contains(SORT), "{plan}");
+    }
 }

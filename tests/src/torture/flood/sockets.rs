@@ -15,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{CALLS, Report, Scene, frames::PREFACE, resident_kib};
+use super::{Report, Scene, frames::PREFACE, resident_kib};
 
 /// Until when a socket has to be closed by the server.
 const CLOSED: Duration = Duration::from_secs(15);
@@ -92,7 +92,7 @@ pub(super) async fn flood(scene: &Scene, sockets: u64, seed: u64, report: &mut R
     }
     let at_once = open.load(Ordering::Relaxed);
     report.load("sockets open at once", at_once, sockets * 9 / 10);
-    let during = scene.median(CALLS).await;
+    let during = scene.call().await;
     report.load(
         "of them while calls were measured",
         open.load(Ordering::Relaxed),

@@ -1,0 +1,71 @@
+//! Word of events that may end somebody's rights, for whoever keeps his streams open.
+
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::domain::event::{Event, EventAction};
+
+/// Words that may wait; whoever falls further behind has to look at everybody.
+const WAITING: usize = 1_024;
+
+/// Whose rights may have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// This credential's.
+    Credential(Uuid),
+    /// The agents' of this connection.
+    Connection(Uuid),
+    /// Anybody's.
+    Anybody,
+}
+
+impl Concern {
+    /// Whose rights an event may have ended, if anybody's.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event.occurrence.action {
+            EventAction::CredentialRotated | EventAction::CredentialRevoked => {
+                event.subject_uuid.map(Self::Credential)
+            }
+            EventAction::ConnectionRevoked | EventAction::ConnectionDeleted => {
+                event.connection_uuid.map(Self::Connection)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Passes the words on.
+pub(super) struct Rights(broadcast::Sender<Concern>);
+
+impl Default for Rights {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(WAITING))
+    }
+}
+
+impl Rights {
+    pub(super) fn tell(&self, events: &[Event]) {
+        for concern in events.iter().filter_map(Concern::of) {
+            // Nobody listens where authentication is off.
+            _ = self.0.send(concern);
+        }
+    }
+
+    pub(super) fn listen(&self) -> RightsNews {
+        RightsNews(self.0.subscribe())
+    }
+}
+
+/// The words that come from now on.
+pub struct RightsNews(broadcast::Receiver<Concern>);
+
+impl RightsNews {
+    /// The next word; `None` when no more can come.
+    pub async fn next(&mut self) -> Option<Concern> {
+        match self.0.recv().await {
+            Ok(concern) => Some(concern),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Concern::Anybody),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}

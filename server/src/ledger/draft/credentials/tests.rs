@@ -1,0 +1,254 @@
+use std::net::IpAddr;
+
+use super::*;
+use crate::{
+    domain::{
+        caller::{Caller, tests::known},
+        command::Command,
+        connection::{Connection, ConnectionDirection, NewConnection},
+        policy::Policy,
+    },
+    error::Error,
+    ledger::draft::Loaded,
+};
+
+const NOW: Timestamp = Timestamp::from_micros(9_000_000);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn connection() -> Connection {
+    let new = NewConnection {
+        name: "north".to_owned(),
+        direction: ConnectionDirection::Sender,
+        site_url: "https://north.example".to_owned(),
+        policy: Policy::default(),
+        metadata: serde_json::Map::new(),
+    };
+    Connection::create(Uuid::from_u128(1), new, false, NOW)
+}
+
+fn token(id: &str) -> NewToken {
+    NewToken {
+        id: id.to_owned(),
+        digest: vec![1; 32],
+        expires_in: HOUR,
+    }
+}
+
+fn agent(uuid: u128, name: &str) -> Credential {
+    let declared = NewCredential {
+        name: name.to_owned(),
+        role: Role::Agent,
+        connection_uuid: Some(Uuid::from_u128(1)),
+        acts_for_others: false,
+        session_code: String::new(),
+    };
+    Credential::create(Uuid::from_u128(uuid), declared, &token(name), NOW)
+}
+
+fn session(digest: u8) -> NewSession {
+    NewSession {
+        connection_uuid: Uuid::from_u128(1),
+        digest: vec![digest; 32],
+        expires_in: HOUR,
+        token_expires_in: HOUR,
+    }
+}
+
+/// What the commands leave, as the same caller asks for all of them.
+fn decide(loaded: Loaded, caller: &Caller, commands: Vec<Command>) -> Draft {
+    let mut draft = Draft::new(loaded);
+    let mut ids = (100..).map(Uuid::from_u128);
+    for command in commands {
+        let order = Order {
+            command,
+            caller: caller.clone(),
+            request: None,
+        };
+        draft.carry_out(&order, || ids.next().expect("endless"));
+    }
+    draft
+}
+
+fn loaded() -> Loaded {
+    Loaded {
+        connections: vec![connection()],
+        ..Loaded::at(NOW)
+    }
+}
+
+fn nobody() -> Caller {
+    Caller::anonymous(None)
+}
+
+fn redemption(digest: u8, token_id: &str) -> Command {
+    Command::RedeemSession {
+        digest: vec![digest; 32],
+        code: "2345WXYZ".to_owned(),
+        token_id: token_id.to_owned(),
+        token_digest: vec![3; 32],
+    }
+}
+
+fn rotation(token_id: &str) -> Command {
+    Command::RotateAgent {
+        connection_uuid: Uuid::from_u128(1),
+        token: token(token_id),
+        overlap: Duration::ZERO,
+    }
+}
+
+fn credential(answer: &Result<Outcome, Error>) -> &Credential {
+    match answer {
+        Ok(Outcome::Credential(credential)) => credential,
+        other => panic!("{other:?} is no credential"),
+    }
+}
+
+#[test]
+fn a_session_opened_in_a_batch_is_redeemed_in_it_once() {
+    let commands = vec![
+        Command::OpenSession(session(7)),
+        redemption(7, "a"),
+        redemption(7, "b"),
+        redemption(8, "c"),
+    ];
+    let draft = decide(loaded(), &nobody(), commands);
+    assert_eq!(draft.events().len(), 2);
+    let (_, answers) = draft.into_parts();
+    assert_eq!(credential(&answers[1]).tokens[0].id, "a");
+    for refused in &answers[2..] {
+        let reason = refused.as_ref().expect_err("a no").reason();
+        assert_eq!(reason, "SESSION_CODE_INVALID");
+    }
+}
+
+#[test]
+fn a_code_that_is_taken_is_not_opened_again() {
+    let taken = Session::open(Uuid::from_u128(5), session(7), NOW);
+    let loaded = Loaded {
+        sessions: vec![taken],
+        ..loaded()
+    };
+    let commands = vec![
+        Command::OpenSession(session(7)),
+        Command::OpenSession(session(8)),
+        Command::OpenSession(session(8)),
+    ];
+    let draft = decide(loaded, &nobody(), commands);
+    assert_eq!(draft.events().len(), 1);
+    let (_, answers) = draft.into_parts();
+    assert_eq!(answers[0].as_ref().ok(), Some(&Outcome::CodeTaken));
+    assert!(matches!(answers[1], Ok(Outcome::Session(_))));
+    assert_eq!(answers[2].as_ref().ok(), Some(&Outcome::CodeTaken));
+}
+
+#[test]
+fn a_session_waits_for_a_connection_whose_end_has_passed_in_vain() {
+    let mut over = connection();
+    over.declared.policy.expires_at = Some(NOW);
+    let loaded = Loaded {
+        connections: vec![over],
+        sessions: vec![Session::open(Uuid::from_u128(5), session(7), NOW)],
+        ..Loaded::at(NOW)
+    };
+    let commands = vec![redemption(7, "a"), Command::OpenSession(session(8))];
+    let draft = decide(loaded, &nobody(), commands);
+    assert!(draft.is_clean());
+    let (_, answers) = draft.into_parts();
+    let reasons: Vec<_> = answers
+        .iter()
+        .map(|it| it.as_ref().expect_err("a no").reason())
+        .collect();
+    assert_eq!(reasons, ["SESSION_CODE_INVALID", "CONNECTION_EXPIRED"]);
+}
+
+#[test]
+fn two_rotations_of_a_connection_without_an_agent_make_one() {
+    let draft = decide(loaded(), &nobody(), vec![rotation("a"), rotation("b")]);
+    let (_, answers) = draft.into_parts();
+    let (first, second) = (credential(&answers[0]), credential(&answers[1]));
+    assert_eq!(first.uuid, second.uuid);
+    assert_eq!((first.revision, second.revision), (1, 2));
+    assert_eq!(second.tokens.len(), 1);
+    assert_eq!(second.tokens[0].id, "b");
+}
+
+#[test]
+fn the_agent_of_a_session_is_not_the_connections_own() {
+    let mut guest = agent(50, "guest");
+    guest.declared.session_code = "2345WXYZ".to_owned();
+    let loaded = Loaded {
+        credentials: vec![agent(40, "own"), guest],
+        ..loaded()
+    };
+    let draft = decide(loaded, &nobody(), vec![rotation("a")]);
+    let (_, answers) = draft.into_parts();
+    assert_eq!(credential(&answers[0]).declared.name, "own");
+}
+
+#[test]
+fn a_use_is_noted_without_an_event_and_never_moves_back() {
+    let loaded = || Loaded {
+        credentials: vec![agent(40, "own")],
+        ..loaded()
+    };
+    let note = |micros| Command::NoteUse {
+        uuid: Uuid::from_u128(40),
+        at: Timestamp::from_micros(micros),
+    };
+    let address = "192.0.2.7".parse::<IpAddr>().ok();
+    let caller = Caller::anonymous(address);
+    let draft = decide(loaded(), &caller, vec![note(20), note(10)]);
+    assert!(draft.events().is_empty() && !draft.is_clean());
+    let after = draft.credential(Uuid::from_u128(40)).expect("it is there");
+    assert_eq!(after.last_used_at, Some(Timestamp::from_micros(20)));
+    assert_eq!((after.last_used_address, after.revision), (address, 1));
+    assert!(!draft.credentials[&Uuid::from_u128(40)].transitioned);
+
+    let mut used = agent(40, "own");
+    used.last_used_at = Some(Timestamp::from_micros(20));
+    let loaded = Loaded {
+        credentials: vec![used],
+        ..Loaded::at(NOW)
+    };
+    assert!(decide(loaded, &caller, vec![note(20), note(19)]).is_clean());
+}
+
+#[test]
+fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
+    let mut caller = known(Role::Agent, Some(Uuid::from_u128(1)));
+    caller.address = "192.0.2.7".parse().ok();
+    let reason = "PERMISSION_DENIED ApproveTransfer".to_owned();
+    let draft = decide(
+        Loaded::at(NOW),
+        &caller,
+        vec![Command::NoteRefusal {
+            reason: reason.clone(),
+        }],
+    );
+    let [event] = draft.events() else {
+        panic!("one event: {:?}", draft.events());
+    };
+    assert_eq!(event.occurrence.action, EventAction::Refused);
+    assert_eq!(event.occurrence.reason, reason);
+    assert_eq!(event.occurrence.actor_uuid, caller.credential());
+    assert_eq!(event.actor, caller.actor);
+    assert_eq!(event.address, caller.address);
+    assert_eq!(event.connection_uuid, Some(Uuid::from_u128(1)));
+    assert_eq!((event.transfer_uuid, event.subject_uuid), (None, None));
+    assert_eq!(event.revision, 0);
+}
+
+#[test]
+fn what_is_secret_is_in_no_event() {
+    let commands = vec![
+        rotation("public"),
+        Command::OpenSession(session(7)),
+        redemption(7, "public"),
+    ];
+    let draft = decide(loaded(), &nobody(), commands);
+    let events = format!("{:?}", draft.events());
+    for secret in ["2345WXYZ", &format!("{:?}", [1_u8; 32])] {
+        assert!(!events.contains(secret), "{events}");
+    }
+}

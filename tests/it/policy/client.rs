@@ -1,0 +1,130 @@
+//! Policies through the typed client.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use tidegate_client::{
+    ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionPolicy, ConnectionStatus,
+    Direction,
+};
+use tidegate_tests::{World, WorldOptions};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn a_policy_comes_back_as_it_was_built() {
+    let world = World::start_with(WorldOptions::still()).await;
+    let client = world.client().await;
+    let policy = ConnectionPolicy::default()
+        .approval_mode(ApprovalMode::PerTable)
+        .allowed_tables(["a", "b"])
+        .excluded_tables(["c"])
+        .auto_approve_tables(["a"])
+        .expires_at(DateTime::from_timestamp(4_000_000_000, 0))
+        .max_downloads(5)
+        .max_records_total(Some(50))
+        .max_records_per_request(10)
+        .rate_limit_requests_per_minute(60)
+        .ip_allowlist(["127.0.0.0/8"])
+        .allowed_hours("08:00-09:00")
+        .default_conflict_strategy(ConflictStrategy::Skip)
+        .heartbeat_timeout(Duration::from_secs(30))
+        .self_approval(true);
+    let created = client
+        .create_connection("north", ConnectionDirection::Sender, "https://n.example")
+        .policy(policy.clone())
+        .pending(true)
+        .await
+        .expect("it is accepted");
+    assert_eq!(created.policy, policy);
+    assert_eq!(created.status, ConnectionStatus::Pending);
+
+    let updated = client
+        .update_connection(created.uuid)
+        .name("south")
+        .allowed_tables(["characters"])
+        .max_downloads(None)
+        .allowed_hours("")
+        .default_conflict_strategy(None)
+        .revision(1)
+        .await
+        .expect("it is accepted");
+    let expected = policy
+        .allowed_tables(["characters"])
+        .max_downloads(None)
+        .allowed_hours("")
+        .default_conflict_strategy(None);
+    assert_eq!(updated.policy, expected);
+    assert_eq!((updated.name.as_str(), updated.revision), ("south", 2));
+    let cleared = client
+        .update_connection(created.uuid)
+        .policy(ConnectionPolicy::default())
+        .await
+        .expect("it is accepted");
+    assert_eq!(cleared.policy, ConnectionPolicy::default());
+}
+
+#[tokio::test]
+async fn a_connection_and_its_transfers_tell_what_was_decided() {
+    let world = World::start_with(WorldOptions::still()).await;
+    let client = world.client().await;
+    let site = client
+        .create_connection("north", ConnectionDirection::Sender, "https://n.example")
+        .policy(
+            ConnectionPolicy::default()
+                .max_downloads(1)
+                .self_approval(true),
+        )
+        .pending(true)
+        .await
+        .expect("it is accepted");
+    let uuid = site.uuid;
+    client
+        .approve_connection(uuid)
+        .await
+        .expect("it is pending");
+    let transfer = client
+        .create_transfer(Direction::Send, "orders")
+        .connection_uuid(uuid)
+        .await
+        .expect("it is allowed");
+    assert_eq!(
+        (transfer.self_approval, transfer.policy_revision),
+        (true, 2)
+    );
+    client
+        .request_approval(transfer.uuid)
+        .await
+        .expect("pending");
+    let me = Uuid::from_u128(7);
+    let stale = client.approve_transfer(transfer.uuid, me).revision(1).await;
+    let stale = stale.expect_err("it is at revision 2");
+    assert_eq!(stale.reason(), Some("STALE_REVISION"));
+    let approved = client.approve_transfer(transfer.uuid, me).revision(2).await;
+    approved.expect("it is current");
+    client.start_transfer(transfer.uuid).await.expect("allowed");
+    let site = client.get_connection(uuid).await.expect("it is there");
+    assert_eq!(site.downloads_used, 1);
+
+    let suspended = client.suspend_connection(uuid).reason("noise").await;
+    let suspended = suspended.expect("it is active");
+    assert_eq!(suspended.status_reason.as_deref(), Some("noise"));
+    let refused = client
+        .create_transfer(Direction::Send, "orders")
+        .connection_uuid(uuid)
+        .await
+        .expect_err("it is suspended");
+    assert_eq!(refused.reason(), Some("CONNECTION_NOT_ACTIVE"));
+    client.reactivate_connection(uuid).await.expect("suspended");
+    client.revoke_connection(uuid).await.expect("it is active");
+    let listed = client
+        .list_connections()
+        .status([ConnectionStatus::Revoked]);
+    assert_eq!(listed.await.expect("a page").items[0].uuid, uuid);
+    client
+        .complete_transfer(transfer.uuid)
+        .await
+        .expect("running");
+    client.delete_connection(uuid).await.expect("nothing runs");
+    let gone = client.get_connection(uuid).await.expect_err("it is gone");
+    assert_eq!(gone.reason(), Some("CONNECTION_NOT_FOUND"));
+}
