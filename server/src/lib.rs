@@ -1,7 +1,7 @@
 //! Tidegate's server: the ledger of table transfers between sites, behind gRPC.
 //!
 //! In reading order: [`domain`] holds the rules, [`ledger`] is the only writer, [`store`] the only SQL, [`feed`] wakes
-//! watchers, [`rpc`] is the only gRPC, and [`serve`] puts them together.
+//! watchers, [`gate`] lets callers in, [`rpc`] is the only gRPC, and [`serve`] puts them together.
 
 pub mod audit;
 pub mod bootstrap;

@@ -53,36 +53,106 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     let tls = secured(config).await?;
-    let pepper = config.pepper.read()?;
     let options = Options {
         migrate: config.migrate,
         ..Options::default()
     };
     let store = Store::open(&config.database.url, &options).await?;
+    let crew = Crew::default();
+    let backend = put_together(config, clock, &store, &crew).await?;
+    let tls = tls.map(|(tls, follow)| {
+        crew.tasks.spawn(follow(crew.streams_end.clone()));
+        tls
+    });
+    let (routes, health) = rpc::routes(backend).await?;
+    crew.tasks.spawn(watch_database(
+        store.clone(),
+        health.clone(),
+        crew.streams_end.clone(),
+    ));
+    let limits = accept::Limits {
+        connections: config.max_connections,
+        per_address: config.max_connections_per_address,
+        handshake: HANDSHAKE,
+        request: REQUEST,
+    };
+    let address = listener.local_addr()?;
+    let incoming = accept::incoming(listener, limits, tls, crew.streams_end.clone());
+    let server = transport()
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, crew.streams_end.clone().cancelled_owned());
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
+
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        ended = &mut server => ended?,
+        () = shutdown => {
+            tracing::info!("draining");
+            health.set(false).await;
+            tokio::time::sleep(config.drain_delay).await;
+            crew.streams_end.cancel();
+            failpoint::pass("mid-drain");
+            health.end().await;
+            match tokio::time::timeout(DRAIN, server).await {
+                Ok(ended) => ended?,
+                Err(_) => tracing::warn!("calls that would not end were cut off"),
+            }
+        }
+    }
+    crew.settle().await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The tasks beside the transport, and what ends them: first those that calls do not need, then the ledger's.
+#[derive(Default)]
+struct Crew {
+    tasks: TaskTracker,
+    streams_end: CancellationToken,
+    writer_ends: CancellationToken,
+}
+
+impl Crew {
+    /// Ends them; the ledger writes what was queued.
+    async fn settle(&self) {
+        self.streams_end.cancel();
+        self.writer_ends.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(SETTLE, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the ledger did not settle in time; unanswered commands may or may not stand"
+            );
+        }
+    }
+}
+
+/// What the services work with, at work.
+async fn put_together(
+    config: &Config,
+    clock: Clock,
+    store: &Store,
+    crew: &Crew,
+) -> anyhow::Result<Backend> {
+    let pepper = config.pepper.read()?;
     if let Some(latest) = store.latest_time().await? {
         clock.not_before(latest);
     }
-    let tasks = TaskTracker::new();
-    let (streams_end, writer_ends) = (CancellationToken::new(), CancellationToken::new());
+    let (tasks, stop) = (&crew.tasks, &crew.streams_end);
     let feed = Feed::default();
     let time = Time::new(clock, store.clone());
     let tail = Tail::begin(store.clone(), feed.clone(), time.clone()).await?;
-    tail.start(&tasks, &streams_end);
-    let ledger = Ledger::start(&store, &time, &feed, &tasks, &writer_ends);
+    tail.start(tasks, stop);
+    let ledger = Ledger::start(store, &time, &feed, tasks, &crew.writer_ends);
     let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
-    tasks.spawn(
-        sweeper
-            .clone()
-            .run(config.sweep_interval, streams_end.clone()),
-    );
+    tasks.spawn(sweeper.clone().run(config.sweep_interval, stop.clone()));
     if let Some(keep) = config.event_retention {
         let retention = Retention::new(store.clone(), time.clone(), keep);
-        tasks.spawn(retention.run(config.sweep_interval, streams_end.clone()));
+        tasks.spawn(retention.run(config.sweep_interval, stop.clone()));
     }
-    let tls = tls.map(|(tls, follow)| {
-        tasks.spawn(follow(streams_end.clone()));
-        tls
-    });
     let gate = (config.auth() == Auth::Required).then(|| {
         Gate::new(Means {
             store: store.clone(),
@@ -93,66 +163,19 @@ pub async fn serve(
         })
     });
     if let Some(gate) = &gate {
-        let follow = gate.clone().follow(feed.rights(), streams_end.clone());
-        tasks.spawn(follow);
+        tasks.spawn(gate.clone().follow(feed.rights(), stop.clone()));
     }
-    let backend = Backend {
+    Ok(Backend {
         ledger,
         store: store.clone(),
         feed,
         sweeper,
         time,
-        stop: streams_end.clone(),
+        stop: stop.clone(),
         max_streams: config.max_streams,
         gate,
         pepper,
-    };
-    let (routes, health) = rpc::routes(backend).await?;
-    tasks.spawn(watch_database(
-        store.clone(),
-        health.clone(),
-        streams_end.clone(),
-    ));
-    let limits = accept::Limits {
-        connections: config.max_connections,
-        per_address: config.max_connections_per_address,
-        handshake: HANDSHAKE,
-        request: REQUEST,
-    };
-    let address = listener.local_addr()?;
-    let incoming = accept::incoming(listener, limits, tls, streams_end.clone());
-    let server = transport()
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, streams_end.clone().cancelled_owned());
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
-
-    let mut server = std::pin::pin!(server);
-    tokio::select! {
-        ended = &mut server => ended?,
-        () = shutdown => {
-            tracing::info!("draining");
-            health.set(false).await;
-            tokio::time::sleep(config.drain_delay).await;
-            streams_end.cancel();
-            failpoint::pass("mid-drain");
-            health.end().await;
-            match tokio::time::timeout(DRAIN, server).await {
-                Ok(ended) => ended?,
-                Err(_) => tracing::warn!("calls that would not end were cut off"),
-            }
-        }
-    }
-    streams_end.cancel();
-    writer_ends.cancel();
-    tasks.close();
-    if tokio::time::timeout(SETTLE, tasks.wait()).await.is_err() {
-        tracing::warn!(
-            "the ledger did not settle in time; unanswered commands may or may not stand"
-        );
-    }
-    store.close().await;
-    tracing::info!("stopped");
-    Ok(())
+    })
 }
 
 /// TLS if it was asked for, and what keeps it in step with its files.

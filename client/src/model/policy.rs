@@ -22,6 +22,7 @@ use super::{ApprovalMode, ConflictStrategy, text};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
+#[must_use = "a policy does nothing until a connection has it"]
 pub struct ConnectionPolicy {
     /// Which transfers start only after an approval.
     pub approval_mode: ApprovalMode,
@@ -79,27 +80,23 @@ impl Default for ConnectionPolicy {
 macro_rules! policy_setters {
     ($set:ident) => {
         /// Which transfers start only after an approval.
-        #[must_use]
         pub fn approval_mode(self, mode: $crate::ApprovalMode) -> Self {
             self.$set("approval_mode", |policy| policy.approval_mode = mode)
         }
 
         /// The only tables that may be moved, by their exact names: at most 1,000 of 255 characters; none is all.
-        #[must_use]
         pub fn allowed_tables<T: Into<String>>(self, tables: impl IntoIterator<Item = T>) -> Self {
             let tables = tables.into_iter().map(Into::into).collect();
             self.$set("allowed_tables", |policy| policy.allowed_tables = tables)
         }
 
         /// Tables that may not be moved, whatever is allowed: at most 1,000.
-        #[must_use]
         pub fn excluded_tables<T: Into<String>>(self, tables: impl IntoIterator<Item = T>) -> Self {
             let tables = tables.into_iter().map(Into::into).collect();
             self.$set("excluded_tables", |policy| policy.excluded_tables = tables)
         }
 
         /// The tables that need no approval where the mode is by table: at most 1,000.
-        #[must_use]
         pub fn auto_approve_tables<T: Into<String>>(
             self,
             tables: impl IntoIterator<Item = T>,
@@ -111,21 +108,18 @@ macro_rules! policy_setters {
         }
 
         /// When the connection ends by itself; `None`: never.
-        #[must_use]
         pub fn expires_at(self, end: impl Into<Option<chrono::DateTime<chrono::Utc>>>) -> Self {
             let end = end.into();
             self.$set("expires_at", |policy| policy.expires_at = end)
         }
 
         /// How many transfers may be started; `None`: any number.
-        #[must_use]
         pub fn max_downloads(self, limit: impl Into<Option<i64>>) -> Self {
             let limit = limit.into();
             self.$set("max_downloads", |policy| policy.max_downloads = limit)
         }
 
         /// How many records all transfers together may move; `None`: any number.
-        #[must_use]
         pub fn max_records_total(self, limit: impl Into<Option<i64>>) -> Self {
             let limit = limit.into();
             self.$set("max_records_total", |policy| {
@@ -134,7 +128,6 @@ macro_rules! policy_setters {
         }
 
         /// How many records one transfer may ask for and move; `None`: any number.
-        #[must_use]
         pub fn max_records_per_request(self, limit: impl Into<Option<i64>>) -> Self {
             let limit = limit.into();
             self.$set("max_records_per_request", |policy| {
@@ -143,7 +136,6 @@ macro_rules! policy_setters {
         }
 
         /// How many calls the connection's agents may make in a minute, 1 to 1,000,000; `None`: as the server is set.
-        #[must_use]
         pub fn rate_limit_requests_per_minute(self, limit: impl Into<Option<i32>>) -> Self {
             let limit = limit.into();
             self.$set("rate_limit_requests_per_minute", |policy| {
@@ -152,7 +144,6 @@ macro_rules! policy_setters {
         }
 
         /// The only addresses that may create and start transfers: at most 100 IP addresses or CIDR blocks; none is all.
-        #[must_use]
         pub fn ip_allowlist<T: Into<String>>(self, blocks: impl IntoIterator<Item = T>) -> Self {
             let blocks = blocks.into_iter().map(Into::into).collect();
             self.$set("ip_allowlist", |policy| policy.ip_allowlist = blocks)
@@ -160,14 +151,12 @@ macro_rules! policy_setters {
 
         /// When transfers may be created and started: `HH:MM-HH:MM` in UTC, the end excluded, over midnight where the
         /// end comes first; empty: at any time.
-        #[must_use]
         pub fn allowed_hours(self, hours: impl Into<String>) -> Self {
             let hours = Some(hours.into()).filter(|hours| !hours.is_empty());
             self.$set("allowed_hours", |policy| policy.allowed_hours = hours)
         }
 
         /// The conflict strategy of transfers that are created without one.
-        #[must_use]
         pub fn default_conflict_strategy(
             self,
             strategy: impl Into<Option<$crate::ConflictStrategy>>,
@@ -179,7 +168,6 @@ macro_rules! policy_setters {
         }
 
         /// The heartbeat timeout of transfers that are started without one: 1 s to 1 day; `None`: none.
-        #[must_use]
         pub fn heartbeat_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
             let timeout = timeout.into();
             self.$set("heartbeat_timeout", |policy| {
@@ -188,7 +176,6 @@ macro_rules! policy_setters {
         }
 
         /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
-        #[must_use]
         pub fn self_approval(self, allowed: bool) -> Self {
             self.$set("self_approval", |policy| policy.self_approval = allowed)
         }

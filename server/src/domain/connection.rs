@@ -290,9 +290,10 @@ impl Connection {
     }
 }
 
-/// Decides `verb` on `connection` at `now`. `on_record` is what its transfers have used up so far, counted from their
-/// rows: needed when an update sets a limit. `in_use` says whether it has transfers that could still change: needed for
-/// a deletion.
+/// Decides `verb` on `connection` at `now`.
+///
+/// `on_record` is what its transfers have used up so far, counted from their rows: needed when an update sets a limit.
+/// `in_use` says whether it has transfers that could still change: needed for a deletion.
 ///
 /// # Errors
 /// A [`Refusal`].

@@ -52,7 +52,9 @@ async fn a_policy_is_set_shown_changed_and_cleared() {
     assert_eq!(updated["policy"]["expires_at"], json!(null));
     assert_eq!(updated["policy"]["self_approval"], false);
     assert_eq!(updated["policy"]["allowed_tables"], json!(["a", "b"]));
-    let lasting = desk.text(&format!("connection update {uuid} --expires-in 90d")).await;
+    let lasting = desk
+        .text(&format!("connection update {uuid} --expires-in 90d"))
+        .await;
     says(&lasting, &["89d 23h left"]);
     let stale = desk.run(&update).await;
     assert_eq!(stale.code, Some(64 + 10), "{stale:?}");

@@ -1,6 +1,6 @@
 //! Changing some fields of a connection and leaving the others alone.
 
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -27,11 +27,11 @@ impl Call for v1::UpdateConnectionRequest {
     const NAME: &'static str = "update_connection";
     type Answer = v1::UpdateConnectionResponse;
 
-    fn send(
+    async fn send(
         mut stubs: Stubs,
         request: tonic::Request<Self>,
-    ) -> impl Future<Output = Result<tonic::Response<Self::Answer>, tonic::Status>> + Send {
-        async move { stubs.connections.update_connection(request).await }
+    ) -> Result<tonic::Response<Self::Answer>, tonic::Status> {
+        stubs.connections.update_connection(request).await
     }
 }
 
