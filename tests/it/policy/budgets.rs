@@ -1,7 +1,13 @@
 //! Limits that all transfers of a connection share: never passed, whoever comes at the same time, and in step with the
 //! rows whatever happens to the server.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::join_all;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -10,7 +16,7 @@ use tidegate_tests::{
     Database, ServerProcess, World, WorldOptions, assert_refused,
     raw::{Raw, plain, told, totals},
     refused, request,
-    site::{limiting, of},
+    site::{limiting, of, renaming},
     soon,
 };
 use tonic::Code;
@@ -155,6 +161,37 @@ mod postgres_only {
     async fn two_replicas_never_pass_the_limit_of_records() {
         let (_one, _two, callers) = two_replicas().await;
         reports_to_the_last_record(&callers).await;
+    }
+
+    /// Reports on a connection without limits share its lock; a change of it gets its turn all the same.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_change_gets_its_turn_among_those_who_only_look() {
+        let (_one, _two, callers) = two_replicas().await;
+        let mut raw = callers[0].clone();
+        let uuid = raw.site(ConnectionPolicy::default()).await;
+        let evening = Arc::new(AtomicBool::new(false));
+        let mut agents = Vec::new();
+        for caller in callers.iter().cycle().take(32) {
+            let transfer = raw.create(of(&uuid)).await.uuid;
+            raw.start(&transfer).await;
+            let (mut caller, evening) = (caller.clone(), Arc::clone(&evening));
+            agents.push(tokio::spawn(async move {
+                let mut records = 0;
+                while !evening.load(Ordering::Relaxed) {
+                    records += 1;
+                    caller.report(&transfer, records).await;
+                }
+            }));
+        }
+        for number in 1..=20 {
+            let rename = renaming(&uuid, &format!("name {number}"));
+            told(raw.connections.update_connection(rename)).await;
+        }
+        evening.store(true, Ordering::Relaxed);
+        for agent in soon("the agents", join_all(agents)).await {
+            agent.expect("no panic");
+        }
+        assert_eq!(raw.site_now(&uuid).await.revision, 21);
     }
 
     /// A limit that is set while transfers start and report on both replicas counts every one of them.
