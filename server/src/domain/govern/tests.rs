@@ -301,6 +301,12 @@ fn approval_is_a_second_pair_of_eyes() {
     assert!(approve(&transfer, other, &service).is_ok());
     transfer.declared.initiated_by_uuid = service.credential();
     assert_eq!(reason(approve(&transfer, other, &service)), "SELF_APPROVAL");
+    // An agent is its connection's, whoever initiated the transfer.
+    transfer.declared.initiated_by_uuid = None;
+    let agent = known(Role::Agent, Some(north().uuid));
+    let own = agent.credential().expect("it has one");
+    assert_eq!(reason(approve(&transfer, own, &agent)), "SELF_APPROVAL");
+    transfer.declared.initiated_by_uuid = service.credential();
     transfer.self_approval = true;
     assert!(approve(&transfer, other, &service).is_ok());
 }
