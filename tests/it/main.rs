@@ -9,6 +9,7 @@ mod copy;
 mod coverage;
 mod crash;
 mod drain;
+mod faults;
 mod idempotency;
 mod log;
 mod outage;

@@ -1,0 +1,1 @@
+//! Names, addresses and people: what must not pass, and what must be told apart.

@@ -1,0 +1,1 @@
+//! PostgreSQL as it is really run: silent, moved, read-only, behind a pooler, with settings of its own.

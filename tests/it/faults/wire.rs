@@ -1,0 +1,1 @@
+//! The wire: deadlines, metadata, refusals that are too large, answers that nobody takes.
