@@ -3,7 +3,11 @@
 //! Takes and gives values of [`domain`](crate::domain); decides nothing. Writes happen in a [`Batch`] alone, reads each
 //! in a statement of its own. No function of this module holds on to a row stream (P22).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 use uuid::Uuid;
@@ -98,10 +102,34 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
+    backend: DbBackend,
+    pools: RwLock<Pools>,
     /// Keeps other servers away from an SQLite file; replicas share PostgreSQL.
     lock: Option<lock::FileLock>,
+}
+
+/// The connections in use; one pool for both purposes on PostgreSQL.
+#[derive(Clone, Debug)]
+struct Pools {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Inner {
+    fn new(pools: Pools, lock: Option<lock::FileLock>) -> Self {
+        Self {
+            backend: pools.writer.get_database_backend(),
+            pools: RwLock::new(pools),
+            lock,
+        }
+    }
+
+    fn pools(&self) -> Pools {
+        self.pools
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 /// What a request with an id did.
@@ -166,10 +194,19 @@ impl Store {
         open::open(url, options).await
     }
 
+    fn reader(&self) -> DatabaseConnection {
+        self.inner.pools().reader
+    }
+
+    fn writer(&self) -> DatabaseConnection {
+        self.inner.pools().writer
+    }
+
     /// Waits for running statements, closes every connection and lets go of the file.
     pub async fn close(&self) {
         // The readers go first: only a connection that may write can move the log into the database as the last one.
-        for pool in [&self.inner.reader, &self.inner.writer] {
+        let pools = self.inner.pools();
+        for pool in [pools.reader, pools.writer] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "a connection to the database was not closed cleanly");
             }
@@ -184,12 +221,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] as a rule.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        events::bounds(&self.inner.reader).await.map(|_| ())
+        events::bounds(&self.reader()).await.map(|_| ())
     }
 
     /// How many transactions may write at the same time.
     pub fn writers(&self) -> usize {
-        match self.inner.writer.get_database_backend() {
+        match self.inner.backend {
             DbBackend::Postgres => POSTGRES_WRITERS,
             _ => 1,
         }
@@ -197,7 +234,7 @@ impl Store {
 
     /// Whether other servers may be writing to the same database.
     pub fn is_shared(&self) -> bool {
-        self.inner.writer.get_database_backend() == DbBackend::Postgres
+        self.inner.backend == DbBackend::Postgres
     }
 
     /// Tells every replica that something was committed; does nothing where there are no replicas.
@@ -205,7 +242,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn send_hint(&self) -> Result<(), StoreError> {
-        hints::send(&self.inner.reader).await
+        hints::send(&self.reader()).await
     }
 
     /// Begins to listen to [`send_hint`](Self::send_hint); `None` where there are no replicas.
@@ -213,7 +250,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
-        hints::listen(&self.inner.reader).await
+        hints::listen(&self.reader()).await
     }
 
     /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only
@@ -222,7 +259,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn now(&self) -> Result<Option<Timestamp>, StoreError> {
-        time::now(&self.inner.reader).await
+        time::now(&self.reader()).await
     }
 
     /// When the newest event happened; `None` before the first.
@@ -230,7 +267,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn latest_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        events::latest_time(&self.inner.reader).await
+        events::latest_time(&self.reader()).await
     }
 
     /// One transfer, if it exists.
@@ -238,7 +275,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
-        transfers::one(&self.inner.reader, uuid).await
+        transfers::one(&self.reader(), uuid).await
     }
 
     /// The transfers among `uuids` that exist, in no particular order.
@@ -246,7 +283,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
-        transfers::existing(&self.inner.reader, uuids).await
+        transfers::existing(&self.reader(), uuids).await
     }
 
     /// The revisions of those among `uuids` that exist, in no particular order.
@@ -254,7 +291,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn revisions(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StoreError> {
-        transfers::revisions(&self.inner.reader, uuids).await
+        transfers::revisions(&self.reader(), uuids).await
     }
 
     /// Transfers in progress that changed at `since` or later, with their revisions.
@@ -266,7 +303,7 @@ impl Store {
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<(Uuid, i64)>, StoreError> {
-        transfers::moved_since(&self.inner.reader, since, limit).await
+        transfers::moved_since(&self.reader(), since, limit).await
     }
 
     /// Transfers by creation time, then uuid.
@@ -279,7 +316,7 @@ impl Store {
         order: SortOrder,
         window: Window,
     ) -> Result<Vec<Transfer>, StoreError> {
-        transfers::list(&self.inner.reader, filter, order, window).await
+        transfers::list(&self.reader(), filter, order, window).await
     }
 
     /// How many transfers are meant by `filter`.
@@ -287,7 +324,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn count_transfers(&self, filter: &TransferFilter) -> Result<i64, StoreError> {
-        stats::count(&self.inner.reader, filter).await
+        stats::count(&self.reader(), filter).await
     }
 
     /// Transfers that wait for a decision and are not overdue at `now`, nearest deadline first, then uuid. The
@@ -301,7 +338,7 @@ impl Store {
         now: Timestamp,
         window: Window,
     ) -> Result<Vec<Transfer>, StoreError> {
-        transfers::pending_approvals(&self.inner.reader, filter, now, window).await
+        transfers::pending_approvals(&self.reader(), filter, now, window).await
     }
 
     /// Transfers whose time to be decided on has passed at `now`, longest overdue first.
@@ -313,7 +350,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Uuid>, StoreError> {
-        transfers::overdue_approvals(&self.inner.reader, now, limit).await
+        transfers::overdue_approvals(&self.reader(), now, limit).await
     }
 
     /// Transfers in progress whose heartbeat has run out at `now`, oldest transfer first.
@@ -325,7 +362,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Uuid>, StoreError> {
-        transfers::silent(&self.inner.reader, now, limit).await
+        transfers::silent(&self.reader(), now, limit).await
     }
 
     /// The sums of one connection; statuses in the order of the wire's enum.
@@ -336,7 +373,7 @@ impl Store {
         &self,
         connection_uuid: Uuid,
     ) -> Result<ConnectionStats, StoreError> {
-        stats::by_connection(&self.inner.reader, connection_uuid).await
+        stats::by_connection(&self.reader(), connection_uuid).await
     }
 
     /// The sums of completed transfers by table, most transfers first, then by name.
@@ -348,7 +385,7 @@ impl Store {
         filter: &TableStatsFilter,
         limit: u32,
     ) -> Result<Vec<TableStats>, StoreError> {
-        stats::by_table(&self.inner.reader, filter, limit).await
+        stats::by_table(&self.reader(), filter, limit).await
     }
 
     /// Events in the order of the log.
@@ -356,7 +393,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, StoreError> {
-        events::list(&self.inner.reader, filter, limit).await
+        events::list(&self.reader(), filter, limit).await
     }
 
     /// Both ends of the log, as of one moment. Every event up to the newest can be read from then on.
@@ -364,7 +401,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn log_bounds(&self) -> Result<LogBounds, StoreError> {
-        events::bounds(&self.inner.reader).await
+        events::bounds(&self.reader()).await
     }
 
     /// One connection, if it exists.
@@ -372,7 +409,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn connection(&self, uuid: Uuid) -> Result<Option<Connection>, StoreError> {
-        connections::one(&self.inner.reader, uuid).await
+        connections::one(&self.reader(), uuid).await
     }
 
     /// Connections, newest first, then by uuid downwards.
@@ -384,7 +421,7 @@ impl Store {
         filter: &ConnectionFilter,
         window: Window,
     ) -> Result<Vec<Connection>, StoreError> {
-        connections::list(&self.inner.reader, filter, window).await
+        connections::list(&self.reader(), filter, window).await
     }
 
     /// Connections in use whose end has passed at `now`, longest overdue first.
@@ -396,7 +433,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Uuid>, StoreError> {
-        connections::overdue(&self.inner.reader, now, limit).await
+        connections::overdue(&self.reader(), now, limit).await
     }
 
     /// The connections that `transfers` belong to, as far as they exist.
@@ -407,7 +444,7 @@ impl Store {
         &self,
         transfers: &[Transfer],
     ) -> Result<HashMap<Uuid, Connection>, StoreError> {
-        connections::of(&self.inner.reader, transfers).await
+        connections::of(&self.reader(), transfers).await
     }
 
     /// The credential that the token with this id belongs to, with its tokens, and the connection of an agent as far as
@@ -419,7 +456,7 @@ impl Store {
         &self,
         token_id: &str,
     ) -> Result<Option<(Credential, Option<Connection>)>, StoreError> {
-        credentials::of_token(&self.inner.reader, token_id).await
+        credentials::of_token(&self.reader(), token_id).await
     }
 
     /// One credential, if it exists.
@@ -427,7 +464,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
-        credentials::one(&self.inner.reader, uuid).await
+        credentials::one(&self.reader(), uuid).await
     }
 
     /// Credentials, newest first, then by uuid downwards.
@@ -439,7 +476,7 @@ impl Store {
         filter: &CredentialFilter,
         window: Window,
     ) -> Result<Vec<Credential>, StoreError> {
-        credentials::list(&self.inner.reader, filter, window).await
+        credentials::list(&self.reader(), filter, window).await
     }
 
     /// Gives `work` up when PostgreSQL does not answer in time, as when its machine is gone without a word. What it was
@@ -451,7 +488,7 @@ impl Store {
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        if self.inner.writer.get_database_backend() != DbBackend::Postgres {
+        if self.inner.backend != DbBackend::Postgres {
             return work.await;
         }
         tokio::time::timeout(BATCH_PATIENCE, work)
@@ -468,6 +505,6 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn begin(&self) -> Result<Batch, StoreError> {
-        Batch::begin(&self.inner.writer).await
+        Batch::begin(&self.writer()).await
     }
 }

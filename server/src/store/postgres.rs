@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::{
-    Inner, Options, Store,
+    Inner, Options, Pools, Store,
     error::OpenError,
     open::{migrate, other, refuse_newer},
 };
@@ -39,12 +39,12 @@ pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
     refuse_newer(&pool, name).await?;
     migrate(&pool, name, options.migrate).await?;
     lock.commit().await.map_err(|error| other(name, &error))?;
+    let pools = Pools {
+        reader: pool.clone(),
+        writer: pool,
+    };
     Ok(Store {
-        inner: Arc::new(Inner {
-            reader: pool.clone(),
-            writer: pool,
-            lock: None,
-        }),
+        inner: Arc::new(Inner::new(pools, None)),
     })
 }
 

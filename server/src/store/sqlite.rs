@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 use super::{
-    Inner, Migrate, Options, Store,
+    Inner, Migrate, Options, Pools, Store,
     classify::{driver_error, sqlite_code},
     error::OpenError,
     lock::{FileLock, private},
@@ -66,11 +66,7 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
     let reader = connect(&path, options, Role::Reader, &database).await?;
     check(&reader, &database).await?;
     Ok(Store {
-        inner: Arc::new(Inner {
-            reader,
-            writer,
-            lock: Some(lock),
-        }),
+        inner: Arc::new(Inner::new(Pools { reader, writer }, Some(lock))),
     })
 }
 

@@ -21,7 +21,7 @@ async fn refusal(url: &str) -> OpenError {
 #[tokio::test]
 async fn the_settings_are_taken_by_every_connection() {
     let fixture = Fixture::new().await;
-    for pool in [&fixture.store.inner.writer, &fixture.store.inner.reader] {
+    for pool in [&fixture.store.writer(), &fixture.store.reader()] {
         for (setting, wanted) in sqlite::SETTINGS {
             let found = sqlite::read(pool, &format!("PRAGMA {setting}"), "x").await;
             assert_eq!(found.expect("read").as_deref(), Some(wanted), "{setting}");
@@ -31,16 +31,14 @@ async fn the_settings_are_taken_by_every_connection() {
     assert!(
         fixture
             .store
-            .inner
-            .reader
+            .reader()
             .execute_unprepared(write)
             .await
             .is_err()
     );
     fixture
         .store
-        .inner
-        .writer
+        .writer()
         .execute_unprepared(write)
         .await
         .expect("the writer may");
@@ -111,8 +109,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let newer = "INSERT INTO seaql_migrations VALUES ('m29990101_000001_paint_it_blue', 0)";
     fixture
         .store
-        .inner
-        .writer
+        .writer()
         .execute_unprepared(newer)
         .await
         .expect("a newer version was here");

@@ -24,7 +24,7 @@ use crate::domain::{
 const SORT: &str = "USE TEMP B-TREE FOR ORDER BY";
 
 async fn plan<E: EntityTrait>(fixture: &Fixture, select: &Select<E>) -> String {
-    explain(&fixture.store.inner.reader, select.build(DbBackend::Sqlite)).await
+    explain(&fixture.store.reader(), select.build(DbBackend::Sqlite)).await
 }
 
 async fn explain(pool: &DatabaseConnection, statement: Statement) -> String {
@@ -227,7 +227,7 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
     }
     let some = vec![Uuid::nil(), Uuid::max()];
     let glimpses = DbBackend::Sqlite.build(&connections::select_glimpses(some));
-    let glimpses = explain(&fixture.store.inner.reader, glimpses).await;
+    let glimpses = explain(&fixture.store.reader(), glimpses).await;
     for key in ["transfer", "connection"] {
         let index = format!("INDEX sqlite_autoindex_{key}_1 (uuid=?)");
         assert!(glimpses.contains(&index), "{glimpses}");
@@ -251,7 +251,7 @@ async fn requests_and_updates_go_straight_to_their_rows() {
     let key = transfer::Column::Uuid;
     let update = update::statement::<transfer::Entity>(key, &update::PROGRESS, &rows);
     let update = DbBackend::Sqlite.build(&update);
-    let update = explain(&fixture.store.inner.writer, update).await;
+    let update = explain(&fixture.store.writer(), update).await;
     assert!(
         update.contains("INDEX sqlite_autoindex_transfer_1 (uuid=?)"),
         "{update}"
@@ -268,7 +268,7 @@ async fn a_token_is_looked_up_by_keys_alone() {
     );
     assert!(siblings.contains("(id=?)"), "{siblings}");
     let owner = credentials::select_with_connection(Uuid::nil());
-    let owner = explain(&fixture.store.inner.reader, owner.build(DbBackend::Sqlite)).await;
+    let owner = explain(&fixture.store.reader(), owner.build(DbBackend::Sqlite)).await;
     assert_eq!(owner.matches("(uuid=?)").count(), 2, "{owner}");
     for plan in [siblings, owner] {
         assert!(!plan.contains("SCAN"), "{plan}");

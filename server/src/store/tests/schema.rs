@@ -15,8 +15,7 @@ async fn objects(store: &Store) -> Vec<String> {
         "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_schema ORDER BY name";
     let statement = Statement::from_string(DbBackend::Sqlite, sql);
     let rows = store
-        .inner
-        .writer
+        .writer()
         .query_all_raw(statement)
         .await
         .expect("the schema");
@@ -26,7 +25,7 @@ async fn objects(store: &Store) -> Vec<String> {
 }
 
 async fn every_entity_selects(store: &Store) {
-    let db = &store.inner.writer;
+    let db = &store.writer();
     transfer::Entity::find().all(db).await.expect("transfer");
     transfer_event::Entity::find()
         .all(db)
@@ -57,7 +56,7 @@ async fn migrations_go_up_down_and_up_again() {
     let fixture = Fixture::new().await;
     let before = objects(&fixture.store).await;
     every_entity_selects(&fixture.store).await;
-    Migrator::down(&fixture.store.inner.writer, None)
+    Migrator::down(&fixture.store.writer(), None)
         .await
         .expect("down");
     let left = objects(&fixture.store).await;
@@ -65,7 +64,7 @@ async fn migrations_go_up_down_and_up_again() {
         left.iter().all(|line| line.contains("seaql_migrations")),
         "{left:?}"
     );
-    Migrator::up(&fixture.store.inner.writer, None)
+    Migrator::up(&fixture.store.writer(), None)
         .await
         .expect("up");
     assert_eq!(objects(&fixture.store).await, before);
@@ -85,8 +84,7 @@ async fn entities_and_tables_have_the_same_columns() {
         let statement = Statement::from_string(DbBackend::Sqlite, sql);
         let rows = fixture
             .store
-            .inner
-            .writer
+            .writer()
             .query_all_raw(statement)
             .await
             .expect("columns");
@@ -113,8 +111,7 @@ async fn no_index_holds_what_progress_changes() {
     let statement = Statement::from_string(DbBackend::Sqlite, sql);
     let rows = fixture
         .store
-        .inner
-        .writer
+        .writer()
         .query_all_raw(statement)
         .await
         .expect("columns");
@@ -162,7 +159,7 @@ async fn constraints_keep_out_what_has_no_meaning() {
         "heartbeat_timeout = -1",
     ] {
         let sql = format!("UPDATE transfer SET {change}");
-        let result = fixture.store.inner.writer.execute_unprepared(&sql).await;
+        let result = fixture.store.writer().execute_unprepared(&sql).await;
         assert!(result.is_err(), "{change}");
     }
     for sql in [
@@ -173,8 +170,7 @@ async fn constraints_keep_out_what_has_no_meaning() {
         assert!(
             fixture
                 .store
-                .inner
-                .writer
+                .writer()
                 .execute_unprepared(sql)
                 .await
                 .is_err(),

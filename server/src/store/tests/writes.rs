@@ -268,7 +268,7 @@ async fn requests_are_remembered_with_what_they_did() {
     batch.append_events(&mut events).await.expect("appended");
     batch.commit().await.expect("committed");
     // As connections were written before their creation was an event.
-    let writer = &fixture.store.inner.writer;
+    let writer = &fixture.store.writer();
     let old = "UPDATE connection SET request_id = 'old', request_digest = \
                x'0707070707070707070707070707070707070707070707070707070707070707'";
     sea_orm::ConnectionTrait::execute_unprepared(writer, old)
@@ -373,7 +373,7 @@ async fn a_meaningless_row_is_an_error_and_not_a_guess() {
     let mut odd = plain(1);
     odd.status = TransferStatus::Pending;
     fixture.insert(&[odd]).await;
-    let writer = &fixture.store.inner.writer;
+    let writer = &fixture.store.writer();
     sea_orm::ConnectionTrait::execute_unprepared(writer, "UPDATE transfer SET metadata = '[]'")
         .await
         .expect("changed behind the store's back");
