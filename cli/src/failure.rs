@@ -75,11 +75,12 @@ fn refusal(error: &Error) -> Vec<String> {
     let mut lines = vec![format!("{first}: {}", escape(error.message()))];
     let fields = error.field_violations().iter();
     lines.extend(fields.map(|violation| {
-        format!(
-            "  {}: {}",
-            escape(&violation.field),
-            escape(&violation.description)
-        )
+        let description = escape(&violation.description);
+        // The one without a field counts those that are left out.
+        match violation.field.as_str() {
+            "" => format!("  {description}"),
+            field => format!("  {}: {description}", escape(field)),
+        }
     }));
     lines.extend(
         error

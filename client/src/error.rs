@@ -37,7 +37,8 @@ struct Inner {
 /// A field of the request that the server refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldViolation {
-    /// The field, as the contract names it; with dots and indices inside messages and lists.
+    /// The field, as the contract names it; with dots and indices inside messages and lists. Empty in a last entry that
+    /// counts the fields which are left out.
     pub field: String,
     /// What is wrong with it.
     pub description: String,

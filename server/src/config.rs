@@ -123,6 +123,9 @@ pub struct Config {
         default_value_t = 64
     )]
     pub max_connections_per_address: usize,
+    /// Age at which a connection is asked to end so that load spreads over replicas; drawn for each within a tenth.
+    #[arg(long, env = "TIDEGATE_MAX_CONNECTION_AGE", default_value = "30m", value_parser = age)]
+    pub max_connection_age: Duration,
     /// Watches and progress streams that are open at once; more are refused.
     #[arg(long, env = "TIDEGATE_MAX_STREAMS", default_value_t = 10_000)]
     pub max_streams: usize,
@@ -163,6 +166,14 @@ fn interval(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_millis(10) {
         return Err("must be at least 10ms".to_owned());
+    }
+    Ok(duration)
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_secs(1) {
+        return Err("must be at least 1s".to_owned());
     }
     Ok(duration)
 }

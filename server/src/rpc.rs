@@ -31,6 +31,7 @@ mod auth;
 mod caller;
 mod connection;
 mod credential;
+mod deadline;
 mod event;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -44,6 +45,7 @@ mod status;
 mod streams;
 pub mod tls;
 mod transfer;
+pub mod transport;
 mod watch;
 
 pub use health::Health;
@@ -53,6 +55,8 @@ use streams::Streams;
 pub const MESSAGE_IN_MAX: usize = 64 * 1024;
 /// Largest answer message, in bytes.
 pub const MESSAGE_OUT_MAX: usize = 1024 * 1024;
+/// Largest metadata of a call, in bytes.
+pub const METADATA_MAX: usize = 8 * 1024;
 
 /// What the services work with; cheap to clone.
 #[derive(Clone)]
@@ -115,8 +119,9 @@ pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflecti
         .routes()
         .prepare()
         .into_axum_router()
-        .layer(mark::MarkLayer)
         .layer(auth::AuthLayer(gate))
+        .layer(deadline::DeadlineLayer)
+        .layer(mark::MarkLayer)
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(

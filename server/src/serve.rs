@@ -9,7 +9,6 @@ use tokio::{
     signal::unix::{self, SignalKind},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::Server;
 
 use crate::{
     clock::Clock,
@@ -18,7 +17,7 @@ use crate::{
     feed::{Feed, tail::Tail},
     gate::{Gate, Means},
     ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
-    rpc::{self, Backend, Health, accept, tls::Tls},
+    rpc::{self, Backend, Health, accept, tls::Tls, transport},
     store::{Options, Store},
 };
 
@@ -32,15 +31,6 @@ const PULSE_PATIENCE: Duration = Duration::from_secs(2);
 /// Time that a connection may take for its TLS handshake, and then for the head of its first request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const REQUEST: Duration = Duration::from_secs(10);
-/// Time between pings on a quiet connection, and until one must be answered.
-const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
-/// Age at which a connection is asked to make room for a new one, so that load spreads over replicas.
-const AGE: Duration = Duration::from_secs(30 * 60);
-/// Times that a connection may be asked to differ in, so that a fleet's connections do not move together.
-const AGE_SPREAD: u64 = 3 * 60;
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
-const HEADERS: u32 = 8 * 1024;
 
 /// Serves on `listener` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open.
 ///
@@ -78,14 +68,13 @@ pub async fn serve(
     };
     let address = listener.local_addr()?;
     let incoming = accept::incoming(listener, limits, tls, crew.streams_end.clone());
-    let server = transport()
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, crew.streams_end.clone().cancelled_owned());
+    let stop = crew.streams_end.clone();
+    let server = transport::serve(incoming, routes, config.max_connection_age, stop);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
 
     let mut server = std::pin::pin!(server);
     tokio::select! {
-        ended = &mut server => ended?,
+        () = &mut server => {}
         () = shutdown => {
             tracing::info!("draining");
             health.set(false).await;
@@ -93,9 +82,8 @@ pub async fn serve(
             crew.streams_end.cancel();
             failpoint::pass("mid-drain");
             health.end().await;
-            match tokio::time::timeout(DRAIN, server).await {
-                Ok(ended) => ended?,
-                Err(_) => tracing::warn!("calls that would not end were cut off"),
+            if tokio::time::timeout(DRAIN, server).await.is_err() {
+                tracing::warn!("calls that would not end were cut off");
             }
         }
     }
@@ -215,25 +203,6 @@ async fn watch_database(store: Store, health: Health, stop: CancellationToken) {
             () = tokio::time::sleep(PULSE) => {}
         }
     }
-}
-
-fn transport() -> Server {
-    let age = AGE + Duration::from_secs(rand::random_range(0..=2 * AGE_SPREAD))
-        - Duration::from_secs(AGE_SPREAD);
-    Server::builder()
-        // gRPC-Web arrives over HTTP/1.1 too.
-        .accept_http1(true)
-        .max_concurrent_streams(128)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_max_header_list_size(HEADERS)
-        // Left alone, both are unlimited: rapid reset and its kin (P2).
-        .http2_max_pending_accept_reset_streams(Some(20))
-        .http2_max_local_error_reset_streams(Some(1_024))
-        .http2_keepalive_interval(Some(PING.0))
-        .http2_keepalive_timeout(Some(PING.1))
-        // No grace: with one, connections are cut without being told (P6).
-        .max_connection_age(age)
 }
 
 /// Resolves on SIGTERM or SIGINT.

@@ -25,7 +25,7 @@ use crate::{Database, soon};
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 24] = [
+const VARIABLES: [&str; 25] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -44,6 +44,7 @@ const VARIABLES: [&str; 24] = [
     "TIDEGATE_EVENT_RETENTION",
     "TIDEGATE_MAX_CONNECTIONS",
     "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
+    "TIDEGATE_MAX_CONNECTION_AGE",
     "TIDEGATE_MAX_STREAMS",
     "TIDEGATE_REQUESTS_PER_MINUTE",
     "TIDEGATE_TOKEN_PEPPER_FILE",

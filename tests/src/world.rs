@@ -31,6 +31,8 @@ pub struct WorldOptions {
     pub event_retention: Option<Duration>,
     /// Streams that may be open at once.
     pub max_streams: usize,
+    /// Age at which connections are asked to end.
+    pub max_connection_age: Duration,
     /// Whether callers must prove who they are.
     pub auth: Auth,
     /// Calls that one credential may make in a minute.
@@ -44,6 +46,7 @@ impl Default for WorldOptions {
             sweep_interval: Duration::from_millis(50),
             event_retention: None,
             max_streams: 10_000,
+            max_connection_age: Duration::from_secs(30 * 60),
             auth: Auth::Off,
             requests_per_minute: 0,
         }
@@ -204,6 +207,7 @@ impl World {
         config.sweep_interval = self.options.sweep_interval;
         config.event_retention = self.options.event_retention;
         config.max_streams = self.options.max_streams;
+        config.max_connection_age = self.options.max_connection_age;
         config.transport.auth = Some(self.options.auth);
         config.requests_per_minute = self.options.requests_per_minute;
         // All test clients share one address.

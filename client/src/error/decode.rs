@@ -57,7 +57,7 @@ fn code_of(status: &Status, local: bool) -> Code {
     let timed_out = if local {
         chain(status).any(|cause| cause.is::<TimeoutExpired>())
     } else {
-        // A server built like ours answers with these words when the deadline that it was given passes.
+        // A proxy or server built on tonic answers with these words when the deadline that it was given passes.
         code == Code::CANCELLED && status.message() == TimeoutExpired(()).to_string()
     };
     match (timed_out, local) {

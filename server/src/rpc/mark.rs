@@ -1,16 +1,27 @@
-//! Gives the transport's own refusals the `ErrorInfo` that every status of ours carries.
+//! Gives every status that is not of our making the `ErrorInfo` that ours carry, wherever in an answer it stands.
 //!
-//! tonic refuses messages that are too large or do not decode, and methods that do not exist, before a handler is reached.
+//! tonic refuses messages that are too large or do not decode, and methods that do not exist, before a handler is reached;
+//! health and reflection have statuses of their own. Metadata that is too large and handlers that panic are answered here.
 
-use std::task::{Context, Poll};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
-use futures::future::BoxFuture;
-use http::{Request, Response};
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
-use super::{MESSAGE_IN_MAX, status::info};
+use super::{
+    MESSAGE_IN_MAX, METADATA_MAX,
+    status::{refusal, status},
+};
+use crate::error::Error;
 
 /// The layer.
 #[derive(Clone, Copy)]
@@ -34,9 +45,10 @@ impl<S, B, R> Service<Request<B>> for Mark<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Future: Send + 'static,
-    R: Send + 'static,
+    S::Error: Send + 'static,
+    R: Default + Send + 'static,
 {
-    type Response = Response<R>;
+    type Response = Response<Marked<R>>;
     type Error = S::Error;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
@@ -45,19 +57,111 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let answered = self.inner.call(request);
+        if size(&request) > METADATA_MAX {
+            let refused = metadata_too_large().into_http();
+            return Box::pin(std::future::ready(Ok(refused.map(Marked::of))));
+        }
+        let answered = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
-            let mut response = answered.await?;
-            // A refusal before the first message is in the headers; later ones are made by our own handlers.
-            let refused = response
-                .headers()
-                .get("grpc-status")
-                .is_some_and(|value| value != "0");
-            if refused && let Some(status) = Status::from_header_map(response.headers()) {
-                _ = marked(status).add_header(response.headers_mut());
-            }
-            Ok(response)
+            let mut response = match answered.await {
+                Ok(answer) => answer?,
+                Err(panic) => panicked(panic.as_ref()).into_http(),
+            };
+            mark(response.headers_mut());
+            Ok(response.map(Marked::of))
         })
+    }
+}
+
+/// The size of a request's head, as HTTP/2 counts it, but for what every request has.
+fn size<B>(request: &Request<B>) -> usize {
+    let headers = request.headers().iter();
+    let sizes = headers.map(|(name, value)| name.as_str().len() + value.len() + 32);
+    sizes.sum::<usize>() + request.uri().path().len()
+}
+
+fn metadata_too_large() -> Status {
+    refusal(
+        Code::ResourceExhausted,
+        "METADATA_TOO_LARGE",
+        &format!("the metadata of a call may have at most {METADATA_MAX} bytes"),
+        [("limit", METADATA_MAX.to_string())],
+    )
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Status {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let cause = format!("a handler panicked: {}", text.unwrap_or("without a word"));
+    status(Error::Internal(Arc::from(Box::<
+        dyn std::error::Error + Send + Sync,
+    >::from(cause))))
+}
+
+/// Marks the status in `headers`, if one other than OK is there.
+fn mark(headers: &mut HeaderMap) {
+    let refused = headers.get("grpc-status").is_some_and(|value| value != "0");
+    if refused && let Some(status) = Status::from_header_map(headers) {
+        put(&marked(status), headers);
+    }
+}
+
+fn put(status: &Status, headers: &mut HeaderMap) {
+    // It fails for a text that is no header; such a text is encoded.
+    _ = status.add_header(headers);
+}
+
+/// The body of an answer, whose trailers are marked.
+pub(super) struct Marked<B> {
+    /// Gone after a panic.
+    body: Option<B>,
+}
+
+impl<B> Marked<B> {
+    const fn of(body: B) -> Self {
+        Self { body: Some(body) }
+    }
+}
+
+impl<B: Body + Unpin> Body for Marked<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(context)));
+        let frame = match polled {
+            Ok(frame) => ready!(frame),
+            Err(panic) => {
+                self.body = None;
+                let mut trailers = HeaderMap::new();
+                put(&panicked(panic.as_ref()), &mut trailers);
+                Some(Ok(Frame::trailers(trailers)))
+            }
+        };
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|mut frame| {
+                if let Some(trailers) = frame.trailers_mut() {
+                    mark(trailers);
+                }
+                frame
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(SizeHint::default, Body::size_hint)
     }
 }
 
@@ -68,7 +172,9 @@ pub(super) fn marked(status: Status) -> Status {
     }
     let message = status.message();
     let (code, reason) = match status.code() {
-        Code::OutOfRange => (Code::InvalidArgument, "MESSAGE_TOO_LARGE"),
+        Code::OutOfRange if message.contains("decoded") => {
+            (Code::InvalidArgument, "MESSAGE_TOO_LARGE")
+        }
         // tonic calls a body that it cannot read an internal error; it is the caller's. Ours have details.
         Code::Internal => (Code::InvalidArgument, "MALFORMED_MESSAGE"),
         Code::Unimplemented if message.contains("compressed") => {
@@ -76,6 +182,7 @@ pub(super) fn marked(status: Status) -> Status {
         }
         Code::Unimplemented => (Code::Unimplemented, "UNKNOWN_METHOD"),
         Code::Cancelled => (Code::Cancelled, "CANCELLED"),
+        Code::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         other => (other, "TRANSPORT"),
     };
     let text = match reason {
@@ -84,5 +191,32 @@ pub(super) fn marked(status: Status) -> Status {
         _ => message.to_owned(),
     };
     let limit = (reason == "MESSAGE_TOO_LARGE").then(|| ("limit", MESSAGE_IN_MAX.to_string()));
-    Status::with_error_details(code, text, info(reason, limit))
+    refusal(code, reason, &text, limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::body::Body as TonicBody;
+    use tonic_types::StatusExt as _;
+    use tower::service_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_an_incident() {
+        let handler = service_fn(|_: Request<()>| async {
+            assert!(std::hint::black_box(false), "it cannot be");
+            Ok::<_, std::convert::Infallible>(Response::new(TonicBody::empty()))
+        });
+        let mut marked = MarkLayer.layer(handler);
+        let answer = marked.call(Request::new(())).await.expect("an answer");
+        let status = Status::from_header_map(answer.headers()).expect("a status");
+        assert_eq!(status.code(), Code::Internal);
+        let details = status.get_error_details();
+        assert_eq!(
+            details.error_info().map(|info| info.reason.as_str()),
+            Some("INTERNAL")
+        );
+        assert!(details.request_info().is_some(), "{status:?}");
+    }
 }

@@ -1,1 +1,6 @@
 //! The wire: deadlines, metadata, refusals that are too large, answers that nobody takes.
+
+mod ages;
+mod metadata;
+mod size;
+mod statuses;

@@ -1,0 +1,125 @@
+//! Serves connections: HTTP/2, and HTTP/1.1 for gRPC-Web. Each has an age of its own at which it is asked to end.
+
+use std::{io, pin::pin, time::Duration};
+
+use futures::{Stream, StreamExt as _};
+use http::Request;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{service::Routes, transport::server::Connected as _};
+use tower::Service as _;
+
+use super::accept::Connection;
+
+/// Calls that one connection may have open at once.
+const STREAMS: u32 = 128;
+/// Time between pings on a quiet connection, and until one must be answered.
+const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+/// The largest head that is read, so that a call whose metadata is too large can be answered. Beyond it the answer is HTTP
+/// status 431, and beyond four times as much the connection ends. What proxies let through by default is less.
+const HEADERS_READ: u32 = 64 * 1024;
+/// The same for HTTP/1.1, in bytes and in number.
+const HTTP1_HEAD: usize = 64 * 1024;
+const HTTP1_HEADERS: usize = 256;
+
+/// Serves what is `incoming` until `stop` is cancelled, and then until every connection has ended.
+///
+/// A connection is asked to end when it is about `age` old, so that load spreads over replicas; how old exactly is drawn for
+/// each, so that those which began together do not come back together.
+pub async fn serve(
+    incoming: impl Stream<Item = io::Result<Connection>>,
+    routes: Routes,
+    age: Duration,
+    stop: CancellationToken,
+) {
+    let connections = TaskTracker::new();
+    {
+        // Dropped before the others end, so that the port is free.
+        let mut incoming = pin!(incoming.take_until(stop.cancelled()));
+        while let Some(accepted) = incoming.next().await {
+            if let Ok(connection) = accepted {
+                let serving = serve_one(connection, routes.clone(), drawn(age), stop.clone());
+                connections.spawn(serving);
+            }
+        }
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// An age within a tenth of `age`.
+fn drawn(age: Duration) -> Duration {
+    age.mul_f64(rand::random_range(0.9..=1.1))
+}
+
+async fn serve_one(connection: Connection, routes: Routes, age: Duration, stop: CancellationToken) {
+    let info = connection.connect_info();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(info.clone());
+        routes.clone().call(request)
+    });
+    let builder = builder();
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = async {
+            tokio::select! {
+                () = tokio::time::sleep(age) => {}
+                () = stop.cancelled() => {}
+            }
+        } => {
+            // Calls that are open go on; there is no limit to that, as one would cut streams without a word.
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .max_buf_size(HTTP1_HEAD)
+        .max_headers(HTTP1_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADERS_READ)
+        // Left alone, both are unlimited: rapid reset and its kin.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(1_024)
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_spread() {
+        let age = Duration::from_secs(30 * 60);
+        let mut ages: Vec<Duration> = (0..100).map(|_| drawn(age)).collect();
+        ages.sort_unstable();
+        let (first, last) = (ages[0], ages[99]);
+        assert!(first >= Duration::from_secs(27 * 60) && last <= Duration::from_secs(33 * 60));
+        assert!(
+            last - first > Duration::from_secs(4 * 60),
+            "{first:?}, {last:?}"
+        );
+    }
+}
