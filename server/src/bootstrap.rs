@@ -2,8 +2,10 @@
 //!
 //! Goes through the same ledger as every call, so that it is in the log like any other.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -20,10 +22,13 @@ use crate::{
     feed::Feed,
     ledger::{Ledger, Outcome, secret, time::Time},
     store::{OpenError, Options, Store},
+    supervisor::Supervisor,
 };
 
 /// In what role the credential is created, for the log.
 const ACTOR: &str = "console";
+/// Time that the ledger has to end once it has answered.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Creates the credential: it, and the token, which is in this answer and nowhere else.
 ///
@@ -75,9 +80,9 @@ async fn submit(store: &Store, clock: Clock, command: Command) -> anyhow::Result
     if let Some(latest) = store.latest_time().await? {
         clock.not_before(latest);
     }
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (supervisor, stop) = (Supervisor::default(), CancellationToken::new());
     let time = Time::new(clock, store.clone());
-    let ledger = Ledger::start(store, &time, &Feed::default(), &tasks, &stop);
+    let ledger = Ledger::start(store, &time, &Feed::default(), &supervisor, &stop);
     let order = Order {
         command,
         caller: Caller {
@@ -89,7 +94,9 @@ async fn submit(store: &Store, clock: Clock, command: Command) -> anyhow::Result
     };
     let outcome = ledger.submit(order).await;
     stop.cancel();
-    tasks.close();
-    tasks.wait().await;
+    supervisor.wait(SETTLE).await;
+    if let Some(fatal) = supervisor.fatal() {
+        return Err(fatal.into());
+    }
     Ok(outcome?)
 }

@@ -15,12 +15,22 @@ pub use self::{
 };
 use crate::{domain::chain::Head, ledger::retention::SHORTEST, store::Migrate};
 
+/// What `--help` ends with.
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done; a server: told to stop, and stopped
+   1  it could not be done; `audit verify`: the log is not sound
+   2  wrong arguments; `audit verify`: nothing can be said about the log
+  70  a task that the server cannot do without has died
+  74  the database cannot be trusted any more";
+
 /// The control plane for transfers of database tables between sites.
 #[derive(Debug, Parser)]
 #[command(
     name = "tidegate-server",
     version,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    after_help = EXIT_CODES
 )]
 pub struct Arguments {
     /// What to do; without it: serve.

@@ -1,10 +1,10 @@
 //! What can go wrong, in the ledger's words. Knows nothing of gRPC; [`rpc`](crate::rpc) maps it to codes.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::{domain::refusal::Refusal, store::StoreError};
+use crate::{domain::refusal::Refusal, store::StoreError, supervisor};
 
 /// Why a call was not answered as asked.
 ///
@@ -79,6 +79,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// A call that has panicked.
+    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let cause = format!("it panicked: {}", supervisor::message(panic));
+        let cause: Box<dyn std::error::Error + Send + Sync> = cause.into();
+        Self::Internal(cause.into())
+    }
+
     /// The name of the case: UPPER_SNAKE, part of the contract.
     pub const fn reason(&self) -> &'static str {
         match self {

@@ -14,6 +14,8 @@ use crate::{
         access::AccessRefusal,
         caller::{Caller, Identity},
         command::{Command, Order},
+        connection::Connection,
+        credential::Credential,
         refusal::Refusal,
         time::Timestamp,
         token::{Pepper, Token, is_same},
@@ -29,7 +31,7 @@ mod cache;
 mod limits;
 mod vigil;
 
-use cache::{Cache, FRESH, Found, Key, Standing};
+use cache::{Cache, Found, Key, Standing};
 use limits::Limits;
 use vigil::Vigils;
 
@@ -134,7 +136,7 @@ impl Gate {
     ) -> Result<Admission, Error> {
         let text = text.ok_or_else(unauthenticated)?;
         let key: Key = Sha256::digest(text.as_bytes()).into();
-        let known = match self.0.cache.standing(&key, FRESH) {
+        let known = match self.0.cache.standing(&key) {
             Standing::Good(known) => known,
             Standing::Familiar => self.examine(key, text, true, address).await?,
             Standing::Strange => self.examine(key, text, false, address).await?,
@@ -175,7 +177,7 @@ impl Gate {
             id: token.id().to_owned(),
             digest: token.digest(&self.0.means.pepper),
         });
-        let found = self.look_again(&shown, FRESH).await;
+        let found = self.look_again(&shown).await;
         drop(turn);
         found.map_err(|no| {
             match no {
@@ -187,16 +189,16 @@ impl Gate {
         })
     }
 
-    /// What is known of a token, and no older than `age`.
-    async fn look_again(&self, shown: &Arc<Shown>, age: Duration) -> Found {
-        if let Standing::Good(known) = self.0.cache.standing(&shown.key, age) {
+    /// What is known of a token, and no older than a moment.
+    async fn look_again(&self, shown: &Arc<Shown>) -> Found {
+        if let Standing::Good(known) = self.0.cache.standing(&shown.key) {
             return Ok(known);
         }
         let begin = || {
             let (gate, shown) = (self.clone(), Arc::clone(shown));
             async move { gate.look_up(shown).await }.boxed()
         };
-        self.0.cache.check(shown.key, age, begin).await
+        self.0.cache.check(shown.key, begin).await
     }
 
     async fn look_up(&self, shown: Arc<Shown>) -> Found {
@@ -209,38 +211,37 @@ impl Gate {
         };
         let read = store.in_time(read).await;
         let (found, now) = read.map_err(|error| No::Failed(error.into()))?;
-        let record = found.as_ref().and_then(|(credential, _)| {
-            let mut tokens = credential.tokens.iter();
-            tokens.find(|token| token.id == shown.id)
-        });
-        // An unknown id takes as long as a known one.
-        let kept = record.map_or(&[0; 32][..], |record| &record.digest);
-        let is_same = is_same(kept, &shown.digest);
-        let is_known = record.is_some();
-        let (credential, connection) = found.filter(|_| is_known).ok_or(No::Unknown)?;
-        if !is_same {
-            return Err(No::WrongSecret);
-        }
-        let status = connection.as_ref().map(|connection| connection.status);
-        let end = credential.good_until(&shown.id, status, now);
-        let left = end.ok_or(No::Unknown)?.as_micros() - now.as_micros();
-        let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-        Ok(Arc::new(Known {
-            identity: credential.identity(),
-            requests_per_minute: connection
-                .and_then(|connection| connection.policy().rate_limit_requests_per_minute),
-            checked_at: now,
-            checked,
-            ends: checked + left,
-            shown,
-        }))
+        judge(shown, found.as_ref(), now, checked)
     }
 
-    /// Has those looked at whose rights may have ended, until `stop` is cancelled.
-    pub async fn follow(self, mut news: RightsNews, stop: CancellationToken) {
-        while let Some(Some(concern)) = stop.run_until_cancelled(news.next()).await {
-            self.0.vigils.wake(concern);
+    /// As [`look_up`](Self::look_up) for many, in their order.
+    async fn look_up_all(&self, shown: &[Arc<Shown>]) -> Vec<Found> {
+        let Means { store, time, .. } = &self.0.means;
+        let checked = Instant::now();
+        let ids: Vec<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
+        let read = async {
+            let found = store.credentials_of_tokens(&ids).await?;
+            Ok((found, time.now().await?))
+        };
+        match store.in_time(read).await {
+            Ok((found, now)) => {
+                let judge = |shown: &Arc<Shown>| {
+                    judge(Arc::clone(shown), found.get(&shown.id), now, checked)
+                };
+                shown.iter().map(judge).collect()
+            }
+            Err(error) => {
+                let error = Error::from(error);
+                let failed = |_| Err(No::Failed(error.clone()));
+                shown.iter().map(failed).collect()
+            }
         }
+    }
+
+    /// Ends the streams of those whose rights have ended, until `stop` is cancelled.
+    pub async fn follow(self, news: RightsNews, stop: CancellationToken) {
+        let looking = vigil::keep_looking(&self, news);
+        _ = stop.run_until_cancelled(looking).await;
     }
 
     /// Whether somebody at `address` may try one more session code.
@@ -315,6 +316,41 @@ impl Admission {
     pub fn forget(&self) {
         self.gate.forget();
     }
+}
+
+/// What a token is worth at `now`, as `found` has it.
+fn judge(
+    shown: Arc<Shown>,
+    found: Option<&(Credential, Option<Connection>)>,
+    now: Timestamp,
+    checked: Instant,
+) -> Found {
+    let record = found.and_then(|(credential, _)| {
+        let mut tokens = credential.tokens.iter();
+        tokens.find(|token| token.id == shown.id)
+    });
+    // An unknown id takes as long as a known one.
+    let kept = record.map_or(&[0; 32][..], |record| &record.digest);
+    let is_same = is_same(kept, &shown.digest);
+    let is_known = record.is_some();
+    let (credential, connection) = found.filter(|_| is_known).ok_or(No::Unknown)?;
+    if !is_same {
+        return Err(No::WrongSecret);
+    }
+    let status = connection.as_ref().map(|connection| connection.status);
+    let end = credential.good_until(&shown.id, status, now);
+    let left = end.ok_or(No::Unknown)?.as_micros() - now.as_micros();
+    let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+    Ok(Arc::new(Known {
+        identity: credential.identity(),
+        requests_per_minute: connection
+            .as_ref()
+            .and_then(|connection| connection.policy().rate_limit_requests_per_minute),
+        checked_at: now,
+        checked,
+        ends: checked + left,
+        shown,
+    }))
 }
 
 /// What everybody is told who is not let in.

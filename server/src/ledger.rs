@@ -9,8 +9,8 @@ use std::{
 };
 
 use rand::random_range;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{
@@ -22,6 +22,7 @@ use crate::{
     error::Error,
     feed::Feed,
     store::Store,
+    supervisor::Supervisor,
 };
 
 mod draft;
@@ -75,16 +76,18 @@ struct Pending {
 pub struct Ledger {
     /// One queue for each writer.
     queues: Arc<[mpsc::Sender<Pending>]>,
+    /// A change has failed for the database's sake.
+    failed: Arc<Notify>,
 }
 
 impl Ledger {
-    /// Starts the writers on `tasks`, as many as the store takes. They end, with everything that was queued written,
+    /// Starts the writers under `supervisor`, as many as the store takes. They end, with everything that was queued written,
     /// after `stop` is cancelled.
     pub fn start(
         store: &Store,
         time: &Time,
         feed: &Feed,
-        tasks: &TaskTracker,
+        supervisor: &Supervisor,
         stop: &CancellationToken,
     ) -> Self {
         let queues = (0..store.writers()).map(|_| {
@@ -94,11 +97,12 @@ impl Ledger {
                 time: time.clone(),
                 feed: feed.clone(),
             };
-            tasks.spawn(writer.run(commands, stop.clone()));
+            supervisor.spawn("writer", stop, writer.run(commands, stop.clone()));
             queue
         });
         Self {
             queues: queues.collect(),
+            failed: Arc::default(),
         }
     }
 
@@ -116,7 +120,19 @@ impl Ledger {
                 mpsc::error::TrySendError::Full(_) => Error::QueueFull,
                 mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
             })?;
-        answered.await.unwrap_or(Err(Error::ShuttingDown))
+        self.heed(answered.await.unwrap_or(Err(Error::ShuttingDown)))
+    }
+
+    /// Resolves once a change has failed for the database's sake since it resolved before.
+    pub async fn next_failure(&self) {
+        self.failed.notified().await;
+    }
+
+    fn heed(&self, answer: Result<Outcome, Error>) -> Result<Outcome, Error> {
+        if matches!(answer, Err(Error::DatabaseUnavailable(_))) {
+            self.failed.notify_one();
+        }
+        answer
     }
 
     /// Queues a command that nobody waits for. It is lost when the queue is full, and with the process.
@@ -141,7 +157,7 @@ impl Ledger {
             .send(Pending { order, answer })
             .await
             .map_err(|_| Error::ShuttingDown)?;
-        answered.await.unwrap_or(Err(Error::ShuttingDown))
+        self.heed(answered.await.unwrap_or(Err(Error::ShuttingDown)))
     }
 
     /// The queue that an order belongs to: always the same one for a transfer, a connection or a credential, so that its

@@ -12,10 +12,12 @@ pub mod error;
 mod failpoint;
 pub mod feed;
 pub mod gate;
+pub mod health;
 pub mod ledger;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 pub mod rpc;
 pub mod serve;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;

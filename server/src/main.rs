@@ -9,15 +9,38 @@ use tidegate_server::{
     clock::Clock,
     config::{Arguments, AuditRole, Config, CreateToken, Database, Role, TokenRole, Verify},
     store::{Options, Store},
+    supervisor::Fatal,
     telemetry,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Runtime};
 
-#[tokio::main]
-pub(crate) async fn main() -> ExitCode {
+/// The exit code of a role that failed.
+const FAILED: u8 = 1;
+/// The exit code of an audit that could not be done: it says nothing about the log.
+const NOT_AUDITED: u8 = 2;
+
+pub(crate) fn main() -> ExitCode {
     let role = Arguments::parse().into_role();
-    // An audit that cannot be done says nothing about the log.
-    let failure = ExitCode::from(if matches!(role, Role::Audit(_)) { 2 } else { 1 });
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            telemetry::say(&format!("no threads can be started: {error}"));
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = runtime.block_on(run(role));
+    // Whatever still waits for a disk or a peer must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(role: Role) -> ExitCode {
+    let failed = if matches!(role, Role::Audit(_)) {
+        NOT_AUDITED
+    } else {
+        FAILED
+    };
+    let serves = matches!(role, Role::Serve(_));
     let outcome = match role {
         Role::Serve(config) => serve(&config).await.map(|()| ExitCode::SUCCESS),
         Role::Migrate(database) => migrate(&database).await.map(|()| ExitCode::SUCCESS),
@@ -29,10 +52,12 @@ pub(crate) async fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            // One line, whatever the causes say.
-            let line = format!("{error:#}").replace('\n', " ");
-            eprintln!("tidegate-server: {line}");
-            failure
+            let fatal = error.downcast_ref::<Fatal>();
+            // A server has logged it already.
+            if !(serves && fatal.is_some()) {
+                telemetry::say(&format!("{error:#}"));
+            }
+            ExitCode::from(fatal.map_or(failed, Fatal::code))
         }
     }
 }
@@ -56,21 +81,21 @@ async fn verify(what: &Verify) -> anyhow::Result<ExitCode> {
 /// Only the token goes to stdout, so that it can be put where it belongs without being seen.
 async fn create_token(wanted: &CreateToken) -> anyhow::Result<()> {
     let (credential, token) = bootstrap::create_token(wanted, Clock::machine()).await?;
-    eprintln!(
-        "tidegate-server: created credential {} ({}, {:?}), good until {}; its token is shown this once",
+    telemetry::say(&format!(
+        "created credential {} ({}, {:?}), good until {}; its token is shown this once",
         credential.uuid,
         credential.declared.role,
         credential.declared.name,
         credential
             .expires_at()
             .map_or_else(|| "never".to_owned(), |end| end.to_string()),
-    );
+    ));
     writeln!(std::io::stdout(), "{}", token.reveal()).context("the token cannot be written")
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log)?;
     let shutdown = tidegate_server::serve::signal().context("signals cannot be received")?;
+    let _log = telemetry::start(&config.log)?;
     config.exposure()?;
     let listener = TcpListener::bind(config.listen)
         .await

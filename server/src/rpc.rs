@@ -85,8 +85,8 @@ pub struct Backend {
 ///
 /// # Errors
 /// Only if the descriptors that were compiled in do not decode.
-pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::server::Error> {
-    let (health, health_service) = tonic_health::server::health_reporter();
+pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::server::Error> {
+    let health = Health::new();
     let gate = backend.gate.clone();
     let streams = Streams::new(backend.max_streams, backend.stop.clone());
     let transfers =
@@ -102,8 +102,6 @@ pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflecti
     let connections = ConnectionServiceServer::new(connection::ConnectionApi::new(backend))
         .max_decoding_message_size(MESSAGE_IN_MAX)
         .max_encoding_message_size(MESSAGE_OUT_MAX);
-    let health = Health::new(health);
-    health.set(true).await;
 
     let mut services = Routes::builder();
     services
@@ -111,7 +109,7 @@ pub async fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflecti
         .add_service(events)
         .add_service(connections)
         .add_service(credentials)
-        .add_service(health_service)
+        .add_service(health.service())
         // Tools in the field speak either version; most older ones only v1alpha.
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);

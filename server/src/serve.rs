@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::future::BoxFuture;
 use tokio::{
     net::TcpListener,
-    signal::unix::{self, SignalKind},
+    signal::unix::{self, Signal, SignalKind},
+    task::JoinHandle,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 use crate::{
     clock::Clock,
@@ -16,18 +17,23 @@ use crate::{
     failpoint,
     feed::{Feed, tail::Tail},
     gate::{Gate, Means},
-    ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
-    rpc::{self, Backend, Health, accept, tls::Tls, transport},
+    health,
+    ledger::{Ledger, chain, retention::Retention, sweeper::Sweeper, time::Time},
+    rpc::{
+        self, Backend, Health, accept,
+        tls::{self, Tls},
+        transport,
+    },
     store::{Options, Store},
+    supervisor::{Ending, Fatal, Supervisor},
 };
 
 /// Time that open calls have to end once streams were told to.
-const DRAIN: Duration = Duration::from_secs(6);
+const DRAIN: Duration = Duration::from_secs(5);
 /// Time that the ledger has to write what was queued.
-const SETTLE: Duration = Duration::from_secs(2);
-/// Time between two looks at the database, and until one must be answered.
-const PULSE: Duration = Duration::from_millis(500);
-const PULSE_PATIENCE: Duration = Duration::from_secs(2);
+const SETTLE: Duration = Duration::from_millis(1_500);
+/// Time that connections to the database have to close.
+const CLOSE: Duration = Duration::from_millis(500);
 /// Time that a connection may take for its TLS handshake, and then for the head of its first request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const REQUEST: Duration = Duration::from_secs(10);
@@ -35,86 +41,135 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// Serves on `listener` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open.
 ///
 /// # Errors
-/// When the database cannot be opened or the transport fails. What was acknowledged is on disk in any case.
+/// When the database cannot be opened, and a [`Fatal`](crate::supervisor::Fatal) when a task has died that the server
+/// cannot do without. What was acknowledged is on disk in any case.
 pub async fn serve(
     listener: TcpListener,
     config: &Config,
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let tls = secured(config).await?;
+    // Before anything else: without a handler SIGHUP ends the process.
+    let hangup = unix::signal(SignalKind::hangup()).context("signals cannot be received")?;
+    let tls = match config.transport.files() {
+        Some(files) => Some(Tls::load(files).await.context("TLS cannot be used")?),
+        None => None,
+    };
     let options = Options {
         migrate: config.migrate,
         ..Options::default()
     };
-    let store = Store::open(&config.database.url, &options).await?;
+    let mut shutdown = std::pin::pin!(shutdown);
+    let store = tokio::select! {
+        opened = Store::open(&config.database.url, &options) => opened?,
+        () = &mut shutdown => return Ok(()),
+    };
     let crew = Crew::default();
     let backend = put_together(config, clock, &store, &crew).await?;
-    let tls = tls.map(|(tls, follow)| {
-        crew.tasks.spawn(follow(crew.streams_end.clone()));
-        tls
-    });
-    let (routes, health) = rpc::routes(backend).await?;
-    crew.tasks.spawn(watch_database(
-        store.clone(),
-        health.clone(),
-        crew.streams_end.clone(),
-    ));
-    let limits = accept::Limits {
-        connections: config.max_connections,
-        per_address: config.max_connections_per_address,
-        handshake: HANDSHAKE,
-        request: REQUEST,
-    };
-    let address = listener.local_addr()?;
-    let incoming = accept::incoming(listener, limits, tls, crew.streams_end.clone());
-    let stop = crew.streams_end.clone();
-    let server = transport::serve(incoming, routes, config.max_connection_age, stop);
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
-
-    let mut server = std::pin::pin!(server);
+    let tls = crew.reload_on(hangup, tls);
+    // Kept to the end: writers end when they are told to, not for want of callers.
+    let ledger = backend.ledger.clone();
+    let (routes, health) = rpc::routes(backend)?;
+    crew.spawn(
+        "health",
+        health::watch(
+            store.clone(),
+            ledger.clone(),
+            health.clone(),
+            crew.streams_end.clone(),
+        ),
+    );
+    let server = crew.listen(listener, config, tls, routes)?;
     tokio::select! {
-        () = &mut server => {}
+        () = crew.supervisor.dead() => health.stop_serving(),
         () = shutdown => {
             tracing::info!("draining");
-            health.set(false).await;
+            health.stop_serving();
             tokio::time::sleep(config.drain_delay).await;
-            crew.streams_end.cancel();
-            failpoint::pass("mid-drain");
-            health.end().await;
-            if tokio::time::timeout(DRAIN, server).await.is_err() {
-                tracing::warn!("calls that would not end were cut off");
-            }
         }
     }
-    crew.settle().await;
-    store.close().await;
+    crew.end(server, health, &store).await?;
+    drop(ledger);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The tasks beside the transport, and what ends them: first those that calls do not need, then the ledger's.
+/// The tasks of the server, and what ends them: first those that calls do not need, then the ledger's.
 #[derive(Default)]
 struct Crew {
-    tasks: TaskTracker,
+    supervisor: Supervisor,
     streams_end: CancellationToken,
     writer_ends: CancellationToken,
 }
 
 impl Crew {
-    /// Ends them; the ledger writes what was queued.
-    async fn settle(&self) {
+    /// Runs what ends with the streams.
+    fn spawn(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = impl Ending> + Send + 'static,
+    ) -> JoinHandle<()> {
+        self.supervisor.spawn(name, &self.streams_end, work)
+    }
+
+    /// Has the files of TLS, if there are any, read again whenever they have changed, and at once on SIGHUP.
+    fn reload_on(&self, hangup: Signal, tls: Option<(Tls, tls::Watch)>) -> Option<Tls> {
+        let stop = self.streams_end.clone();
+        let Some((tls, watch)) = tls else {
+            self.spawn("reload", nothing_to_reload(hangup, stop));
+            return None;
+        };
+        self.spawn("reload", watch.run(hangup, stop));
+        Some(tls)
+    }
+
+    /// Serves calls.
+    fn listen(
+        &self,
+        listener: TcpListener,
+        config: &Config,
+        tls: Option<Tls>,
+        routes: Routes,
+    ) -> anyhow::Result<JoinHandle<()>> {
+        let limits = accept::Limits {
+            connections: config.max_connections,
+            per_address: config.max_connections_per_address,
+            handshake: HANDSHAKE,
+            request: REQUEST,
+        };
+        let address = listener.local_addr()?;
+        let incoming = accept::incoming(listener, limits, tls, self.streams_end.clone());
+        let stop = self.streams_end.clone();
+        let server = transport::serve(incoming, routes, config.max_connection_age, stop);
+        let server = self.spawn("listener", server);
+        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
+        Ok(server)
+    }
+
+    /// Ends calls, then the tasks; the ledger writes what was queued.
+    async fn end(
+        &self,
+        mut server: JoinHandle<()>,
+        health: Health,
+        store: &Store,
+    ) -> Result<(), Fatal> {
         self.streams_end.cancel();
+        failpoint::pass("mid-drain");
+        health.end();
+        if tokio::time::timeout(DRAIN, &mut server).await.is_err() {
+            tracing::warn!("calls that would not end were cut off");
+            server.abort();
+        }
         self.writer_ends.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(SETTLE, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        if !self.supervisor.wait(SETTLE).await {
             tracing::warn!(
                 "the ledger did not settle in time; unanswered commands may or may not stand"
             );
         }
+        if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+            tracing::warn!("connections to the database were left open: it does not answer");
+        }
+        self.supervisor.fatal().map_or(Ok(()), Err)
     }
 }
 
@@ -129,17 +184,23 @@ async fn put_together(
     if let Some(latest) = store.latest_time().await? {
         clock.not_before(latest);
     }
-    let (tasks, stop) = (&crew.tasks, &crew.streams_end);
+    let stop = &crew.streams_end;
     let feed = Feed::default();
     let time = Time::new(clock, store.clone());
     let tail = Tail::begin(store.clone(), feed.clone(), time.clone()).await?;
-    tail.start(tasks, stop);
-    let ledger = Ledger::start(store, &time, &feed, tasks, &crew.writer_ends);
+    tail.start(&crew.supervisor, stop);
+    let ledger = Ledger::start(store, &time, &feed, &crew.supervisor, &crew.writer_ends);
     let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
-    tasks.spawn(sweeper.clone().run(config.sweep_interval, stop.clone()));
+    crew.spawn(
+        "sweeper",
+        sweeper.clone().run(config.sweep_interval, stop.clone()),
+    );
     if let Some(keep) = config.event_retention {
         let retention = Retention::new(store.clone(), time.clone(), keep);
-        tasks.spawn(retention.run(config.sweep_interval, stop.clone()));
+        crew.spawn(
+            "retention",
+            retention.run(config.sweep_interval, stop.clone()),
+        );
     }
     let gate = (config.auth() == Auth::Required).then(|| {
         Gate::new(Means {
@@ -151,7 +212,7 @@ async fn put_together(
         })
     });
     if let Some(gate) = &gate {
-        tasks.spawn(gate.clone().follow(feed.rights(), stop.clone()));
+        crew.spawn("gate", gate.clone().follow(feed.rights(), stop.clone()));
     }
     Ok(Backend {
         ledger,
@@ -166,52 +227,22 @@ async fn put_together(
     })
 }
 
-/// TLS if it was asked for, and what keeps it in step with its files.
-async fn secured(
-    config: &Config,
-) -> anyhow::Result<
-    Option<(
-        Tls,
-        impl FnOnce(CancellationToken) -> BoxFuture<'static, ()>,
-    )>,
-> {
-    let Some(files) = config.transport.files() else {
-        return Ok(None);
-    };
-    let (tls, watch) = Tls::load(files).await.context("TLS cannot be used")?;
-    let hangup = unix::signal(SignalKind::hangup()).context("signals cannot be received")?;
-    let follow = |stop| -> BoxFuture<'static, ()> { Box::pin(watch.run(hangup, stop)) };
-    Ok(Some((tls, follow)))
-}
-
-/// Keeps health in step with the database, so that balancers send calls to replicas that can answer them.
-async fn watch_database(store: Store, health: Health, stop: CancellationToken) {
-    let mut serving = true;
-    loop {
-        let answers = tokio::time::timeout(PULSE_PATIENCE, store.ping());
-        let answered = tokio::select! {
-            () = stop.cancelled() => return,
-            answered = answers => matches!(answered, Ok(Ok(()))),
-        };
-        if answered != serving {
-            serving = answered;
-            tracing::warn!(serving, "the database was lost or has come back");
-            health.set(serving).await;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(PULSE) => {}
-        }
+/// Says that SIGHUP changes nothing.
+async fn nothing_to_reload(mut hangup: Signal, stop: CancellationToken) {
+    while let Some(Some(())) = stop.run_until_cancelled(hangup.recv()).await {
+        tracing::info!("SIGHUP: there is nothing to reload: TLS is off");
     }
 }
 
-/// Resolves on SIGTERM or SIGINT.
+/// Resolves on SIGTERM or SIGINT. From here on SIGHUP no longer ends the process.
 ///
 /// # Errors
 /// When the process may not listen for signals.
 pub fn signal() -> std::io::Result<impl Future<Output = ()> + Send> {
     let mut terminate = unix::signal(SignalKind::terminate())?;
     let mut interrupt = unix::signal(SignalKind::interrupt())?;
+    // A handler that was installed once stays.
+    _ = unix::signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -216,12 +216,16 @@ impl Store {
         }
     }
 
-    /// Whether the database answers.
+    /// Whether the database can be read and takes changes. `durably`: finds out by a change that is committed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] as a rule.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        events::bounds(&self.reader()).await.map(|_| ())
+    pub async fn probe(&self, durably: bool) -> Result<(), StoreError> {
+        let probe = async {
+            events::bounds(&self.reader()).await?;
+            self.begin().await?.probe(durably).await
+        };
+        self.in_time(probe).await
     }
 
     /// How many transactions may write at the same time.
@@ -457,6 +461,18 @@ impl Store {
         token_id: &str,
     ) -> Result<Option<(Credential, Option<Connection>)>, StoreError> {
         credentials::of_token(&self.reader(), token_id).await
+    }
+
+    /// As [`credential_of_token`](Self::credential_of_token) for many, by the token's id. Of a credential's tokens only
+    /// those that were asked for are there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn credentials_of_tokens(
+        &self,
+        token_ids: &[&str],
+    ) -> Result<HashMap<String, (Credential, Option<Connection>)>, StoreError> {
+        credentials::of_tokens(&self.reader(), token_ids).await
     }
 
     /// One credential, if it exists.

@@ -1,23 +1,117 @@
 //! Logs: readable lines on a terminal, one JSON object a line otherwise.
+//!
+//! A log is best effort. Lines are written by a thread of their own; while stderr takes none, and when it is gone, they
+//! are dropped and counted. Nothing else ever waits for it, or ends because of it.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fs::File,
+    io::{self, IsTerminal as _, Write as _},
+    os::fd::AsFd as _,
+    panic::{self, PanicHookInfo},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
-use tracing_subscriber::EnvFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use crate::supervisor;
+
+mod sink;
+
+use sink::Sink;
+
+/// Lines that may wait to be written.
+const WAITING: usize = 8_192;
+/// Longest wait for stderr at the end of the process.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Writes log lines until it is dropped.
+#[must_use]
+#[derive(Debug)]
+pub struct Log {
+    worker: Option<WorkerGuard>,
+}
 
 /// Starts logging to stderr for the whole process.
 ///
 /// # Errors
 /// When the filter does not parse, or something logs already.
-pub fn start(filter: &str) -> anyhow::Result<()> {
+pub fn start(filter: &str) -> anyhow::Result<Log> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| anyhow::anyhow!("--log {filter:?} is not a filter: {error}"))?;
+    let is_terminal = io::stderr().is_terminal();
+    // Not behind the lock of `io::stderr`, so that whoever else uses that never waits for a line.
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let (sink, dropped) = Sink::new(stderr, is_terminal);
+    let (lines, worker) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING)
+        .lossy(true)
+        .thread_name("log")
+        .finish(sink);
+    _ = dropped.set(lines.error_counter());
+    subscribe(filter, lines, is_terminal)?;
+    panic::set_hook(Box::new(log_panic));
+    Ok(Log {
+        worker: Some(worker),
+    })
+}
+
+fn subscribe<W>(filter: EnvFilter, lines: W, is_terminal: bool) -> anyhow::Result<()>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
-    let started = if io::stderr().is_terminal() {
+        .log_internal_errors(false)
+        .with_writer(lines);
+    let started = if is_terminal {
         builder.with_target(false).try_init()
     } else {
         builder.json().flatten_event(true).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let worker = self.worker.take();
+        // In a thread of its own: the guard may print, and could wait for stdout.
+        within(PATIENCE, move || drop(worker));
+    }
+}
+
+/// Writes one line about the end of the process to stderr, if it takes it.
+pub fn say(text: &str) {
+    let line = format!("tidegate-server: {}\n", text.replace('\n', " "));
+    within(PATIENCE, move || {
+        _ = io::stderr().write_all(line.as_bytes());
+    });
+}
+
+/// Runs `work` elsewhere, and waits for it no longer than `patience`.
+fn within(patience: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, ended) = mpsc::channel::<()>();
+    let worker = thread::Builder::new().spawn(move || {
+        work();
+        drop(done);
+    });
+    if worker.is_ok() {
+        _ = ended.recv_timeout(patience);
+    }
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let message = supervisor::message(info.payload());
+    let thread = thread::current();
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+    tracing::error!(
+        location = info.location().map(tracing::field::display),
+        thread = thread.name(),
+        backtrace = backtrace.map(tracing::field::display),
+        "panicked: {message}"
+    );
 }

@@ -16,6 +16,7 @@ pub mod refusal;
 pub mod relay;
 pub mod request;
 pub mod site;
+pub mod statements;
 pub mod tools;
 pub mod torture;
 pub mod world;

@@ -14,7 +14,7 @@ use tidegate_proto::v1::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
-    sync::oneshot,
+    sync::{oneshot, watch},
     task::JoinHandle,
 };
 use tonic::transport::{Channel, Endpoint};
@@ -148,10 +148,27 @@ pub async fn signal(child: &Child, name: &str) {
 #[derive(Debug)]
 pub struct Said {
     words: Arc<Mutex<String>>,
+    attention: watch::Sender<Attention>,
     reader: JoinHandle<()>,
 }
 
+/// How one listens to a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// Everything is read.
+    Listening,
+    /// Nothing is read; the program's pipe fills up.
+    Paused,
+    /// Nobody will ever read; the pipe is broken.
+    Gone,
+}
+
 impl Said {
+    /// Listens so from now on.
+    pub fn attend(&self, attention: Attention) {
+        self.attention.send_replace(attention);
+    }
+
     /// What it said so far.
     pub fn so_far(&self) -> String {
         self.words
@@ -183,8 +200,13 @@ pub async fn heard<T: Send + 'static>(
 ) -> (T, Said) {
     let words = Arc::<Mutex<String>>::default();
     let (tell, told) = oneshot::channel();
-    let reader = tokio::spawn(read(from, Arc::clone(&words), means, tell));
-    let said = Said { words, reader };
+    let (attention, attends) = watch::channel(Attention::Listening);
+    let reader = read(from, Arc::clone(&words), means, tell, attends);
+    let said = Said {
+        words,
+        attention,
+        reader: tokio::spawn(reader),
+    };
     match soon(what, told).await {
         Ok(found) => (found, said),
         Err(_) => panic!("the program ended without {what}:\n{}", said.so_far()),
@@ -196,10 +218,21 @@ async fn read<T>(
     words: Arc<Mutex<String>>,
     means: impl Fn(&str) -> Option<T>,
     tell: oneshot::Sender<T>,
+    mut attends: watch::Receiver<Attention>,
 ) {
     let mut tell = Some(tell);
     let mut lines = BufReader::new(from).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    loop {
+        let attention = *attends.borrow_and_update();
+        let line = tokio::select! {
+            biased;
+            Ok(()) = attends.changed() => continue,
+            line = lines.next_line(), if attention == Attention::Listening => line,
+            () = std::future::ready(()), if attention == Attention::Gone => return,
+        };
+        let Ok(Some(line)) = line else {
+            return;
+        };
         {
             let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
             words.push_str(&line);
@@ -311,6 +344,27 @@ impl ServerProcess {
         self.said.so_far()
     }
 
+    /// Waits until its log says `word`, and answers with the first line that does.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn logged(&self, word: &str) -> String {
+        let wait = async {
+            loop {
+                if let Some(line) = self.log().lines().find(|line| line.contains(word)) {
+                    return line.to_owned();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        soon(&format!("the log's word {word:?}"), wait).await
+    }
+
+    /// Listens to its log so from now on.
+    pub fn attend(&self, attention: Attention) {
+        self.said.attend(attention);
+    }
+
     /// The typed client.
     ///
     /// # Panics
@@ -378,6 +432,16 @@ impl ServerProcess {
         soon("the drain", self.child.wait())
             .await
             .expect("it can be waited for")
+    }
+
+    /// Waits until it has ended by itself; its exit status and all that it said.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn last_words(mut self) -> (ExitStatus, String) {
+        let status = soon("the end of the server", self.child.wait()).await;
+        let status = status.expect("it can be waited for");
+        (status, self.said.whole().await)
     }
 }
 

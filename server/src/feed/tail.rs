@@ -13,7 +13,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, MissedTickBehavior},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Feed, FeedChange, Gone, hints};
@@ -27,6 +27,7 @@ use crate::{
     },
     ledger::time::Time,
     store::{Store, StoreError},
+    supervisor::Supervisor,
 };
 
 /// Time between two looks at the log when nothing else wakes the reader.
@@ -77,32 +78,41 @@ impl Tail {
         })
     }
 
-    /// Reads on, on `tasks`, until `stop` is cancelled. Tells other replicas of what this one commits, and listens to them.
-    pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
+    /// Reads on, under `supervisor`, until `stop` is cancelled. Tells other replicas of what this one commits, and listens to them.
+    pub fn start(self, supervisor: &Supervisor, stop: &CancellationToken) {
         let heard = Arc::<Notify>::default();
         if self.store.is_shared() {
             let (store, feed) = (self.store.clone(), self.feed.clone());
-            tasks.spawn(hints::send(store.clone(), feed, stop.clone()));
-            tasks.spawn(hints::listen(store, Arc::clone(&heard), stop.clone()));
+            supervisor.spawn(
+                "hints-sender",
+                stop,
+                hints::send(store.clone(), feed, stop.clone()),
+            );
+            supervisor.spawn(
+                "hints-listener",
+                stop,
+                hints::listen(store, Arc::clone(&heard), stop.clone()),
+            );
         }
-        tasks.spawn(self.run(heard, stop.clone()));
+        supervisor.spawn("log-follower", stop, self.run(heard, stop.clone()));
     }
 
     async fn run(mut self, heard: Arc<Notify>, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Something was committed since the last look at progress.
+        let shared = self.store.is_shared();
+        // Other replicas may have reported since the last look at progress.
         let mut moved = false;
         loop {
             tokio::select! {
-                _ = ticks.tick() => moved = true,
-                () = heard.notified() => moved = true,
+                _ = ticks.tick() => moved = shared,
+                () = heard.notified() => moved = shared,
                 () = tokio::time::sleep_until(self.refreshed + REFRESH), if moved => {}
                 () = stop.cancelled() => return,
             }
             let look = async {
                 self.catch_up().await?;
-                if moved && self.store.is_shared() && self.refreshed.elapsed() >= REFRESH {
+                if moved && self.refreshed.elapsed() >= REFRESH {
                     self.refreshed = Instant::now();
                     moved = false;
                     self.refresh().await?;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -20,7 +21,7 @@ pub(super) type Found = Result<Arc<Known>, No>;
 type Check = Shared<BoxFuture<'static, Found>>;
 
 /// How long a token that was found good is believed by calls.
-pub(super) const FRESH: Duration = Duration::from_secs(1);
+const FRESH: Duration = Duration::from_secs(1);
 /// Tokens that are kept; more are looked up by every call.
 const MOST: usize = 16_384;
 
@@ -54,11 +55,11 @@ pub(super) enum Standing {
 }
 
 impl Cache {
-    /// How a token stands when it is believed for `age`.
-    pub(super) fn standing(&self, key: &Key, age: Duration) -> Standing {
+    /// How a token stands.
+    pub(super) fn standing(&self, key: &Key) -> Standing {
         let slots = self.slots();
         match slots.by_key.get(key) {
-            Some(slot) => match slot.good(slots.era, age) {
+            Some(slot) => match slot.good(slots.era) {
                 Some(known) => Standing::Good(known),
                 None if slot.known.is_some() => Standing::Familiar,
                 None => Standing::Strange,
@@ -72,7 +73,6 @@ impl Cache {
     pub(super) async fn check(
         self: &Arc<Self>,
         key: Key,
-        age: Duration,
         begin: impl FnOnce() -> BoxFuture<'static, Found>,
     ) -> Found {
         let check = {
@@ -80,7 +80,7 @@ impl Cache {
             let era = slots.era;
             let slot = slots.by_key.get(&key);
             // Whoever came before may have found it meanwhile.
-            if let Some(known) = slot.and_then(|slot| slot.good(era, age)) {
+            if let Some(known) = slot.and_then(|slot| slot.good(era)) {
                 return Ok(known);
             }
             let on_its_way = slot.and_then(|slot| slot.checking.clone());
@@ -102,7 +102,8 @@ impl Cache {
     fn start(self: &Arc<Self>, key: Key, era: u64, check: BoxFuture<'static, Found>) -> Check {
         let cache = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let found = check.await;
+            let found = AssertUnwindSafe(check).catch_unwind().await;
+            let found = found.unwrap_or_else(|panic| Err(No::Failed(Error::panicked(&*panic))));
             cache.settle(key, era, &found);
             found
         });
@@ -137,6 +138,17 @@ impl Cache {
         }
     }
 
+    /// Takes in that a token was found bad elsewhere.
+    pub(super) fn evict(&self, key: &Key) {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.by_key.get_mut(key) {
+            slot.known = None;
+            if slot.checking.is_none() {
+                slots.by_key.remove(key);
+            }
+        }
+    }
+
     /// Has everything looked up again: somebody may have lost his rights.
     pub(super) fn forget(&self) {
         self.slots().era += 1;
@@ -148,11 +160,11 @@ impl Cache {
 }
 
 impl Slot {
-    /// What is known, if that is no older and still to be believed.
-    fn good(&self, era: u64, age: Duration) -> Option<Arc<Known>> {
+    /// What is known, if that is still to be believed.
+    fn good(&self, era: u64) -> Option<Arc<Known>> {
         let (found, known) = self.known.as_ref()?;
         let now = Instant::now();
-        let is_fresh = *found == era && now < known.checked + age && now < known.ends;
+        let is_fresh = *found == era && now < known.checked + FRESH && now < known.ends;
         is_fresh.then(|| Arc::clone(known))
     }
 }
@@ -165,7 +177,7 @@ impl Slots {
         }
         let era = self.era;
         self.by_key
-            .retain(|_, slot| slot.checking.is_some() || slot.good(era, FRESH).is_some());
+            .retain(|_, slot| slot.checking.is_some() || slot.good(era).is_some());
         self.by_key.len() < MOST
     }
 }

@@ -1,25 +1,31 @@
-//! Open streams end when their caller may no longer call: one task for each token that holds streams open asks again
-//! and again, and at once when there is word that its caller's rights may have ended.
+//! Open streams end when their caller may no longer call. One task looks at the tokens of all of them: at once at those
+//! whose rights may have ended, as the log says; at new ones, whose end may have been told just before; at those whose
+//! time is over; and at all of them now and then, for what was changed behind the log's back.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use super::{Gate, Known, No, cache::Key};
-use crate::feed::Concern;
+use crate::{
+    domain::time::Timestamp,
+    feed::{Concern, RightsNews},
+};
 
-/// Time between two questions, and the age of an answer that is good enough: nobody is lost to a word that never came.
-/// What is over is so within a second then; the rest of two is for a database that is slow.
+/// Time between two looks at what is due. What is over is so within a second then; the rest of two is for a database
+/// that is slow.
 const PACE: Duration = Duration::from_millis(500);
-const AGE: Duration = Duration::from_millis(250);
+/// Time between two looks at everybody.
+const EVERYBODY: Duration = Duration::from_secs(15);
 
 /// Those that are kept, by token.
 #[derive(Default)]
@@ -28,11 +34,32 @@ pub(super) struct Vigils(Mutex<HashMap<Key, Weak<Vigil>>>);
 /// A watch over one token; lasts as long as a stream holds it.
 pub struct Vigil {
     known: Arc<Known>,
+    end: Mutex<End>,
     over: CancellationToken,
-    /// There is word about the caller's rights.
-    word: Arc<Notify>,
+    /// The token is to be looked at.
+    is_due: AtomicBool,
     gate: Gate,
-    _task: AbortOnDropHandle<()>,
+}
+
+/// When a token ends, by the machine's time and by the ledger's.
+#[derive(Clone, Copy)]
+struct End {
+    machine: Instant,
+    ledger: Timestamp,
+}
+
+impl End {
+    fn of(known: &Known) -> Self {
+        let left = known.ends.saturating_duration_since(known.checked);
+        Self {
+            machine: known.ends,
+            ledger: known.checked_at.after(left),
+        }
+    }
+
+    fn has_come(&self, now: Option<Timestamp>) -> bool {
+        Instant::now() >= self.machine || now.is_some_and(|now| now >= self.ledger)
+    }
 }
 
 impl Vigil {
@@ -40,12 +67,39 @@ impl Vigil {
     pub async fn over(&self) {
         self.over.cancelled().await;
     }
+
+    fn end(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn concerns(&self, concern: Concern) -> bool {
+        let identity = &self.known.identity;
+        match concern {
+            Concern::Credential(uuid) => identity.credential_uuid == uuid,
+            Concern::Connection(uuid) => identity.connection_uuid == Some(uuid),
+            Concern::Anybody => true,
+        }
+    }
+
+    /// Takes in what a look has found.
+    fn settle(&self, found: Result<Arc<Known>, No>, now: Option<Timestamp>) {
+        match found {
+            Ok(again) if again.identity == self.known.identity => *self.end() = End::of(&again),
+            // A database that is away takes nobody's rights; an end that is known comes all the same.
+            Err(No::Failed(_)) if !self.end().has_come(now) => {
+                self.is_due.store(true, Ordering::Relaxed);
+            }
+            _ => {
+                self.gate.0.cache.evict(&self.known.shown.key);
+                self.over.cancel();
+            }
+        }
+    }
 }
 
 impl Drop for Vigil {
     fn drop(&mut self) {
-        let vigils = &self.gate.0.vigils.0;
-        let mut vigils = vigils.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut vigils = self.gate.0.vigils.kept();
         let key = &self.known.shown.key;
         // Another may have taken the place of one that was over.
         if vigils.get(key).is_some_and(|kept| kept.strong_count() == 0) {
@@ -59,7 +113,7 @@ impl Vigils {
     pub(super) fn keep(&self, gate: &Gate, known: &Arc<Known>) -> Arc<Vigil> {
         // Outlives the lock, which the last one to let go of a vigil takes.
         let before;
-        let mut vigils = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut vigils = self.kept();
         before = vigils.get(&known.shown.key).and_then(Weak::upgrade);
         if let Some(kept) = &before
             && !kept.over.is_cancelled()
@@ -67,60 +121,74 @@ impl Vigils {
         {
             return Arc::clone(kept);
         }
-        let over = CancellationToken::new();
-        let word = Arc::<Notify>::default();
-        let watch = watch(
-            gate.clone(),
-            Arc::clone(known),
-            over.clone(),
-            Arc::clone(&word),
-        );
-        let task = tokio::spawn(watch);
         let vigil = Arc::new(Vigil {
             known: Arc::clone(known),
-            over,
-            word,
+            end: Mutex::new(End::of(known)),
+            over: CancellationToken::new(),
+            // What was known is from before it was kept.
+            is_due: AtomicBool::new(true),
             gate: gate.clone(),
-            _task: AbortOnDropHandle::new(task),
         });
         vigils.insert(known.shown.key, Arc::downgrade(&vigil));
         vigil
     }
 
-    /// Has those look at once whom a word concerns.
-    pub(super) fn wake(&self, concern: Concern) {
-        let kept: Vec<Arc<Vigil>> = {
-            let vigils = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            vigils.values().filter_map(Weak::upgrade).collect()
-        };
-        // Let go of outside the lock: the last one to do so takes it.
-        for vigil in kept {
-            let identity = &vigil.known.identity;
-            let concerns = match concern {
-                Concern::Credential(uuid) => identity.credential_uuid == uuid,
-                Concern::Connection(uuid) => identity.connection_uuid == Some(uuid),
-                Concern::Anybody => true,
-            };
-            if concerns {
-                vigil.word.notify_one();
+    fn kept(&self) -> MutexGuard<'_, HashMap<Key, Weak<Vigil>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everybody, to be let go of outside the lock: the last one to do so takes it.
+    fn all(&self) -> Vec<Arc<Vigil>> {
+        self.kept().values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn mark(&self, is_due: impl Fn(&Vigil) -> bool) {
+        for vigil in self.all() {
+            if is_due(&vigil) {
+                vigil.is_due.store(true, Ordering::Relaxed);
             }
         }
     }
 }
 
-async fn watch(gate: Gate, known: Arc<Known>, over: CancellationToken, word: Arc<Notify>) {
-    let mut ends = known.ends;
-    loop {
-        let age = tokio::select! {
-            () = sleep_until(ends.min(Instant::now() + PACE)) => AGE,
-            () = word.notified() => Duration::ZERO,
-        };
-        match gate.look_again(&known.shown, age).await {
-            Ok(again) if again.identity == known.identity => ends = again.ends,
-            // A database that is away takes nobody's rights; an end that is known comes all the same.
-            Err(No::Failed(_)) if Instant::now() < ends => {}
-            _ => break,
-        }
+/// Keeps looking.
+pub(super) async fn keep_looking(gate: &Gate, mut news: RightsNews) {
+    let vigils = &gate.0.vigils;
+    let mut pace = interval(PACE);
+    let mut everybody = interval(EVERYBODY);
+    for ticks in [&mut pace, &mut everybody] {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
-    over.cancel();
+    loop {
+        tokio::select! {
+            word = news.next() => match word {
+                Some(concern) => vigils.mark(|vigil| vigil.concerns(concern)),
+                None => return,
+            },
+            _ = pace.tick() => {
+                let now = gate.0.means.time.own();
+                vigils.mark(|vigil| vigil.end().has_come(now));
+            }
+            _ = everybody.tick() => vigils.mark(|_| true),
+        }
+        look(gate).await;
+    }
+}
+
+/// Looks at those that are due, together.
+async fn look(gate: &Gate) {
+    let mut due = gate.0.vigils.all();
+    due.retain(|vigil| vigil.is_due.swap(false, Ordering::Relaxed) && !vigil.over.is_cancelled());
+    if due.is_empty() {
+        return;
+    }
+    let shown: Vec<_> = due
+        .iter()
+        .map(|vigil| Arc::clone(&vigil.known.shown))
+        .collect();
+    let found = gate.look_up_all(&shown).await;
+    let now = gate.0.means.time.own();
+    for (vigil, found) in mem::take(&mut due).into_iter().zip(found) {
+        vigil.settle(found, now);
+    }
 }

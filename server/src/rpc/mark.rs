@@ -7,7 +7,6 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -21,7 +20,7 @@ use super::{
     MESSAGE_IN_MAX, METADATA_MAX,
     status::{refusal, status},
 };
-use crate::error::Error;
+use crate::{error::Error, failpoint};
 
 /// The layer.
 #[derive(Clone, Copy)]
@@ -61,9 +60,13 @@ where
             let refused = metadata_too_large().into_http();
             return Box::pin(std::future::ready(Ok(refused.map(Marked::of))));
         }
-        let answered = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answered = self.inner.call(request);
+        let answered = AssertUnwindSafe(async {
+            failpoint::pass("call");
+            answered.await
+        });
         Box::pin(async move {
-            let mut response = match answered.await {
+            let mut response = match answered.catch_unwind().await {
                 Ok(answer) => answer?,
                 Err(panic) => panicked(panic.as_ref()).into_http(),
             };
@@ -89,13 +92,9 @@ fn metadata_too_large() -> Status {
     )
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Status {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let cause = format!("a handler panicked: {}", text.unwrap_or("without a word"));
-    status(Error::Internal(Arc::from(Box::<
-        dyn std::error::Error + Send + Sync,
-    >::from(cause))))
+/// The status of a call that has panicked.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Status {
+    status(Error::panicked(panic))
 }
 
 /// Marks the status in `headers`, if one other than OK is there.
@@ -134,7 +133,10 @@ impl<B: Body + Unpin> Body for Marked<B> {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(context)));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            failpoint::pass("answer");
+            Pin::new(body).poll_frame(context)
+        }));
         let frame = match polled {
             Ok(frame) => ready!(frame),
             Err(panic) => {

@@ -6,17 +6,18 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::{Stream, StreamExt as _, future::join_all};
+use futures::{FutureExt as _, Stream, StreamExt as _, future::join_all};
 use tidegate_proto::v1;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 use uuid::Uuid;
 
-use super::{Backend, answer, incoming, status, streams::Place};
+use super::{Backend, answer, incoming, mark, status, streams::Place};
 use crate::{
     domain::{
         caller::Caller,
@@ -27,6 +28,7 @@ use crate::{
         validate::Check,
     },
     error::Error,
+    failpoint,
     feed::{Subscription, Update},
     ledger::Outcome,
 };
@@ -48,6 +50,7 @@ pub(super) fn serve(
     let desk = Arc::<Desk>::default();
     let reader = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&desk), reports)));
     let (answers, answered) = mpsc::channel(ANSWERS);
+    let last = answers.clone();
     let clerk = Clerk {
         backend: backend.clone(),
         caller,
@@ -56,7 +59,11 @@ pub(super) fn serve(
         desk,
         answers,
     };
-    let writer = AbortOnDropHandle::new(tokio::spawn(clerk.run(place)));
+    let writer = AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(panic) = AssertUnwindSafe(clerk.run(place)).catch_unwind().await {
+            _ = last.send(Err(mark::panicked(&*panic))).await;
+        }
+    }));
     // Both tasks end with the stream, whoever ends it.
     tokio_stream::wrappers::ReceiverStream::new(answered).map(move |answer| {
         let _tasks = (&reader, &writer);
@@ -92,27 +99,26 @@ impl Desk {
     }
 }
 
-async fn read(desk: Arc<Desk>, mut reports: Streaming<v1::ReportProgressRequest>) {
-    loop {
-        let end = match reports.message().await {
-            Ok(Some(message)) => desk
-                .papers()
-                .take_in(message)
-                .map_err(status::status)
-                .err()
-                .map(Err),
-            Ok(None) => Some(Ok(())),
-            Err(status) => Some(Err(super::mark::marked(status))),
-        };
-        let ended = end.is_some();
-        if let Some(end) = end {
-            desk.papers().end = Some(end);
-        }
+async fn read(desk: Arc<Desk>, reports: Streaming<v1::ReportProgressRequest>) {
+    let end = AssertUnwindSafe(read_all(&desk, reports)).catch_unwind();
+    let end = end
+        .await
+        .unwrap_or_else(|panic| Err(mark::panicked(&*panic)));
+    desk.papers().end = Some(end);
+    desk.notify.notify_one();
+}
+
+async fn read_all(
+    desk: &Desk,
+    mut reports: Streaming<v1::ReportProgressRequest>,
+) -> Result<(), Status> {
+    while let Some(message) = reports.message().await.map_err(mark::marked)? {
+        failpoint::pass("report-read");
+        let taken_in = desk.papers().take_in(message);
+        taken_in.map_err(status::status)?;
         desk.notify.notify_one();
-        if ended {
-            return;
-        }
     }
+    Ok(())
 }
 
 impl Papers {
@@ -196,6 +202,7 @@ impl Clerk {
 
     /// Has everything written that has gathered, and answers. False when the stream has to end.
     async fn settle(&mut self) -> bool {
+        failpoint::pass("report-write");
         let (reports, refused, end) = {
             let mut papers = self.desk.papers();
             (

@@ -24,6 +24,7 @@ use crate::domain::{chain::link, event::Event, time::Timestamp, transfer::Transf
 mod connections;
 
 mod credentials;
+mod probe;
 
 /// One write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]

@@ -45,6 +45,37 @@ pub(super) async fn of_token<C: ConnectionTrait>(
     )))
 }
 
+/// As [`of_token`] for many, by the token's id. Of a credential's tokens only those that were asked for are there.
+pub(super) async fn of_tokens<C: ConnectionTrait>(
+    db: &C,
+    token_ids: &[&str],
+) -> Result<HashMap<String, (Credential, Option<Connection>)>, StoreError> {
+    let mut tokens = Vec::with_capacity(token_ids.len());
+    for ids in chunk::keys(token_ids) {
+        let select = access_token::Entity::find().filter(access_token::Column::Id.is_in(ids));
+        tokens.extend(select.all(db).await?);
+    }
+    let mut owners: Vec<Uuid> = tokens.iter().map(|token| token.credential_uuid).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let mut found = HashMap::with_capacity(owners.len());
+    for uuids in chunk::keys(&owners) {
+        for (credential, connection) in select_with_connections(uuids).all(db).await? {
+            found.insert(credential.uuid, (credential, connection));
+        }
+    }
+    let mut by_token = HashMap::with_capacity(tokens.len());
+    for token in tokens {
+        if let Some((credential, connection)) = found.get(&token.credential_uuid).cloned() {
+            let id = token.id.clone();
+            let credential = rows::to_credential(credential, vec![token])?;
+            let connection = connection.map(rows::to_connection).transpose()?;
+            by_token.insert(id, (credential, connection));
+        }
+    }
+    Ok(by_token)
+}
+
 pub(super) async fn one<C: ConnectionTrait>(
     db: &C,
     uuid: Uuid,
@@ -185,12 +216,16 @@ pub(super) fn select_siblings(token_id: &str) -> Select<access_token::Entity> {
 pub(super) fn select_with_connection(
     uuid: Uuid,
 ) -> SelectTwo<credential::Entity, connection::Entity> {
+    select_with_connections(vec![uuid])
+}
+
+fn select_with_connections(uuids: Vec<Uuid>) -> SelectTwo<credential::Entity, connection::Entity> {
     let its_connection = credential::Entity::belongs_to(connection::Entity)
         .from(credential::Column::ConnectionUuid)
         .to(connection::Column::Uuid)
         .into();
     credential::Entity::find()
-        .filter(credential::Column::Uuid.eq(uuid))
+        .filter(credential::Column::Uuid.is_in(uuids))
         .join(JoinType::LeftJoin, its_connection)
         .select_also(connection::Entity)
 }

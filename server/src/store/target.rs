@@ -27,7 +27,7 @@ pub(super) fn parse(url: &str) -> Result<Target, OpenError> {
         "sqlite" => sqlite(url, rest),
         "postgres" | "postgresql" => postgres(url),
         _ => Err(unsupported(
-            &shown(scheme),
+            &shown(scheme, rest),
             "must begin with sqlite:// or postgres://",
         )),
     }
@@ -35,7 +35,14 @@ pub(super) fn parse(url: &str) -> Result<Target, OpenError> {
 
 fn sqlite(url: &str, rest: &str) -> Result<Target, OpenError> {
     let (database, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let slashes = if rest.starts_with("//") { "//" } else { "" };
     let database = database.strip_prefix("//").unwrap_or(database);
+    // Somebody may have put the URL of a server here.
+    let url = &match database.rsplit_once('@') {
+        Some((_, after)) => format!("sqlite:{slashes}…@{after}"),
+        None if query.is_empty() => url.to_owned(),
+        None => format!("sqlite:{slashes}{database}?{}", names(query)),
+    };
     let mut create = false;
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         match parameter {
@@ -44,13 +51,20 @@ fn sqlite(url: &str, rest: &str) -> Result<Target, OpenError> {
             "mode=ro" => return Err(unsupported(url, "mode=ro cannot be written")),
             "mode=memory" => return Err(in_memory(url)),
             _ => {
-                let problem = format!("{parameter} is not supported; mode=rwc and mode=rw are");
+                let name = names(parameter);
+                let problem = format!("{name} is not supported; mode=rwc and mode=rw are");
                 return Err(unsupported(url, problem));
             }
         }
     }
     if database.contains(":memory:") {
         return Err(in_memory(url));
+    }
+    let is_server = database
+        .rsplit_once('@')
+        .is_some_and(|(before, _)| before.contains(':') && !before.starts_with('/'));
+    if is_server {
+        return Err(unsupported(url, "is no file; postgres:// is for servers"));
     }
     if database.is_empty() {
         return Err(unsupported(url, "names no file"));
@@ -64,11 +78,71 @@ fn sqlite(url: &str, rest: &str) -> Result<Target, OpenError> {
     })
 }
 
+/// The parameters of a query without their values, unless these are known to be harmless.
+fn names(query: &str) -> String {
+    let parameters = query.split('&').map(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        let harmless = ["mode", "cache", "immutable"].contains(&name);
+        if harmless || name == parameter {
+            parameter.to_owned()
+        } else {
+            format!("{name}=…")
+        }
+    });
+    parameters.collect::<Vec<_>>().join("&")
+}
+
+/// Parameters that the driver knows. It would log others with their values.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// What a URL says that was cut off in the midst of its password.
+const UNESCAPED: &str = "a password in it must be percent-encoded: %2F for /, %3F for ?, %23 for #, %40 for @, %3A for :";
+
 fn postgres(url: &str) -> Result<Target, OpenError> {
-    let parsed =
-        url::Url::parse(url).map_err(|error| unsupported("postgres://…", error.to_string()))?;
+    const HIDDEN: &str = "postgres://…";
+    // What the parser says quotes nothing, but only the URL as a whole shows where a password ends.
+    let parsed = url::Url::parse(url)
+        .map_err(|error| unsupported(HIDDEN, format!("{error}; {UNESCAPED}")))?;
+    let (_, authority) = url
+        .split_once("://")
+        .ok_or_else(|| unsupported(HIDDEN, "must begin with postgres://"))?;
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let cut = parsed.fragment().is_some()
+        || parsed.path().contains('@')
+        || authority.matches('@').count() > 1
+        || !authority.contains('@') && parsed.query().is_some_and(|query| query.contains('@'));
+    if cut {
+        return Err(unsupported(HIDDEN, UNESCAPED));
+    }
     let host = parsed.host_str().unwrap_or("localhost");
     let name = format!("postgres://{host}{}", parsed.path());
+    for (parameter, _) in parsed.query_pairs() {
+        if !PARAMETERS.contains(&&*parameter) && !parameter.starts_with("options[") {
+            return Err(unsupported(
+                &name,
+                "a parameter of it is not known to the driver",
+            ));
+        }
+    }
     Ok(Target::Postgres {
         url: url.to_owned(),
         name,
@@ -76,10 +150,10 @@ fn postgres(url: &str) -> Result<Target, OpenError> {
 }
 
 /// What can be repeated of a URL of unknown form, which may hold a password anywhere.
-fn shown(scheme: &str) -> String {
+fn shown(scheme: &str, rest: &str) -> String {
     let plain = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric());
-    if plain {
-        format!("{scheme}:…")
+    if plain && rest.starts_with("//") {
+        format!("{scheme}://…")
     } else {
         "…".to_owned()
     }
@@ -151,10 +225,72 @@ mod tests {
 
     #[test]
     fn passwords_stay_out_of_names() {
-        let target = parse("postgres://tidegate:secret@db.example:5433/ledger");
-        let Ok(Target::Postgres { name, .. }) = target else {
-            unreachable!("it is PostgreSQL")
-        };
-        assert_eq!(name, "postgres://db.example/ledger");
+        for (url, shown) in [
+            (
+                "postgres://tidegate:S3CRET@db.example:5433/ledger",
+                "postgres://db.example/ledger",
+            ),
+            (
+                "postgresql://tidegate:S3CRET%2F%40%23@db.example/ledger",
+                "postgres://db.example/ledger",
+            ),
+            (
+                "postgres://tidegate:S3:CRET@db.example/ledger",
+                "postgres://db.example/ledger",
+            ),
+            (
+                "postgres://db.example/ledger?user=tidegate&password=S3CRET",
+                "postgres://db.example/ledger",
+            ),
+            (
+                "postgres://u@db.example/ledger?password=S3%40CRET&sslmode=require",
+                "postgres://db.example/ledger",
+            ),
+            (
+                "postgres:///ledger?host=/run/S3CRET&password=S3CRET",
+                "postgres://localhost/ledger",
+            ),
+        ] {
+            let Ok(Target::Postgres { name, .. }) = parse(url) else {
+                unreachable!("{url} is PostgreSQL")
+            };
+            assert_eq!(name, shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn passwords_stay_out_of_refusals_however_they_are_written() {
+        for url in [
+            "postgres://tidegate:S3CRET/1@db.example/ledger",
+            "postgres://tidegate:1/S3CRET@db.example/ledger",
+            "postgres://tidegate:1#S3CRET@db.example/ledger",
+            "postgres://tidegate:1?S3CRET@db.example/ledger",
+            "postgres://tidegate:S3CRET#1@db.example/ledger",
+            "postgres://tidegate:S3CRET@S3CRET@db.example/ledger",
+            "postgres://tidegate:p@S3CRET/w@db.example/ledger",
+            "postgres://tidegate:S3CRET[@db.example/ledger",
+            "postgres://tidegate:S3CRET@db.example:port/ledger",
+            "postgres://tidegate:S3CRET@db example/ledger",
+            "postgres://tidegate:S3CRET",
+            "postgres://tide/gate:S3CRET@db.example/ledger",
+            "postgres://u@db.example/ledger?passwort=S3CRET",
+            "postgres://u@db.example/ledger?sslpassword=S3CRET&S3CRET",
+            "postgres:tidegate:S3CRET@db.example/ledger",
+            "mysql://tidegate:S3CRET@db.example/ledger",
+            "tidegate:S3CRET@db.example/ledger",
+            "S3CRET",
+            "S3CRET:x",
+            "sqlite://tidegate:S3CRET@db.example/ledger?mode=memory",
+            "sqlite://tidegate:S3CRET@db.example/ledger",
+            "sqlite://ledger.db?key=S3CRET",
+            "postgres:S3CRET",
+            "sqlite:ledger.db?mode=ro&password=S3CRET",
+        ] {
+            let Some(refused) = parse(url).err() else {
+                unreachable!("{url} is refused")
+            };
+            let shown = refused.to_string();
+            assert!(!shown.contains("S3CRET"), "{url}: {shown}");
+        }
     }
 }

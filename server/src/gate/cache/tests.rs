@@ -68,7 +68,7 @@ impl Source {
 
 async fn ask(cache: &Arc<Cache>, source: &Arc<Source>, found: Found) -> Found {
     source.may_answer.notify_one();
-    cache.check(KEY, FRESH, || source.answer(found)).await
+    cache.check(KEY, || source.answer(found)).await
 }
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3_600);
@@ -77,7 +77,7 @@ const YEAR: Duration = Duration::from_secs(366 * 24 * 3_600);
 async fn a_crowd_asks_once_whatever_the_answer() {
     for found in [Ok(known(YEAR)), Err(No::Unknown)] {
         let (cache, source) = (Arc::<Cache>::default(), Source::new());
-        let crowd = (0..100).map(|_| cache.check(KEY, FRESH, || source.answer(found.clone())));
+        let crowd = (0..100).map(|_| cache.check(KEY, || source.answer(found.clone())));
         let answered = async {
             tokio::task::yield_now().await;
             source.may_answer.notify_one();
@@ -96,14 +96,14 @@ async fn a_good_token_is_believed_for_a_second_and_no_longer_than_it_lives() {
             .await
             .expect("it is good");
         tokio::time::advance(believed - Duration::from_millis(1)).await;
-        assert!(matches!(cache.standing(&KEY, FRESH), Standing::Good(_)));
+        assert!(matches!(cache.standing(&KEY), Standing::Good(_)));
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(matches!(cache.standing(&KEY, FRESH), Standing::Familiar));
+        assert!(matches!(cache.standing(&KEY), Standing::Familiar));
         ask(&cache, &source, Err(No::Unknown))
             .await
             .expect_err("over");
         assert_eq!(source.asked(), 2);
-        assert!(matches!(cache.standing(&KEY, FRESH), Standing::Strange));
+        assert!(matches!(cache.standing(&KEY), Standing::Strange));
         assert!(cache.slots().by_key.is_empty(), "a bad token is not kept");
     }
 }
@@ -113,11 +113,7 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
     let (cache, source) = (Arc::<Cache>::default(), Source::new());
     let early = tokio::spawn({
         let (cache, source) = (Arc::clone(&cache), Arc::clone(&source));
-        async move {
-            cache
-                .check(KEY, FRESH, || source.answer(Ok(known(YEAR))))
-                .await
-        }
+        async move { cache.check(KEY, || source.answer(Ok(known(YEAR)))).await }
     });
     while source.asked() == 0 {
         tokio::task::yield_now().await;
@@ -125,11 +121,7 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
     cache.forget();
     let late = tokio::spawn({
         let (cache, source) = (Arc::clone(&cache), Arc::clone(&source));
-        async move {
-            cache
-                .check(KEY, FRESH, || source.answer(Err(No::Unknown)))
-                .await
-        }
+        async move { cache.check(KEY, || source.answer(Err(No::Unknown))).await }
     });
     while source.asked() == 1 {
         tokio::task::yield_now().await;
@@ -137,7 +129,7 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
     source.may_answer.notify_waiters();
     early.await.expect("no panic").expect("it asked before");
     late.await.expect("no panic").expect_err("it asked after");
-    assert!(!matches!(cache.standing(&KEY, FRESH), Standing::Good(_)));
+    assert!(!matches!(cache.standing(&KEY), Standing::Good(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,17 +139,17 @@ async fn a_database_that_is_away_takes_no_good_name() {
     tokio::time::advance(FRESH).await;
     let away = Err(No::Failed(Error::ShuttingDown));
     ask(&cache, &source, away).await.expect_err("it is away");
-    assert!(matches!(cache.standing(&KEY, FRESH), Standing::Familiar));
+    assert!(matches!(cache.standing(&KEY), Standing::Familiar));
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_goes_away_leaves_the_check_running() {
     let (cache, source) = (Arc::<Cache>::default(), Source::new());
-    let check = cache.check(KEY, FRESH, || source.answer(Ok(known(YEAR))));
+    let check = cache.check(KEY, || source.answer(Ok(known(YEAR))));
     let gone = tokio::time::timeout(Duration::from_millis(1), check).await;
     assert!(gone.is_err(), "nobody has answered yet");
     source.may_answer.notify_one();
-    while !matches!(cache.standing(&KEY, FRESH), Standing::Good(_)) {
+    while !matches!(cache.standing(&KEY), Standing::Good(_)) {
         tokio::task::yield_now().await;
     }
     assert_eq!(source.asked(), 1);

@@ -201,7 +201,7 @@ async fn any_file_name_will_do() {
     let store = Store::open(&odd, &Options::default())
         .await
         .expect("a store");
-    store.ping().await.expect("it answers");
+    store.probe(true).await.expect("it answers");
     assert!(folder.path().join("file:a?b#c% d.db").exists());
     store.close().await;
 }

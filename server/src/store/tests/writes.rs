@@ -354,7 +354,7 @@ async fn one_write_at_a_time_while_reads_go_on() {
 async fn the_newest_event_tells_the_time() {
     let fixture = Fixture::new().await;
     assert_eq!(fixture.store.latest_time().await.expect("read"), None);
-    fixture.store.ping().await.expect("it answers");
+    fixture.store.probe(true).await.expect("it answers");
     let mut events = [plain(1), plain(2)].map(|transfer| event(&transfer, None));
     events[0].occurred_at = at(70);
     events[1].occurred_at = at(60);

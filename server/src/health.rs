@@ -1,0 +1,66 @@
+//! Keeps health in step with what callers would meet: a database that cannot be read, or cannot take changes.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ledger::{Ledger, chain},
+    rpc::Health,
+    store::{Store, StoreError},
+};
+
+/// Time between two probes, and until one must have succeeded.
+const PAUSE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Probes the database until `stop` is cancelled, so that balancers send calls to replicas that can answer them.
+///
+/// A probe takes the lock that every change takes. Once a change has failed for the database's sake, only one that was
+/// made durable shows that changes can be made again: a full disk lets locks be taken.
+pub async fn watch(store: Store, ledger: Ledger, health: Health, stop: CancellationToken) {
+    let work = async {
+        let (mut serving, mut in_doubt) = (true, false);
+        loop {
+            let able = tell_if_late(store.probe(in_doubt), &health, &mut serving).await;
+            match &able {
+                Ok(()) => in_doubt = false,
+                Err(error) => {
+                    in_doubt = true;
+                    if serving {
+                        tracing::warn!(error = %chain(error), "not serving: the database takes no changes");
+                    }
+                }
+            }
+            if able.is_ok() && !serving {
+                tracing::warn!("serving again: the database takes changes");
+            }
+            serving = able.is_ok();
+            health.set(serving);
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = ledger.next_failure() => in_doubt = true,
+            }
+        }
+    };
+    _ = stop.run_until_cancelled(work).await;
+}
+
+/// Waits for `probe`, however long that takes: to give it up would leave its transaction to somebody else.
+async fn tell_if_late(
+    probe: impl Future<Output = Result<(), StoreError>>,
+    health: &Health,
+    serving: &mut bool,
+) -> Result<(), StoreError> {
+    let mut probe = std::pin::pin!(probe);
+    tokio::select! {
+        able = &mut probe => return able,
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+    if *serving {
+        tracing::warn!("not serving: the database did not take a change in time");
+    }
+    *serving = false;
+    health.set(false);
+    probe.await
+}
