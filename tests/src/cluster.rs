@@ -53,6 +53,29 @@ impl Cluster {
         self.script(&["start"]).await;
     }
 
+    /// An asynchronous standby of it, which follows it until one of them is stopped.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn standby(&self) -> Self {
+        let mut standby = Self {
+            url: String::new(),
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        let primary = self.folder.path().display().to_string();
+        let url = standby.script(&["standby", &primary]).await;
+        standby.url = url.trim().to_owned();
+        standby
+    }
+
+    /// Makes a standby a primary.
+    ///
+    /// # Panics
+    /// When it does not become one.
+    pub async fn promote(&self) {
+        self.script(&["promote"]).await;
+    }
+
     /// Its folder, with its log in `log`.
     pub fn folder(&self) -> &Path {
         self.folder.path()

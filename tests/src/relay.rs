@@ -11,6 +11,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+type Target = Arc<Mutex<String>>;
 type Wires = Arc<Mutex<JoinSet<std::io::Result<(u64, u64)>>>>;
 
 /// Passes bytes on in both directions until it is cut.
@@ -18,6 +19,7 @@ type Wires = Arc<Mutex<JoinSet<std::io::Result<(u64, u64)>>>>;
 pub struct Relay {
     /// Where clients connect, as `http://127.0.0.1:port`.
     pub address: String,
+    target: Target,
     opened: Arc<AtomicUsize>,
     wires: Wires,
     task: JoinHandle<()>,
@@ -29,7 +31,7 @@ impl Relay {
     /// # Panics
     /// When no port is free.
     pub async fn to(target: &str) -> Self {
-        let target = target.trim_start_matches("http://").to_owned();
+        let target = Target::new(Mutex::new(authority(target)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener
             .local_addr()
@@ -39,10 +41,11 @@ impl Relay {
         let counter = Arc::clone(&opened);
         let wires = Wires::default();
         let held = Arc::clone(&wires);
+        let current = Arc::clone(&target);
         let task = tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
-                let target = target.clone();
+                let target = read(&current);
                 let mut wires = held.lock().unwrap_or_else(PoisonError::into_inner);
                 wires.spawn(async move {
                     let mut server = TcpStream::connect(target).await?;
@@ -52,10 +55,17 @@ impl Relay {
         });
         Self {
             address: format!("http://127.0.0.1:{port}"),
+            target,
             opened,
             wires,
             task,
         }
+    }
+
+    /// Cuts every connection, and passes new ones on to another `target`.
+    pub fn lead_to(&self, target: &str) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = authority(target);
+        self.sever();
     }
 
     /// Connections that clients have opened so far.
@@ -78,4 +88,15 @@ impl Relay {
             std::mem::take(&mut *self.wires.lock().unwrap_or_else(PoisonError::into_inner));
         wires.shutdown().await;
     }
+}
+
+fn read(target: &Target) -> String {
+    target
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
+fn authority(address: &str) -> String {
+    address.trim_start_matches("http://").to_owned()
 }
