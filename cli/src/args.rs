@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use tidegate_client::{DEFAULT_ADDRESS, Direction};
+use tidegate_client::{DEFAULT_ADDRESS, Direction, LogPosition};
 use uuid::Uuid;
 
 pub(crate) use self::{
@@ -151,9 +151,9 @@ pub(crate) enum EventCommand {
         /// Only those of this connection.
         #[arg(long, value_name = "UUID")]
         connection: Option<Uuid>,
-        /// Only those after this sequence number.
-        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
-        after: i64,
+        /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.
+        #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
+        after: LogPosition,
         #[command(flatten)]
         limit: LimitArgs,
     },
@@ -165,15 +165,17 @@ pub(crate) enum EventCommand {
         /// Only those of this connection.
         #[arg(long, value_name = "UUID")]
         connection: Option<Uuid>,
-        /// Only those after this sequence number; 0 is from the oldest that is kept.
-        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
-        after: i64,
+        /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.
+        /// 0 is from the oldest that is kept.
+        #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
+        after: LogPosition,
     },
     /// Writes the log as NDJSON: one event a line with all that is known of it, oldest first, whatever --output says.
     Export {
-        /// Only those after this sequence number; 0 is from the oldest that is kept.
-        #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
-        after: i64,
+        /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.
+        /// 0 is from the oldest that is kept.
+        #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
+        after: LogPosition,
         /// Goes on with what happens, until interrupted.
         #[arg(long)]
         follow: bool,

@@ -82,6 +82,9 @@ fn refusal(error: &Error) -> Vec<String> {
             field => format!("  {}: {description}", escape(field)),
         }
     }));
+    if error.reason() == Some("LOG_DIVERGED") {
+        lines.push(DIVERGED.to_owned());
+    }
     lines.extend(
         error
             .tls_problem()
@@ -90,6 +93,9 @@ fn refusal(error: &Error) -> Vec<String> {
     );
     lines
 }
+
+const DIVERGED: &str = "  a backup was restored, or a standby took over that lacked the last commits: what was read so far may \
+     not have happened; read anew from the beginning, or from an event that both logs have";
 
 /// What the person at the keyboard can do.
 fn remedy(problem: TlsProblem) -> Option<&'static str> {

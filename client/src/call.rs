@@ -30,7 +30,7 @@ pub use self::{
     },
     events::ListEvents,
     lifecycle::{CancelTransfer, CompleteTransfer, FailTransfer, StartTransfer, UpdateProgress},
-    paged::Page,
+    paged::{Listing, Page},
     stats::{GetConnectionStats, ListActiveTransfers, ListRecentTransfers, ListTableStats},
     transfers::{CountTransfers, CreateTransfer, DeleteTransfer, GetTransfer, ListTransfers},
 };

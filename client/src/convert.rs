@@ -20,7 +20,8 @@ pub(crate) use self::{
 };
 use crate::{
     Connection, ConnectionDirection, ConnectionStats, ConnectionStatus, Direction, Error, Event,
-    EventAction, Page, Progress, TableStats, Totals, Transfer, TransferFilter, TransferStatus,
+    EventAction, LogPosition, Page, Progress, TableStats, Totals, Transfer, TransferFilter,
+    TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -101,6 +102,14 @@ pub(crate) fn present_connection(wire: v1::Connection) -> Result<Connection, Err
         records_used: wire.records_used,
         metadata: metadata::from_struct(wire.metadata)?,
     })
+}
+
+/// A place in the log; the hash is empty where there is none.
+pub(crate) fn position(sequence: i64, hash: &[u8]) -> LogPosition {
+    LogPosition {
+        sequence,
+        hash: (!hash.is_empty()).then(|| hex(hash)),
+    }
 }
 
 pub(crate) fn event(wire: v1::TransferEvent) -> Result<Event, Error> {

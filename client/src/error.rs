@@ -75,6 +75,21 @@ impl Error {
         self
     }
 
+    /// A transfer's revision went down, which it never does in one and the same ledger.
+    pub(crate) fn diverged(known: i64, found: i64) -> Self {
+        let text = format!(
+            "the ledger went back: the transfer was at revision {known} and is at revision {found}"
+        );
+        let mut error = Self::local(Code::DATA_LOSS, text);
+        if let Some(inner) = Arc::get_mut(&mut error.0) {
+            inner.reason = Some("LOG_DIVERGED".to_owned());
+            inner.metadata = [("known_revision", known), ("found_revision", found)]
+                .map(|(name, revision)| (name.to_owned(), revision.to_string()))
+                .into();
+        }
+        error
+    }
+
     /// What waits for a report is told when the transfer is no longer in progress.
     pub(crate) fn left(status: TransferStatus) -> Self {
         let text = format!("the transfer is {status}");

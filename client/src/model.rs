@@ -7,6 +7,7 @@ mod credential;
 mod event;
 mod filter;
 mod policy;
+mod position;
 mod progress;
 mod stats;
 mod text;
@@ -19,6 +20,7 @@ pub use self::{
     event::Event,
     filter::TransferFilter,
     policy::ConnectionPolicy,
+    position::{LogPosition, NoLogPosition},
     progress::{Progress, Totals},
     stats::{ConnectionStats, TableStats},
     transfer::Transfer,

@@ -12,6 +12,7 @@ pub mod decide;
 pub mod event;
 pub mod govern;
 pub mod limit;
+pub mod log;
 pub mod page;
 pub mod policy;
 pub mod progress;

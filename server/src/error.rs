@@ -4,7 +4,11 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::{domain::refusal::Refusal, store::StoreError, supervisor};
+use crate::{
+    domain::{log::Divergence, refusal::Refusal},
+    store::StoreError,
+    supervisor,
+};
 
 /// Why a call was not answered as asked.
 ///
@@ -67,6 +71,10 @@ pub enum Error {
         /// The newest event; 0 before the first.
         newest_sequence: i64,
     },
+    /// The log is another one than was read before: it was restored, or its database failed over to one that lacked the
+    /// last commits.
+    #[error("the log diverged: {} was known, and now it {} {}", .0.known, if .0.found.sequence < .0.known.sequence { "ends with" } else { "has" }, .0.found)]
+    LogDiverged(Divergence),
     /// The database cannot be reached or written just now. Safe to repeat with the same request id.
     #[error("the database is unavailable; try again")]
     DatabaseUnavailable(#[source] Arc<StoreError>),
@@ -97,6 +105,7 @@ impl Error {
             Self::TooManyTransfers { .. } => "TOO_MANY_TRANSFERS",
             Self::CursorExpired { .. } => "CURSOR_EXPIRED",
             Self::CursorAhead { .. } => "CURSOR_AHEAD",
+            Self::LogDiverged(_) => "LOG_DIVERGED",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::Internal(_) => "INTERNAL",
@@ -124,6 +133,12 @@ impl Error {
             } => vec![
                 ("after_sequence", after_sequence.to_string()),
                 ("newest_sequence", newest_sequence.to_string()),
+            ],
+            Self::LogDiverged(Divergence { known, found }) => vec![
+                ("known_sequence", known.sequence.to_string()),
+                ("known_hash", known.digits()),
+                ("found_sequence", found.sequence.to_string()),
+                ("found_hash", found.digits()),
             ],
             Self::QueueFull
             | Self::RateLimited { .. }

@@ -8,7 +8,6 @@
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
-    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,11 +15,15 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::{
-    domain::{event::Event, query::TransferFilter, status::TransferStatus, transfer::Transfer},
+    domain::{
+        chain::Head, event::Event, log::Appended, query::TransferFilter, status::TransferStatus,
+        transfer::Transfer,
+    },
     error::Error,
 };
 
 mod announcement;
+mod end;
 mod hints;
 mod mark;
 mod position;
@@ -29,6 +32,7 @@ mod rights;
 pub mod tail;
 
 pub use announcement::Announcement;
+pub use end::LogEnd;
 pub use revisions::Revisions;
 pub use rights::{Concern, RightsNews};
 
@@ -113,8 +117,10 @@ pub struct Feed(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     registry: Mutex<Registry>,
-    /// The newest event that is known to be committed.
-    head: watch::Sender<i64>,
+    /// How far the log is known to be committed.
+    end: watch::Sender<LogEnd>,
+    /// The log may not be the one that is known.
+    suspicion: Notify,
     /// Everything up to this position of the log has been told to whom it concerns.
     told: watch::Sender<i64>,
     /// This replica has committed something that the others want to know.
@@ -144,7 +150,8 @@ struct Mailbox {
 struct Waiting {
     order: VecDeque<Uuid>,
     newest: HashMap<Uuid, Update>,
-    overflowed: bool,
+    /// Why nothing more comes.
+    over: Option<Error>,
     mark: Option<Mark>,
 }
 
@@ -155,7 +162,7 @@ impl Feed {
         Subscription {
             feed: self.clone(),
             id,
-            since: 0,
+            since: Head::default(),
             followed: Vec::new(),
             mailbox: Arc::default(),
         }
@@ -180,20 +187,17 @@ impl Feed {
 
     /// Takes in what this replica's ledger has committed: the changes, and the positions of their events, if any. Tells
     /// everybody concerned and never waits for anybody.
-    pub fn committed(&self, changes: &[FeedChange], events: Option<RangeInclusive<i64>>) {
+    pub fn committed(&self, changes: &[FeedChange], events: Option<Appended>) {
         let mut registry = self.registry();
         registry.publish(changes);
-        if let Some(events) = &events {
-            registry.position.written(events.clone());
-            registry.newest = registry.newest.max(*events.end());
+        if let Some(events) = events {
+            registry.position.written(events);
+            registry.newest = registry.newest.max(events.last.sequence);
+            self.advance(events.last);
+            raise(&self.0.told, registry.position.told().sequence);
         }
-        let told = registry.position.told();
         drop(registry);
         let has_news = !changes.is_empty() || events.is_some();
-        if let Some(events) = events {
-            self.advance(*events.end());
-            raise(&self.0.told, told);
-        }
         if has_news {
             self.0.committed.notify_one();
         }
@@ -222,16 +226,6 @@ impl Feed {
     /// As [`publish`](Self::publish) for one change; whether it was still the newest that is known.
     fn publish_newest(&self, change: FeedChange) -> bool {
         self.registry().publish(&[change])
-    }
-
-    /// The newest event that is known to be committed; changes as it moves on, and never goes back.
-    pub fn head(&self) -> watch::Receiver<i64> {
-        self.0.head.subscribe()
-    }
-
-    /// Notes that the log is committed up to `sequence`.
-    pub fn advance(&self, sequence: i64) {
-        raise(&self.0.head, sequence);
     }
 
     /// Resolves once this replica has committed something since it resolved before.
@@ -307,6 +301,9 @@ impl Registry {
 impl Mailbox {
     fn put(&self, update: Update) {
         let mut waiting = self.waiting();
+        if waiting.over.is_some() {
+            return;
+        }
         let uuid = update.uuid();
         match waiting.newest.entry(uuid) {
             Entry::Occupied(mut newest) => {
@@ -320,23 +317,31 @@ impl Mailbox {
             }
         }
         if waiting.order.len() > BACKLOG {
+            let over = Some(Error::WatchTooSlow { limit: BACKLOG });
+            #[cfg(feature = "planted-bugs")]
+            let over = over.filter(|_| !crate::planted::is(crate::planted::Bug::LagSkipped));
             *waiting = Waiting {
-                overflowed: true,
+                over,
                 ..Waiting::default()
             };
-            #[cfg(feature = "planted-bugs")]
-            {
-                waiting.overflowed = !crate::planted::is(crate::planted::Bug::LagSkipped);
-            }
         }
         drop(waiting);
         self.notify.notify_one();
     }
 
+    /// Ends the watch; what waited is not told any more.
+    fn end(&self, why: &Error) {
+        *self.waiting() = Waiting {
+            over: Some(why.clone()),
+            ..Waiting::default()
+        };
+        self.notify.notify_one();
+    }
+
     fn take(&self) -> Option<Result<Update, Error>> {
         let mut waiting = self.waiting();
-        if waiting.overflowed {
-            return Some(Err(Error::WatchTooSlow { limit: BACKLOG }));
+        if let Some(error) = &waiting.over {
+            return Some(Err(error.clone()));
         }
         let uuid = waiting.order.pop_front()?;
         waiting.step_towards_mark();
@@ -352,8 +357,8 @@ impl Mailbox {
 pub struct Subscription {
     feed: Feed,
     id: u64,
-    /// What was told up to this position of the log was told before it began.
-    since: i64,
+    /// What was told up to this event was told before it began.
+    since: Head,
     followed: Vec<Uuid>,
     mailbox: Arc<Mailbox>,
 }
@@ -394,7 +399,7 @@ impl Subscription {
     /// The next change, once there is one.
     ///
     /// # Errors
-    /// [`Error::WatchTooSlow`], from then on always.
+    /// [`Error::WatchTooSlow`], [`Error::LogDiverged`] or [`Error::CursorExpired`], from then on always.
     pub async fn next(&self) -> Result<Update, Error> {
         loop {
             let woken = self.mailbox.notify.notified();

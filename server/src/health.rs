@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    feed::Feed,
     ledger::{Ledger, chain},
     rpc::Health,
     store::{Store, StoreError},
@@ -18,9 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// A probe takes the lock that every change takes. Once a change has failed for the database's sake, only one that was
 /// made durable shows that changes can be made again: a full disk lets locks be taken.
-pub async fn watch(store: Store, ledger: Ledger, health: Health, stop: CancellationToken) {
+///
+/// After the log has diverged the server does not serve for one pause: callers had better look anew whom they talk to.
+pub async fn watch(
+    store: Store,
+    ledger: Ledger,
+    feed: Feed,
+    health: Health,
+    stop: CancellationToken,
+) {
     let work = async {
         let (mut serving, mut in_doubt) = (true, false);
+        let log = feed.end();
+        let mut known = log.borrow().clone();
         loop {
             let able = tell_if_late(store.probe(in_doubt), &health, &mut serving).await;
             match &able {
@@ -36,7 +47,9 @@ pub async fn watch(store: Store, ledger: Ledger, health: Health, stop: Cancellat
                 tracing::warn!("serving again: the database takes changes");
             }
             serving = able.is_ok();
-            health.set(serving);
+            let end = log.borrow().clone();
+            health.set(serving && end.interrupted_since(&known).is_none());
+            known = end;
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
                 () = ledger.next_failure() => in_doubt = true,

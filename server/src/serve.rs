@@ -69,12 +69,14 @@ pub async fn serve(
     let tls = crew.reload_on(hangup, tls);
     // Kept to the end: writers end when they are told to, not for want of callers.
     let ledger = backend.ledger.clone();
+    let feed = backend.feed.clone();
     let (routes, health) = rpc::routes(backend)?;
     crew.spawn(
         "health",
         health::watch(
             store.clone(),
             ledger.clone(),
+            feed,
             health.clone(),
             crew.streams_end.clone(),
         ),

@@ -18,7 +18,7 @@ use crate::domain::{
     event::{Event, RequestMark},
     query::{
         ApprovalFilter, ConnectionFilter, ConnectionStats, CredentialFilter, EventFilter,
-        LogBounds, SortOrder, TableStats, TableStatsFilter, TransferFilter, Window,
+        SortOrder, TableStats, TableStatsFilter, TransferFilter, Window,
     },
     time::Timestamp,
     transfer::Transfer,
@@ -222,7 +222,7 @@ impl Store {
     /// [`StoreError::Unavailable`] as a rule.
     pub async fn probe(&self, durably: bool) -> Result<(), StoreError> {
         let probe = async {
-            events::bounds(&self.reader()).await?;
+            self.log_bounds().await?;
             self.begin().await?.probe(durably).await
         };
         self.in_time(probe).await
@@ -288,26 +288,6 @@ impl Store {
     /// See [`StoreError`].
     pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
         transfers::existing(&self.reader(), uuids).await
-    }
-
-    /// The revisions of those among `uuids` that exist, in no particular order.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn revisions(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StoreError> {
-        transfers::revisions(&self.reader(), uuids).await
-    }
-
-    /// Transfers in progress that changed at `since` or later, with their revisions.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn moved_since(
-        &self,
-        since: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<(Uuid, i64)>, StoreError> {
-        transfers::moved_since(&self.reader(), since, limit).await
     }
 
     /// Transfers by creation time, then uuid.
@@ -398,14 +378,6 @@ impl Store {
     /// See [`StoreError`].
     pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, StoreError> {
         events::list(&self.reader(), filter, limit).await
-    }
-
-    /// Both ends of the log, as of one moment. Every event up to the newest can be read from then on.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn log_bounds(&self) -> Result<LogBounds, StoreError> {
-        events::bounds(&self.reader()).await
     }
 
     /// One connection, if it exists.

@@ -388,13 +388,13 @@ async fn the_client_rides_out_cuts_and_restarts_without_a_gap() {
             [first, first + 1, first + 2],
             "round {round}"
         );
-        assert_eq!(watch.sequence(), first + 2);
+        assert_eq!(watch.position().sequence, first + 2);
     }
     let ours = raw.declared().await.uuid;
     let from = world.client().await;
     let mut filtered = from
         .watch_events()
-        .after_sequence(5)
+        .after(5)
         .transfer_uuid(Uuid::parse_str(&ours).expect("a uuid"))
         .into_stream();
     assert_eq!(events(&mut filtered, 1).await, [61]);
@@ -411,7 +411,7 @@ async fn the_client_says_when_its_position_is_gone() {
     world.clock.advance(DAY + DAY);
     trimmed_to_nothing(&mut raw).await;
     let client = world.client().await;
-    let mut watch = client.watch_events().after_sequence(1).into_stream();
+    let mut watch = client.watch_events().after(1).into_stream();
     let end = soon("the refusal", watch.next()).await.expect("a word");
     let error = end.expect_err("it is gone");
     assert_eq!(error.reason(), Some("CURSOR_EXPIRED"));

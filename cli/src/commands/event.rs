@@ -1,7 +1,7 @@
 //! `tidegate event`: the log.
 
 use futures::StreamExt;
-use tidegate_client::{Client, EventsWatch};
+use tidegate_client::{Client, EventsWatch, LogPosition};
 
 use super::With;
 use crate::args::EventCommand;
@@ -27,7 +27,7 @@ pub(super) async fn run(
         } => {
             let request = client
                 .list_events()
-                .after_sequence(after)
+                .after(after)
                 .page_size(limit.page_size())
                 .with(transfer, |request, uuid| request.transfer_uuid(uuid))
                 .with(connection, |request, uuid| request.connection_uuid(uuid));
@@ -41,7 +41,7 @@ pub(super) async fn run(
         } => {
             let request = client
                 .watch_events()
-                .after_sequence(after)
+                .after(after)
                 .with(transfer, |request, uuid| request.transfer_uuid(uuid))
                 .with(connection, |request, uuid| request.connection_uuid(uuid));
             follow(request.into_stream(), out).await
@@ -53,18 +53,18 @@ pub(super) async fn run(
 /// Every event on a line of JSON, up to the end of the log or, to follow it, until interrupted or refused.
 async fn export(
     client: &Client,
-    after: i64,
+    after: LogPosition,
     follow: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
     if follow {
-        let mut events = client.watch_events().after_sequence(after).into_stream();
+        let mut events = client.watch_events().after(after).into_stream();
         while let Some(event) = events.next().await {
             out.json_line(&event?)?;
         }
         return Err(Failure::WatchEnded);
     }
-    let request = client.list_events().after_sequence(after);
+    let request = client.list_events().after(after);
     let mut events = request.page_size(EXPORT_PAGE).items();
     while let Some(event) = events.next().await {
         out.json_line(&event?)?;

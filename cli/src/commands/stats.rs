@@ -6,7 +6,7 @@ use tidegate_client::Client;
 use super::With;
 use crate::args::StatsCommand;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, note};
 use crate::view::stats::{COLUMNS, data, details};
 
 /// Runs one of the commands.
@@ -32,8 +32,16 @@ pub(super) async fn run(
                 .with(connection, |request, uuid| request.connection_uuid(uuid))
                 .with(from, |request, time| request.from(time))
                 .with(to, |request, time| request.to(time));
-            let stats = stream::iter(request.await?.into_iter().map(Ok));
-            out.list(stats, 0, COLUMNS, "no completed transfers").await
+            let stats = request.await?;
+            let items = stream::iter(stats.items.into_iter().map(Ok));
+            out.list(items, 0, COLUMNS, "no completed transfers")
+                .await?;
+            if stats.more {
+                note(
+                    "there are more tables; narrow it down with --connection, --direction, --from or --to",
+                );
+            }
+            Ok(())
         }
     }
 }

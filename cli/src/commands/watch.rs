@@ -131,6 +131,10 @@ pub(super) async fn all(
                 out.json_line(&json!({ "deleted_uuid": uuid.to_string() }))?
             }
             WatchUpdate::Deleted(uuid) => out.line(&format!("{uuid}  deleted"))?,
+            WatchUpdate::Restarted if json => out.json_line(&json!({ "restarted": true }))?,
+            WatchUpdate::Restarted => out.line(
+                "the ledger went back or has another past than before: what was shown may not have happened; all that exists follows",
+            )?,
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::{Call, request};
-use crate::{Client, Error, Event, convert, transport::Stubs};
+use crate::{Client, Error, Event, LogPosition, convert, transport::Stubs};
 
 request! {
     /// Reads the log; made by [`Client::list_events`].
@@ -40,9 +40,12 @@ impl ListEvents {
         self
     }
 
-    /// Only those after this position in the log; 0, the default, is the beginning.
-    pub fn after_sequence(mut self, sequence: i64) -> Self {
-        self.message.after_sequence = sequence;
+    /// Only those after this position in the log; 0, the default, is the beginning. A bare number is enough, but only a
+    /// position with its hash is refused, with `LOG_DIVERGED`, when the log has another event there by now.
+    pub fn after(mut self, position: impl Into<LogPosition>) -> Self {
+        let position = position.into();
+        self.message.after_sequence = position.sequence;
+        self.message.after_hash = position.to_wire();
         self
     }
 
@@ -52,7 +55,8 @@ impl ListEvents {
         self
     }
 
-    /// All events up to the present end of the log, fetched as they are read.
+    /// All events up to the present end of the log, fetched as they are read. Ends with `LOG_DIVERGED` when the log turns
+    /// out to be another one than that of the events given before.
     pub fn items(self) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin + 'static {
         stream::try_unfold(self, |request| async {
             let events = request.clone().await?;
@@ -65,7 +69,8 @@ impl ListEvents {
                     "the log does not go on after after_sequence",
                 ));
             }
-            let next = request.after_sequence(last.sequence);
+            let position = last.position();
+            let next = request.after(position);
             Ok(Some((stream::iter(events).map(Ok), next)))
         })
         .try_flatten()

@@ -16,6 +16,15 @@ pub struct Page<T> {
     pub next_page_token: Option<String>,
 }
 
+/// The beginning of a list that has no further pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listing<T> {
+    /// What is in it, in its order.
+    pub items: Vec<T>,
+    /// There are more than these.
+    pub more: bool,
+}
+
 /// A request whose answer is a page.
 pub(super) trait Paged:
     IntoFuture<Output = Result<Page<Self::Item>, Error>, IntoFuture: Send> + Clone + Send + 'static

@@ -7,7 +7,7 @@ use futures::{Stream, future::BoxFuture};
 use tidegate_proto::v1;
 use uuid::Uuid;
 
-use super::{Call, Page, paged, pages, request, with_connection};
+use super::{Call, Listing, Page, paged, pages, request, with_connection};
 use crate::{
     Client, ConnectionStats, Direction, Error, TableStats, Transfer, convert, model::Wire as _,
     transport::Stubs,
@@ -22,16 +22,22 @@ request! {
 request! {
     /// Sums up by table; made by [`Client::list_table_stats`].
     read ListTableStats(ListTableStatsRequest) by transfers.list_table_stats,
-    ListTableStatsResponse => Vec<TableStats> {
-        |answer| Ok(answer.stats.into_iter().map(convert::table_stats).collect())
+    ListTableStatsResponse => Listing<TableStats> {
+        |answer| Ok(Listing {
+            items: answer.stats.into_iter().map(convert::table_stats).collect(),
+            more: answer.more,
+        })
     }
 }
 
 request! {
     /// Lists the newest transfers; made by [`Client::list_recent_transfers`].
     read ListRecentTransfers(ListRecentTransfersRequest) by transfers.list_recent_transfers,
-    ListRecentTransfersResponse => Vec<Transfer> {
-        |answer| answer.transfers.into_iter().map(convert::present_transfer).collect()
+    ListRecentTransfersResponse => Listing<Transfer> {
+        |answer| {
+            let items = answer.transfers.into_iter().map(convert::present_transfer);
+            Ok(Listing { items: items.collect::<Result<_, _>>()?, more: answer.more })
+        }
     }
 }
 
@@ -57,7 +63,8 @@ impl Client {
         }
     }
 
-    /// Sums up completed transfers by table: most transfers first, then by name; at most 1,000 tables.
+    /// Sums up completed transfers by table: most transfers first, then by name; at most 1,000 tables, and whether there
+    /// are more.
     pub fn list_table_stats(&self) -> ListTableStats {
         ListTableStats {
             client: self.clone(),
@@ -65,7 +72,7 @@ impl Client {
         }
     }
 
-    /// Lists the newest transfers, newest first.
+    /// Lists the newest transfers, newest first, and whether there are older ones.
     pub fn list_recent_transfers(&self) -> ListRecentTransfers {
         ListRecentTransfers {
             client: self.clone(),

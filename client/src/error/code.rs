@@ -36,6 +36,7 @@ impl Code {
     pub(crate) const UNIMPLEMENTED: Self = Self(12);
     pub(crate) const INTERNAL: Self = Self(13);
     pub(crate) const UNAVAILABLE: Self = Self(14);
+    pub(crate) const DATA_LOSS: Self = Self(15);
 
     /// A number outside the table is `UNKNOWN`, as the gRPC specification has it.
     pub(crate) fn from_number(number: i32) -> Self {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EventAction, TransferStatus};
+use super::{EventAction, LogPosition, TransferStatus};
 
 /// One transition of one transfer. Progress is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,4 +40,15 @@ pub struct Event {
     pub address: Option<String>,
     /// SHA-256 in lower-case hex that chains the event to all before it; `None` for events from before the chain.
     pub hash: Option<String>,
+}
+
+impl Event {
+    /// Its place in the log, to go on from.
+    #[must_use]
+    pub fn position(&self) -> LogPosition {
+        LogPosition {
+            sequence: self.sequence,
+            hash: self.hash.clone(),
+        }
+    }
 }

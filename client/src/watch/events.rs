@@ -3,10 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,7 +16,7 @@ use tidegate_proto::v1::{self, watch_events_response::Update};
 use uuid::Uuid;
 
 use super::line::Line;
-use crate::{Client, Error, Event, convert, transport::within};
+use crate::{Client, Error, Event, LogPosition, convert, transport::within};
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +30,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub struct WatchEvents {
     client: Client,
     message: v1::WatchEventsRequest,
+    after: LogPosition,
 }
 
 /// The events of the log as they happen, for ever: each once, in ascending sequence, none left out; made by
@@ -40,11 +38,23 @@ pub struct WatchEvents {
 ///
 /// Whatever interrupts the connection is ridden out: the watch goes on after the last event, on any replica. An `Err` is a
 /// final refusal and ends the stream: `CURSOR_EXPIRED` when the server has deleted events that were not told yet,
-/// `CURSOR_AHEAD` when the log does not reach to where the watch is to begin.
+/// `CURSOR_AHEAD` when the log does not reach to where the watch is to begin or to go on, and `LOG_DIVERGED` when it has
+/// other events than were told: a backup was restored, or a standby took over that lacked the last commits. What was told
+/// may not have happened then; what that means only the caller can know.
 #[must_use = "a watch connects when it is polled"]
 pub struct EventsWatch {
     events: BoxStream<'static, Result<Event, Error>>,
-    sequence: Arc<AtomicI64>,
+    position: Reached,
+}
+
+/// The position that a watch has reached, which others may read.
+type Reached = Arc<Mutex<LogPosition>>;
+
+fn read(position: &Reached) -> LogPosition {
+    position
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
 }
 
 impl Client {
@@ -53,14 +63,16 @@ impl Client {
         WatchEvents {
             client: self.clone(),
             message: v1::WatchEventsRequest::default(),
+            after: LogPosition::default(),
         }
     }
 }
 
 impl WatchEvents {
-    /// Only events after this position in the log; 0, the default, is from the oldest that is kept.
-    pub fn after_sequence(mut self, sequence: i64) -> Self {
-        self.message.after_sequence = sequence;
+    /// Only events after this position in the log; 0, the default, is from the oldest that is kept. A bare number is
+    /// enough, but only a position with its hash is refused, with `LOG_DIVERGED`, when the log has another event there.
+    pub fn after(mut self, position: impl Into<LogPosition>) -> Self {
+        self.after = position.into();
         self
     }
 
@@ -78,11 +90,11 @@ impl WatchEvents {
 
     /// Begins the watch, which connects when first polled.
     pub fn into_stream(self) -> EventsWatch {
-        let sequence = Arc::new(AtomicI64::new(self.message.after_sequence));
+        let position = Reached::new(Mutex::new(self.after.clone()));
         let follower = Follower {
             line: Line::new(self.client.clone()),
             request: self,
-            sequence: Arc::clone(&sequence),
+            position: Arc::clone(&position),
             done: false,
         };
         let events = stream::unfold(follower, |mut follower| async {
@@ -91,7 +103,7 @@ impl WatchEvents {
         });
         EventsWatch {
             events: events.boxed(),
-            sequence,
+            position,
         }
     }
 
@@ -104,8 +116,8 @@ impl WatchEvents {
 impl EventsWatch {
     /// The position that the watch has reached: everything up to here that was asked for has been told. A later watch can
     /// go on from it; that of a filtered watch moves on though nothing is told.
-    pub fn sequence(&self) -> i64 {
-        self.sequence.load(Ordering::SeqCst)
+    pub fn position(&self) -> LogPosition {
+        read(&self.position)
     }
 }
 
@@ -120,7 +132,7 @@ impl Stream for EventsWatch {
 impl fmt::Debug for EventsWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventsWatch")
-            .field("sequence", &self.sequence())
+            .field("position", &self.position())
             .finish_non_exhaustive()
     }
 }
@@ -128,7 +140,7 @@ impl fmt::Debug for EventsWatch {
 struct Follower {
     request: WatchEvents,
     line: Line<v1::WatchEventsResponse>,
-    sequence: Arc<AtomicI64>,
+    position: Reached,
     done: bool,
 }
 
@@ -163,11 +175,13 @@ impl Follower {
                 Some(Update::Event(event)) => {
                     let event = convert::event(event)?;
                     // What was told already would be a defect of the server's; telling it again would be one of ours.
-                    if self.reached(event.sequence) {
+                    if self.reached(event.position()) {
                         return Ok(event);
                     }
                 }
-                Some(Update::Bookmark(bookmark)) => _ = self.reached(bookmark.sequence),
+                Some(Update::Bookmark(bookmark)) => {
+                    self.reached(convert::position(bookmark.sequence, &bookmark.hash));
+                }
                 // A kind of update that this version does not know.
                 None => {}
             }
@@ -175,8 +189,10 @@ impl Follower {
     }
 
     async fn open(&mut self) -> Result<(), Error> {
+        let position = read(&self.position);
         let request = v1::WatchEventsRequest {
-            after_sequence: self.sequence.load(Ordering::SeqCst),
+            after_sequence: position.sequence,
+            after_hash: position.to_wire(),
             ..self.request.message.clone()
         };
         let client = &self.request.client;
@@ -186,7 +202,13 @@ impl Follower {
     }
 
     /// Notes a position; whether it is a new one.
-    fn reached(&self, sequence: i64) -> bool {
-        self.sequence.fetch_max(sequence, Ordering::SeqCst) < sequence
+    fn reached(&self, position: LogPosition) -> bool {
+        let mut reached = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        let further = position.sequence > reached.sequence;
+        // A position that was given without its hash gets it from the first bookmark.
+        if further || position.sequence == reached.sequence && reached.hash.is_none() {
+            *reached = position;
+        }
+        further
     }
 }

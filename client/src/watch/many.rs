@@ -1,7 +1,7 @@
 //! The watch of all transfers that a filter means.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -14,7 +14,7 @@ use tidegate_proto::v1::{self, watch_transfers_response::Update};
 use uuid::Uuid;
 
 use super::{line::Line, memory::Memory};
-use crate::{Client, Error, Transfer, TransferFilter, convert, transport::within};
+use crate::{Client, Error, LogPosition, Transfer, TransferFilter, convert, transport::within};
 
 /// Asks to follow transfers; made by [`Client::watch_transfers`].
 #[derive(Clone, Debug)]
@@ -33,8 +33,13 @@ pub enum WatchUpdate {
     Transfer(Box<Transfer>),
     /// A transfer that was deleted.
     Deleted(Uuid),
-    /// Everything that existed has been told; from here on it is live. Told once, whatever happens to the connection.
+    /// Everything that existed has been told; from here on it is live. Told once, whatever happens to the connection, and
+    /// once more after each [`Restarted`](Self::Restarted).
     CaughtUp,
+    /// The ledger's log went back or has other events than before, as when a backup was restored or a standby took over
+    /// that lacked the last commits. What was told so far may not have happened. All that exists follows, whatever the
+    /// watch asked for, at lower revisions too, then [`CaughtUp`](Self::CaughtUp): what was not told in between is gone.
+    Restarted,
 }
 
 /// Transfers as they change, for ever; made by [`WatchTransfers::into_stream`].
@@ -53,8 +58,8 @@ pub enum WatchUpdate {
 /// then told it, too. What was last told as under way is accounted for even so: it is looked up, and told as it is now
 /// or as deleted.
 ///
-/// When the ledger was restored to an earlier state, and its log does not reach the last position yet, everything is told as
-/// it is then, lower revisions included.
+/// When the ledger was restored to an earlier state, or a standby took over that lacked the last commits, that is told as
+/// [`WatchUpdate::Restarted`], and then everything as it is, lower revisions included.
 ///
 /// An `Err` is a final refusal, such as `INVALID_ARGUMENT` for the filter, and ends the stream.
 #[must_use = "a watch connects when it is polled"]
@@ -95,6 +100,8 @@ impl WatchTransfers {
             position: None,
             resumes: false,
             told_caught_up: false,
+            restarted: false,
+            everything: false,
             done: false,
             request: self,
         };
@@ -134,10 +141,14 @@ struct Follower {
     /// Transfers that a reconnection named nothing of; each is looked up before anything else is told.
     missing: Vec<Uuid>,
     /// The position of the log from which the watch can be resumed.
-    position: Option<i64>,
+    position: Option<LogPosition>,
     /// The present connection was asked to go on from there.
     resumes: bool,
     told_caught_up: bool,
+    /// What was told may not have happened, which is to be said before anything else.
+    restarted: bool,
+    /// Everything that exists is told, whatever was asked for.
+    everything: bool,
     done: bool,
 }
 
@@ -153,6 +164,9 @@ impl Follower {
 
     async fn news(&mut self) -> Result<WatchUpdate, Error> {
         loop {
+            if mem::take(&mut self.restarted) {
+                return Ok(WatchUpdate::Restarted);
+            }
             if let Some(uuid) = self.missing.last().copied() {
                 if let Some(update) = self.look_up(uuid).await? {
                     return Ok(update);
@@ -172,9 +186,14 @@ impl Follower {
         let request = v1::WatchTransfersRequest {
             filter: Some(convert::to_filter(self.request.filter.clone())),
             // A server that cannot resume names everything.
-            include_existing: self.request.include_existing || self.told_caught_up,
-            after_sequence: self.position,
+            include_existing: self.request.include_existing || self.everything,
+            after_sequence: self.position.as_ref().map(|position| position.sequence),
             positions: true,
+            after_hash: self
+                .position
+                .as_ref()
+                .map(LogPosition::to_wire)
+                .unwrap_or_default(),
         };
         let mut stubs = client.streams().clone();
         let stream = within(client.timeout(), stubs.transfers.watch_transfers(request)).await;
@@ -196,14 +215,25 @@ impl Follower {
         }
     }
 
-    /// Whether the server refuses to go on from the position; the next connection asks for everything then.
+    /// Whether the server cannot go on from what was told; the next connection asks for everything then.
     fn begins_over(&mut self, error: &Error) -> bool {
-        if error.reason() == Some("CURSOR_AHEAD") {
-            self.memory.distrust();
-        } else if error.reason() != Some("CURSOR_EXPIRED") {
-            return false;
+        match error.reason() {
+            Some("LOG_DIVERGED") => self.restart(),
+            Some("CURSOR_AHEAD") if self.position.is_some() => self.restart(),
+            Some("CURSOR_EXPIRED") if self.position.is_some() => {}
+            _ => return false,
         }
-        self.position.take().is_some()
+        self.position = None;
+        true
+    }
+
+    /// Nothing that was told needs to be true.
+    fn restart(&mut self) {
+        self.memory.forget();
+        self.missing.clear();
+        self.told_caught_up = false;
+        self.everything = true;
+        self.restarted = true;
     }
 
     fn receive(
@@ -212,8 +242,8 @@ impl Follower {
     ) -> Result<Option<WatchUpdate>, Error> {
         self.line.was_useful();
         let position = message.position;
-        if let Some(position) = position {
-            self.position = Some(position.sequence);
+        if let Some(position) = &position {
+            self.position = Some(convert::position(position.sequence, &position.hash));
             self.memory
                 .reached(position.sequence, position.newest_sequence);
         }
@@ -247,6 +277,7 @@ impl Follower {
         }
         let first = !self.told_caught_up;
         self.told_caught_up = true;
+        self.everything = true;
         first.then_some(WatchUpdate::CaughtUp)
     }
 

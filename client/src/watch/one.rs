@@ -20,7 +20,9 @@ use crate::{Client, Error, Transfer, convert, transport::within};
 ///
 /// Ends after the transfer's terminal state. Changes that follow each other quickly are conflated, so revisions may be
 /// left out, but they never repeat or go down. Whatever interrupts the connection is ridden out, for as long as it takes;
-/// an `Err` is final and ends the stream: `NOT_FOUND` when there is no such transfer (any more), or another refusal.
+/// an `Err` is final and ends the stream: `NOT_FOUND` when there is no such transfer (any more), `LOG_DIVERGED` when what
+/// was told may not have happened, since a backup was restored or a standby took over that lacked the last commits, or
+/// another refusal.
 #[must_use = "a watch connects when it is polled"]
 pub struct TransferWatch {
     states: BoxStream<'static, Result<Transfer, Error>>,
@@ -99,6 +101,9 @@ impl Follower {
             };
             let transfer = convert::transfer(message.transfer)?;
             // A new connection begins with the present state, which may have been given already.
+            if transfer.revision < self.revision {
+                return Err(Error::diverged(self.revision, transfer.revision));
+            }
             if transfer.revision > self.revision {
                 self.revision = transfer.revision;
                 self.line.was_useful();

@@ -55,6 +55,7 @@ fn position(sequence: i64, newest_sequence: i64) -> Message {
         position: Some(v1::WatchPosition {
             sequence,
             newest_sequence,
+            hash: Vec::new(),
         }),
     })
 }
@@ -124,6 +125,7 @@ fn short(update: Result<WatchUpdate, Error>) -> String {
         }
         Ok(WatchUpdate::Deleted(uuid)) => format!("-{:x}", uuid.as_u128()),
         Ok(WatchUpdate::CaughtUp) => "caught up".to_owned(),
+        Ok(WatchUpdate::Restarted) => "restarted".to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -239,7 +241,11 @@ async fn what_existed_before_is_not_told_unasked() {
 
 #[tokio::test]
 async fn without_a_way_to_go_on_everything_is_asked_for() {
-    for reason in ["CURSOR_EXPIRED", "CURSOR_AHEAD"] {
+    for (code, reason) in [
+        (Code::OutOfRange, "CURSOR_EXPIRED"),
+        (Code::OutOfRange, "CURSOR_AHEAD"),
+        (Code::DataLoss, "LOG_DIVERGED"),
+    ] {
         let mut script = streams(vec![
             (
                 None,
@@ -249,7 +255,7 @@ async fn without_a_way_to_go_on_everything_is_asked_for() {
                     caught_up_at(10, 10),
                 ],
             ),
-            (Some(10), vec![Err(refusal(Code::OutOfRange, reason))]),
+            (Some(10), vec![Err(refusal(code, reason))]),
             (
                 None,
                 vec![changed(B, 3, Wire::InProgress, 1), caught_up_at(40, 40)],
@@ -263,14 +269,59 @@ async fn without_a_way_to_go_on_everything_is_asked_for() {
         let mut watch = watch.include_existing(true).into_stream();
         let again: &[&str] = match reason {
             "CURSOR_EXPIRED" => &["-a"],
-            // The ledger went back in time, so what was told means nothing.
-            _ => &["b:3", "-a"],
+            // The ledger went back in time, so what was told means nothing, and what is not told again is gone.
+            _ => &["restarted", "b:3", "caught up"],
         };
         let first = ["a:3", "b:3", "caught up"];
         let told = told(&mut watch, first.len() + again.len()).await;
         assert_eq!(told[..3], first);
         assert_eq!(&told[3..], again);
     }
+}
+
+/// The position and its hash are those of the last word about them.
+#[tokio::test]
+async fn a_position_is_passed_back_with_its_hash() {
+    let position = |sequence, byte| {
+        Ok(WatchTransfersResponse {
+            update: Some(Update::CaughtUp(true)),
+            position: Some(v1::WatchPosition {
+                sequence,
+                newest_sequence: sequence,
+                hash: vec![byte; 32],
+            }),
+        })
+    };
+    let script = Script {
+        watch_many: Some(Box::new(move |number, request| {
+            let (after, hash) = (request.after_sequence, request.after_hash);
+            let messages = match number {
+                0 => vec![
+                    position(7, 1),
+                    Err(refusal(Code::Unavailable, "SHUTTING_DOWN")),
+                ],
+                // It is noticed while the stream is open.
+                1 => {
+                    assert_eq!((after, hash), (Some(7), vec![1; 32]));
+                    vec![Err(refusal(Code::DataLoss, "LOG_DIVERGED"))]
+                }
+                _ => {
+                    assert_eq!((after, hash), (None, vec![]));
+                    assert!(request.include_existing, "though it was not asked for");
+                    vec![changed(A, 1, Wire::Pending, 1), position(3, 2)]
+                }
+            };
+            Ok(Said {
+                messages,
+                stays: true,
+            })
+        })),
+        ..Script::default()
+    };
+    let fake = Fake::play(script).await;
+    let mut watch = fake.client().watch_transfers().start();
+    let expected = ["caught up", "restarted", "a:1", "caught up"];
+    assert_eq!(told(&mut watch, 4).await, expected);
 }
 
 #[tokio::test]

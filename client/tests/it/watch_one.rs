@@ -47,9 +47,8 @@ async fn it_reconnects_and_never_goes_back() {
     let script = streams(5, |number| match number {
         // Ends cleanly, before its time.
         0 => vec![state(1, Wire::Pending), state(2, Wire::InProgress)],
-        // Behind: another replica that has not seen everything yet.
         1 => vec![
-            state(1, Wire::Pending),
+            state(2, Wire::InProgress),
             Err(refusal(Code::Unavailable, "SHUTTING_DOWN")),
         ],
         2 => vec![
@@ -57,7 +56,7 @@ async fn it_reconnects_and_never_goes_back() {
             state(5, Wire::InProgress),
             Err(Status::cancelled("reset")),
         ],
-        3 => vec![state(4, Wire::InProgress), Err(Status::unknown("reset"))],
+        3 => vec![state(5, Wire::InProgress), Err(Status::unknown("reset"))],
         _ => vec![
             state(5, Wire::InProgress),
             state(6, Wire::Completed),
@@ -78,6 +77,24 @@ async fn it_reconnects_and_never_goes_back() {
         "and the end after the terminal state"
     );
     assert_eq!(fake.count("watch"), 5);
+}
+
+#[tokio::test]
+async fn a_ledger_that_went_back_is_said() {
+    let script = streams(2, |number| match number {
+        0 => vec![
+            state(4, Wire::InProgress),
+            Err(refusal(Code::Unavailable, "SHUTTING_DOWN")),
+        ],
+        _ => vec![state(2, Wire::Approved)],
+    });
+    let fake = Fake::play(script).await;
+    let mut watch = fake.client().watch(ORDERS);
+    assert_eq!(next(&mut watch).await.unwrap().unwrap().revision, 4);
+    let error = next(&mut watch).await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), Some("LOG_DIVERGED"));
+    assert_eq!(error.metadata()["found_revision"], "2");
+    assert!(next(&mut watch).await.is_none());
 }
 
 #[tokio::test]

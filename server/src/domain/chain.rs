@@ -13,7 +13,7 @@ use super::{
 
 mod audit;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use audit::{Audit, Books, Fault, Found, Summary};
 
@@ -73,7 +73,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
 }
 
 /// The end of the log, which stands for everything before it: written as `950:` and the hash in lower-case hex.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Position of the newest event; 0 when nothing happened yet.
     pub sequence: i64,
@@ -81,12 +81,16 @@ pub struct Head {
     pub hash: Hash,
 }
 
+impl Head {
+    /// The hash in lower-case hex.
+    pub fn digits(&self) -> String {
+        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl fmt::Display for Head {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:", self.sequence)?;
-        self.hash
-            .iter()
-            .try_for_each(|byte| write!(out, "{byte:02x}"))
+        write!(out, "{}:{}", self.sequence, self.digits())
     }
 }
 

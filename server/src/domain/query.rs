@@ -183,15 +183,6 @@ pub struct EventFilter {
     pub after_sequence: i64,
 }
 
-/// The two ends of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogBounds {
-    /// Everything up to this position was deleted by retention; 0 when nothing was.
-    pub floor: i64,
-    /// The newest event; 0 before the first.
-    pub last: i64,
-}
-
 /// The sums of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionStats {

@@ -6,14 +6,15 @@
 use uuid::Uuid;
 
 use super::{Feed, Subscription, Waiting, raise};
+use crate::domain::chain::Head;
 
 /// A place in a mailbox.
 #[derive(Debug)]
 pub(super) struct Mark {
     /// So many changes are to be taken before it.
     ahead: usize,
-    /// What stands for this position of the log and for everything before it is among them, or was taken earlier.
-    sequence: i64,
+    /// What stands for this event and for everything before it is among them, or was taken earlier.
+    head: Head,
 }
 
 impl Waiting {
@@ -57,18 +58,16 @@ impl Feed {
     }
 
     /// Notes that the log was told up to `last`, but for what this replica is about to tell.
-    pub(super) fn has_read(&self, last: i64) {
+    pub(super) fn has_read(&self, last: Head) {
         let mut registry = self.registry();
         registry.position.read(last);
-        let told = registry.position.told();
-        drop(registry);
-        raise(&self.0.told, told);
+        raise(&self.0.told, registry.position.told().sequence);
     }
 }
 
 impl Subscription {
     /// The position of the log from which on everything that concerns it has come, or will come, through it.
-    pub const fn since(&self) -> i64 {
+    pub const fn since(&self) -> Head {
         self.since
     }
 
@@ -76,20 +75,20 @@ impl Subscription {
     pub fn mark(&self) {
         // The registry stays locked, so that nothing is told in between.
         let registry = self.feed.registry();
-        let sequence = registry.position.told();
+        let head = registry.position.told();
         let mut waiting = self.mailbox.waiting();
-        if waiting.mark.is_none() {
+        if waiting.mark.is_none() && waiting.over.is_none() {
             let ahead = waiting.order.len();
-            waiting.mark = Some(Mark { ahead, sequence });
+            waiting.mark = Some(Mark { ahead, head });
         }
         drop(waiting);
         drop(registry);
     }
 
     /// The position of the mark, once everything before it was taken; that removes it.
-    pub fn reached(&self) -> Option<i64> {
+    pub fn reached(&self) -> Option<Head> {
         let mut waiting = self.mailbox.waiting();
         let mark = waiting.mark.take_if(|mark| mark.ahead == 0)?;
-        Some(mark.sequence)
+        Some(mark.head)
     }
 }

@@ -51,6 +51,11 @@ impl Rights {
         }
     }
 
+    /// Anybody's may have ended.
+    pub(super) fn doubt(&self) {
+        _ = self.0.send(Concern::Anybody);
+    }
+
     pub(super) fn listen(&self) -> RightsNews {
         RightsNews(self.0.subscribe())
     }

@@ -9,38 +9,33 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::Notify,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Feed, FeedChange, Gone, hints};
 use crate::{
     domain::{
+        chain::Head,
         event::{Event, EventAction},
         query::EventFilter,
-        status::TransferStatus,
-        time::Timestamp,
         transfer::Transfer,
     },
+    error::Error,
     ledger::time::Time,
     store::{Store, StoreError},
     supervisor::Supervisor,
 };
+
+mod progress;
+
+use progress::Progress;
 
 /// Time between two looks at the log when nothing else wakes the reader.
 const POLL: Duration = Duration::from_secs(1);
 /// Events that are read at a time.
 const PAGE: u32 = 500;
 
-/// Time between two looks at how far the transfers are that other replicas may be reporting progress of.
-const REFRESH: Duration = Duration::from_millis(500);
-/// Transfers whose progress is looked at for watchers of filters.
-const MOVING: u32 = 10_000;
-/// How much later than its time of change a report may become visible: longer than any transaction takes.
-const SLACK: Duration = Duration::from_secs(10);
 /// Times that a transfer is read again because this replica was changing it.
 const READS: u32 = 10;
 /// Longest wait for the database.
@@ -50,13 +45,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Tail {
     store: Store,
     feed: Feed,
-    time: Time,
-    /// Revisions of transfers whose progress was looked at.
-    seen: HashMap<Uuid, i64>,
-    /// When that was.
-    refreshed: Instant,
-    /// And as the database's clock tells it, when it last succeeded.
-    refreshed_at: Option<Timestamp>,
+    progress: Progress,
+}
+
+/// Whether the log goes on from what was read of it.
+enum Continuation {
+    /// It does.
+    Sound,
+    /// What was read at two moments does not fit together; the next look will tell.
+    Unclear,
+    /// It does not.
+    Broken(Error),
 }
 
 impl Tail {
@@ -68,13 +67,11 @@ impl Tail {
         let bounds = store.log_bounds().await?;
         feed.has_read(bounds.last);
         feed.advance(bounds.last);
+        let progress = Progress::new(store.clone(), feed.clone(), time);
         Ok(Self {
             store,
             feed,
-            time,
-            seen: HashMap::new(),
-            refreshed: Instant::now(),
-            refreshed_at: None,
+            progress,
         })
     }
 
@@ -107,17 +104,13 @@ impl Tail {
             tokio::select! {
                 _ = ticks.tick() => moved = shared,
                 () = heard.notified() => moved = shared,
-                () = tokio::time::sleep_until(self.refreshed + REFRESH), if moved => {}
+                () = self.feed.suspected() => {}
+                () = tokio::time::sleep_until(self.progress.due()), if moved || self.progress.is_under_way() => {}
                 () = stop.cancelled() => return,
             }
             let look = async {
                 self.catch_up().await?;
-                if moved && self.refreshed.elapsed() >= REFRESH {
-                    self.refreshed = Instant::now();
-                    moved = false;
-                    self.refresh().await?;
-                }
-                Ok::<(), StoreError>(())
+                self.progress.look(&mut moved).await
             };
             tokio::select! {
                 looked = tokio::time::timeout(PATIENCE, look) => match looked {
@@ -132,70 +125,74 @@ impl Tail {
         }
     }
 
-    /// Tells how far the transfers are that are watched here and reported elsewhere: progress is no event.
-    async fn refresh(&mut self) -> Result<(), StoreError> {
-        let followed = self.feed.followed();
-        let filters = self.feed.has_filters();
-        if followed.is_empty() && !filters {
-            self.seen.clear();
-            return Ok(());
-        }
-        let mut revisions = self.store.revisions(&followed).await?;
-        if filters {
-            let now = self.time.now().await?;
-            let since = self.refreshed_at.unwrap_or(now).before(SLACK);
-            revisions.extend(self.store.moved_since(since, MOVING).await?);
-            self.refreshed_at = Some(now);
-        } else {
-            self.refreshed_at = None;
-        }
-        let revisions: HashMap<Uuid, i64> = revisions.into_iter().collect();
-        let is_news = |(uuid, revision): &(&Uuid, &i64)| {
-            let known = self.seen.get(uuid).copied().max(self.feed.told(**uuid));
-            known.is_none_or(|known| known < **revision)
-        };
-        let news: Vec<Uuid> = revisions
-            .iter()
-            .filter(is_news)
-            .map(|(uuid, _)| *uuid)
-            .collect();
-        let mut rows = self.store.existing_transfers(&news).await?;
-        // What has ended meanwhile is in the log, and told from there.
-        rows.retain(|row| row.status == TransferStatus::InProgress);
-        let changes = rows.into_iter().map(|transfer| {
-            let row = Arc::new(transfer);
-            FeedChange {
-                uuid: row.uuid,
-                before: Some(Arc::clone(&row)),
-                after: Some(row),
-            }
-        });
-        let changes: Vec<FeedChange> = changes.collect();
-        self.feed.publish(&changes);
-        self.seen = revisions;
-        Ok(())
-    }
-
     /// Tells everything after what is known.
-    async fn catch_up(&self) -> Result<(), StoreError> {
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
         loop {
+            let known = self.feed.registry().position.begin_page();
+            // The last event that is known, too: in the same statement, so that the page is of the same log.
             let filter = EventFilter {
-                after_sequence: self.feed.registry().position.begin_page(),
+                after_sequence: (known.sequence - 1).max(0),
                 ..EventFilter::default()
             };
-            let events = self.store.events(&filter, PAGE).await?;
+            let mut events = self.store.events(&filter, PAGE + 1).await?;
+            match self.compare(known, &events).await? {
+                Continuation::Sound => {}
+                Continuation::Unclear => return Ok(()),
+                Continuation::Broken(why) => return self.begin_anew(why).await,
+            }
+            events.retain(|event| event.sequence > known.sequence);
             let Some(last) = events.last() else {
                 return Ok(());
             };
+            let last = Head::from(last);
             // Those who watch the log read it themselves and need not wait for the transfers.
-            self.feed.advance(last.sequence);
+            self.feed.advance(last);
             self.feed.tell_rights(&events);
             self.tell(&events).await?;
-            self.feed.has_read(last.sequence);
+            self.feed.has_read(last);
             if events.len() < PAGE as usize {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a page, which was to begin with the event `known`, continues what was read and written here.
+    async fn compare(&self, known: Head, page: &[Event]) -> Result<Continuation, StoreError> {
+        if let Some(divergence) = self.feed.registry().position.contradicted_by(page) {
+            return Ok(Continuation::Broken(Error::LogDiverged(divergence)));
+        }
+        let first = page.first().map_or(known, Head::from);
+        if first == known && (known.sequence == 0 || !page.is_empty()) {
+            return Ok(Continuation::Sound);
+        }
+        if known.sequence == 0 && first.sequence == 1 {
+            return Ok(Continuation::Sound);
+        }
+        // Retention may have removed it: the floor knows its hash.
+        let view = self.store.look(known.sequence).await?;
+        let floor = view.bounds.floor;
+        Ok(if known.sequence < floor.sequence {
+            Continuation::Broken(Error::CursorExpired {
+                after_sequence: known.sequence,
+                oldest_sequence: floor.sequence + 1,
+            })
+        } else if let Some(divergence) = view.divergence(known) {
+            Continuation::Broken(Error::LogDiverged(divergence))
+        } else if known == floor && first.sequence != known.sequence {
+            Continuation::Sound
+        } else {
+            Continuation::Unclear
+        })
+    }
+
+    /// What was told is not what the log says, or the log does not have everything after it any more. Ends every watch and
+    /// goes on from the present end.
+    async fn begin_anew(&mut self, why: Error) -> Result<(), StoreError> {
+        let end = self.store.log_bounds().await?.last;
+        tracing::error!("{why}; every watch is ended, and this server goes on from {end}");
+        self.progress.forget();
+        self.feed.begin_anew(end, why);
+        Ok(())
     }
 
     /// Reads the transfers that events of others are about, and tells them as they are now.
@@ -228,7 +225,8 @@ impl Tail {
             .map(|transfer| (transfer.uuid, Arc::new(transfer)))
             .collect();
         // Read after the rows, so none of them is of a later event.
-        self.feed.rests_on(self.store.log_bounds().await?.last);
+        self.feed
+            .rests_on(self.store.log_bounds().await?.last.sequence);
         let mut overtaken = Vec::new();
         for event in foreign {
             // What is not about a transfer's status is in the log alone.

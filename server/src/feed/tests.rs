@@ -1,7 +1,26 @@
 //! The subscriptions, without a ledger.
 
+use std::ops::RangeInclusive;
+
 use super::*;
-use crate::domain::transfer::tests::sample;
+use crate::domain::{log::Divergence, transfer::tests::sample};
+
+/// An event of the log whose events have their sequences for hashes.
+pub(super) fn head(sequence: i64) -> Head {
+    let byte = u8::try_from(sequence).expect("a small one");
+    Head {
+        sequence,
+        hash: [byte; 32],
+    }
+}
+
+/// Events of that log.
+pub(super) fn appended(events: RangeInclusive<i64>) -> Appended {
+    Appended {
+        after: head(events.start() - 1),
+        last: head(*events.end()),
+    }
+}
 
 fn change(revision: i64) -> FeedChange {
     let mut after = sample();
@@ -124,16 +143,50 @@ async fn a_deletion_is_told_to_those_whom_it_may_concern_and_is_the_last_word() 
 }
 
 #[test]
-fn the_head_of_the_log_never_goes_back() {
+fn the_end_of_the_log_never_goes_back() {
     let feed = Feed::default();
-    let mut head = feed.head();
-    feed.committed(&[], Some(3..=4));
-    feed.committed(&[], Some(1..=2));
-    assert!(head.has_changed().expect("the feed lives"));
-    assert_eq!(*head.borrow_and_update(), 4);
-    feed.advance(4);
-    assert!(!head.has_changed().expect("the feed lives"));
+    let mut end = feed.end();
+    feed.committed(&[], Some(appended(3..=4)));
+    feed.committed(&[], Some(appended(1..=2)));
+    assert!(end.has_changed().expect("the feed lives"));
+    assert_eq!(end.borrow_and_update().head, head(4));
+    feed.advance(head(4));
+    assert!(!end.has_changed().expect("the feed lives"));
     assert_eq!(feed.registry().position.known(), 4);
+}
+
+#[tokio::test]
+async fn a_new_beginning_ends_every_watch_and_goes_back() {
+    let feed = Feed::default();
+    feed.committed(&[created(1, 5)], Some(appended(1..=5)));
+    let mut one = feed.subscribe();
+    one.follow(Uuid::from_u128(1));
+    let all = feed.subscribe_matching(TransferFilter::default());
+    all.mark();
+    let mut end = feed.end();
+    let before = end.borrow_and_update().clone();
+    let why = Error::LogDiverged(Divergence {
+        known: head(5),
+        found: head(3),
+    });
+    feed.begin_anew(head(3), why);
+    for subscription in [&one, &all] {
+        let over = subscription.next().await.expect_err("it is over");
+        assert_eq!(over.reason(), "LOG_DIVERGED");
+    }
+    all.mark();
+    assert_eq!(all.reached(), None, "nothing more is true of it");
+    let after = end.borrow_and_update().clone();
+    assert_eq!(after.head, head(3));
+    let why = after.interrupted_since(&before).expect("it is over");
+    assert_eq!(why.reason(), "LOG_DIVERGED");
+    assert!(after.interrupted_since(&after).is_none());
+    // From here on it is as if nothing had been: lower revisions are news, and so are the same positions.
+    let all = feed.subscribe_matching(TransferFilter::default());
+    assert_eq!((all.since(), feed.newest()), (head(3), 3));
+    feed.committed(&[created(1, 4)], Some(appended(4..=4)));
+    assert_eq!(revision(&all.next().await.expect("it goes on")), 4);
+    feed.has_told(4).await;
 }
 
 fn created(uuid: u128, revision: i64) -> FeedChange {
@@ -151,18 +204,18 @@ async fn a_mark_is_reached_when_what_waited_before_it_was_taken() {
     let feed = Feed::default();
     let subscription = feed.subscribe_matching(TransferFilter::default());
     subscription.mark();
-    assert_eq!(subscription.reached(), Some(0), "nothing waits");
-    feed.committed(&[created(1, 1), created(2, 1)], Some(1..=2));
+    assert_eq!(subscription.reached(), Some(head(0)), "nothing waits");
+    feed.committed(&[created(1, 1), created(2, 1)], Some(appended(1..=2)));
     subscription.mark();
     // A later mark must not displace the earlier one, which could be put off for ever.
-    feed.committed(&[created(3, 1), created(1, 2)], Some(3..=4));
+    feed.committed(&[created(3, 1), created(1, 2)], Some(appended(3..=4)));
     subscription.mark();
     for revision_of_next in [2, 1] {
         assert_eq!(subscription.reached(), None);
         let update = subscription.next().await.expect("no overflow");
         assert_eq!(revision(&update), revision_of_next);
     }
-    assert_eq!(subscription.reached(), Some(2));
+    assert_eq!(subscription.reached(), Some(head(2)));
     assert_eq!(subscription.reached(), None, "it was taken away");
     assert_eq!(
         feed.newest(),
@@ -175,33 +228,33 @@ async fn a_mark_is_reached_when_what_waited_before_it_was_taken() {
 async fn a_mark_stays_in_its_place_when_something_is_discarded() {
     let feed = Feed::default();
     let subscription = feed.subscribe_matching(TransferFilter::default());
-    feed.committed(&[created(1, 1), created(2, 1)], Some(1..=2));
+    feed.committed(&[created(1, 1), created(2, 1)], Some(appended(1..=2)));
     subscription.mark();
-    feed.committed(&[created(3, 1)], Some(3..=3));
+    feed.committed(&[created(3, 1)], Some(appended(3..=3)));
     subscription.discard(Uuid::from_u128(1), 1);
     subscription.discard(Uuid::from_u128(3), 1);
     assert_eq!(subscription.reached(), None);
     let update = subscription.next().await.expect("no overflow");
     assert_eq!(update.uuid(), Uuid::from_u128(2));
-    assert_eq!(subscription.reached(), Some(2));
+    assert_eq!(subscription.reached(), Some(head(2)));
 }
 
 #[tokio::test]
 async fn a_position_waits_for_what_others_have_committed_before() {
     let feed = Feed::default();
-    feed.committed(&[created(1, 1)], Some(1..=1));
+    feed.committed(&[created(1, 1)], Some(appended(1..=1)));
     // Another replica has committed the second event, which was not read yet.
-    feed.committed(&[created(3, 1)], Some(3..=3));
+    feed.committed(&[created(3, 1)], Some(appended(3..=3)));
     let subscription = feed.subscribe_matching(TransferFilter::default());
-    assert_eq!(subscription.since(), 1);
+    assert_eq!(subscription.since(), head(1));
     assert_eq!(feed.newest(), 3);
     let mut wait = std::pin::pin!(feed.has_told(3));
     let waits = futures::poll!(wait.as_mut());
     assert!(waits.is_pending());
     feed.publish(&[created(2, 1)]);
-    feed.has_read(2);
+    feed.has_read(head(2));
     wait.await;
     subscription.mark();
     assert!(subscription.next().await.is_ok());
-    assert_eq!(subscription.reached(), Some(3));
+    assert_eq!(subscription.reached(), Some(head(3)));
 }

@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
-    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -13,10 +12,12 @@ use uuid::Uuid;
 use super::Outcome;
 use crate::{
     domain::{
+        chain::Head,
         command::{Command, Order},
         connection::{Connection, Usage},
         credential::{Credential, Session},
         event::{Event, Occurrence},
+        log::Appended,
         refusal::Refusal,
         time::Timestamp,
         transfer::Transfer,
@@ -163,6 +164,8 @@ pub(super) struct Draft {
     /// Who asked for connections that this batch creates.
     creators: HashMap<Uuid, String>,
     events: Vec<Event>,
+    /// What the events continue from, once they are written.
+    after: Option<Head>,
     answers: Vec<Result<Outcome, Error>>,
 }
 
@@ -187,6 +190,7 @@ impl Draft {
             requests: requests.collect(),
             creators: HashMap::new(),
             events: Vec::new(),
+            after: None,
             answers: Vec::new(),
         }
     }
@@ -336,7 +340,8 @@ impl Draft {
         if self.events.is_empty() {
             return Ok(());
         }
-        transaction.append_events(&mut self.events).await
+        self.after = transaction.append_events(&mut self.events).await?;
+        Ok(())
     }
 
     /// What happened, in the order of the log.
@@ -344,10 +349,9 @@ impl Draft {
         &self.events
     }
 
-    /// The positions of those events in the log, once they are written; `None` when there are none.
-    pub(super) fn appended(&self) -> Option<RangeInclusive<i64>> {
-        let (first, last) = (self.events.first()?, self.events.last()?);
-        Some(first.sequence..=last.sequence)
+    /// The place of those events in the log, once they are written; `None` when there are none.
+    pub(super) fn appended(&self) -> Option<Appended> {
+        Appended::new(self.after?, &self.events)
     }
 
     /// What watchers need to hear.

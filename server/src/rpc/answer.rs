@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::metadata;
 use crate::domain::{
+    chain::{GENESIS, Head},
     connection::Connection,
     event::{Event, EventAction},
     progress::Totals,
@@ -88,6 +89,15 @@ pub(super) fn event(event: &Event) -> v1::TransferEvent {
         occurred_at: Some(timestamp(event.occurred_at)),
         address: event.address.map_or_else(String::new, |it| it.to_string()),
         hash: event.hash.map_or_else(Vec::new, |it| it.to_vec()),
+    }
+}
+
+/// The hash of a place in the log; empty where there is none, before the chain.
+pub(super) fn hash(place: &Head) -> Vec<u8> {
+    if place.hash == GENESIS {
+        Vec::new()
+    } else {
+        place.hash.to_vec()
     }
 }
 

@@ -16,7 +16,9 @@ use super::{
 use crate::{
     domain::{
         caller,
-        query::{EventFilter, LogBounds},
+        chain::Head,
+        log::{Cursor, LogView, Lost},
+        query::EventFilter,
         validate::Check,
     },
     error::Error,
@@ -55,16 +57,14 @@ impl EventApi {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
             connection_uuid: caller
                 .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
-            after_sequence: check.count("after_sequence", request.after_sequence),
+            after_sequence: request.after_sequence,
         };
+        let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
         let limit = check.page_size("page_size", request.page_size, 50);
         let (filter, limit) = check.finish((filter, limit))?;
         let rows = self.backend.store.events(&filter, limit).await?;
         // Read after the page: what is still kept now was kept then.
-        place(
-            filter.after_sequence,
-            self.backend.store.log_bounds().await?,
-        )?;
+        place(cursor, &self.backend.store.look(cursor.sequence).await?)?;
         let (events, _) = page::fit_messages(&rows, limit, answer::event);
         Ok(v1::ListEventsResponse { events })
     }
@@ -78,37 +78,64 @@ impl EventApi {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
             connection_uuid: caller
                 .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
-            after_sequence: check.count("after_sequence", request.after_sequence),
+            after_sequence: request.after_sequence,
         };
+        let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
         let filter = check.finish(filter)?;
-        let watch = watch::events(&self.backend, place?, self.turns.clone(), filter);
+        let watch = watch::events(&self.backend, place?, self.turns.clone(), filter, cursor);
         Ok(Box::pin(watch.await?))
     }
 }
 
-/// The position to read on from; 0 stands for the beginning of what is kept.
-fn place(after_sequence: i64, bounds: LogBounds) -> Result<i64, Error> {
-    if after_sequence == 0 {
-        Ok(bounds.floor)
+/// Where a caller wants to go on.
+pub(super) fn cursor(check: &mut Check, after_sequence: i64, after_hash: &[u8]) -> Cursor {
+    let sequence = check.count("after_sequence", after_sequence);
+    let hash = match after_hash {
+        [] => None,
+        bytes => {
+            let hash = bytes.try_into().ok();
+            if hash.is_none() {
+                check.add(
+                    "after_hash",
+                    "must be the 32 bytes of an event's hash, or empty",
+                );
+            }
+            hash
+        }
+    };
+    Cursor { sequence, hash }
+}
+
+/// The place to read on from; position 0 stands for the beginning of what is kept.
+fn place(cursor: Cursor, view: &LogView) -> Result<Head, Error> {
+    if cursor.sequence == 0 {
+        Ok(view.bounds.floor)
     } else {
-        within(after_sequence, bounds)
+        within(cursor, view)
     }
 }
 
-/// The position, if everything after it is in the log.
-pub(super) fn within(after_sequence: i64, bounds: LogBounds) -> Result<i64, Error> {
-    if after_sequence < bounds.floor {
-        Err(Error::CursorExpired {
+/// The place of a caller's cursor, if everything after it is in the log.
+pub(super) fn within(cursor: Cursor, view: &LogView) -> Result<Head, Error> {
+    let after_sequence = cursor.sequence;
+    view.find(cursor).map_err(|lost| match lost {
+        Lost::Removed => Error::CursorExpired {
             after_sequence,
-            oldest_sequence: bounds.floor + 1,
-        })
-    } else if after_sequence > bounds.last {
-        Err(Error::CursorAhead {
+            oldest_sequence: view.bounds.floor.sequence + 1,
+        },
+        Lost::Ahead => Error::CursorAhead {
             after_sequence,
-            newest_sequence: bounds.last,
-        })
-    } else {
-        Ok(after_sequence)
+            newest_sequence: view.bounds.last.sequence,
+        },
+        Lost::Diverged(divergence) => Error::LogDiverged(divergence),
+    })
+}
+
+/// Whether everything after what was read of the log is in it, and the log is the same.
+pub(super) fn still(read: Head, view: &LogView) -> Result<(), Error> {
+    match view.divergence(read) {
+        Some(divergence) => Err(Error::LogDiverged(divergence)),
+        None => within(read.into(), view).map(drop),
     }
 }
 

@@ -84,6 +84,7 @@ const fn pause(error: &Error) -> Option<Duration> {
         | Error::TooManyTransfers { .. }
         | Error::CursorExpired { .. }
         | Error::CursorAhead { .. }
+        | Error::LogDiverged(_)
         | Error::Internal(_) => None,
     }
 }
@@ -181,6 +182,7 @@ pub(super) const fn code(error: &Error) -> Code {
         | Error::WatchTooSlow { .. }
         | Error::TooManyTransfers { .. } => Code::ResourceExhausted,
         Error::CursorExpired { .. } | Error::CursorAhead { .. } => Code::OutOfRange,
+        Error::LogDiverged(_) => Code::DataLoss,
         Error::DatabaseUnavailable(_) | Error::ShuttingDown => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }

@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     Backend, answer,
     caller::Caller,
+    event,
     incoming::{self, Mutation},
     progress,
     status::status,
@@ -75,7 +76,11 @@ impl TransferApi {
         let mut check = Check::default();
         let filter = incoming::filter(&mut check, &caller.who, request.filter);
         let after = request.after_sequence;
-        let after = after.map(|after| check.count("after_sequence", after));
+        let hash = request.after_hash.as_slice();
+        let after = after.map(|after| event::cursor(&mut check, after, hash));
+        if after.is_none() && !hash.is_empty() {
+            check.add("after_hash", "has no meaning without after_sequence");
+        }
         let (filter, after) = check.finish((filter, after))?;
         let wish = watch::Wish {
             filter,

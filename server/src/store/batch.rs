@@ -19,7 +19,12 @@ use super::{
     error::{Inconsistency, StoreError},
     events, requests, rows, time, update,
 };
-use crate::domain::{chain::link, event::Event, time::Timestamp, transfer::Transfer};
+use crate::domain::{
+    chain::{Head, link},
+    event::Event,
+    time::Timestamp,
+    transfer::Transfer,
+};
 
 mod connections;
 
@@ -144,13 +149,14 @@ impl Batch {
     }
 
     /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit):
-    /// the counter's lock is what makes the positions gapless and puts them into the order of the commits.
+    /// the counter's lock is what makes the positions gapless and puts them into the order of the commits. Answers what
+    /// they continue from, which is whatever the log ends with, known to this replica or not.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn append_events(&self, events: &mut [Event]) -> Result<(), StoreError> {
+    pub async fn append_events(&self, events: &mut [Event]) -> Result<Option<Head>, StoreError> {
         let Ok(count @ 1..) = i64::try_from(events.len()) else {
-            return Ok(());
+            return Ok(None);
         };
         #[cfg(not(feature = "planted-bugs"))]
         let last = take_numbers(&self.transaction, count).await?;
@@ -162,6 +168,10 @@ impl Batch {
         };
         // A statement of its own: on PostgreSQL the one that waited for the lock sees the log as it was before the wait.
         let mut previous = chain::hash_at(&self.transaction, last - count).await?;
+        let after = Head {
+            sequence: last - count,
+            hash: previous,
+        };
         for (sequence, event) in (last - count + 1..).zip(events.iter_mut()) {
             event.sequence = sequence;
             previous = link(&previous, event);
@@ -170,7 +180,7 @@ impl Batch {
         for piece in chunk::rows(events) {
             self.insert(piece.iter().map(rows::from_event)).await?;
         }
-        Ok(())
+        Ok(Some(after))
     }
 
     /// Deletes the oldest events as far as they happened before `before`, at most `limit` of them, and moves the floor

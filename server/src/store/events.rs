@@ -2,7 +2,8 @@
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select, sea_query::Expr,
+    Select,
+    sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, SelectStatement},
 };
 use tidegate_entity::{
     event_counter,
@@ -10,14 +11,35 @@ use tidegate_entity::{
 };
 
 use super::{
+    Store,
     error::{Inconsistency, StoreError},
     rows,
 };
 use crate::domain::{
+    chain::{GENESIS, Head},
     event::Event,
-    query::{EventFilter, LogBounds},
+    log::{LogBounds, LogView},
+    query::EventFilter,
     time::Timestamp,
 };
+
+impl Store {
+    /// Both ends of the log, as of one moment. Every event up to the newest can be read from then on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn log_bounds(&self) -> Result<LogBounds, StoreError> {
+        Ok(self.look(0).await?.bounds)
+    }
+
+    /// As [`log_bounds`](Self::log_bounds), with the event at `sequence`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn look(&self, sequence: i64) -> Result<LogView, StoreError> {
+        look(&self.reader(), sequence).await
+    }
+}
 
 pub(super) async fn list<C: ConnectionTrait>(
     db: &C,
@@ -42,14 +64,57 @@ pub(super) async fn latest_time<C: ConnectionTrait>(
     Ok(newest.map(Timestamp::from_micros))
 }
 
-/// Both ends of the log, as of one moment.
-pub(super) async fn bounds<C: ConnectionTrait>(db: &C) -> Result<LogBounds, StoreError> {
-    let counter = event_counter::Entity::find_by_id(1).one(db).await?;
-    let counter = counter.ok_or(Inconsistency::NoCounter)?;
-    Ok(LogBounds {
-        floor: counter.floor_sequence,
-        last: counter.last_sequence,
+/// Both ends of the log and the event at `sequence`, as of one moment.
+pub(super) async fn look<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<LogView, StoreError> {
+    let row = db.query_one(&select_view(sequence)).await?;
+    let row = row.ok_or(Inconsistency::NoCounter)?;
+    let head = |sequence: i64, hash: Option<Vec<u8>>| -> Result<Head, StoreError> {
+        let hash = hash.map_or(Ok(GENESIS), rows::to_hash)?;
+        Ok(Head { sequence, hash })
+    };
+    let floor_hash: Option<Vec<u8>> = row.try_get_by_index(1)?;
+    let floor = head(row.try_get_by_index(0)?, floor_hash.clone())?;
+    // As for the event that will be appended next: the last one may have been removed.
+    let newest: Option<i64> = row.try_get_by_index(3)?;
+    let last_hash = match newest {
+        Some(_) => row.try_get_by_index(4)?,
+        None => floor_hash,
+    };
+    let found: Option<i64> = row.try_get_by_index(5)?;
+    let hash: Option<Vec<u8>> = row.try_get_by_index(6)?;
+    Ok(LogView {
+        bounds: LogBounds {
+            floor,
+            last: head(row.try_get_by_index(2)?, last_hash)?,
+        },
+        event: found.map(|sequence| head(sequence, hash)).transpose()?,
     })
+}
+
+/// The counter's row with the newest event, and with the one at `sequence`.
+pub(super) fn select_view(sequence: i64) -> SelectStatement {
+    use event_counter::Column::{FloorHash, FloorSequence, Id, LastSequence};
+    let counter = |column| (event_counter::Entity, column);
+    let (newest, found) = (Alias::new("newest"), Alias::new("found"));
+    Query::select()
+        .columns([FloorSequence, FloorHash, LastSequence].map(counter))
+        .columns([Column::Sequence, Column::Hash].map(|column| (newest.clone(), column)))
+        .columns([Column::Sequence, Column::Hash].map(|column| (found.clone(), column)))
+        .from(event_counter::Entity)
+        .join_as(
+            JoinType::LeftJoin,
+            Entity,
+            newest.clone(),
+            Expr::col((newest.clone(), Column::Sequence)).equals(counter(LastSequence)),
+        )
+        .join_as(
+            JoinType::LeftJoin,
+            Entity,
+            found.clone(),
+            Expr::col((found.clone(), Column::Sequence)).eq(sequence),
+        )
+        .and_where(Expr::col(counter(Id)).eq(1))
+        .to_owned()
 }
 
 /// Deletes the oldest events as far as they are older than `before`, at most `limit` of them, and answers how many. The
@@ -59,7 +124,7 @@ pub(super) async fn trim<C: ConnectionTrait>(
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let floor = bounds(db).await?.floor;
+    let floor = look(db, 0).await?.bounds.floor.sequence;
     let oldest: Vec<(i64, i64)> = select_oldest(floor, limit).into_tuple().all(db).await?;
     // Only what lies before every younger event: times of several writers may cross, positions may not have holes.
     let old = oldest

@@ -1,18 +1,44 @@
 //! Reads transfers.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 use tidegate_entity::transfer::{self, Column, Entity};
 use uuid::Uuid;
 
-use super::{chunk, condition, error::StoreError, rows};
+use super::{Store, chunk, condition, error::StoreError, rows};
 use crate::domain::{
+    page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     status::TransferStatus,
     time::Timestamp,
     transfer::Transfer,
 };
+
+impl Store {
+    /// The revisions of those among `uuids` that exist, in no particular order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn revisions(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        revisions(&self.reader(), uuids).await
+    }
+
+    /// Transfers in progress that changed at `since` or later, with their places and revisions, in the order of their
+    /// creation after `after`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn moved_since(
+        &self,
+        since: Timestamp,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<(Position, i64)>, StoreError> {
+        moved_since(&self.reader(), since, after, limit).await
+    }
+}
 
 pub(super) async fn one<C: ConnectionTrait>(
     db: &C,
@@ -36,7 +62,7 @@ pub(super) async fn existing<C: ConnectionTrait>(
     Ok(transfers)
 }
 
-pub(super) async fn revisions<C: ConnectionTrait>(
+async fn revisions<C: ConnectionTrait>(
     db: &C,
     uuids: &[Uuid],
 ) -> Result<Vec<(Uuid, i64)>, StoreError> {
@@ -49,12 +75,19 @@ pub(super) async fn revisions<C: ConnectionTrait>(
     Ok(revisions)
 }
 
-pub(super) async fn moved_since<C: ConnectionTrait>(
+async fn moved_since<C: ConnectionTrait>(
     db: &C,
     since: Timestamp,
+    after: Option<Position>,
     limit: u32,
-) -> Result<Vec<(Uuid, i64)>, StoreError> {
-    Ok(select_moved(since, limit).into_tuple().all(db).await?)
+) -> Result<Vec<(Position, i64)>, StoreError> {
+    let select = select_moved(since, after, limit);
+    let found: Vec<(Uuid, i64, i64)> = select.into_tuple().all(db).await?;
+    let moved = found.into_iter().map(|(uuid, revision, micros)| {
+        let place = Position { micros, uuid };
+        (place, revision)
+    });
+    Ok(moved.collect())
 }
 
 pub(super) async fn list<C: ConnectionTrait>(
@@ -183,9 +216,20 @@ pub(super) fn select_silent(now: Timestamp, limit: u32) -> Select<Entity> {
 }
 
 /// No index holds the time of change, since every report changes it; there are few transfers in progress to look through.
-pub(super) fn select_moved(since: Timestamp, limit: u32) -> Select<Entity> {
+/// They are in the order of an index that finds them, so a page costs no more than what lies in it.
+pub(super) fn select_moved(
+    since: Timestamp,
+    after: Option<Position>,
+    limit: u32,
+) -> Select<Entity> {
+    let beyond = after.map(|position| {
+        let (key, uuid) = (column(Column::InsertedAt), column(Column::Uuid));
+        condition::beyond(key, uuid, SortOrder::Ascending, position)
+    });
     select_revisions()
+        .column(Column::InsertedAt)
         .filter(condition::status(TransferStatus::InProgress))
+        .filter(Condition::all().add_option(beyond))
         .filter(Column::UpdatedAt.gte(since.as_micros()))
         .order_by_asc(Column::InsertedAt)
         .order_by_asc(Column::Uuid)

@@ -77,6 +77,30 @@ async fn every_event_is_exported_with_every_field() {
 }
 
 #[tokio::test]
+async fn an_export_goes_on_only_in_the_same_log() {
+    let desk = Desk::new().await;
+    desk.declare("orders").await;
+    desk.declare("orders").await;
+    let events = lines(&desk.text("event export").await);
+    let hash = events[0]["hash"].as_str().expect("it is chained");
+    let rest = desk.text(&format!("event export --after 1:{hash}")).await;
+    assert_eq!(lines(&rest), events[1..]);
+    let other = "0".repeat(64);
+    for command in ["export", "list", "watch", "export --follow"] {
+        let end = desk
+            .run(&format!("event {command} --after 1:{other}"))
+            .await;
+        assert_eq!(end.code, Some(79), "{end:?}");
+        assert!(end.stderr.contains("LOG_DIVERGED"), "{end:?}");
+        assert!(end.stderr.contains("may not have happened"), "{end:?}");
+    }
+    for wrong in ["-1", "1:", "1:00", "x"] {
+        let end = desk.run(&format!("event list --after={wrong}")).await;
+        assert_eq!(end.code, Some(2), "{end:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_export_follows_the_log_until_interrupted() {
     let desk = Desk::new().await;
     let uuid = desk.declare("orders").await;

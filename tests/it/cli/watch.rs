@@ -92,6 +92,43 @@ async fn all_transfers_are_watched_until_interrupted() {
 }
 
 #[tokio::test]
+async fn a_watch_says_when_the_ledger_went_back() {
+    use sea_orm::ConnectionTrait as _;
+
+    let desk = Desk::new().await;
+    let kept = desk.declare("kept").await;
+    desk.declare("lost").await;
+    let all = "transfer watch --all --include-existing";
+    let mut watch = desk.tidegate(all).spawn().expect("it starts");
+    let stdout = watch.stdout.take().expect("stdout is piped");
+    let is_lost = |line: &str| line.contains("lost").then_some(());
+    let ((), said) = heard("what existed already", stdout, is_lost).await;
+    // As when a backup was restored, or a standby took over that lacked the last commit.
+    let database = desk.server.database().connect().await;
+    for sql in [
+        "DELETE FROM transfer WHERE table_name = 'lost'",
+        "DELETE FROM transfer_event WHERE sequence = 2",
+        "UPDATE event_counter SET last_sequence = 1",
+    ] {
+        database.execute_unprepared(sql).await.expect("it is done");
+    }
+    let again = soon("what exists now", async {
+        loop {
+            let told = said.so_far();
+            if let Some((_, again)) = told.split_once("may not have happened")
+                && again.contains(&kept)
+            {
+                break again.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(!again.await.contains("lost"));
+    signal(&watch, "INT").await;
+    assert_eq!(finish(watch).await.code, Some(130));
+}
+
+#[tokio::test]
 async fn the_log_is_watched_until_interrupted() {
     let desk = Desk::new().await;
     let uuid = desk.declare("orders").await;

@@ -171,7 +171,7 @@ async fn the_log_is_filtered_by_transfer_and_by_connection() {
             transfer_uuid: transfer.to_owned(),
             connection_uuid: connection.to_owned(),
             after_sequence,
-            page_size: 0,
+            ..v1::ListEventsRequest::default()
         };
         let answer = told(raw.events.list_events(request)).await;
         sequences(&answer.events)
@@ -197,7 +197,7 @@ async fn the_log_is_followed_from_a_position_on() {
     let follow = |after_sequence, transfer_uuid: &str| v1::WatchEventsRequest {
         after_sequence,
         transfer_uuid: transfer_uuid.to_owned(),
-        connection_uuid: String::new(),
+        ..v1::WatchEventsRequest::default()
     };
     let mut all = told(raw.events.watch_events(follow(2, ""))).await;
     let mut one = told(raw.events.watch_events(follow(0, &first))).await;
@@ -210,7 +210,10 @@ async fn the_log_is_followed_from_a_position_on() {
     let log = raw.log().await;
     assert_eq!(seen(true).await, Step::Event(log[2].clone()));
     assert_eq!(seen(true).await, Step::Event(log[3].clone()));
-    let caught_up = Step::Bookmark(v1::Bookmark { sequence: 4 });
+    let caught_up = Step::Bookmark(v1::Bookmark {
+        sequence: 4,
+        hash: log[3].hash.clone(),
+    });
     assert_eq!(seen(true).await, caught_up);
     assert_eq!(seen(false).await, Step::Event(log[0].clone()));
     assert_eq!(seen(false).await, Step::Event(log[1].clone()));

@@ -44,7 +44,10 @@ impl EventService for Silent {
         let bookmarks = stream::unfold(after, |sequence| async move {
             sleep(BOOKMARKS).await;
             let sequence = sequence + 1;
-            let update = Some(Update::Bookmark(v1::Bookmark { sequence }));
+            let update = Some(Update::Bookmark(v1::Bookmark {
+                sequence,
+                hash: Vec::new(),
+            }));
             Some((Ok(v1::WatchEventsResponse { update }), sequence))
         });
         Ok(Response::new(if after == 0 {

@@ -6,7 +6,7 @@ use crate::domain::{
     time::Timestamp,
 };
 
-fn event(sequence: i64) -> Event {
+pub(crate) fn event(sequence: i64) -> Event {
     Event {
         sequence,
         transfer_uuid: Some(Uuid::from_u128(1)),

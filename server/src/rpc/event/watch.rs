@@ -15,8 +15,14 @@ use tonic::Status;
 
 use super::super::{Backend, answer, status::status, streams::Place};
 use crate::{
-    domain::{event::Event, query::EventFilter},
+    domain::{
+        chain::Head,
+        event::Event,
+        log::{Cursor, LogView},
+        query::EventFilter,
+    },
     error::Error,
+    feed::LogEnd,
 };
 
 /// Events that are read at a time.
@@ -38,28 +44,28 @@ impl Default for Turns {
     }
 }
 
-/// Follows the log.
+/// Follows the log after `cursor`, whatever position the filter has.
 pub(super) async fn events(
     backend: &Backend,
     place: Place,
     turns: Turns,
     filter: EventFilter,
+    cursor: Cursor,
 ) -> Result<impl Stream<Item = Result<v1::WatchEventsResponse, Status>> + use<>, Error> {
-    // First the feed, then the bounds: what is committed in between is noticed.
-    let head = backend.feed.head();
-    let bounds = backend.store.log_bounds().await?;
-    let from = super::place(filter.after_sequence, bounds)?;
+    // First the feed, then the log: what is committed in between is noticed.
+    let mut end = backend.feed.end();
+    let began = end.borrow_and_update().clone();
+    let view = backend.store.look(cursor.sequence).await?;
     let follower = Follower {
         backend: backend.clone(),
         turns,
-        from_the_oldest: filter.after_sequence == 0,
-        filter: EventFilter {
-            after_sequence: from,
-            ..filter
-        },
-        head,
+        from_the_oldest: cursor.sequence == 0,
+        at: super::place(cursor, &view)?,
+        filter,
+        end,
+        began,
         // On another replica than before, the feed may not know yet what the watcher has seen.
-        least: bounds.last,
+        least: view.bounds.last,
         read: VecDeque::new(),
         caught_up: false,
         looked: None,
@@ -85,13 +91,17 @@ pub(super) async fn events(
 struct Follower {
     backend: Backend,
     turns: Turns,
-    /// Which events; its position is that up to which everything was read.
+    /// Which events; its position stands for nothing.
     filter: EventFilter,
+    /// Everything up to here was read.
+    at: Head,
     /// No event was read yet of a watch that asked for whatever is the oldest.
     from_the_oldest: bool,
-    head: watch::Receiver<i64>,
-    /// The log goes at least so far, whatever `head` knows.
-    least: i64,
+    end: watch::Receiver<LogEnd>,
+    /// The end when the watch began.
+    began: LogEnd,
+    /// The log goes at least so far, whatever `end` knows.
+    least: Head,
     /// Read and not yet sent.
     read: VecDeque<Event>,
     /// Everything that was there at first has been sent, and the bookmark that says so.
@@ -105,6 +115,7 @@ struct Follower {
 impl Follower {
     async fn next(&mut self) -> Result<Update, Error> {
         loop {
+            let head = self.head()?;
             if let Some(event) = self.read.pop_front() {
                 self.due = Instant::now() + BOOKMARK;
                 return Ok(Update::Event(answer::event(&event)));
@@ -112,8 +123,7 @@ impl Follower {
             if self.due <= Instant::now() {
                 return Ok(self.bookmark());
             }
-            let head = self.least.max(*self.head.borrow_and_update());
-            if self.filter.after_sequence < head {
+            if self.at.sequence < head.sequence {
                 self.read_on(head).await?;
             } else if self.caught_up {
                 self.wait().await;
@@ -128,28 +138,42 @@ impl Follower {
     fn bookmark(&mut self) -> Update {
         self.due = Instant::now() + BOOKMARK;
         Update::Bookmark(v1::Bookmark {
-            sequence: self.filter.after_sequence,
+            sequence: self.at.sequence,
+            hash: answer::hash(&self.at),
         })
     }
 
+    /// The end of the log, as far as is known.
+    fn head(&mut self) -> Result<Head, Error> {
+        let end = self.end.borrow_and_update();
+        match end.interrupted_since(&self.began) {
+            Some(why) => Err(why),
+            None => Ok(self.least.later(end.head)),
+        }
+    }
+
     /// Reads a page of a log that is committed up to `head`.
-    async fn read_on(&mut self, head: i64) -> Result<(), Error> {
+    async fn read_on(&mut self, head: Head) -> Result<(), Error> {
+        let filter = EventFilter {
+            after_sequence: self.at.sequence,
+            ..self.filter
+        };
         let turn = self.turns.0.acquire().await;
-        let events = self.backend.store.events(&self.filter, PAGE).await?;
-        // Read after the page: if nothing after the position has been deleted by now, the page has no gap.
-        let bounds = self.backend.store.log_bounds().await?;
+        let events = self.backend.store.events(&filter, PAGE).await?;
+        // Read after the page: if nothing after the position has been deleted by now, the page has no gap, and if the
+        // event at the position is still the same, it is of the same log.
+        let view = self.backend.store.look(self.at.sequence).await?;
         drop(turn);
-        if bounds.floor > self.filter.after_sequence && self.from_the_oldest {
-            self.filter.after_sequence = bounds.floor;
+        if view.bounds.floor.sequence > self.at.sequence && self.from_the_oldest {
+            self.at = view.bounds.floor;
             return Ok(());
         }
-        super::place(self.filter.after_sequence, bounds)?;
+        self.goes_on(&view)?;
         let full = events.len() >= PAGE as usize;
-        let last = events.last().map(|event| event.sequence);
-        self.filter.after_sequence = match last {
+        self.at = match events.last().map(Head::from) {
             Some(last) if full => last,
             // Everything that was committed when the reading began and is asked for has been read.
-            last => head.max(last.unwrap_or(0)),
+            last => last.map_or(head, |last| last.later(head)),
         };
         self.from_the_oldest = false;
         self.looked = (!full).then(Instant::now);
@@ -157,11 +181,16 @@ impl Follower {
         Ok(())
     }
 
+    /// Whether the log still has what was read of it.
+    fn goes_on(&self, view: &LogView) -> Result<(), Error> {
+        super::still(self.at, view).inspect_err(|_| self.backend.feed.suspect())
+    }
+
     /// Waits until the log has grown, or until a bookmark is due.
     async fn wait(&mut self) {
         let news = async {
             // The sender lives as long as the backend, which is ours.
-            _ = self.head.changed().await;
+            _ = self.end.changed().await;
             if let Some(looked) = self.looked {
                 tokio::time::sleep_until(looked + PACE).await;
             }

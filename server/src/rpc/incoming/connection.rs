@@ -191,11 +191,17 @@ fn mask(check: &mut Check, paths: &[String]) -> Vec<ConnectionField> {
             fields.extend(all.filter(|field| field.name().starts_with("policy.")));
         } else if let Some(field) = ConnectionField::parse(path) {
             fields.push(field);
-        } else if strangers < NAMED_MAX {
+        } else {
             strangers += 1;
-            let description = "must name a field of a connection that can be changed";
-            check.add(&format!("update_mask.paths[{index}]"), description);
+            if strangers <= NAMED_MAX {
+                let description = "must name a field of a connection that can be changed";
+                check.add(&format!("update_mask.paths[{index}]"), description);
+            }
         }
+    }
+    if strangers > NAMED_MAX {
+        let description = format!("names {} more unknown fields", strangers - NAMED_MAX);
+        check.add("update_mask", description);
     }
     fields.sort_unstable();
     fields.dedup();
@@ -321,12 +327,17 @@ fn entries<T>(
     for (index, text) in wire.iter().enumerate().take(max) {
         match parse(text) {
             Ok(value) => values.push(value),
-            Err(description) if bad < NAMED_MAX => {
+            Err(description) => {
                 bad += 1;
-                check.add(&format!("{field}[{index}]"), description);
+                if bad <= NAMED_MAX {
+                    check.add(&format!("{field}[{index}]"), description);
+                }
             }
-            Err(_) => {}
         }
+    }
+    if bad > NAMED_MAX {
+        let description = format!("has {} more bad entries", bad - NAMED_MAX);
+        check.add(field, description);
     }
     values
 }

@@ -153,9 +153,9 @@ impl Backend {
         };
         check.range("", filter.from, filter.to);
         let filter = check.finish(filter)?;
-        let rows = self.store.table_stats(&filter, PAGE_MAX).await?;
-        let (stats, _) = page::fit_messages(&rows, PAGE_MAX, answer::table_stats);
-        Ok(v1::ListTableStatsResponse { stats })
+        let rows = self.store.table_stats(&filter, PAGE_MAX + 1).await?;
+        let (stats, more) = page::fit_messages(&rows, PAGE_MAX, answer::table_stats);
+        Ok(v1::ListTableStatsResponse { stats, more })
     }
 
     pub(super) async fn list_recent_transfers(
@@ -170,7 +170,7 @@ impl Backend {
         let window = Window {
             after: None,
             skip: 0,
-            limit,
+            limit: limit + 1,
         };
         let filter = TransferFilter {
             connection_uuid: caller.narrowed(None),
@@ -181,8 +181,8 @@ impl Backend {
             .transfers(&filter, SortOrder::Descending, window)
             .await?;
         let connections = self.preloaded(&rows, preload).await?;
-        let (transfers, _) = page::fit_messages(&rows, limit, |row| with(&connections, row));
-        Ok(v1::ListRecentTransfersResponse { transfers })
+        let (transfers, more) = page::fit_messages(&rows, limit, |row| with(&connections, row));
+        Ok(v1::ListRecentTransfersResponse { transfers, more })
     }
 
     pub(super) async fn list_active_transfers(

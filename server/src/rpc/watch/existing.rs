@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{super::Backend, many::Begin};
 use crate::{
     domain::{
+        chain::Head,
         event::Event,
         page::Position,
         query::{EventFilter, SortOrder, TransferFilter, Window},
@@ -30,8 +31,8 @@ pub(super) enum Known {
     Row(Box<Transfer>),
     /// A transfer that is gone.
     Gone(Uuid),
-    /// The log was told up to the first of these positions; nothing told so far rests on an event after the second.
-    Position(i64, i64),
+    /// The log was told up to this place; nothing told so far rests on an event after that position.
+    Position(Head, i64),
 }
 
 /// How far the transfers that exist already have been sent.
@@ -41,7 +42,7 @@ pub(super) struct Existing {
     stage: Stage,
     read: VecDeque<Known>,
     /// Whoever is told everything else has been told the log up to here.
-    sequence: i64,
+    at: Head,
     /// What was read rests on no later event.
     newest: i64,
     positions: bool,
@@ -49,8 +50,8 @@ pub(super) struct Existing {
 
 /// What is read next.
 enum Stage {
-    /// The log after this position, to the end and at least to the second.
-    Log(i64, i64),
+    /// The log after this place, to the end and at least to the second.
+    Log(Head, Head),
     /// The transfers that this filter means, after this place.
     Rows(TransferFilter, Option<Position>),
     /// Nothing.
@@ -58,20 +59,25 @@ enum Stage {
 }
 
 impl Existing {
-    /// Everything that has happened up to `since` is to be told by this.
-    pub(super) fn new(backend: &Backend, filter: TransferFilter, begin: Begin, since: i64) -> Self {
-        let (stage, sequence) = match begin {
+    /// Everything that has happened from the first place, for one that resumes, up to the second is to be told by this.
+    pub(super) fn new(
+        backend: &Backend,
+        filter: TransferFilter,
+        begin: Begin,
+        (from, since): (Head, Head),
+    ) -> Self {
+        let (stage, at) = match begin {
             Begin::Live => (Stage::Done, since),
             Begin::Existing => (Stage::Rows(filter.clone(), None), since),
-            Begin::After(after) => (Stage::Log(after, since.max(after)), after),
+            Begin::After(_) => (Stage::Log(from, since.later(from)), from),
         };
         Self {
             backend: backend.clone(),
             filter,
             stage,
             read: VecDeque::new(),
-            sequence,
-            newest: since,
+            at,
+            newest: since.sequence,
             positions: false,
         }
     }
@@ -82,9 +88,9 @@ impl Existing {
         self
     }
 
-    /// The position that is reached when all was told.
-    pub(super) const fn sequence(&self) -> i64 {
-        self.sequence
+    /// The place that is reached when all was told.
+    pub(super) const fn at(&self) -> Head {
+        self.at
     }
 
     /// The newest event that any of it can rest on, but for progress.
@@ -122,7 +128,7 @@ impl Existing {
         let rows = rows.await?;
         if self.positions {
             // Read after the rows, so none of them is of a later event.
-            self.newest = store.log_bounds().await?.last.max(self.newest);
+            self.newest = store.log_bounds().await?.last.sequence.max(self.newest);
         }
         let last = rows.last().map(|last| Position {
             micros: last.inserted_at.as_micros(),
@@ -138,35 +144,34 @@ impl Existing {
         Ok(())
     }
 
-    async fn read_log(&mut self, after: i64, until: i64) -> Result<(), Error> {
+    async fn read_log(&mut self, after: Head, until: Head) -> Result<(), Error> {
         let store = &self.backend.store;
         let filter = EventFilter {
             transfer_uuid: None,
             // A transfer's connection never changes.
             connection_uuid: self.filter.connection_uuid,
-            after_sequence: after,
+            after_sequence: after.sequence,
         };
         let events = store.events(&filter, STRIDE).await?;
         let uuids: HashSet<Uuid> = events.iter().filter_map(|it| it.transfer_uuid).collect();
         let uuids: Vec<Uuid> = uuids.into_iter().collect();
         let rows = store.existing_transfers(&uuids).await?;
-        // Read after the page and the rows: if nothing after the position has been deleted by now, the page has no gap,
-        // and no row is of a later event.
-        let bounds = store.log_bounds().await?;
-        event::within(after, bounds)?;
-        self.newest = bounds.last.max(self.newest);
+        // Read after the page and the rows: if nothing after the position has been deleted by now, the page has no gap; if
+        // the event there is still the same, it is of the same log; and no row is of a later event.
+        let view = store.look(after.sequence).await?;
+        event::still(after, &view).inspect_err(|_| self.backend.feed.suspect())?;
+        self.newest = view.bounds.last.sequence.max(self.newest);
         self.read = concerned(&events, rows, &self.filter);
-        let last = events.last().map_or(after, |event| event.sequence);
+        let last = events.last().map_or(after, Head::from);
         if events.len() < STRIDE as usize {
-            self.sequence = last.max(until);
+            self.at = last.later(until);
             self.stage = in_progress(&self.filter);
         } else {
-            self.sequence = last;
+            self.at = last;
             self.stage = Stage::Log(last, until);
         }
         // An interruption from here on need not begin over: what is in progress is told whatever the position.
-        self.read
-            .push_back(Known::Position(self.sequence, self.newest));
+        self.read.push_back(Known::Position(self.at, self.newest));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::{
     pace::Pace,
 };
 use crate::{
-    domain::query::TransferFilter,
+    domain::{chain::Head, log::Cursor, query::TransferFilter},
     error::Error,
     feed::{Revisions, Subscription, Update},
 };
@@ -32,8 +32,8 @@ pub(in crate::rpc) enum Begin {
     Live,
     /// All that exist.
     Existing,
-    /// What happened after this position of the log, and what is in progress.
-    After(i64),
+    /// What happened after this place in the log, and what is in progress.
+    After(Cursor),
 }
 
 /// Follows every transfer that a filter means.
@@ -42,12 +42,14 @@ pub(in crate::rpc) async fn many(
     place: Place,
     wish: Wish,
 ) -> Result<impl Stream<Item = Result<v1::WatchTransfersResponse, Status>> + use<>, Error> {
-    if wish.positions {
-        place.unless_stopped(prepare(backend, wish.begin)).await?;
-    }
+    let from = if wish.positions {
+        place.unless_stopped(prepare(backend, wish.begin)).await?
+    } else {
+        Head::default()
+    };
     let subscription = backend.feed.subscribe_matching(wish.filter.clone());
     let since = subscription.since();
-    let existing = Existing::new(backend, wish.filter, wish.begin, since);
+    let existing = Existing::new(backend, wish.filter, wish.begin, (from, since));
     let watch = Many {
         backend: backend.clone(),
         place,
@@ -58,7 +60,7 @@ pub(in crate::rpc) async fn many(
             existing
         }),
         told: Revisions::default(),
-        newest: since,
+        newest: since.sequence,
         pace: wish.positions.then(Pace::new),
     };
     Ok(stream::unfold(Some(watch), |watch| async move {
@@ -71,14 +73,19 @@ pub(in crate::rpc) async fn many(
 }
 
 /// Waits until the feed has told all that is in the log by now. What was told on another replica already would else be
-/// told once more by this one, after a position that covers it.
-async fn prepare(backend: &Backend, begin: Begin) -> Result<(), Error> {
-    let bounds = backend.store.log_bounds().await?;
-    if let Begin::After(sequence) = begin {
-        event::within(sequence, bounds)?;
-    }
-    backend.feed.has_told(bounds.last).await;
-    Ok(())
+/// told once more by this one, after a position that covers it. Answers where a watch that resumes goes on.
+async fn prepare(backend: &Backend, begin: Begin) -> Result<Head, Error> {
+    let cursor = match begin {
+        Begin::After(cursor) => cursor,
+        Begin::Live | Begin::Existing => Head::default().into(),
+    };
+    let view = backend.store.look(cursor.sequence).await?;
+    let from = match begin {
+        Begin::After(cursor) => event::within(cursor, &view)?,
+        Begin::Live | Begin::Existing => Head::default(),
+    };
+    backend.feed.has_told(view.bounds.last.sequence).await;
+    Ok(from)
 }
 
 struct Many {
@@ -99,7 +106,7 @@ impl Many {
     async fn next(&mut self) -> Result<v1::WatchTransfersResponse, Error> {
         while let Some(existing) = &mut self.existing {
             let known = self.place.unless_stopped(existing.next()).await?;
-            let (sequence, newest) = (existing.sequence(), existing.newest());
+            let (at, newest) = (existing.at(), existing.newest());
             match known {
                 Some(known) => {
                     if let Some(message) = self.known(known) {
@@ -112,7 +119,7 @@ impl Many {
                     let pace = self.pace.as_mut();
                     return Ok(v1::WatchTransfersResponse {
                         update: Some(Wire::CaughtUp(true)),
-                        position: pace.map(|pace| pace.told(sequence, newest)),
+                        position: pace.map(|pace| pace.told(at, newest)),
                     });
                 }
             }
@@ -161,11 +168,11 @@ impl Many {
                 self.told.admit(uuid, i64::MAX);
                 Wire::DeletedUuid(uuid.to_string())
             }
-            Known::Position(sequence, newest) => {
+            Known::Position(at, newest) => {
                 let pace = self.pace.as_mut()?;
                 return Some(v1::WatchTransfersResponse {
                     update: None,
-                    position: Some(pace.told(sequence, newest)),
+                    position: Some(pace.told(at, newest)),
                 });
             }
         };
@@ -194,11 +201,11 @@ impl Many {
         if pace.due() <= tokio::time::Instant::now() {
             self.subscription.mark();
         }
-        let sequence = self.subscription.reached()?;
+        let at = self.subscription.reached()?;
         let newest = self.newest.max(self.backend.feed.newest());
         Some(v1::WatchTransfersResponse {
             update: None,
-            position: Some(pace.reached(sequence, newest)?),
+            position: Some(pace.reached(at, newest)?),
         })
     }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use tidegate_proto::v1;
 use tokio::time::Instant;
 
+use super::super::answer;
+use crate::domain::chain::Head;
+
 /// Least time between two positions.
 const PACE: Duration = Duration::from_secs(1);
 /// A watcher that nothing was sent to for this time is sent its position.
@@ -12,8 +15,8 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// The positions of one watch.
 pub(super) struct Pace {
-    /// The last position sent.
-    sequence: i64,
+    /// The last place sent.
+    at: Head,
     /// When it was sent.
     positioned: Instant,
     /// When anything was sent last.
@@ -28,7 +31,7 @@ impl Pace {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
-            sequence: 0,
+            at: Head::default(),
             positioned: now,
             sent: now,
             news: false,
@@ -50,15 +53,15 @@ impl Pace {
         }
     }
 
-    /// The message for a position that everything before it was sent for, while nothing that was sent rests on an event
+    /// The message for a place that everything before it was sent for, while nothing that was sent rests on an event
     /// after `newest`; `None` when it would say nothing new and the watcher has heard something a moment ago.
-    pub(super) fn reached(&mut self, sequence: i64, newest: i64) -> Option<v1::WatchPosition> {
+    pub(super) fn reached(&mut self, at: Head, newest: i64) -> Option<v1::WatchPosition> {
         let now = Instant::now();
-        if sequence > self.sequence || self.sent + IDLE <= now {
-            return Some(self.told(sequence, newest));
+        if at.sequence > self.at.sequence || self.sent + IDLE <= now {
+            return Some(self.told(at, newest));
         }
         // Progress alone moves no position; what this replica has committed before it has read all before it soon will.
-        self.news = newest > self.sequence;
+        self.news = newest > self.at.sequence;
         self.due = if self.news {
             now + PACE
         } else {
@@ -68,17 +71,18 @@ impl Pace {
     }
 
     /// The message for a position that is sent in any case.
-    pub(super) fn told(&mut self, sequence: i64, newest: i64) -> v1::WatchPosition {
-        self.sequence = self.sequence.max(sequence);
-        let newest = newest.max(self.sequence);
+    pub(super) fn told(&mut self, at: Head, newest: i64) -> v1::WatchPosition {
+        self.at = self.at.later(at);
+        let newest = newest.max(self.at.sequence);
         let now = Instant::now();
         self.positioned = now;
         self.sent = now;
-        self.news = newest > self.sequence;
+        self.news = newest > self.at.sequence;
         self.due = now + if self.news { PACE } else { IDLE };
         v1::WatchPosition {
-            sequence: self.sequence,
+            sequence: self.at.sequence,
             newest_sequence: newest,
+            hash: answer::hash(&self.at),
         }
     }
 }
@@ -89,35 +93,42 @@ mod tests {
 
     use super::*;
 
+    fn head(sequence: i64) -> Head {
+        Head {
+            sequence,
+            hash: [1; 32],
+        }
+    }
+
     #[tokio::test]
     async fn positions_follow_news_at_a_distance_and_silence_after_a_while() {
         pause();
         let begun = Instant::now();
         let mut pace = Pace::new();
-        pace.told(5, 5);
+        pace.told(head(5), 5);
         assert_eq!(pace.due(), begun + IDLE);
         pace.news();
         pace.news();
         assert_eq!(pace.due(), begun + PACE);
         advance(PACE).await;
-        let position = pace.reached(6, 6).expect("it is a new one");
+        let position = pace.reached(head(6), 6).expect("it is a new one");
         assert_eq!((position.sequence, position.newest_sequence), (6, 6));
         assert_eq!(pace.due(), begun + PACE + IDLE);
         advance(IDLE).await;
-        assert!(pace.reached(6, 6).is_some(), "it was silent");
+        assert!(pace.reached(head(6), 6).is_some(), "it was silent");
     }
 
     #[tokio::test]
     async fn a_position_that_lags_is_looked_for_again_soon_and_progress_is_not() {
         pause();
         let mut pace = Pace::new();
-        pace.told(5, 5);
+        pace.told(head(5), 5);
         pace.news();
         advance(PACE).await;
-        assert_eq!(pace.reached(5, 7), None);
+        assert_eq!(pace.reached(head(5), 7), None);
         assert_eq!(pace.due(), Instant::now() + PACE);
         advance(PACE).await;
-        assert_eq!(pace.reached(5, 5), None);
+        assert_eq!(pace.reached(head(5), 5), None);
         assert!(pace.due() > Instant::now() + PACE);
     }
 }
