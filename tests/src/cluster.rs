@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tokio::process::Command;
+use url::Url;
 
 use crate::process::{command, run};
 
@@ -13,6 +14,18 @@ pub struct Cluster {
     /// Its URL, with a user who may do everything. Stays the same when it is restarted.
     pub url: String,
     folder: TempDir,
+    how: How,
+}
+
+/// How a cluster differs from the usual one.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// Lines of its `postgresql.conf`, such as `wal_level = logical`, which come after those of the script.
+    pub settings: Vec<String>,
+    /// Variables of its processes.
+    pub variables: Vec<(&'static str, String)>,
+    /// The encoding of its databases, such as `LATIN1`; `UTF8` unless said. The locale is `C` then.
+    pub encoding: Option<&'static str>,
 }
 
 impl Cluster {
@@ -21,9 +34,18 @@ impl Cluster {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Self {
+        Self::start_with(How::default()).await
+    }
+
+    /// Creates and starts one that differs.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with(how: How) -> Self {
         let mut cluster = Self {
             url: String::new(),
             folder: tempfile::tempdir().expect("a temporary folder"),
+            how,
         };
         cluster.url = cluster.script(&["start"]).await.trim().to_owned();
         cluster
@@ -61,6 +83,7 @@ impl Cluster {
         let mut standby = Self {
             url: String::new(),
             folder: tempfile::tempdir().expect("a temporary folder"),
+            how: self.how.clone(),
         };
         let primary = self.folder.path().display().to_string();
         let url = standby.script(&["standby", &primary]).await;
@@ -76,6 +99,16 @@ impl Cluster {
         self.script(&["promote"]).await;
     }
 
+    /// Its host and port.
+    ///
+    /// # Panics
+    /// Never: its URL has both.
+    pub fn authority(&self) -> String {
+        let url = Url::parse(&self.url).expect("its URL is one");
+        let (host, port) = (url.host_str(), url.port());
+        format!("{}:{}", host.expect("a host"), port.expect("a port"))
+    }
+
     /// Its folder, with its log in `log`.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -87,6 +120,15 @@ impl Cluster {
             .arg(words[0])
             .arg(self.folder.path())
             .args(&words[1..]);
+        let How {
+            settings,
+            variables,
+            encoding,
+        } = &self.how;
+        script
+            .env("TIDEGATE_POSTGRES_SETTINGS", settings.join("\n"))
+            .env("TIDEGATE_POSTGRES_ENCODING", encoding.unwrap_or_default())
+            .envs(variables.iter().map(|(name, value)| (name, value)));
         let ended = run(&mut script).await;
         assert_eq!(ended.code, Some(0), "{words:?}: {ended:?}");
         ended.stdout

@@ -19,6 +19,8 @@ use tidegate_migration::Migrator;
 use tokio::sync::OnceCell;
 use url::Url;
 
+use crate::relay::Relay;
+
 /// The PostgreSQL database that those of the tests are copied from: the schema, and no rows.
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
@@ -92,7 +94,27 @@ impl Database {
     /// # Panics
     /// When it cannot be created.
     pub async fn on(server: &str) -> Self {
-        Self::create(Url::parse(server).expect("a URL"), "").await
+        Self::on_with(server, "").await
+    }
+
+    /// As [`on`](Self::on), created with options such as `ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub async fn on_with(server: &str, options: &str) -> Self {
+        Self::create(Url::parse(server).expect("a URL"), options).await
+    }
+
+    /// The same database by way of a relay to its server.
+    ///
+    /// # Panics
+    /// When it is a file.
+    #[must_use]
+    pub fn through(&self, relay: &Relay) -> Self {
+        let mut url = Url::parse(&self.url).expect("a URL");
+        let way = Url::parse(&relay.address).expect("the address is a URL");
+        url.set_port(way.port()).expect("a database on a server");
+        self.at(url.as_str())
     }
 
     /// The SQLite file at `path`, which is left to its folder's owner.

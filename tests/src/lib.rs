@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod database;
 pub mod deed;
 pub mod dynamic;
+pub mod fault;
 pub mod http2;
 pub mod process;
 pub mod raw;

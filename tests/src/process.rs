@@ -2,24 +2,23 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tidegate_client::Client;
-use tidegate_proto::v1::{
-    event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
-};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines},
     process::{Child, Command},
     sync::{oneshot, watch},
     task::JoinHandle,
 };
-use tonic::transport::{Channel, Endpoint};
 
-use crate::{Database, soon};
+use crate::soon;
+
+mod server;
+
+pub use server::{Launch, ServerProcess, address};
 
 /// Longest run of a program that does real work.
 const LONG: Duration = Duration::from_secs(90);
@@ -148,25 +147,25 @@ pub async fn signal(child: &Child, name: &str) {
 #[derive(Debug)]
 pub struct Said {
     words: Arc<Mutex<String>>,
-    attention: watch::Sender<Attention>,
+    reading: watch::Sender<Reading>,
     reader: JoinHandle<()>,
 }
 
-/// How one listens to a program.
+/// Whether anybody reads what a program says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attention {
-    /// Everything is read.
-    Listening,
-    /// Nothing is read; the program's pipe fills up.
-    Paused,
-    /// Nobody will ever read; the pipe is broken.
+pub enum Reading {
+    /// Line by line.
+    On,
+    /// Nobody, and the pipe stays open: soon it is full.
+    Stuck,
+    /// Nobody, and the pipe is closed.
     Gone,
 }
 
 impl Said {
-    /// Listens so from now on.
-    pub fn attend(&self, attention: Attention) {
-        self.attention.send_replace(attention);
+    /// Reads on, or no more. Who is gone does not come back.
+    pub fn set_reading(&self, reading: Reading) {
+        self.reading.send_replace(reading);
     }
 
     /// What it said so far.
@@ -198,41 +197,42 @@ pub async fn heard<T: Send + 'static>(
     from: impl AsyncRead + Unpin + Send + 'static,
     means: impl Fn(&str) -> Option<T> + Send + 'static,
 ) -> (T, Said) {
+    match soon(what, listen(from, means)).await {
+        Ok(heard) => heard,
+        Err(said) => panic!("the program ended without {what}:\n{said}"),
+    }
+}
+
+/// As [`heard`]; what it said instead, when it ends before.
+async fn listen<T: Send + 'static>(
+    from: impl AsyncRead + Unpin + Send + 'static,
+    means: impl Fn(&str) -> Option<T> + Send + 'static,
+) -> Result<(T, Said), String> {
     let words = Arc::<Mutex<String>>::default();
     let (tell, told) = oneshot::channel();
-    let (attention, attends) = watch::channel(Attention::Listening);
-    let reader = read(from, Arc::clone(&words), means, tell, attends);
+    let (reading, how) = watch::channel(Reading::On);
+    let reader = tokio::spawn(read(from, Arc::clone(&words), how, means, tell));
     let said = Said {
         words,
-        attention,
-        reader: tokio::spawn(reader),
+        reading,
+        reader,
     };
-    match soon(what, told).await {
-        Ok(found) => (found, said),
-        Err(_) => panic!("the program ended without {what}:\n{}", said.so_far()),
+    match told.await {
+        Ok(found) => Ok((found, said)),
+        Err(_) => Err(said.so_far()),
     }
 }
 
 async fn read<T>(
     from: impl AsyncRead + Unpin,
     words: Arc<Mutex<String>>,
+    mut how: watch::Receiver<Reading>,
     means: impl Fn(&str) -> Option<T>,
     tell: oneshot::Sender<T>,
-    mut attends: watch::Receiver<Attention>,
 ) {
     let mut tell = Some(tell);
     let mut lines = BufReader::new(from).lines();
-    loop {
-        let attention = *attends.borrow_and_update();
-        let line = tokio::select! {
-            biased;
-            Ok(()) = attends.changed() => continue,
-            line = lines.next_line(), if attention == Attention::Listening => line,
-            () = std::future::ready(()), if attention == Attention::Gone => return,
-        };
-        let Ok(Some(line)) = line else {
-            return;
-        };
+    while let Some(line) = next(&mut lines, &mut how).await {
         {
             let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
             words.push_str(&line);
@@ -246,208 +246,20 @@ async fn read<T>(
     }
 }
 
-/// A running server process. Killed when dropped.
-pub struct ServerProcess {
-    /// Where it listens, as `http://127.0.0.1:port`.
-    pub address: String,
-    child: Child,
-    said: Said,
-    // Last, so that the process is gone when its database goes.
-    database: Database,
-}
-
-impl ServerProcess {
-    /// Starts the server on `database`, at a port that the system picks or, to come back where clients look for it, at
-    /// `port`. It does not delay its drain unless `arguments` say so.
-    ///
-    /// # Panics
-    /// When it does not say that it serves.
-    pub async fn start(database: &Database, port: u16, arguments: &[&str]) -> Self {
-        Self::start_as("tidegate-server", database, port, arguments, &[]).await
-    }
-
-    /// As [`start`](Self::start), with another program and variables of its own.
-    ///
-    /// # Panics
-    /// When it does not say that it serves.
-    pub async fn start_as(
-        program: &str,
-        database: &Database,
-        port: u16,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Self {
-        let mut child = command(binary(program))
-            .args(["--database-url", database.url()])
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .args(arguments)
-            // As variables, so that arguments can say otherwise.
-            .env("TIDEGATE_DRAIN_DELAY", "0s")
-            .env("TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS", "4096")
-            .envs(variables.iter().copied())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let stderr = child.stderr.take().expect("stderr is piped");
-        let (address, said) = heard("the server's word that it serves", stderr, address).await;
-        Self {
-            address: format!("http://{address}"),
-            child,
-            said,
-            database: database.clone(),
+/// The next line, as long as it is to be read.
+async fn next(
+    lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>,
+    how: &mut watch::Receiver<Reading>,
+) -> Option<String> {
+    loop {
+        let reading = *how.borrow_and_update();
+        match reading {
+            Reading::Gone => return None,
+            Reading::Stuck => how.changed().await.ok()?,
+            Reading::On => tokio::select! {
+                line = lines.next_line() => return line.ok().flatten(),
+                Ok(()) = how.changed() => {}
+            },
         }
     }
-
-    /// Starts the server on a database of its own.
-    pub async fn fresh() -> Self {
-        Self::start(&Database::fresh().await, 0, &[]).await
-    }
-
-    /// Where it keeps its ledger.
-    pub fn database(&self) -> &Database {
-        &self.database
-    }
-
-    /// The port that it listens on.
-    ///
-    /// # Panics
-    /// Never: the address ends with a port.
-    pub fn port(&self) -> u16 {
-        let port = self
-            .address
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.parse().ok());
-        port.expect("the address ends with a port")
-    }
-
-    /// Host and port, without the scheme.
-    pub fn authority(&self) -> &str {
-        self.address.trim_start_matches("http://")
-    }
-
-    /// The number of its process.
-    ///
-    /// # Panics
-    /// When it has ended.
-    pub fn pid(&self) -> u32 {
-        self.child.id().expect("it runs")
-    }
-
-    /// Sends a signal such as `HUP`.
-    pub async fn signal(&self, name: &str) {
-        signal(&self.child, name).await;
-    }
-
-    /// What it wrote to its log so far.
-    pub fn log(&self) -> String {
-        self.said.so_far()
-    }
-
-    /// Waits until its log says `word`, and answers with the first line that does.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub async fn logged(&self, word: &str) -> String {
-        let wait = async {
-            loop {
-                if let Some(line) = self.log().lines().find(|line| line.contains(word)) {
-                    return line.to_owned();
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        soon(&format!("the log's word {word:?}"), wait).await
-    }
-
-    /// Listens to its log so from now on.
-    pub fn attend(&self, attention: Attention) {
-        self.said.attend(attention);
-    }
-
-    /// The typed client.
-    ///
-    /// # Panics
-    /// When it cannot connect.
-    pub async fn client(&self) -> Client {
-        Client::connect(self.address.clone())
-            .await
-            .expect("the server listens")
-    }
-
-    /// A bare channel.
-    ///
-    /// # Panics
-    /// When it cannot connect.
-    pub async fn channel(&self) -> Channel {
-        let endpoint = Endpoint::from_shared(self.address.clone()).expect("a valid address");
-        endpoint.connect().await.expect("the server listens")
-    }
-
-    /// The generated client of `TransferService`, for requests that the typed one would not send.
-    pub async fn raw(&self) -> TransferServiceClient<Channel> {
-        TransferServiceClient::new(self.channel().await)
-    }
-
-    /// The generated client of `EventService`.
-    pub async fn raw_events(&self) -> EventServiceClient<Channel> {
-        EventServiceClient::new(self.channel().await)
-    }
-
-    /// `kill -9`, and waits until it is gone.
-    ///
-    /// # Panics
-    /// When the process cannot be killed.
-    pub async fn kill(mut self) {
-        if !self.has_ended() {
-            self.child.kill().await.expect("the process can be killed");
-        }
-    }
-
-    /// Whether it has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_)))
-    }
-
-    /// Sends `SIGTERM` and does not wait.
-    pub async fn begin_drain(&self) {
-        signal(&self.child, "TERM").await;
-    }
-
-    /// `SIGTERM`, and waits until it has drained; its exit status and how long it took.
-    ///
-    /// # Panics
-    /// When it does not end.
-    pub async fn terminate(self) -> (ExitStatus, Duration) {
-        let began = std::time::Instant::now();
-        self.begin_drain().await;
-        (self.ended().await, began.elapsed())
-    }
-
-    /// Waits until it has ended by itself.
-    ///
-    /// # Panics
-    /// When it does not end.
-    pub async fn ended(mut self) -> ExitStatus {
-        soon("the drain", self.child.wait())
-            .await
-            .expect("it can be waited for")
-    }
-
-    /// Waits until it has ended by itself; its exit status and all that it said.
-    ///
-    /// # Panics
-    /// When it does not end.
-    pub async fn last_words(mut self) -> (ExitStatus, String) {
-        let status = soon("the end of the server", self.child.wait()).await;
-        let status = status.expect("it can be waited for");
-        (status, self.said.whole().await)
-    }
-}
-
-/// The address in the line that says the server serves.
-pub fn address(line: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(line).ok()?;
-    (value.get("message")? == "serving")
-        .then(|| value.get("address")?.as_str().map(str::to_owned))?
 }

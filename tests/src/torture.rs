@@ -9,6 +9,7 @@ pub mod audit;
 pub mod checker;
 pub mod crash;
 pub mod crowd;
+pub mod faults;
 pub mod fleet;
 pub mod flood;
 pub mod lives;

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use tidegate_tests::{
     database::Kind,
     torture::{
-        Fleet, Report, Setup, Verdict, crash, crowd, flood, planted, races, rolling, sweep, watch,
+        Fleet, Report, Setup, Verdict, crash, crowd,
+        faults::{self, FaultKind},
+        flood, planted, races, rolling, sweep, watch,
     },
 };
 
@@ -102,6 +104,18 @@ enum Torment {
         #[arg(long)]
         tls: bool,
     },
+    /// Lets what servers stand on fail at random: disk, log, clock, network and PostgreSQL.
+    Faults {
+        /// What they keep their ledger in: sqlite or postgres.
+        #[arg(value_parser = kind)]
+        kind: Kind,
+        /// How many runs, each with a fault and a seed of its own.
+        #[arg(long, default_value_t = 10)]
+        runs: u64,
+        /// Only faults of this kind.
+        #[arg(long, value_parser = FaultKind::parse)]
+        only: Option<FaultKind>,
+    },
     /// Makes calls that have next to no time.
     Storm {
         /// How many calls.
@@ -192,6 +206,7 @@ impl Torment {
             Self::Rolling { rounds, place } => {
                 vec![rolling::run(&mut place.fleet().await, rounds, seed).await]
             }
+            Self::Faults { kind, runs, only } => vec![faults::run(kind, runs, only, seed).await],
             Self::Storm { count, place } => {
                 let (fleet, spared) = (place.fleet().await, place.fleet().await);
                 vec![crowd::storm(&fleet, &spared, count, seed).await]

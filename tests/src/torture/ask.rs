@@ -106,7 +106,11 @@ pub fn refusal(status: &Status) -> Refusal {
     match info.reason.as_str() {
         "ILLEGAL_TRANSITION" | "TRANSFER_NOT_FOUND" | "APPROVAL_EXPIRED" | "APPROVAL_REQUIRED"
         | "PROGRESS_REGRESSED" => Refusal::Certain,
-        "DATABASE_UNAVAILABLE" | "SHUTTING_DOWN" | "QUEUE_FULL" => Refusal::Unknown,
+        "DATABASE_UNAVAILABLE"
+        | "DATABASE_FULL"
+        | "ROW_LOCKED"
+        | "SHUTTING_DOWN"
+        | "QUEUE_FULL" => Refusal::Unknown,
         _ => Refusal::Surprise,
     }
 }

@@ -15,7 +15,7 @@ use super::{
     fleet::TORTURED,
     town::{Manner, Town},
 };
-use crate::{database::Kind, raw::Raw};
+use crate::{Database, database::Kind, raw::Raw};
 
 /// Clients that write at the same time.
 const WALKERS: u64 = 8;
@@ -79,7 +79,7 @@ pub async fn run(crashes: &Crashes, seed: u64) -> Report {
         let quiet = match blow {
             Blow::Kill => {
                 let alone = kill(crashes, &mut fleet, &town, &mut random, &mut tally).await;
-                integrity(&fleet, &when, &mut report);
+                integrity(fleet.database(), &when, &mut report);
                 let victim = fleet.dead();
                 tally.slowest = tally.slowest.max(fleet.revive(victim).await);
                 match alone {
@@ -136,7 +136,7 @@ async fn end(crashes: &Crashes, mut fleet: Fleet, town: &Town, report: &mut Repo
             report.fault(format!("replica {number} did not end as it should"));
         }
     }
-    integrity(&fleet, "at the end", report);
+    integrity(fleet.database(), "at the end", report);
     audit::check(fleet.database(), "after the end", report).await;
 }
 
@@ -198,11 +198,11 @@ async fn read(raw: &Raw, touched: &BTreeSet<String>, all: bool) -> Option<super:
 }
 
 /// Checks an SQLite file as the killed server left it, on a copy: the server has to recover it by itself.
-fn integrity(fleet: &Fleet, when: &str, report: &mut Report) {
-    let Some(database) = fleet.database().path() else {
+pub(super) fn integrity(database: &Database, when: &str, report: &mut Report) {
+    let Some(path) = database.path() else {
         return;
     };
-    match verdict(database) {
+    match verdict(path) {
         Ok(verdict) if verdict == "ok" => {}
         other => report.fault(format!("{when}: the file is not in order: {other:?}")),
     }

@@ -1,6 +1,10 @@
 //! Replicas on one database, all in processes of their own, to be killed and brought back at the same ports.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 
 use tidegate_proto::v1;
 use tonic::{Code, transport::Endpoint};
@@ -9,8 +13,10 @@ use crate::{
     Database, SOON, ServerProcess,
     cluster::Cluster,
     database::Kind,
-    process::{binary, command, run},
+    fault::Variables,
+    process::{Launch, binary, command, run},
     raw::{NOBODY, Raw},
+    soon,
 };
 
 /// The server that can be told where to die and what to do wrong.
@@ -24,7 +30,9 @@ pub struct Setup {
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Its variables.
-    pub variables: Vec<(&'static str, String)>,
+    pub variables: Variables,
+    /// The file that its log goes to, where nobody reads it.
+    pub log: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -34,6 +42,7 @@ impl Default for Setup {
             program: "tidegate-server",
             arguments: vec!["--sweep-interval".to_owned(), "50ms".to_owned()],
             variables: Vec::new(),
+            log: None,
         }
     }
 }
@@ -88,17 +97,23 @@ impl Fleet {
                 (Database::on(&cluster.url).await, Some(cluster))
             }
         };
-        let replicas = (0..replicas)
-            .map(|_| Replica {
-                port: free_port(),
-                server: None,
-            })
-            .collect();
         Self {
-            replicas,
+            cluster,
+            ..Self::on(database, replicas, setup)
+        }
+    }
+
+    /// So many replicas on `database`, all of them still to be revived.
+    pub fn on(database: Database, replicas: usize, setup: Setup) -> Self {
+        let replica = || Replica {
+            port: free_port(),
+            server: None,
+        };
+        Self {
+            replicas: std::iter::repeat_with(replica).take(replicas).collect(),
             setup,
             database,
-            cluster,
+            cluster: None,
         }
     }
 
@@ -200,26 +215,41 @@ impl Fleet {
     /// When it does not.
     pub async fn revive(&mut self, number: usize) -> Duration {
         let began = Instant::now();
-        let Setup {
-            program,
-            arguments,
-            variables,
-        } = &self.setup;
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let variables: Vec<(&str, &str)> = variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let replica = &mut self.replicas[number];
-        let server = ServerProcess::start_as(
-            program,
-            &self.database,
-            replica.port,
-            &arguments,
-            &variables,
-        );
-        replica.server = Some(server.await);
+        let started = soon("the start", self.try_revive(number)).await;
+        started.unwrap_or_else(|said| panic!("replica {number} ended at its start:\n{said}"));
         began.elapsed()
+    }
+
+    /// Starts a replica at its port, until it serves.
+    ///
+    /// # Errors
+    /// What it said, when it ended before that.
+    pub async fn try_revive(&mut self, number: usize) -> Result<(), String> {
+        let setup = &self.setup;
+        let arguments: Vec<&str> = setup.arguments.iter().map(String::as_str).collect();
+        let replica = &mut self.replicas[number];
+        let launch = Launch {
+            program: setup.program,
+            port: replica.port,
+            arguments: &arguments,
+            variables: setup.variables.clone(),
+            log: setup.log.as_deref(),
+        };
+        replica.server = Some(ServerProcess::try_launch(&self.database, launch).await?);
+        Ok(())
+    }
+
+    /// Whether a replica was started and not taken away since.
+    pub fn is_there(&self, number: usize) -> bool {
+        self.replicas[number].server.is_some()
+    }
+
+    /// Takes away a replica that has ended by itself; how it did.
+    pub fn take_ended(&mut self, number: usize) -> Option<ExitStatus> {
+        let server = &mut self.replicas[number].server;
+        let status = server.as_mut()?.status()?;
+        *server = None;
+        Some(status)
     }
 
     /// SIGTERM, and waits for its end. Whether it ended as it should.

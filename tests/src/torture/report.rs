@@ -38,6 +38,16 @@ impl Report {
         report
     }
 
+    /// Of a part of a run, which says nothing by itself.
+    pub fn silent() -> Self {
+        Self::default()
+    }
+
+    /// What is wrong.
+    pub fn into_faults(self) -> Vec<String> {
+        self.faults
+    }
+
     /// Notes a number worth knowing.
     pub fn count(&mut self, what: &'static str, number: impl TryInto<u64>) {
         self.counts

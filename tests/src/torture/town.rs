@@ -1,6 +1,9 @@
 //! What all walkers share: how they behave, and what they have written down.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tidegate_proto::v1;
 use tokio::{sync::RwLock, task::JoinSet};
@@ -57,6 +60,8 @@ pub struct Ledger {
     pub streamed: usize,
     /// Answers that no server of ours should give.
     pub surprises: Vec<String>,
+    /// The longest that a call took which was answered.
+    pub slowest: Duration,
     /// Transfers that others may meddle with.
     pub(super) pool: Vec<String>,
 }
@@ -83,6 +88,22 @@ impl Town {
     }
 }
 
+impl Acknowledged {
+    /// What it means that a transfer was shown.
+    ///
+    /// # Panics
+    /// When it has no status.
+    pub fn shown(transfer: &v1::Transfer) -> Self {
+        Self {
+            transfer: transfer.uuid.clone(),
+            revision: transfer.revision,
+            status: ask::status(transfer.status).expect("every transfer has a status"),
+            totals: Some(ask::totals(transfer)),
+            transition: None,
+        }
+    }
+}
+
 impl Ledger {
     /// Writes down that a change was made.
     pub(super) fn acknowledge(
@@ -99,11 +120,8 @@ impl Ledger {
         });
         let acknowledged = match (ask, transfer) {
             (_, Some(transfer)) => Acknowledged {
-                transfer: transfer.uuid.clone(),
-                revision: transfer.revision,
-                status: ask::status(transfer.status).expect("every transfer has a status"),
-                totals: Some(ask::totals(transfer)),
                 transition,
+                ..Acknowledged::shown(transfer)
             },
             (Ask::Delete(request), None) => {
                 let told = self.journal.acknowledged.iter().rev();
@@ -151,7 +169,7 @@ impl Ledger {
 
     /// Writes down what no server of ours should answer.
     pub(super) fn surprise(&mut self, ask: &Ask, what: &str) -> Refusal {
-        self.surprises.push(format!("{ask:?}: {what}"));
+        self.surprises.push(format!("{what}, to {ask:?}"));
         Refusal::Surprise
     }
 }

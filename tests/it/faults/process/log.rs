@@ -4,7 +4,7 @@ use std::{fs::File, net::TcpListener, process::Stdio};
 
 use tidegate_tests::{
     Database, SOON,
-    process::{Attention, binary, command},
+    process::{Reading, binary, command},
     soon,
 };
 
@@ -31,14 +31,14 @@ async fn serves_all_the_same(server: ServerProcess) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_whose_reader_has_gone_ends_nothing() {
     let server = ServerProcess::fresh().await;
-    server.attend(Attention::Gone);
+    server.read_log(Reading::Gone);
     serves_all_the_same(server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_whose_reader_is_stuck_holds_nobody_up() {
     let server = ServerProcess::fresh().await;
-    server.attend(Attention::Paused);
+    server.read_log(Reading::Stuck);
     serves_all_the_same(server).await;
 }
 
@@ -46,9 +46,9 @@ async fn a_log_whose_reader_is_stuck_holds_nobody_up() {
 async fn lines_that_nobody_took_are_counted_and_told_of() {
     let database = Database::fresh().await;
     let server = ServerProcess::start(&database, 0, &["--log", "trace"]).await;
-    server.attend(Attention::Paused);
+    server.read_log(Reading::Stuck);
     create_all(&server.raw().await, TALKATIVE).await;
-    server.attend(Attention::Listening);
+    server.read_log(Reading::On);
     let line = server.logged("lines_dropped").await;
     let line: serde_json::Value = serde_json::from_str(&line).expect("a line like any other");
     assert_eq!(line["level"], "WARN");

@@ -1,6 +1,9 @@
 //! How a walker makes its calls: until the outcome is known, in a hurry, or without waiting for the answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rand::Rng as _;
 use tidegate_proto::v1;
@@ -63,9 +66,11 @@ impl Walker {
         let deadline = self.town.manner.hurried.then(|| self.deadline());
         let mut client = self.clients[replica].clone();
         let _open = self.town.gate.read().await;
+        let began = Instant::now();
         let answer = tokio::time::timeout(PATIENCE, ask.send(&mut client, deadline)).await;
         let mut ledger = self.town.ledger();
         ledger.calls += 1;
+        ledger.slowest = ledger.slowest.max(began.elapsed());
         match answer {
             Ok(Ok(transfer)) => {
                 ledger.acknowledge(ask, transfer.as_ref(), repeated);

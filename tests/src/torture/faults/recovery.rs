@@ -1,0 +1,85 @@
+//! Whether all is well again.
+
+use std::time::{Duration, Instant};
+
+use tidegate_proto::v1;
+use tonic::{Status, transport::Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::{Observer, System, outcome};
+use crate::{
+    raw::{Raw, plain},
+    torture::{checker::Acknowledged, town::Town},
+};
+
+/// Longest time after the end of a fault until everything is as it was, without anybody's help.
+const RECOVERY: Duration = Duration::from_secs(10);
+/// Longest wait for one answer on the way.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Time between two questions.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits until every server makes changes and says that it serves, and the watcher of the log is told.
+///
+/// # Errors
+/// What is still wrong when it should no longer be.
+pub(super) async fn wait(
+    system: &mut System,
+    town: &Town,
+    observer: &Observer,
+) -> Result<(), String> {
+    let end = Instant::now() + RECOVERY;
+    let mut number = 0;
+    let mut newest = 0;
+    loop {
+        let found = match system.fleet.addresses().get(number) {
+            Some(address) => probe(address, town).await.map(|made| newest = made),
+            None if observer.reached() >= newest => return Ok(()),
+            None => Err(format!(
+                "the watcher of events was told {} of {newest}",
+                observer.reached()
+            )),
+        };
+        match found {
+            Ok(()) => number += 1,
+            Err(wrong) if Instant::now() > end => {
+                return Err(format!(
+                    "not back within {RECOVERY:?}: server {number}: {wrong}"
+                ));
+            }
+            Err(_) => system.supervise(Instant::now() + PAUSE, end).await,
+        }
+    }
+}
+
+/// Makes a change, which is written down as that of any client; the number of its event.
+async fn probe(address: &str, town: &Town) -> Result<i64, String> {
+    let asked = tokio::time::timeout(ANSWER, ask(address, town)).await;
+    match asked {
+        Ok(Ok((sequence, ServingStatus::Serving))) => Ok(sequence),
+        Ok(Ok((_, health))) => Err(format!("changes are made, and health says {health:?}")),
+        Ok(Err(status)) => Err(outcome::brief(&status)),
+        Err(_) => Err("no answer".to_owned()),
+    }
+}
+
+async fn ask(address: &str, town: &Town) -> Result<(i64, ServingStatus), Status> {
+    let endpoint = Endpoint::from_shared(address.to_owned()).expect("the address is one");
+    let channel = endpoint.connect_lazy();
+    let mut raw = Raw::on(channel.clone());
+    let made = raw.transfers.create_transfer(plain()).await?.into_inner();
+    let made = made.transfer.expect("the answer carries the transfer");
+    let shown = Acknowledged::shown(&made);
+    town.ledger().journal.acknowledged.push(shown);
+    let request = v1::ListEventsRequest {
+        transfer_uuid: made.uuid,
+        ..Default::default()
+    };
+    let events = raw.events.list_events(request).await?.into_inner().events;
+    let sequence = events.last().map_or(0, |event| event.sequence);
+    let request = HealthCheckRequest::default();
+    let health = HealthClient::new(channel).check(request).await?;
+    Ok((sequence, health.into_inner().status()))
+}
