@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
 use indicatif::{HumanBytes, HumanCount};
 
-/// Text from elsewhere, safe to show: control characters, line separators and those that turn the direction of writing
-/// are escaped, so that no name can move the cursor or look like another one.
+/// Text from elsewhere, safe to show: what is not seen by itself is escaped, so that no name can move the cursor, hide a
+/// part of itself or look like another one.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -19,10 +23,21 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
-/// Whether a character does something to a terminal other than to stand there.
+/// Whether a character does something other than to stand there and be seen.
 pub(crate) fn is_disturbing(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    if c.is_ascii() {
+        return c.is_control();
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    matches!(
+        category,
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        // A space that is not the plain one looks like it.
+        || c.is_whitespace()
 }
 
 /// A count with thousands separators.
@@ -112,6 +127,10 @@ mod tests {
             "a\\u{1b}[2Jb\\n\\u{9b}\\u{202e}ü"
         );
         assert_eq!(escape("plain 'text' \\"), "plain 'text' \\");
+        assert_eq!(
+            escape("us\u{200b}\u{ad}\u{e0041}\u{fe0f}\u{3164}ers\u{a0}"),
+            "us\\u{200b}\\u{ad}\\u{e0041}\\u{fe0f}\\u{3164}ers\\u{a0}"
+        );
     }
 
     #[test]

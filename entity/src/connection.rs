@@ -31,6 +31,8 @@ pub struct Model {
     pub excluded_tables: String,
     /// Tables that need no approval where the mode is by table, as a JSON array.
     pub auto_approve_tables: String,
+    /// Whether case matters to these lists; absent where each is read by its own rule.
+    pub table_case: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<i64>,
     /// Transfers that may be started.

@@ -51,12 +51,16 @@ pub struct Model {
     pub denial_reason: String,
     /// Until when it can be decided.
     pub approval_expires_at: Option<i64>,
-    /// Address of the caller.
+    /// Address of the caller, as the caller gave it; empty when none was given.
     pub requester_ip: String,
+    /// Address that the declaration came from, as the server saw it.
+    pub observed_ip: Option<String>,
     /// User agent of the caller.
     pub requester_user_agent: String,
     /// On whose behalf it was created.
     pub initiated_by_uuid: Option<Uuid>,
+    /// The credential that declared it.
+    pub acted_by_uuid: Option<Uuid>,
     /// Why it failed.
     pub error_message: String,
     /// Why it was cancelled.

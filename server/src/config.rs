@@ -124,20 +124,21 @@ pub struct Config {
     #[arg(long, env = "TIDEGATE_EVENT_RETENTION", value_parser = retention)]
     pub event_retention: Option<Duration>,
     /// Connections that are served at once; more wait.
-    #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", default_value_t = 4_096)]
+    #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", default_value_t = 4_096, value_parser = some)]
     pub max_connections: usize,
     /// Connections from one address; more are closed at once.
     #[arg(
         long,
         env = "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
-        default_value_t = 64
+        default_value_t = 64,
+        value_parser = some
     )]
     pub max_connections_per_address: usize,
     /// Age at which a connection is asked to end so that load spreads over replicas; drawn for each within a tenth.
     #[arg(long, env = "TIDEGATE_MAX_CONNECTION_AGE", default_value = "30m", value_parser = age)]
     pub max_connection_age: Duration,
     /// Watches and progress streams that are open at once; more are refused.
-    #[arg(long, env = "TIDEGATE_MAX_STREAMS", default_value_t = 10_000)]
+    #[arg(long, env = "TIDEGATE_MAX_STREAMS", default_value_t = 10_000, value_parser = some)]
     pub max_streams: usize,
     /// Calls that one credential may make in a minute, on each replica; 0 is any number. Only with authentication.
     #[arg(long, env = "TIDEGATE_REQUESTS_PER_MINUTE", default_value_t = 6_000)]
@@ -172,10 +173,23 @@ impl Config {
     }
 }
 
+/// A number of things that there must be some of, and not more than a process can have.
+fn some(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1_000_000;
+    match text.parse() {
+        Ok(0) => Err("must be at least 1: with 0 nobody is served".to_owned()),
+        Ok(number) if number <= MOST => Ok(number),
+        _ => Err(format!("must be a number from 1 to {MOST}")),
+    }
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_millis(10) {
         return Err("must be at least 10ms".to_owned());
+    }
+    if duration > Duration::from_secs(24 * 3_600) {
+        return Err("must be at most 1d".to_owned());
     }
     Ok(duration)
 }

@@ -20,6 +20,8 @@ pub mod query;
 pub mod refusal;
 pub mod rule;
 pub mod status;
+pub mod table;
+pub mod text;
 pub mod time;
 pub mod token;
 pub mod transfer;

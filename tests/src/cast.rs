@@ -102,6 +102,7 @@ pub async fn connection(channel: &Channel, admin: &str, name: &str) -> String {
         name: name.to_owned(),
         direction: v1::ConnectionDirection::Sender.into(),
         site_url: "https://mirror.example".to_owned(),
+        allow_duplicate: true,
         ..v1::CreateConnectionRequest::default()
     };
     let mut connections = ConnectionServiceClient::new(channel.clone());

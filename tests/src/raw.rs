@@ -157,6 +157,7 @@ impl Raw {
             name: name.to_owned(),
             direction: v1::ConnectionDirection::Sender.into(),
             site_url: "https://mirror.example".to_owned(),
+            allow_duplicate: true,
             request_id: String::new(),
             ..Default::default()
         };

@@ -231,6 +231,8 @@ pub fn proposal() -> v1::CreateConnectionRequest {
         name: "mirror".to_owned(),
         direction: v1::ConnectionDirection::Sender.into(),
         site_url: "https://mirror.example".to_owned(),
+        // Tests make as many as they need, and seldom care where to.
+        allow_duplicate: true,
         ..v1::CreateConnectionRequest::default()
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
-use tidegate_client::{ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus};
+use tidegate_client::{
+    ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, TableCase,
+};
 use uuid::Uuid;
 
 use super::{LimitArgs, RequestArgs, RotationArgs, value};
@@ -105,6 +107,9 @@ pub(crate) struct CreateConnectionArgs {
     /// Nothing runs before `connection approve`.
     #[arg(long)]
     pub(crate) pending: bool,
+    /// Creates it although another connection leads to the same site in the same direction.
+    #[arg(long)]
+    pub(crate) allow_duplicate: bool,
     /// Notes to keep with it, as a JSON object.
     #[arg(long, value_name = "JSON", value_parser = value::object)]
     pub(crate) metadata: Option<Map<String, Value>>,
@@ -133,6 +138,9 @@ pub(crate) struct UpdateConnectionArgs {
     /// Clears these fields; may be repeated or separated by commas.
     #[arg(long, value_name = "FIELD", value_delimiter = ',', value_enum)]
     pub(crate) clear: Vec<Clearable>,
+    /// Changes the address although another connection leads there in the same direction.
+    #[arg(long)]
+    pub(crate) allow_duplicate: bool,
     /// The revision that the change is meant for; with another one it is refused.
     #[arg(long, value_name = "N")]
     pub(crate) revision: Option<i64>,
@@ -147,15 +155,18 @@ pub(crate) struct PolicyArgs {
     /// Which transfers start only after an approval.
     #[arg(long, value_parser = value::approval_mode())]
     pub(crate) approval_mode: Option<ApprovalMode>,
-    /// A table that may be moved, by its exact name; may be repeated. Without any, all may.
+    /// A table that may be moved, as a name or a pattern such as public.*; may be repeated. Without any, all may.
     #[arg(long, value_name = "TABLE")]
     pub(crate) allow_table: Vec<String>,
-    /// A table that may not be moved; may be repeated.
+    /// A table that may not be moved, as a name or a pattern such as *.secrets, in any schema; may be repeated.
     #[arg(long, value_name = "TABLE")]
     pub(crate) exclude_table: Vec<String>,
     /// A table that needs no approval where the mode is per-table; may be repeated.
     #[arg(long, value_name = "TABLE")]
     pub(crate) auto_approve_table: Vec<String>,
+    /// Whether case matters to these tables; without it, exclusions hold in any case, and what is allowed in the same.
+    #[arg(long, value_parser = value::table_case())]
+    pub(crate) table_case: Option<TableCase>,
     /// When the connection ends by itself (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = value::time, conflicts_with = "expires_in")]
     pub(crate) expires_at: Option<DateTime<Utc>>,
@@ -169,7 +180,7 @@ pub(crate) struct PolicyArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) max_records_total: Option<i64>,
     /// How many records one transfer may ask for and move.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) max_records_per_request: Option<i64>,
     /// How many calls the connection's agents may make in a minute.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
@@ -198,6 +209,7 @@ pub(crate) enum Clearable {
     AllowTable,
     ExcludeTable,
     AutoApproveTable,
+    TableCase,
     ExpiresAt,
     MaxDownloads,
     MaxRecordsTotal,

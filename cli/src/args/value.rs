@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use tidegate_client::{
     ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, Role,
-    SortOrder, TransferStatus,
+    SortOrder, TableCase, TransferStatus,
 };
 
 /// The direction of a transfer.
@@ -30,6 +30,11 @@ pub(super) fn connection_status() -> impl TypedValueParser<Value = ConnectionSta
 pub(super) fn approval_mode() -> impl TypedValueParser<Value = ApprovalMode> {
     PossibleValuesParser::new(["auto-approve", "require-approval", "per-table"])
         .try_map(|name| name.replace('-', "_").parse::<ApprovalMode>())
+}
+
+/// Whether case matters to the names of tables.
+pub(super) fn table_case() -> impl TypedValueParser<Value = TableCase> {
+    one_of(&["sensitive", "insensitive"])
 }
 
 /// What a credential may do.

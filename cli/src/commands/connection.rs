@@ -70,6 +70,7 @@ async fn create(client: &Client, args: CreateConnectionArgs) -> Result<Connectio
     let connection = client
         .create_connection(args.name, args.direction, args.site_url)
         .pending(args.pending)
+        .allow_duplicate(args.allow_duplicate)
         .policy(policy::policy(args.policy))
         .with(args.metadata, |create, metadata| create.metadata(metadata))
         .with(args.request.request_id, |create, id| create.request_id(id))
@@ -80,6 +81,7 @@ async fn create(client: &Client, args: CreateConnectionArgs) -> Result<Connectio
 async fn update(client: &Client, args: UpdateConnectionArgs) -> Result<Connection, Failure> {
     let update = client
         .update_connection(args.uuid)
+        .allow_duplicate(args.allow_duplicate)
         .with(args.name, |update, name| update.name(name))
         .with(args.site_url, |update, url| update.site_url(url))
         .with(args.metadata, |update, metadata| update.metadata(metadata))

@@ -68,6 +68,7 @@ fn policy(connection: &Connection, now: DateTime<Utc>) -> Vec<(&'static str, Str
         ),
         ("allowed tables", Some(policy.allowed_tables.join(", "))),
         ("excluded tables", Some(policy.excluded_tables.join(", "))),
+        ("case of tables", policy.table_case.map(|it| it.to_string())),
         ("allowed addresses", Some(policy.ip_allowlist.join(", "))),
         (
             "allowed hours",

@@ -31,6 +31,12 @@ pub(crate) const APPROVAL_COLUMNS: &[Column<Transfer>] = &[
             .map(|s| s.to_string())
             .unwrap_or_default()
     }),
+    Column::text("SEEN FROM", |transfer, _| {
+        given(transfer.observed_ip.as_ref())
+    }),
+    Column::text("CLAIMS", |transfer, _| {
+        given(transfer.requester_ip.as_ref())
+    }),
     Column::text("TIME LEFT", |transfer, now| {
         transfer
             .approval_expires_at
@@ -120,12 +126,14 @@ fn declared(transfer: &Transfer) -> Vec<(&'static str, String)> {
         ),
         ("session code", given(transfer.session_code.as_ref())),
         ("remote site url", given(transfer.remote_site_url.as_ref())),
-        ("requester ip", given(transfer.requester_ip.as_ref())),
+        ("seen from", given(transfer.observed_ip.as_ref())),
+        ("claims to be from", given(transfer.requester_ip.as_ref())),
         (
             "requester agent",
             given(transfer.requester_user_agent.as_ref()),
         ),
         ("initiated by", given(transfer.initiated_by_uuid)),
+        ("declared with", given(transfer.acted_by_uuid)),
         ("retry of", given(transfer.retry_of_uuid)),
         ("metadata", metadata(transfer)),
     ]

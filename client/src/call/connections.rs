@@ -191,6 +191,12 @@ impl CreateConnection {
         self
     }
 
+    /// Whether there may be another connection to the same site in the same direction; otherwise it is refused.
+    pub fn allow_duplicate(mut self, allowed: bool) -> Self {
+        self.message.allow_duplicate = allowed;
+        self
+    }
+
     /// Whether nothing runs before it is approved.
     pub fn pending(mut self, pending: bool) -> Self {
         self.message.pending = pending;

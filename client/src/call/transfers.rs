@@ -145,7 +145,7 @@ impl CreateTransfer {
         self
     }
 
-    /// IP address of whoever asks for it; the caller's own by default.
+    /// IP address of whoever asks for it, kept as a claim beside the address that the server sees; none by default.
     pub fn requester_ip(mut self, address: impl Into<String>) -> Self {
         self.message.requester_ip = address.into();
         self

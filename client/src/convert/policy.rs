@@ -5,7 +5,7 @@ use tidegate_proto::v1;
 use super::{optional_time, span, text, to_duration, to_timestamp};
 use crate::{
     ApprovalMode, ConnectionPolicy, Error,
-    model::{ConflictStrategy, Wire as _},
+    model::{ConflictStrategy, TableCase, Wire as _},
 };
 
 pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Error> {
@@ -16,6 +16,7 @@ pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Err
         .allowed_tables(wire.allowed_tables)
         .excluded_tables(wire.excluded_tables)
         .auto_approve_tables(wire.auto_approve_tables)
+        .table_case(TableCase::from_wire_if_set(wire.table_case))
         .expires_at(optional_time("policy.expires_at", wire.expires_at)?)
         .max_downloads(wire.max_downloads)
         .max_records_total(wire.max_records_total)
@@ -37,6 +38,7 @@ pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
         allowed_tables: policy.allowed_tables,
         excluded_tables: policy.excluded_tables,
         auto_approve_tables: policy.auto_approve_tables,
+        table_case: policy.table_case.map_or(0, TableCase::to_wire),
         expires_at: policy.expires_at.map(to_timestamp),
         max_downloads: policy.max_downloads,
         max_records_total: policy.max_records_total,

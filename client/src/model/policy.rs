@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{ApprovalMode, ConflictStrategy, text};
+use super::{ApprovalMode, ConflictStrategy, TableCase, text};
 
 /// What a connection's transfers may do. The default lets them do everything.
 ///
@@ -26,12 +26,15 @@ use super::{ApprovalMode, ConflictStrategy, text};
 pub struct ConnectionPolicy {
     /// Which transfers start only after an approval.
     pub approval_mode: ApprovalMode,
-    /// The tables that may be moved, by their exact names; empty is all.
+    /// The tables that may be moved, as patterns such as `public.*`; empty is all.
     pub allowed_tables: Vec<String>,
-    /// Tables that may not be moved, whatever is allowed.
+    /// Tables that may not be moved, as patterns, whatever is allowed.
     pub excluded_tables: Vec<String>,
     /// The tables that need no approval where the mode is by table.
     pub auto_approve_tables: Vec<String>,
+    /// Whether case matters to the lists of tables. Unless set, exclusions hold in any case, and what is allowed must be
+    /// in the same.
+    pub table_case: Option<TableCase>,
     /// When the connection ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
     /// How many transfers may be started.
@@ -62,6 +65,7 @@ impl Default for ConnectionPolicy {
             allowed_tables: Vec::new(),
             excluded_tables: Vec::new(),
             auto_approve_tables: Vec::new(),
+            table_case: None,
             expires_at: None,
             max_downloads: None,
             max_records_total: None,
@@ -84,13 +88,14 @@ macro_rules! policy_setters {
             self.$set("approval_mode", |policy| policy.approval_mode = mode)
         }
 
-        /// The only tables that may be moved, by their exact names: at most 1,000 of 255 characters; none is all.
+        /// The only tables that may be moved, as patterns such as `public.*`: at most 1,000 of 255 characters; none is
+        /// all.
         pub fn allowed_tables<T: Into<String>>(self, tables: impl IntoIterator<Item = T>) -> Self {
             let tables = tables.into_iter().map(Into::into).collect();
             self.$set("allowed_tables", |policy| policy.allowed_tables = tables)
         }
 
-        /// Tables that may not be moved, whatever is allowed: at most 1,000.
+        /// Tables that may not be moved, as patterns, whatever is allowed: at most 1,000.
         pub fn excluded_tables<T: Into<String>>(self, tables: impl IntoIterator<Item = T>) -> Self {
             let tables = tables.into_iter().map(Into::into).collect();
             self.$set("excluded_tables", |policy| policy.excluded_tables = tables)
@@ -105,6 +110,12 @@ macro_rules! policy_setters {
             self.$set("auto_approve_tables", |policy| {
                 policy.auto_approve_tables = tables;
             })
+        }
+
+        /// Whether case matters to the lists of tables; `None`: to what is allowed, not to exclusions.
+        pub fn table_case(self, case: impl Into<Option<$crate::TableCase>>) -> Self {
+            let case = case.into();
+            self.$set("table_case", |policy| policy.table_case = case)
         }
 
         /// When the connection ends by itself; `None`: never.

@@ -49,12 +49,16 @@ pub struct Transfer {
     pub denial_reason: Option<String>,
     /// Until when it can be approved or denied.
     pub approval_expires_at: Option<DateTime<Utc>>,
-    /// Address of the caller that created it.
+    /// Address of whoever asked for it, as the caller gave it: nobody has checked it.
     pub requester_ip: Option<String>,
+    /// The address that it was created from, as the server saw it.
+    pub observed_ip: Option<String>,
     /// User agent of the caller that created it.
     pub requester_user_agent: Option<String>,
     /// The person or agent on whose behalf it was created.
     pub initiated_by_uuid: Option<Uuid>,
+    /// The credential that created it, whomever it was created for; `None` where callers need none.
+    pub acted_by_uuid: Option<Uuid>,
     /// Why it failed.
     pub error_message: Option<String>,
     /// Why it was cancelled.
@@ -81,7 +85,7 @@ pub struct Transfer {
     pub retry_of_uuid: Option<Uuid>,
     /// 1 when created, one more with every change.
     pub revision: i64,
-    /// Whether its initiator may approve it, as the connection's policy was when it was created.
+    /// Whether its initiator, and the credential that created it, may approve it, as the connection's policy was when it was created.
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.
     pub policy_revision: i64,

@@ -256,6 +256,16 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Whether upper and lower case differ in the names of tables.
+    TableCase from TableCase {
+        /// They do, in every list of a policy.
+        Sensitive = "sensitive",
+        /// They do not, in any list of a policy.
+        Insensitive = "insensitive",
+    }
+}
+
+vocabulary! {
     /// What a credential may do.
     Role from Role {
         /// Reads everything.

@@ -14,7 +14,7 @@ pub enum AccessRefusal {
         /// The call.
         method: String,
     },
-    /// Whoever initiated the transfer, or its agent, may not approve it.
+    /// Whoever initiated or declared the transfer, or its agent, may not approve it.
     SelfApproval {
         /// The transfer.
         uuid: Uuid,
@@ -82,7 +82,8 @@ impl std::fmt::Display for AccessRefusal {
             }
             Self::SelfApproval { uuid } => write!(
                 f,
-                "transfer {uuid} must be approved by somebody else than who initiated it"
+                "transfer {uuid} must be approved by somebody else than who initiated it, and with another credential \
+                 than declared it"
             ),
             Self::ActorMismatch { field, named } => write!(
                 f,

@@ -117,6 +117,8 @@ pub enum Command {
         new: Box<NewConnection>,
         /// Whether it waits for its approval.
         pending: bool,
+        /// Whether there may be another one to the same site.
+        allow_duplicate: bool,
     },
     /// Do something to a connection.
     Manage {

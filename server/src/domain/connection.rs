@@ -142,6 +142,8 @@ named! {
         /// See [`Policy`].
         AutoApproveTables = "policy.auto_approve_tables",
         /// See [`Policy`].
+        TableCase = "policy.table_case",
+        /// See [`Policy`].
         ExpiresAt = "policy.expires_at",
         /// See [`Policy`].
         MaxDownloads = "policy.max_downloads",
@@ -175,6 +177,8 @@ pub enum ConnectionVerb {
         to: Box<NewConnection>,
         /// The revision that the change is meant for; `None` for whichever is current.
         revision: Option<i64>,
+        /// Whether there may be another one to the same site.
+        allow_duplicate: bool,
     },
     /// Put it into use.
     Approve,
@@ -221,6 +225,33 @@ impl ConnectionVerb {
             Self::Delete => EventAction::ConnectionDeleted,
         }
     }
+}
+
+/// What two addresses of one site have in common: scheme, host, port, path and query, without what is only written
+/// differently.
+pub fn site(url: &str) -> String {
+    let Ok(url) = url::Url::parse(url) else {
+        return url.to_owned();
+    };
+    format!(
+        "{}://{}:{}{}?{}",
+        url.scheme(),
+        url.host_str().unwrap_or_default().trim_end_matches('.'),
+        url.port_or_known_default().unwrap_or_default(),
+        url.path().trim_end_matches('/'),
+        url.query().unwrap_or_default(),
+    )
+}
+
+/// One of the connections that exist, as far as it matters to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Which one.
+    pub uuid: Uuid,
+    /// The part that the local site plays.
+    pub direction: ConnectionDirection,
+    /// Address of the other site.
+    pub site_url: String,
 }
 
 /// What a connection's transfers have used up.
@@ -321,6 +352,7 @@ pub fn decide_connection(
             fields,
             to,
             revision,
+            allow_duplicate: _,
         } => {
             if let Some(given) = revision.filter(|given| *given != connection.revision) {
                 let current = connection.revision;
@@ -396,6 +428,7 @@ fn set(declared: &mut NewConnection, field: ConnectionField, to: &NewConnection)
                 .auto_approve_tables
                 .clone_from(&new.auto_approve_tables);
         }
+        ConnectionField::TableCase => policy.table_case = new.table_case,
         ConnectionField::ExpiresAt => policy.expires_at = new.expires_at,
         ConnectionField::MaxDownloads => policy.max_downloads = new.max_downloads,
         ConnectionField::MaxRecordsTotal => policy.max_records_total = new.max_records_total,

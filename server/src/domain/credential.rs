@@ -101,7 +101,7 @@ impl NewCredential {
             check.add("acts_for_others", "is not for agents");
         }
         Self {
-            name: check.line("name", name, NAME_MAX),
+            name: check.name("name", name, NAME_MAX),
             role,
             connection_uuid: check.optional_uuid(field, connection_uuid),
             acts_for_others,

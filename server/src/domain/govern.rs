@@ -60,9 +60,30 @@ pub fn create(
         policy_revision = connection.revision;
     }
     let mut transfer = Transfer::create(uuid, new, now);
+    transfer.acted_by_uuid = caller.credential();
+    transfer.observed_ip = caller.address;
     transfer.self_approval = self_approval;
     transfer.policy_revision = policy_revision;
     Ok(transfer)
+}
+
+/// Whether `new` may be a second try of `earlier`: of the same table in the same direction, after that one has ended.
+///
+/// # Errors
+/// [`Refusal::RetryNotAllowed`] with the first thing that stands against it.
+pub fn retry(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
+    let before = &earlier.declared;
+    let (field, value) = if !earlier.status.is_terminal() {
+        ("status", earlier.status.to_string())
+    } else if before.table_name != new.table_name {
+        ("table_name", before.table_name.clone())
+    } else if before.direction != new.direction {
+        ("direction", before.direction.to_string())
+    } else {
+        return Ok(());
+    };
+    let uuid = earlier.uuid;
+    Err(Refusal::RetryNotAllowed { uuid, field, value })
 }
 
 /// Decides `verb` on `transfer`, which `caller` must be allowed to see; `connection` is the transfer's, where it exists.
@@ -116,15 +137,15 @@ pub fn govern(
     Ok(Verdict { change, charged })
 }
 
-/// Approval is a second pair of eyes: not those of the initiator, of the credential that acted for him, or of an agent
-/// of the same connection.
+/// Approval is a second pair of eyes: neither the person who approves nor the credential that they do it with is the
+/// initiator or the credential that declared the transfer, and it is not an agent of the same connection.
 fn keep_apart(transfer: &Transfer, by: Uuid, caller: &Caller) -> Result<(), Refusal> {
     if transfer.self_approval {
         return Ok(());
     }
-    let initiator = transfer.declared.initiated_by_uuid;
-    let same_person =
-        initiator.is_some() && (initiator == Some(by) || initiator == caller.credential());
+    let first = [transfer.declared.initiated_by_uuid, transfer.acted_by_uuid];
+    let second = [Some(by), caller.credential()];
+    let same_person = first.iter().flatten().any(|it| second.contains(&Some(*it)));
     let own = caller.identity.as_ref().and_then(|it| it.connection_uuid);
     let same_side = own.is_some() && own == transfer.declared.connection_uuid;
     if same_person || same_side {

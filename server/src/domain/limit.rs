@@ -27,6 +27,11 @@ pub enum ConnectionRefusal {
         /// The connection.
         uuid: Uuid,
     },
+    /// It leads to the same site in the same direction.
+    Duplicate {
+        /// The connection.
+        uuid: Uuid,
+    },
     /// It is not in use.
     NotActive {
         /// The connection.
@@ -90,6 +95,7 @@ impl ConnectionRefusal {
         match self {
             Self::IllegalTransition { .. } => "ILLEGAL_TRANSITION",
             Self::InUse { .. } => "CONNECTION_IN_USE",
+            Self::Duplicate { .. } => "DUPLICATE_CONNECTION",
             Self::NotActive { .. } => "CONNECTION_NOT_ACTIVE",
             Self::Expired { .. } => "CONNECTION_EXPIRED",
             Self::TableNotAllowed { .. } => "TABLE_NOT_ALLOWED",
@@ -105,6 +111,7 @@ impl ConnectionRefusal {
         match self {
             Self::IllegalTransition { uuid, .. }
             | Self::InUse { uuid }
+            | Self::Duplicate { uuid }
             | Self::NotActive { uuid, .. }
             | Self::Expired { uuid, .. }
             | Self::TableNotAllowed { uuid, .. }
@@ -119,7 +126,7 @@ impl ConnectionRefusal {
     pub fn metadata(&self) -> Vec<(&'static str, String)> {
         let mut pairs = vec![("connection_uuid", self.connection().to_string())];
         match self {
-            Self::InUse { .. } => {}
+            Self::InUse { .. } | Self::Duplicate { .. } => {}
             Self::IllegalTransition { status, action, .. } => pairs.extend([
                 ("status", status.to_string()),
                 ("action", action.to_string()),
@@ -183,6 +190,10 @@ impl std::fmt::Display for ConnectionRefusal {
             Self::InUse { uuid } => write!(
                 f,
                 "connection {uuid} has transfers that have not ended; cancel them first"
+            ),
+            Self::Duplicate { uuid } => write!(
+                f,
+                "connection {uuid} leads to the same site in the same direction; ask for a duplicate if it is meant"
             ),
             Self::NotActive { uuid, status } => {
                 write!(f, "connection {uuid} is {status}, not ACTIVE")

@@ -2,12 +2,17 @@
 //!
 //! The parts of a policy and the questions that one part answers. [`govern`](super::govern) asks them for commands.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+    time::Duration,
+};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::{
     status::{ConflictStrategy, named},
+    table::{TableCase, is_excluded, is_listed},
     time::Timestamp,
 };
 
@@ -38,12 +43,14 @@ named! {
 pub struct Policy {
     /// Which transfers need an approval.
     pub approval_mode: ApprovalMode,
-    /// The only tables that may be moved; empty is all.
+    /// Patterns of the only tables that may be moved; empty is all.
     pub allowed_tables: Vec<String>,
-    /// Tables that may not be moved, whatever is allowed.
+    /// Patterns of tables that may not be moved, whatever is allowed.
     pub excluded_tables: Vec<String>,
-    /// The tables that need no approval where the mode is by table.
+    /// Patterns of the tables that need no approval where the mode is by table.
     pub auto_approve_tables: Vec<String>,
+    /// Whether case matters to these lists; unless set, each is read in the way that lets less through.
+    pub table_case: Option<TableCase>,
     /// When the connection ends by itself.
     pub expires_at: Option<Timestamp>,
     /// Transfers that may be started.
@@ -73,6 +80,7 @@ impl Default for Policy {
             allowed_tables: Vec::new(),
             excluded_tables: Vec::new(),
             auto_approve_tables: Vec::new(),
+            table_case: None,
             expires_at: None,
             max_downloads: None,
             max_records_total: None,
@@ -93,16 +101,15 @@ impl Policy {
         match self.approval_mode {
             ApprovalMode::AutoApprove => false,
             ApprovalMode::RequireApproval => true,
-            ApprovalMode::PerTable => !self.auto_approve_tables.iter().any(|each| each == table),
+            ApprovalMode::PerTable => !is_listed(table, &self.auto_approve_tables, self.table_case),
         }
     }
 
-    /// Whether `table` may be moved: an exclusion wins, an empty list of allowed tables allows all. Names are compared
-    /// exactly.
+    /// Whether `table` may be moved: an exclusion wins, an empty list of allowed tables allows all.
     pub fn admits_table(&self, table: &str) -> bool {
-        let is_in = |list: &[String]| list.iter().any(|each| each == table);
-        !is_in(&self.excluded_tables)
-            && (self.allowed_tables.is_empty() || is_in(&self.allowed_tables))
+        !is_excluded(table, &self.excluded_tables, self.table_case)
+            && (self.allowed_tables.is_empty()
+                || is_listed(table, &self.allowed_tables, self.table_case))
     }
 
     /// Whether a caller at `address` may create and start. One without an address is let in only where all are.
@@ -131,19 +138,37 @@ impl Policy {
     }
 }
 
-/// A block of addresses from its text: `192.0.2.0/24`, or one address such as `2001:db8::7`.
+/// A block of addresses from its text: `192.0.2.0/24`, or one address such as `2001:db8::7`. What is written in IPv4-mapped
+/// form, as `::ffff:192.0.2.0/120`, is the IPv4 block, since callers are compared by their IPv4 address.
 ///
 /// # Errors
-/// When it is neither.
+/// When it is neither, or holds all of IPv4 and some of IPv6.
 pub fn parse_block(text: &str) -> Result<IpNet, &'static str> {
     if let Ok(address) = IpAddr::from_str(text) {
         return Ok(IpNet::from(address.to_canonical()));
     }
     match IpNet::from_str(text) {
-        Ok(net) if net.trunc() == net => Ok(net),
-        Ok(_) => Err("has bits set beyond its prefix"),
+        Ok(net) if net.trunc() != net => Err("has bits set beyond its prefix"),
+        Ok(net) => canonical(net).ok_or(
+            "holds IPv4 addresses in their mapped form and others: name 0.0.0.0/0 and blocks of IPv6 apart",
+        ),
         Err(_) => Err("must be an IP address or a CIDR block such as 192.0.2.0/24"),
     }
+}
+
+/// The block as callers' addresses are compared with it; `None` when it holds the IPv4-mapped addresses and more.
+pub fn canonical(net: IpNet) -> Option<IpNet> {
+    let IpNet::V6(block) = net else {
+        return Some(net);
+    };
+    if let (Some(address), Some(prefix)) = (
+        block.network().to_ipv4_mapped(),
+        block.prefix_len().checked_sub(96),
+    ) {
+        return Ipv4Net::new(address, prefix).map(IpNet::V4).ok();
+    }
+    const MAPPED: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0);
+    (!block.contains(&MAPPED)).then_some(net)
 }
 
 /// A part of the day in UTC, over midnight where it ends before it starts.
@@ -277,7 +302,8 @@ mod tests {
         assert!(policy.admits_table("orders"));
         assert!(!policy.admits_table("users"), "excluded");
         assert!(!policy.admits_table("items"), "not among the allowed");
-        assert!(!policy.admits_table("Orders"), "names are exact");
+        assert!(!policy.admits_table("Orders"), "what is allowed is exact");
+        assert!(!policy.admits_table("public.Users"), "an exclusion is not");
         assert!(Policy::default().admits_table("anything"));
     }
 
@@ -305,6 +331,11 @@ mod tests {
         let admits = |text: &str| policy.admits_address(text.parse().ok());
         assert!(admits("192.0.2.255") && admits("::ffff:192.0.2.1") && admits("2001:db8::7"));
         assert!(admits("10.0.0.1"), "a mapped address is an IPv4 address");
+        let mapped = parse_block("::ffff:192.0.2.0/120").map(|net| net.to_string());
+        assert_eq!(mapped.as_deref(), Ok("192.0.2.0/24"));
+        let all = parse_block("::ffff:0:0/96").map(|net| net.to_string());
+        assert_eq!(all.as_deref(), Ok("0.0.0.0/0"));
+        assert!(parse_block("::/97").is_ok() && parse_block("2000::/3").is_ok());
         assert!(!admits("192.0.3.0") && !admits("2001:db8::8"));
         assert!(!policy.admits_address(None), "nobody knows where from");
         assert!(Policy::default().admits_address(None));
@@ -314,6 +345,10 @@ mod tests {
             "192.0.2.1/24",
             "example.org",
             "192.0.2.0/24 ",
+            "::ffff:192.0.2.1/120",
+            "::/0",
+            "::/95",
+            "::8000:0:0/81",
         ] {
             assert!(parse_block(text).is_err(), "{text}");
         }

@@ -54,6 +54,15 @@ pub enum Refusal {
         /// Which one, and by how much.
         regression: Regression,
     },
+    /// It is no second try of what it names.
+    RetryNotAllowed {
+        /// The transfer that it names.
+        uuid: Uuid,
+        /// What of it stands against it.
+        field: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// The request id belongs to another request.
     RequestIdReused {
         /// The id.
@@ -97,6 +106,7 @@ impl Refusal {
             Self::ApprovalRequired { .. } => "APPROVAL_REQUIRED",
             Self::ApprovalExpired { .. } => "APPROVAL_EXPIRED",
             Self::ProgressRegressed { .. } => "PROGRESS_REGRESSED",
+            Self::RetryNotAllowed { .. } => "RETRY_NOT_ALLOWED",
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
             Self::StaleRevision { .. } => "STALE_REVISION",
             Self::Connection(refusal) => refusal.reason(),
@@ -136,6 +146,11 @@ impl Refusal {
                 ("field", regression.field.to_owned()),
                 ("stored", regression.stored.to_string()),
                 ("reported", regression.reported.to_string()),
+            ],
+            Self::RetryNotAllowed { uuid, field, value } => vec![
+                ("uuid", uuid.to_string()),
+                ("field", (*field).to_owned()),
+                (field, value.clone()),
             ],
             Self::RequestIdReused { request_id } => vec![("request_id", request_id.clone())],
             Self::StaleRevision {
@@ -225,6 +240,10 @@ impl std::fmt::Display for Refusal {
                 f,
                 "{} of transfer {uuid} stands at {} and cannot go down to {}",
                 regression.field, regression.stored, regression.reported
+            ),
+            Self::RetryNotAllowed { uuid, field, value } => write!(
+                f,
+                "transfer {uuid} cannot be tried again like this: its {field} is {value:?}"
             ),
             Self::RequestIdReused { request_id } => {
                 write!(f, "request_id {request_id} was used for another request")

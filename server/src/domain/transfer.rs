@@ -1,6 +1,6 @@
 //! A transfer as it stands, and what is derived from it.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ pub struct NewTransfer {
     pub conflict_strategy: Option<ConflictStrategy>,
     /// Whether it may start only after an approval.
     pub requires_approval: bool,
-    /// Address of the caller.
+    /// Address of the caller, as the caller gives it; empty when none is given.
     pub requester_ip: String,
     /// User agent of the caller.
     pub requester_user_agent: String,
@@ -58,6 +58,10 @@ pub struct Transfer {
     pub uuid: Uuid,
     /// What was declared.
     pub declared: NewTransfer,
+    /// The credential that declared it, in whosever name; `None` where callers need none.
+    pub acted_by_uuid: Option<Uuid>,
+    /// The address that the declaration came from, as the server saw it.
+    pub observed_ip: Option<IpAddr>,
     /// Where it stands.
     pub status: TransferStatus,
     /// Whether it may start only after an approval: as declared, or since approval was requested.
@@ -103,6 +107,8 @@ impl Transfer {
     pub fn create(uuid: Uuid, declared: NewTransfer, now: Timestamp) -> Self {
         Self {
             uuid,
+            acted_by_uuid: None,
+            observed_ip: None,
             status: TransferStatus::Pending,
             requires_approval: declared.requires_approval,
             declared,

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{progress::Report, refusal::Refusal, time::Timestamp};
+use super::{progress::Report, refusal::Refusal, table, text, time::Timestamp};
 
 /// Longest table name, URL, connection name and user agent, in characters.
 pub const NAME_MAX: usize = 255;
@@ -117,11 +117,51 @@ impl Check {
         self.text(field, text, max, |c| c.is_control())
     }
 
-    /// Text of at most `max` characters in which lines may break; may be empty.
+    /// A name of at most `max` characters, by which people tell things apart; may be empty.
+    pub fn name(&mut self, field: &str, text: &str, max: usize) -> String {
+        self.within_length(field, text, max);
+        // One that is not there at all was noted as such.
+        if let Some(fault) = text::fault_in_name(text).filter(|_| !self.has(field)) {
+            self.add(field, fault);
+        }
+        text.to_owned()
+    }
+
+    /// The name of a table; may be empty.
+    pub fn table(&mut self, field: &str, name: &str) -> String {
+        self.named_table(field, name, table::fault_in_table)
+    }
+
+    /// A pattern for names of tables; may be empty.
+    pub fn table_pattern(&mut self, field: &str, pattern: &str) -> String {
+        self.named_table(field, pattern, table::fault_in_pattern)
+    }
+
+    fn named_table(
+        &mut self,
+        field: &str,
+        name: &str,
+        fault: fn(&str) -> Option<&'static str>,
+    ) -> String {
+        let name = self.name(field, name, NAME_MAX);
+        if let Some(fault) = fault(&name).filter(|_| !name.is_empty() && !self.has(field)) {
+            self.add(field, fault);
+        }
+        name
+    }
+
+    /// What people tell each other, of at most `max` characters, in which lines may break; may be empty.
+    pub fn remark(&mut self, field: &str, text: &str, max: usize) -> String {
+        self.within_length(field, text, max);
+        if let Some(fault) = text::fault_in_remark(text) {
+            self.add(field, fault);
+        }
+        text.to_owned()
+    }
+
+    /// What a program says, of at most `max` characters, in which lines may break; may be empty.
     pub fn paragraph(&mut self, field: &str, text: &str, max: usize) -> String {
-        self.text(field, text, max, |c| {
-            c.is_control() && !matches!(c, '\n' | '\r' | '\t')
-        })
+        self.text(field, text, max, |c| c.is_control() && !text::is_break(c))
     }
 
     /// Notes an empty text.
@@ -133,16 +173,22 @@ impl Check {
 
     /// An http or https address; may be empty.
     pub fn site_url(&mut self, field: &str, text: &str) -> String {
-        let line = self.line(field, text, NAME_MAX);
-        if !line.is_empty() {
-            let parsed = url::Url::parse(&line).ok();
-            let good = parsed
-                .is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            if !good {
-                self.add(field, "must be an http or https URL");
-            }
+        let url = self.name(field, text, NAME_MAX);
+        if url.is_empty() {
+            return url;
         }
-        line
+        let parsed = url::Url::parse(&url).ok();
+        match parsed.filter(|it| matches!(it.scheme(), "http" | "https") && it.has_host()) {
+            None => self.add(field, "must be an http or https URL"),
+            Some(it) if !it.username().is_empty() || it.password().is_some() => {
+                self.add(
+                    field,
+                    "must not contain a user name or a password: every reader sees it",
+                );
+            }
+            Some(_) => {}
+        }
+        url
     }
 
     /// An IP address in its canonical form; may be empty.
@@ -151,7 +197,7 @@ impl Check {
             return String::new();
         }
         match text.parse::<IpAddr>() {
-            Ok(address) => address.to_string(),
+            Ok(address) => address.to_canonical().to_string(),
             Err(_) => {
                 self.add(field, "must be an IPv4 or IPv6 address");
                 String::new()
@@ -278,6 +324,17 @@ impl Check {
         }
     }
 
+    /// Whether something is wrong with the field already.
+    fn has(&self, field: &str) -> bool {
+        self.violations.iter().any(|it| it.field == field)
+    }
+
+    fn within_length(&mut self, field: &str, text: &str, max: usize) {
+        if text.chars().count() > max {
+            self.add(field, format!("must be at most {max} characters long"));
+        }
+    }
+
     fn natural(&mut self, field: &str, value: i32) -> u32 {
         u32::try_from(value).unwrap_or_else(|_| {
             self.add(field, "must not be negative");
@@ -286,9 +343,7 @@ impl Check {
     }
 
     fn text(&mut self, field: &str, text: &str, max: usize, bad: fn(char) -> bool) -> String {
-        if text.chars().count() > max {
-            self.add(field, format!("must be at most {max} characters long"));
-        }
+        self.within_length(field, text, max);
         if text.chars().any(bad) {
             self.add(field, "must not contain NUL or control characters");
         }
@@ -306,10 +361,7 @@ fn depth(value: &Value) -> usize {
 }
 
 fn has_control(value: &Value) -> bool {
-    let bad = |text: &str| {
-        text.chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-    };
+    let bad = |text: &str| text.chars().any(|c| c.is_control() && !text::is_break(c));
     match value {
         Value::Object(map) => map
             .iter()

@@ -14,7 +14,7 @@ use crate::{
     domain::{
         chain::Head,
         command::{Command, Order},
-        connection::{Connection, Usage},
+        connection::{Connection, Neighbour, Usage},
         credential::{Credential, Session},
         event::{Event, Occurrence},
         log::Appended,
@@ -51,6 +51,8 @@ pub(super) struct Loaded {
     pub(super) on_record: HashMap<Uuid, Usage>,
     /// Transfers that could still change, for connections that are to be deleted; see [`OPEN_ENOUGH`].
     pub(super) open: HashMap<Uuid, Vec<Uuid>>,
+    /// The connections that were not revoked, where one more is to lead to a site.
+    pub(super) neighbours: Vec<Neighbour>,
 }
 
 impl Loaded {
@@ -65,6 +67,7 @@ impl Loaded {
             remembered: Vec::new(),
             on_record: HashMap::new(),
             open: HashMap::new(),
+            neighbours: Vec::new(),
         }
     }
 }
@@ -160,6 +163,7 @@ pub(super) struct Draft {
     sessions: BTreeMap<Uuid, Row<Session>>,
     on_record: HashMap<Uuid, Usage>,
     open: HashMap<Uuid, Vec<Uuid>>,
+    neighbours: Vec<Neighbour>,
     requests: HashMap<(String, String), Remembered>,
     /// Who asked for connections that this batch creates.
     creators: HashMap<Uuid, String>,
@@ -187,6 +191,7 @@ impl Draft {
             sessions: sessions.map(|it| (it.uuid, Row::loaded(it))).collect(),
             on_record: loaded.on_record,
             open: loaded.open,
+            neighbours: loaded.neighbours,
             requests: requests.collect(),
             creators: HashMap::new(),
             events: Vec::new(),
@@ -219,7 +224,16 @@ impl Draft {
         match &order.command {
             Command::Create(new) => self.create(order, new, identity()),
             Command::Do { uuid, verb } => self.apply(order, *uuid, verb),
-            Command::Connect { new, pending } => Ok(self.connect(order, new, *pending, identity())),
+            Command::Connect {
+                new,
+                pending,
+                allow_duplicate,
+            } => {
+                if !allow_duplicate {
+                    self.is_first_to(None, new.direction, &new.site_url)?;
+                }
+                Ok(self.connect(order, new, *pending, identity()))
+            }
             Command::Manage { uuid, verb } => self.manage(order, *uuid, verb),
             Command::Issue { new, token } => self.issue(order, new, token, identity()),
             Command::Credential { uuid, verb } => self.change_credential(order, *uuid, verb),

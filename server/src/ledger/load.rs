@@ -39,6 +39,12 @@ pub(super) async fn load(
     time: &Time,
 ) -> Result<Loaded, StoreError> {
     let mut wanted = Wanted::by(orders);
+    // Before anything else is locked: whoever waits here holds nothing that the other could wait for.
+    let neighbours = if orders.iter().any(|order| looks_round(&order.command)) {
+        transaction.lock_neighbours().await?
+    } else {
+        Vec::new()
+    };
     // A transfer never moves to another connection, so that this can be asked without a lock.
     for its in transaction.glimpse_connections(&wanted.governed).await? {
         wanted.connection(its.uuid, its.has_budget);
@@ -70,6 +76,7 @@ pub(super) async fn load(
     let mut loaded = Loaded::at(time.now_in(transaction).await?);
     loaded.on_record = usage_on_record(transaction, orders, &connections).await?;
     loaded.open = open_transfers(transaction, orders).await?;
+    loaded.neighbours = neighbours;
     loaded.transfers = transfers;
     loaded.connections = connections;
     loaded.remembered = remembered;
@@ -128,6 +135,25 @@ async fn usage_on_record(
         }
     }
     Ok(usage)
+}
+
+/// Whether a command may add a second way to one site.
+fn looks_round(command: &Command) -> bool {
+    match command {
+        Command::Connect {
+            allow_duplicate, ..
+        } => !allow_duplicate,
+        Command::Manage {
+            verb:
+                ConnectionVerb::Update {
+                    fields,
+                    allow_duplicate,
+                    ..
+                },
+            ..
+        } => !allow_duplicate && fields.contains(&ConnectionField::SiteUrl),
+        _ => false,
+    }
 }
 
 /// Whether an update sets a limit where there is none.

@@ -44,6 +44,10 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         denial_reason: transfer.denial_reason.clone(),
         approval_expires_at: transfer.approval_expires_at.map(timestamp),
         requester_ip: declared.requester_ip.clone(),
+        observed_ip: transfer
+            .observed_ip
+            .map_or_else(String::new, |address| address.to_string()),
+        acted_by_uuid: optional(transfer.acted_by_uuid),
         requester_user_agent: declared.requester_user_agent.clone(),
         initiated_by_uuid: optional(declared.initiated_by_uuid),
         error_message: transfer.error_message.clone(),

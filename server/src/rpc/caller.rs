@@ -34,12 +34,4 @@ impl Caller {
                 .collect(),
         }
     }
-
-    /// Its address; empty when the transport has none.
-    pub(super) fn ip(&self) -> String {
-        self.who
-            .address
-            .map(|address| address.to_string())
-            .unwrap_or_default()
-    }
 }

@@ -129,7 +129,7 @@ verb!(FailTransferRequest, "FailTransfer", |self, check| {
 });
 verb!(CancelTransferRequest, "CancelTransfer", |self, check| {
     Verb::Cancel {
-        reason: check.paragraph("reason", &self.reason, REASON_MAX),
+        reason: check.remark("reason", &self.reason, REASON_MAX),
     }
 });
 verb!(RequestApprovalRequest, "RequestApproval", |self, check| {
@@ -145,7 +145,7 @@ verb!(
     |self, check, caller| {
         Verb::Approve {
             admin_user_uuid: decider(check, &self.admin_user_uuid, caller),
-            comment: check.paragraph("comment", &self.comment, REASON_MAX),
+            comment: check.remark("comment", &self.comment, REASON_MAX),
             revision: revision(check, self.revision),
         }
     }
@@ -156,7 +156,7 @@ verb!(
     |self, check, caller| {
         Verb::Deny {
             admin_user_uuid: decider(check, &self.admin_user_uuid, caller),
-            reason: check.paragraph("reason", &self.reason, REASON_MAX),
+            reason: check.remark("reason", &self.reason, REASON_MAX),
             revision: revision(check, self.revision),
         }
     }
@@ -194,12 +194,14 @@ impl Mutation for v1::CreateTransferRequest {
         }
         check.required("table_name", &self.table_name);
         let requester_ip = check.ip("requester_ip", &self.requester_ip);
-        let agent = check.line("requester_user_agent", &self.requester_user_agent, NAME_MAX);
+        let agent = check.name("requester_user_agent", &self.requester_user_agent, NAME_MAX);
         Command::Create(Box::new(NewTransfer {
             direction: direction.unwrap_or(Direction::Send),
-            table_name: check.line("table_name", &self.table_name, NAME_MAX),
-            connection_uuid: check.optional_uuid("connection_uuid", &self.connection_uuid),
-            session_code: check.line("session_code", &self.session_code, SESSION_CODE_MAX),
+            table_name: check.table("table_name", &self.table_name),
+            connection_uuid: check
+                .optional_uuid("connection_uuid", &self.connection_uuid)
+                .or(caller.who.confined_to()),
+            session_code: check.name("session_code", &self.session_code, SESSION_CODE_MAX),
             remote_site_url: check.site_url("remote_site_url", &self.remote_site_url),
             records_requested: check.count("records_requested", self.records_requested),
             conflict_strategy: conflict_strategy(
@@ -208,7 +210,7 @@ impl Mutation for v1::CreateTransferRequest {
                 self.conflict_strategy,
             ),
             requires_approval: self.requires_approval,
-            requester_ip: or(requester_ip, &caller.ip()),
+            requester_ip,
             requester_user_agent: or(agent, &caller.user_agent),
             initiated_by_uuid: check.optional_uuid("initiated_by_uuid", &self.initiated_by_uuid),
             metadata: metadata::from_wire(check, self.metadata),
@@ -267,9 +269,7 @@ pub(super) fn filter(
     wire: Option<v1::TransferFilter>,
 ) -> TransferFilter {
     let wire = wire.unwrap_or_default();
-    let from = timestamp(check, "filter.from", wire.from);
-    let to = timestamp(check, "filter.to", wire.to);
-    check.range("filter.", from, to);
+    let (from, to) = check.within("filter.", |check| span(check, wire.from, wire.to));
     if wire.status.len() > FILTER_STATUS_MAX {
         check.add(
             "filter.status",
@@ -314,6 +314,24 @@ pub(super) fn preload(check: &mut Check, values: &[i32]) -> bool {
     !values.is_empty()
 }
 
+/// The times from `from` to `to`, both included. They may be finer than those that are kept: nothing outside of them is
+/// let in.
+pub(super) fn span(
+    check: &mut Check,
+    from: Option<prost_types::Timestamp>,
+    to: Option<prost_types::Timestamp>,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    let between = from.is_some_and(|from| from.nanos % 1_000 != 0);
+    let (from, to) = (timestamp(check, "from", from), timestamp(check, "to", to));
+    check.range("", from, to);
+    let from = from.map(|from| match between {
+        true => from.after(Duration::from_micros(1)),
+        false => from,
+    });
+    (from, to)
+}
+
+/// A time, cut to the microseconds that are kept.
 pub(super) fn timestamp(
     check: &mut Check,
     field: &str,

@@ -159,8 +159,10 @@ pub(super) const fn code(error: &Error) -> Code {
             Refusal::IllegalTransition { .. }
             | Refusal::ApprovalRequired { .. }
             | Refusal::ApprovalExpired { .. }
-            | Refusal::ProgressRegressed { .. } => Code::FailedPrecondition,
-            Refusal::RequestIdReused { .. } => Code::AlreadyExists,
+            | Refusal::ProgressRegressed { .. }
+            | Refusal::RetryNotAllowed { .. } => Code::FailedPrecondition,
+            Refusal::RequestIdReused { .. }
+            | Refusal::Connection(ConnectionRefusal::Duplicate { .. }) => Code::AlreadyExists,
             Refusal::StaleRevision { .. } => Code::Aborted,
             Refusal::Connection(ConnectionRefusal::IpNotAllowed { .. }) => Code::PermissionDenied,
             Refusal::Connection(_) => Code::FailedPrecondition,
@@ -203,7 +205,8 @@ fn explain(details: &mut ErrorDetails, refusal: &Refusal, longest: usize) {
         Refusal::IllegalTransition { uuid, .. }
         | Refusal::ApprovalRequired { uuid, .. }
         | Refusal::ApprovalExpired { uuid, .. }
-        | Refusal::ProgressRegressed { uuid, .. } => {
+        | Refusal::ProgressRegressed { uuid, .. }
+        | Refusal::RetryNotAllowed { uuid, .. } => {
             details.add_precondition_failure_violation(
                 refusal.reason(),
                 format!("tidegate.v1.Transfer/{uuid}"),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
     sea_query::{Expr, ExprTrait, JoinType, LockType, Query, SelectStatement},
 };
 use tidegate_entity::{
@@ -15,11 +15,14 @@ use uuid::Uuid;
 
 use super::{Glimpse, chunk, condition, error::StoreError, rows};
 use crate::domain::{
-    connection::{Connection, ConnectionStatus},
+    connection::{Connection, ConnectionDirection, ConnectionStatus, Neighbour},
     query::{ConnectionFilter, SortOrder, Window},
     time::Timestamp,
     transfer::Transfer,
 };
+
+/// The key of the advisory lock of batches that may add a way to a site.
+const NEIGHBOURS: i64 = 0x7469_6465_7369_7465;
 
 pub(super) async fn one<C: ConnectionTrait>(
     db: &C,
@@ -72,6 +75,34 @@ pub(super) async fn lock<C: ConnectionTrait>(
         }
     }
     Ok(connections)
+}
+
+/// No index holds the site; there are few connections to look through, and few are added.
+pub(super) async fn neighbours<C: ConnectionTrait>(db: &C) -> Result<Vec<Neighbour>, StoreError> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        let lock = format!("SELECT pg_advisory_xact_lock({NEIGHBOURS})");
+        db.execute_unprepared(&lock).await?;
+    }
+    let found: Vec<(Uuid, String, String)> = Entity::find()
+        .select_only()
+        .columns([Column::Uuid, Column::Direction, Column::SiteUrl])
+        .filter(Column::Status.ne(ConnectionStatus::Revoked.name()))
+        .order_by_asc(Column::Uuid)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let neighbour = |(uuid, direction, site_url): (Uuid, String, String)| {
+        Ok(Neighbour {
+            uuid,
+            direction: rows::parse(
+                "connection.direction",
+                &direction,
+                ConnectionDirection::parse,
+            )?,
+            site_url,
+        })
+    };
+    found.into_iter().map(neighbour).collect()
 }
 
 /// The connections that `transfers` belong to, gone or not, each once.

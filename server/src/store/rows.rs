@@ -55,8 +55,10 @@ pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
         denial_reason: transfer.denial_reason.clone(),
         approval_expires_at: transfer.approval_expires_at.map(Timestamp::as_micros),
         requester_ip: declared.requester_ip.clone(),
+        observed_ip: transfer.observed_ip.map(|address| address.to_string()),
         requester_user_agent: declared.requester_user_agent.clone(),
         initiated_by_uuid: declared.initiated_by_uuid,
+        acted_by_uuid: transfer.acted_by_uuid,
         error_message: transfer.error_message.clone(),
         cancel_reason: transfer.cancel_reason.clone(),
         started_at: transfer.started_at.map(Timestamp::as_micros),
@@ -82,6 +84,11 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
         })?;
     Ok(Transfer {
         uuid: row.uuid,
+        acted_by_uuid: row.acted_by_uuid,
+        observed_ip: row
+            .observed_ip
+            .map(|text| parse("transfer.observed_ip", &text, |text| text.parse().ok()))
+            .transpose()?,
         status: parse("transfer.status", &row.status, TransferStatus::parse)?,
         requires_approval: row.requires_approval,
         totals: Totals {

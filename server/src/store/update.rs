@@ -51,7 +51,7 @@ pub(super) const CHANGING: [Column; 23] = [
 ];
 
 /// What a change of a connection changes: everything but what is as it was created.
-pub(super) const CONNECTION: [connection::Column; 23] = {
+pub(super) const CONNECTION: [connection::Column; 24] = {
     use connection::Column::*;
     [
         Name,
@@ -63,6 +63,7 @@ pub(super) const CONNECTION: [connection::Column; 23] = {
         AllowedTables,
         ExcludedTables,
         AutoApproveTables,
+        TableCase,
         ExpiresAt,
         MaxDownloads,
         MaxRecordsTotal,

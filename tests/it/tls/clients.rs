@@ -25,7 +25,7 @@ async fn the_client_and_its_streams_work() {
         .create_transfer(Direction::Send, "orders")
         .await
         .expect("it is created");
-    assert_eq!(created.requester_ip.as_deref(), Some("127.0.0.1"));
+    assert_eq!(created.observed_ip.as_deref(), Some("127.0.0.1"));
     let mut watch = client.watch(created.uuid);
     let first = soon("the first update", watch.next()).await;
     let first = first.expect("it tells").expect("no failure");

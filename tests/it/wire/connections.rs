@@ -18,6 +18,7 @@ async fn world() -> (World, Raw) {
 
 fn request(name: &str, direction: v1::ConnectionDirection) -> v1::CreateConnectionRequest {
     v1::CreateConnectionRequest {
+        allow_duplicate: true,
         name: name.to_owned(),
         direction: direction.into(),
         site_url: "http://127.0.0.1:4000/site".to_owned(),
@@ -83,7 +84,7 @@ async fn a_connection_keeps_every_part_of_its_policy() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let policy = v1::ConnectionPolicy {
         approval_mode: v1::ApprovalMode::PerTable.into(),
-        allowed_tables: names(&["public.orders", "\"odd\", name"]),
+        allowed_tables: names(&["public.orders", "odd, name"]),
         excluded_tables: names(&["secrets"]),
         auto_approve_tables: names(&["public.orders"]),
         expires_at: Some(prost_types::Timestamp {
@@ -99,6 +100,7 @@ async fn a_connection_keeps_every_part_of_its_policy() {
         default_conflict_strategy: v1::ConflictStrategy::Merge.into(),
         heartbeat_timeout: Some(wire_duration(Duration::from_millis(1_500))),
         self_approval: true,
+        table_case: v1::TableCase::Insensitive.into(),
     };
     let notes = prost_types::Struct {
         fields: [("ticket".to_owned(), prost_types::Value::from(4_711.0))].into(),
@@ -142,6 +144,7 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
         default_conflict_strategy: 77,
         heartbeat_timeout: Some(wire_duration(Duration::from_millis(999))),
         self_approval: true,
+        table_case: 9,
     };
     let bad = v1::CreateConnectionRequest {
         policy: Some(policy),
@@ -168,6 +171,7 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
         "policy.max_records_per_request",
         "policy.max_records_total",
         "policy.rate_limit_requests_per_minute",
+        "policy.table_case",
     ]
     .map(str::to_owned)
     .to_vec();

@@ -85,6 +85,7 @@ fn everything(
         requires_approval: true,
         progress: Some(totals(0)),
         requester_ip: "2001:db8::1".to_owned(),
+        observed_ip: "127.0.0.1".to_owned(),
         requester_user_agent: "agent/7 (test)".to_owned(),
         initiated_by_uuid: ADMIN.to_owned(),
         metadata: Some(notes()),
@@ -100,7 +101,13 @@ async fn a_transfer_is_created_with_everything_it_was_given() {
     let (world, mut raw) = world().await;
     world.clock.advance(Duration::from_micros(1_234_567));
     let connection_uuid = raw.connection("mirror").await;
-    let earlier = raw.declared().await.uuid;
+    let earlier = v1::CreateTransferRequest {
+        direction: v1::Direction::Receive.into(),
+        table_name: "público.personajes".to_owned(),
+        ..plain()
+    };
+    let earlier = raw.create(earlier).await.uuid;
+    raw.cancel(&earlier).await;
     let (request, expected) = everything(&connection_uuid, &earlier);
     let created = done(raw.transfers.create_transfer(request)).await;
     let uuid = Uuid::try_parse(&created.uuid).expect("a uuid");
@@ -134,7 +141,7 @@ async fn what_was_not_given_is_absent_and_the_caller_is_noted() {
         table_name: "characters".to_owned(),
         status: TransferStatus::Pending.into(),
         progress: Some(totals(0)),
-        requester_ip: "127.0.0.1".to_owned(),
+        observed_ip: "127.0.0.1".to_owned(),
         requester_user_agent: agent,
         inserted_at: now,
         updated_at: now,

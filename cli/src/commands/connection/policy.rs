@@ -22,6 +22,7 @@ macro_rules! apply {
             .with(some(args.auto_approve_table), |it, names| {
                 it.auto_approve_tables(names)
             })
+            .with(args.table_case, |it, case| it.table_case(case))
             .with(end, |it, end| it.expires_at(end))
             .with(args.max_downloads, |it, limit| it.max_downloads(limit))
             .with(args.max_records_total, |it, limit| {
@@ -63,6 +64,7 @@ pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnect
         Clearable::AllowTable => update.allowed_tables(NONE),
         Clearable::ExcludeTable => update.excluded_tables(NONE),
         Clearable::AutoApproveTable => update.auto_approve_tables(NONE),
+        Clearable::TableCase => update.table_case(None),
         Clearable::ExpiresAt => update.expires_at(None),
         Clearable::MaxDownloads => update.max_downloads(None),
         Clearable::MaxRecordsTotal => update.max_records_total(None),

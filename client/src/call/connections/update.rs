@@ -73,6 +73,12 @@ impl UpdateConnection {
         self.named("name")
     }
 
+    /// Whether there may be another connection to the same site in the same direction; otherwise its address is refused.
+    pub fn allow_duplicate(mut self, allowed: bool) -> Self {
+        self.message.allow_duplicate = allowed;
+        self
+    }
+
     /// Address of the other site: an http or https URL of at most 255 characters.
     pub fn site_url(mut self, url: impl Into<String>) -> Self {
         self.connection.site_url = url.into();

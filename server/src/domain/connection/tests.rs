@@ -46,6 +46,7 @@ fn update(
         fields: fields.to_vec(),
         to: Box::new(to),
         revision,
+        allow_duplicate: false,
     }
 }
 

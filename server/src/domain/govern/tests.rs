@@ -301,6 +301,18 @@ fn approval_is_a_second_pair_of_eyes() {
     assert!(approve(&transfer, other, &service).is_ok());
     transfer.declared.initiated_by_uuid = service.credential();
     assert_eq!(reason(approve(&transfer, other, &service)), "SELF_APPROVAL");
+    // Nor can one that declared it for somebody, or somebody else in its name.
+    transfer.declared.initiated_by_uuid = Some(one);
+    transfer.acted_by_uuid = service.credential();
+    let acted = service.credential().expect("it has one");
+    assert_eq!(reason(approve(&transfer, acted, &service)), "SELF_APPROVAL");
+    assert_eq!(reason(approve(&transfer, other, &service)), "SELF_APPROVAL");
+    assert_eq!(
+        reason(approve(&transfer, acted, &anyone())),
+        "SELF_APPROVAL"
+    );
+    assert!(approve(&transfer, other, &anyone()).is_ok());
+    transfer.acted_by_uuid = None;
     // An agent is its connection's, whoever initiated the transfer.
     transfer.declared.initiated_by_uuid = None;
     let agent = known(Role::Agent, Some(north().uuid));

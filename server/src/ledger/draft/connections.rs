@@ -9,9 +9,11 @@ use crate::{
     domain::{
         command::Order,
         connection::{
-            Connection, ConnectionChange, ConnectionVerb, NewConnection, Usage, decide_connection,
+            Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
+            ConnectionVerb, NewConnection, Usage, decide_connection, site,
         },
         event::{EventAction, Occurrence},
+        limit::ConnectionRefusal,
         refusal::Refusal,
         transfer::Transfer,
     },
@@ -48,6 +50,17 @@ impl Draft {
         verb: &ConnectionVerb,
     ) -> Result<Outcome, Refusal> {
         let connection = Arc::clone(self.connection(uuid)?);
+        if let ConnectionVerb::Update {
+            fields,
+            to,
+            allow_duplicate: false,
+            ..
+        } = verb
+            && fields.contains(&ConnectionField::SiteUrl)
+            && site(&to.site_url) != site(&connection.declared.site_url)
+        {
+            self.is_first_to(Some(uuid), connection.declared.direction, &to.site_url)?;
+        }
         let (used, in_use) = (self.usage_on_record(uuid), self.is_in_use(uuid));
         let after = match decide_connection(&connection, verb, used, in_use, self.now)? {
             ConnectionChange::Nothing => return Ok(Outcome::Connection(connection)),
@@ -65,6 +78,33 @@ impl Draft {
             row.transitioned = true;
         }
         Ok(after.map_or(Outcome::ConnectionDeleted, Outcome::Connection))
+    }
+
+    /// Whether no other connection leads to that site in that direction, but for those that were ended for good.
+    pub(super) fn is_first_to(
+        &self,
+        but: Option<Uuid>,
+        direction: ConnectionDirection,
+        site_url: &str,
+    ) -> Result<(), ConnectionRefusal> {
+        let wanted = site(site_url);
+        let is_same = |its: ConnectionDirection, url: &str| its == direction && site(url) == wanted;
+        let here = self.connections.iter().filter(|(_, row)| {
+            row.after.as_ref().is_some_and(|it| {
+                it.status != ConnectionStatus::Revoked
+                    && is_same(it.declared.direction, &it.declared.site_url)
+            })
+        });
+        let elsewhere = self.neighbours.iter().filter(|it| {
+            !self.connections.contains_key(&it.uuid) && is_same(it.direction, &it.site_url)
+        });
+        let mut found = here
+            .map(|(uuid, _)| *uuid)
+            .chain(elsewhere.map(|it| it.uuid));
+        match found.find(|uuid| Some(*uuid) != but) {
+            Some(uuid) => Err(ConnectionRefusal::Duplicate { uuid }),
+            None => Ok(()),
+        }
     }
 
     /// Notes what the transfers of a connection have used up from here on.

@@ -33,6 +33,7 @@ impl Draft {
             if !order.caller.sees(earlier.declared.connection_uuid) {
                 return Err(Refusal::TransferNotFound { uuid });
             }
+            govern::retry(earlier, new)?;
         }
         let transfer = Arc::new(transfer);
         let occurrence = creation(transfer.declared.initiated_by_uuid);

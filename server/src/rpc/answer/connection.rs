@@ -7,6 +7,7 @@ use crate::{
     domain::{
         connection::{Connection, ConnectionDirection, ConnectionStatus},
         policy::{ApprovalMode, Policy},
+        table::TableCase,
     },
     rpc::metadata,
 };
@@ -53,6 +54,13 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
         allowed_tables: policy.allowed_tables.clone(),
         excluded_tables: policy.excluded_tables.clone(),
         auto_approve_tables: policy.auto_approve_tables.clone(),
+        table_case: policy
+            .table_case
+            .map_or(v1::TableCase::Unspecified, |case| match case {
+                TableCase::Sensitive => v1::TableCase::Sensitive,
+                TableCase::Insensitive => v1::TableCase::Insensitive,
+            })
+            .into(),
         expires_at: policy.expires_at.map(timestamp),
         max_downloads: policy.max_downloads,
         max_records_total: policy.max_records_total,

@@ -16,6 +16,7 @@ use crate::{
         },
         query::ConnectionFilter,
         refusal::Refusal,
+        table::TableCase,
         validate::{Check, FILTER_STATUS_MAX, HEARTBEAT_TIMEOUT, NAME_MAX},
     },
     rpc::{caller::Caller, metadata},
@@ -40,13 +41,14 @@ impl Mutation for v1::CreateConnectionRequest {
         }
         Command::Connect {
             new: Box::new(NewConnection {
-                name: check.line("name", &self.name, NAME_MAX),
+                name: check.name("name", &self.name, NAME_MAX),
                 direction: direction.unwrap_or(ConnectionDirection::Sender),
                 site_url: check.site_url("site_url", &self.site_url),
                 policy: policy(check, self.policy),
                 metadata: metadata::from_wire(check, self.metadata),
             }),
             pending: self.pending,
+            allow_duplicate: self.allow_duplicate,
         }
     }
 }
@@ -74,7 +76,7 @@ impl Mutation for v1::UpdateConnectionRequest {
                 }
             }
             NewConnection {
-                name: check.line("name", &named.name, NAME_MAX),
+                name: check.name("name", &named.name, NAME_MAX),
                 // It cannot be changed, and is not looked at.
                 direction: ConnectionDirection::Sender,
                 site_url: check.site_url("site_url", &named.site_url),
@@ -86,6 +88,7 @@ impl Mutation for v1::UpdateConnectionRequest {
             fields,
             to: Box::new(to),
             revision: revision(check, self.revision),
+            allow_duplicate: self.allow_duplicate,
         };
         Command::Manage { uuid, verb }
     }
@@ -116,7 +119,7 @@ verb!(
     SuspendConnectionRequest,
     "SuspendConnection",
     |self, check| ConnectionVerb::Suspend {
-        reason: check.paragraph("reason", &self.reason, NAME_MAX),
+        reason: check.remark("reason", &self.reason, NAME_MAX),
     }
 );
 verb!(
@@ -128,7 +131,7 @@ verb!(
     RevokeConnectionRequest,
     "RevokeConnection",
     |self, check| ConnectionVerb::Revoke {
-        reason: check.paragraph("reason", &self.reason, NAME_MAX),
+        reason: check.remark("reason", &self.reason, NAME_MAX),
     }
 );
 verb!(
@@ -223,6 +226,7 @@ fn only(mut from: v1::Connection, fields: &[ConnectionField]) -> v1::Connection 
             ConnectionField::AutoApproveTables => {
                 new.auto_approve_tables = take(&mut old.auto_approve_tables);
             }
+            ConnectionField::TableCase => new.table_case = old.table_case,
             ConnectionField::ExpiresAt => new.expires_at = old.expires_at,
             ConnectionField::MaxDownloads => new.max_downloads = old.max_downloads,
             ConnectionField::MaxRecordsTotal => new.max_records_total = old.max_records_total,
@@ -256,11 +260,16 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
             limit("max_records_total", wire.max_records_total),
             limit("max_records_per_request", wire.max_records_per_request),
         ];
+        if max_records_per_request == Some(0) {
+            let description = "must be at least 1: a transfer that may move nothing is none";
+            check.add("max_records_per_request", description);
+        }
         Policy {
             approval_mode: approval_mode(check, wire.approval_mode),
             allowed_tables: tables(check, "allowed_tables", &wire.allowed_tables),
             excluded_tables: tables(check, "excluded_tables", &wire.excluded_tables),
             auto_approve_tables: tables(check, "auto_approve_tables", &wire.auto_approve_tables),
+            table_case: table_case(check, wire.table_case),
             expires_at: timestamp(check, "expires_at", wire.expires_at),
             max_downloads,
             max_records_total,
@@ -298,11 +307,20 @@ fn approval_mode(check: &mut Check, value: i32) -> ApprovalMode {
     }
 }
 
+fn table_case(check: &mut Check, value: i32) -> Option<TableCase> {
+    match v1::TableCase::try_from(value) {
+        Ok(v1::TableCase::Sensitive) => Some(TableCase::Sensitive),
+        Ok(v1::TableCase::Insensitive) => Some(TableCase::Insensitive),
+        Ok(v1::TableCase::Unspecified) => None,
+        Err(_) => unknown(check, "table_case", value),
+    }
+}
+
 fn tables(check: &mut Check, field: &str, wire: &[String]) -> Vec<String> {
     entries(check, field, wire, TABLES_MAX, |name| {
         let mut one = Check::default();
         one.required("", name);
-        let name = one.line("", name, NAME_MAX);
+        let name = one.table_pattern("", name);
         one.finish(name).map_err(|refusal| match refusal {
             Refusal::Invalid(violations) => violations
                 .first()

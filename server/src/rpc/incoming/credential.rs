@@ -150,7 +150,7 @@ impl Mutation for v1::RevokeCredentialRequest {
 
     fn command(self, check: &mut Check, _: &Caller) -> Command {
         let uuid = check.uuid("uuid", &self.uuid);
-        let reason = check.paragraph("reason", &self.reason, NAME_MAX);
+        let reason = check.remark("reason", &self.reason, NAME_MAX);
         Command::Credential {
             uuid,
             verb: CredentialVerb::Revoke { reason },

@@ -144,14 +144,14 @@ impl Backend {
         request: v1::ListTableStatsRequest,
     ) -> Result<v1::ListTableStatsResponse, Error> {
         let mut check = Check::default();
+        let (from, to) = incoming::span(&mut check, request.from, request.to);
         let filter = TableStatsFilter {
             direction: incoming::direction(&mut check, "direction", request.direction),
             connection_uuid: caller
                 .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
-            from: incoming::timestamp(&mut check, "from", request.from),
-            to: incoming::timestamp(&mut check, "to", request.to),
+            from,
+            to,
         };
-        check.range("", filter.from, filter.to);
         let filter = check.finish(filter)?;
         let rows = self.store.table_stats(&filter, PAGE_MAX + 1).await?;
         let (stats, more) = page::fit_messages(&rows, PAGE_MAX, answer::table_stats);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Batch, expect_rows};
 use crate::{
-    domain::connection::{Connection, Usage},
+    domain::connection::{Connection, Neighbour, Usage},
     store::{
         Glimpse, NewConnectionRow, chunk, connections, error::StoreError, rows, stats, transfers,
         update,
@@ -38,6 +38,14 @@ impl Batch {
         exclusive: bool,
     ) -> Result<Vec<Connection>, StoreError> {
         connections::lock(&self.transaction, uuids, exclusive).await
+    }
+
+    /// The connections that were not revoked, which no other batch that asks for them adds to before this one ends.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn lock_neighbours(&self) -> Result<Vec<Neighbour>, StoreError> {
+        connections::neighbours(&self.transaction).await
     }
 
     /// What the transfers of a connection have used up, counted from their rows.

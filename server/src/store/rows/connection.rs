@@ -1,5 +1,6 @@
 //! Connections and their policies.
 
+use ipnet::IpNet;
 use serde_json::Value;
 use tidegate_entity::connection;
 
@@ -9,6 +10,7 @@ use crate::{
         connection::{Connection, ConnectionDirection, ConnectionStatus, NewConnection, Usage},
         policy::{self, ApprovalMode, Policy},
         status::ConflictStrategy,
+        table::TableCase,
         time::Timestamp,
     },
     store::error::Inconsistency,
@@ -35,6 +37,7 @@ pub(in crate::store) fn from_connection(connection: &Connection, actor: &str) ->
         allowed_tables: list(&policy.allowed_tables),
         excluded_tables: list(&policy.excluded_tables),
         auto_approve_tables: list(&policy.auto_approve_tables),
+        table_case: policy.table_case.map(|case| case.name().to_owned()),
         expires_at: policy.expires_at.map(Timestamp::as_micros),
         max_downloads: policy.max_downloads,
         max_records_total: policy.max_records_total,
@@ -90,7 +93,11 @@ pub(in crate::store) fn to_connection(row: connection::Model) -> Result<Connecti
 
 fn to_policy(row: &connection::Model) -> Result<Policy, StoreError> {
     let address = |text: &String| {
-        policy::parse_block(text).map_err(|_| no_meaning("connection.ip_allowlist", text))
+        let net: IpNet = text
+            .parse()
+            .map_err(|_| no_meaning("connection.ip_allowlist", text))?;
+        // What holds both kinds of addresses is not taken any more; it goes on to mean what it did.
+        Ok::<_, StoreError>(policy::canonical(net).unwrap_or(net))
     };
     let hours = |text: &String| {
         text.parse()
@@ -105,6 +112,11 @@ fn to_policy(row: &connection::Model) -> Result<Policy, StoreError> {
         allowed_tables: to_list("connection.allowed_tables", &row.allowed_tables)?,
         excluded_tables: to_list("connection.excluded_tables", &row.excluded_tables)?,
         auto_approve_tables: to_list("connection.auto_approve_tables", &row.auto_approve_tables)?,
+        table_case: row
+            .table_case
+            .as_ref()
+            .map(|name| parse("connection.table_case", name, TableCase::parse))
+            .transpose()?,
         expires_at: row.expires_at.map(Timestamp::from_micros),
         max_downloads: row.max_downloads,
         max_records_total: row.max_records_total,

@@ -87,6 +87,8 @@ pub(super) fn full(number: u128) -> Transfer {
     declared.initiated_by_uuid = Some(Uuid::from_u128(1));
     declared.metadata = notes();
     declared.retry_of_uuid = Some(Uuid::nil());
+    transfer.acted_by_uuid = Some(Uuid::from_u128(4));
+    transfer.observed_ip = "192.0.2.7".parse().ok();
     transfer.status = TransferStatus::Failed;
     transfer.requires_approval = true;
     transfer.totals = Totals {

@@ -11,6 +11,7 @@ use crate::domain::{
     policy::{ApprovalMode, Policy, parse_block},
     query::{ConnectionFilter, Window},
     status::{ConflictStrategy, TransferStatus},
+    table::TableCase,
 };
 
 #[tokio::test]
@@ -137,6 +138,7 @@ fn rich(number: u128) -> Connection {
         allowed_tables: names(&["a", "b,c", "\"d\""]),
         excluded_tables: names(&["e"]),
         auto_approve_tables: names(&["a"]),
+        table_case: Some(TableCase::Insensitive),
         expires_at: Some(at(77)),
         max_downloads: Some(0),
         max_records_total: Some(i64::MAX),

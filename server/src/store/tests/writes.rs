@@ -39,6 +39,8 @@ async fn a_full_update_stores_all_that_can_change() {
         fixture.insert(std::slice::from_ref(&from)).await;
         let mut wanted = Transfer {
             declared: from.declared.clone(),
+            acted_by_uuid: from.acted_by_uuid,
+            observed_ip: from.observed_ip,
             inserted_at: from.inserted_at,
             ..to
         };

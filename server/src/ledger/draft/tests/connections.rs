@@ -27,6 +27,7 @@ fn set(fields: &[ConnectionField], policy: Policy) -> Order {
         fields: fields.to_vec(),
         to: Box::new(limited(policy).declared),
         revision: None,
+        allow_duplicate: false,
     })
 }
 
