@@ -39,6 +39,7 @@ mod health;
 mod incoming;
 mod mark;
 mod metadata;
+pub mod origin;
 mod page;
 mod progress;
 mod status;
@@ -79,6 +80,8 @@ pub struct Backend {
     pub gate: Option<Gate>,
     /// The key of the digests of tokens.
     pub pepper: Pepper,
+    /// The proxies that are believed when they say whom they speak for.
+    pub proxies: origin::Proxies,
 }
 
 /// The services with everything that is served beside them: health, reflection, gRPC-Web.
@@ -88,6 +91,7 @@ pub struct Backend {
 pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::server::Error> {
     let health = Health::new();
     let gate = backend.gate.clone();
+    let proxies = backend.proxies.clone();
     let streams = Streams::new(backend.max_streams, backend.stop.clone());
     let transfers =
         TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams.clone()))
@@ -118,6 +122,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .prepare()
         .into_axum_router()
         .layer(auth::AuthLayer(gate))
+        .layer(origin::OriginLayer(proxies))
         .layer(deadline::DeadlineLayer)
         .layer(mark::MarkLayer)
         // Inside the server rather than around it, so that it sees gRPC paths alone.

@@ -140,7 +140,7 @@ impl Crew {
             request: REQUEST,
         };
         let address = listener.local_addr()?;
-        let incoming = accept::incoming(listener, limits, tls, self.streams_end.clone());
+        let incoming = accept::incoming(listener, limits, config.transport.proxies(), tls, self.streams_end.clone());
         let stop = self.streams_end.clone();
         let server = transport::serve(incoming, routes, config.max_connection_age, stop);
         let server = self.spawn("listener", server);
@@ -226,6 +226,7 @@ async fn put_together(
         max_streams: config.max_streams,
         gate,
         pepper,
+        proxies: config.transport.proxies(),
     })
 }
 

@@ -24,7 +24,7 @@ pub use server::{Launch, ServerProcess, address};
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 25] = [
+const VARIABLES: [&str; 27] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -38,6 +38,8 @@ const VARIABLES: [&str; 25] = [
     "TIDEGATE_TLS_CLIENT_CA",
     "TIDEGATE_AUTH",
     "TIDEGATE_INSECURE",
+    "TIDEGATE_TRUSTED_PROXIES",
+    "TIDEGATE_PROXY_PROTOCOL",
     "TIDEGATE_DATABASE_URL",
     "TIDEGATE_SWEEP_INTERVAL",
     "TIDEGATE_EVENT_RETENTION",

@@ -4,7 +4,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 
-use crate::rpc::tls::Files;
+use ipnet::IpNet;
+
+use crate::{
+    domain::policy::parse_block,
+    rpc::{origin::Proxies, tls::Files},
+};
 
 /// TLS and authentication, as they were asked for.
 #[derive(Clone, Debug, Default, Args)]
@@ -39,9 +44,33 @@ pub struct Transport {
     /// Allows an address that others can reach without TLS and authentication.
     #[arg(long, env = "TIDEGATE_INSECURE", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub insecure: bool,
+    /// Addresses or CIDR blocks of proxies that are believed when x-forwarded-for says whom they speak for; none unless
+    /// set. Whoever else sends that header is taken for themselves.
+    #[arg(
+        long,
+        env = "TIDEGATE_TRUSTED_PROXIES",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = parse_block
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Each connection of a trusted proxy begins with a header of the PROXY protocol, version 2.
+    #[arg(
+        long,
+        env = "TIDEGATE_PROXY_PROTOCOL",
+        action = ArgAction::SetTrue,
+        value_parser = BoolishValueParser::new(),
+        requires = "trusted_proxies"
+    )]
+    pub proxy_protocol: bool,
 }
 
 impl Transport {
+    /// The proxies that are trusted.
+    pub fn proxies(&self) -> Proxies {
+        Proxies::new(&self.trusted_proxies, self.proxy_protocol)
+    }
+
     /// The files of TLS; `None` without TLS.
     pub fn files(&self) -> Option<Files> {
         Some(Files {

@@ -3,23 +3,27 @@
 //! How many in all, how many from one address, how long one may take for its handshake and for its first request, and how
 //! many frames without content it may send.
 
+mod announced;
 mod connection;
 mod traffic;
 
 use std::{
     collections::HashMap,
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::{Stream, stream};
-use tokio::{net::TcpListener, sync::Semaphore};
+use futures::{Stream, StreamExt as _, future, stream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::connection::Connection;
-use super::tls::Tls;
+use super::{origin::Proxies, tls::Tls};
 
 /// Pause after an accept that failed, most likely for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -43,37 +47,84 @@ type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
 pub fn incoming(
     listener: TcpListener,
     limits: Limits,
+    proxies: Proxies,
     tls: Option<Tls>,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let gate = Arc::new(Semaphore::new(limits.connections));
+    let accepted = stream::unfold((listener, gate), async |(listener, gate)| {
+        let accepted = accept(&listener, &gate).await?;
+        Some((accepted, (listener, gate)))
+    });
     let counts = Counts::default();
-    stream::unfold(
-        (listener, gate, counts, tls, stop),
-        move |(listener, gate, counts, tls, stop)| async move {
-            loop {
-                let permit = Arc::clone(&gate).acquire_owned().await.ok()?;
-                let (stream, address) = match listener.accept().await {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
-                    }
-                };
-                let Some(share) = Share::claim(&counts, address.ip(), limits.per_address) else {
-                    tracing::debug!(%address, "closed: too many connections from one address");
-                    continue;
-                };
-                // Small messages must not wait for company.
-                _ = stream.set_nodelay(true);
-                let claims = (permit, share);
-                let connection =
-                    Connection::new(stream, tls.as_ref(), limits, stop.clone(), claims);
-                return Some((Ok(connection), (listener, gate, counts, tls, stop)));
+    // One that waits for a proxy's word keeps nobody waiting.
+    let connections = accepted.map(move |(stream, peer, permit)| {
+        let (proxies, counts) = (proxies.clone(), Arc::clone(&counts));
+        let (tls, stop) = (tls.clone(), stop.clone());
+        async move {
+            let (stream, client) = introduced(stream, peer, &proxies, limits.request).await?;
+            // A proxy's connections are those of many.
+            let most = match proxies.trust(client.ip()) {
+                true => limits.connections,
+                false => limits.per_address,
+            };
+            let Some(share) = Share::claim(&counts, client.ip(), most) else {
+                tracing::debug!(%client, "closed: too many connections from one address");
+                return None;
+            };
+            // Small messages must not wait for company.
+            _ = stream.set_nodelay(true);
+            let claims = (permit, share);
+            Some(Ok(Connection::new(
+                stream,
+                client,
+                tls.as_ref(),
+                limits,
+                stop,
+                claims,
+            )))
+        }
+    });
+    connections
+        .buffer_unordered(limits.connections)
+        .filter_map(future::ready)
+}
+
+/// The next connection that there is room for.
+async fn accept(
+    listener: &TcpListener,
+    gate: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(gate).acquire_owned().await.ok()?;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return Some((stream, peer, permit)),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(PAUSE).await;
             }
-        },
-    )
+        }
+    }
+}
+
+/// The connection with the address of its client, which a proxy tells first where it is to; `None` when it does not.
+async fn introduced(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    proxies: &Proxies,
+    patience: Duration,
+) -> Option<(TcpStream, SocketAddr)> {
+    if !proxies.announce(peer.ip()) {
+        return Some((stream, peer));
+    }
+    let announced = tokio::time::timeout(patience, announced::client(&mut stream)).await;
+    match announced.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(client) => Some((stream, client.unwrap_or(peer))),
+        Err(error) => {
+            tracing::debug!(%peer, %error, "closed: a proxy did not say whom it speaks for");
+            None
+        }
+    }
 }
 
 /// One address's claim on its limit.

@@ -7,11 +7,11 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{Request, Response, header::AUTHORIZATION};
-use tonic::{Code, Status, transport::server::TcpConnectInfo};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
-use super::status::status;
+use super::{origin, status::status};
 use crate::{
     domain::{access::AccessRefusal, refusal::Refusal},
     error::Error,
@@ -64,7 +64,8 @@ where
         // The one that was polled goes along; its clone has to be polled first.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let (path, token, address) = (path(&request), token(&request), address(&request));
+        let (path, token) = (path(&request), token(&request));
+        let address = origin::of(request.extensions());
         Box::pin(async move {
             let passage = match Passage::of(&gate, &path, token, address).await {
                 Ok(passage) => passage,
@@ -185,11 +186,6 @@ fn token<B>(request: &Request<B>) -> Option<String> {
 
 fn path<B>(request: &Request<B>) -> String {
     request.uri().path().to_owned()
-}
-
-fn address<B>(request: &Request<B>) -> Option<IpAddr> {
-    let info = request.extensions().get::<TcpConnectInfo>()?;
-    Some(info.remote_addr()?.ip().to_canonical())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use tonic::Request;
 
+use super::origin;
 use crate::domain::{caller, validate::NAME_MAX};
 
 /// The other end of a call.
@@ -20,10 +21,11 @@ impl Caller {
             .get("user-agent")
             .and_then(|value| value.to_str().ok());
         // Whoever was let in was noted there; without authentication nobody is.
-        let who = request.extensions().get().cloned().unwrap_or_else(|| {
-            let address = request.remote_addr();
-            caller::Caller::anonymous(address.map(|address| address.ip().to_canonical()))
-        });
+        let who = request
+            .extensions()
+            .get()
+            .cloned()
+            .unwrap_or_else(|| caller::Caller::anonymous(origin::of(request.extensions())));
         Self {
             who,
             user_agent: agent

@@ -1,8 +1,10 @@
 //! Names, addresses and people: what must not pass, and what must be told apart.
 
 mod addresses;
+mod clock;
 mod input;
 mod people;
+mod proxies;
 mod sites;
 mod tables;
 mod texts;

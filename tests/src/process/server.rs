@@ -325,7 +325,7 @@ impl ServerProcess {
         let status = status.expect("it can be waited for");
         let said = match self.log {
             Log::Pipe(said) => said.whole().await,
-            Log::File(_) => self.log(),
+            Log::File(path) => std::fs::read_to_string(path).unwrap_or_default(),
         };
         (status, said)
     }

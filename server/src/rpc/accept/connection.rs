@@ -2,6 +2,7 @@
 
 use std::{
     io, mem,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -86,13 +87,17 @@ struct Patience {
 impl Connection {
     pub(super) fn new(
         stream: TcpStream,
+        client: SocketAddr,
         tls: Option<&Tls>,
         limits: Limits,
         stop: CancellationToken,
         (permit, share): (OwnedSemaphorePermit, Share),
     ) -> Self {
         let now = Instant::now();
-        let info = stream.connect_info();
+        let info = TcpConnectInfo {
+            local_addr: stream.local_addr().ok(),
+            remote_addr: Some(client),
+        };
         let (io, wait) = match tls {
             Some(tls) => {
                 let accept = tls.acceptor().accept(stream).into_fallible();
