@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    config::CreateToken,
+    config::{CreateToken, Database},
     domain::{
         caller::Caller,
         command::{Command, Order},
@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     feed::Feed,
     ledger::{Ledger, Outcome, secret, time::Time},
-    store::{OpenError, Options, Store},
+    store::{Migrate, OpenError, Store},
 };
 
 /// In what role the credential is created, for the log.
@@ -53,7 +53,7 @@ pub async fn create_token(
             expires_in: wanted.expires_in,
         },
     };
-    let store = open(&wanted.database.url).await?;
+    let store = open(&wanted.database).await?;
     let outcome = submit(&store, clock, command).await;
     store.close().await;
     match outcome? {
@@ -62,8 +62,8 @@ pub async fn create_token(
     }
 }
 
-async fn open(url: &str) -> anyhow::Result<Store> {
-    match Store::open(url, &Options::default()).await {
+async fn open(database: &Database) -> anyhow::Result<Store> {
+    match Store::open(&database.url, &database.options(Migrate::Auto)).await {
         Err(error @ OpenError::Locked { .. }) => Err(error).context(
             "the running server must create it: use `tidegate credential create`, or stop the server",
         ),

@@ -18,7 +18,7 @@ use crate::{
     gate::{Gate, Means},
     ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
     rpc::{self, Backend, Health, accept, tls::Tls, transport},
-    store::{Options, Store},
+    store::Store,
 };
 
 /// Time that open calls have to end once streams were told to.
@@ -43,10 +43,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     let tls = secured(config).await?;
-    let options = Options {
-        migrate: config.migrate,
-        ..Options::default()
-    };
+    let options = config.database.options(config.migrate);
     let store = Store::open(&config.database.url, &options).await?;
     let crew = Crew::default();
     let backend = put_together(config, clock, &store, &crew).await?;

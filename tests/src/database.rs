@@ -95,6 +95,14 @@ impl Database {
         Self::create(Url::parse(server).expect("a URL"), "").await
     }
 
+    /// A database of another encoding, which no server takes.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub async fn latin1() -> Self {
+        Self::create(server(), "ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0").await
+    }
+
     /// The SQLite file at `path`, which is left to its folder's owner.
     pub fn file(path: &Path) -> Self {
         Self::sqlite(path.to_owned(), None)
