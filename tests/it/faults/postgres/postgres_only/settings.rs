@@ -89,10 +89,7 @@ async fn a_database_of_another_encoding_is_refused_at_the_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_the_design_leans_on_are_read_back_at_the_start() {
-    for (setting, value) in [
-        ("synchronous_commit", "off"),
-        ("default_transaction_read_only", "on"),
-    ] {
+    for (setting, value) in [("synchronous_commit", "off")] {
         let database = Database::fresh().await;
         let name = database.name().expect("it has a name");
         let admin = database.connect().await;
