@@ -3,20 +3,25 @@
 use anyhow::Context as _;
 
 use crate::{
+    config::Database,
     domain::chain::{Audit, Fault, Head, Summary},
-    store::Snapshot,
+    store::{Migrate, Snapshot},
 };
 
 /// Events that are read at once.
 const PAGE: u32 = 1_000;
 
-/// Goes along the whole log of the database at `url`, as of one moment, beside a server that may be running. `expected`
+/// Goes along the whole log of `database`, as of one moment, beside a server that may be running. `expected`
 /// is a head that an earlier audit printed.
 ///
 /// # Errors
 /// When the log cannot be read; what is wrong with a log that can be is the answer.
-pub async fn verify(url: &str, expected: Option<Head>) -> anyhow::Result<Result<Summary, Fault>> {
-    let snapshot = Snapshot::open(url).await?;
+pub async fn verify(
+    database: &Database,
+    expected: Option<Head>,
+) -> anyhow::Result<Result<Summary, Fault>> {
+    let options = database.options(Migrate::Check);
+    let snapshot = Snapshot::open(&database.url, &options).await?;
     let verdict = walk(&snapshot, expected)
         .await
         .context("the log cannot be read")?;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    config::CreateToken,
+    config::{CreateToken, Database},
     domain::{
         caller::Caller,
         command::{Command, Order},
@@ -21,7 +21,7 @@ use crate::{
     error::Error,
     feed::Feed,
     ledger::{Ledger, Outcome, secret, time::Time},
-    store::{OpenError, Options, Store},
+    store::{Migrate, OpenError, Store},
     supervisor::Supervisor,
 };
 
@@ -58,7 +58,7 @@ pub async fn create_token(
             expires_in: wanted.expires_in,
         },
     };
-    let store = open(&wanted.database.url).await?;
+    let store = open(&wanted.database).await?;
     let outcome = submit(&store, clock, command).await;
     store.close().await;
     match outcome? {
@@ -67,8 +67,8 @@ pub async fn create_token(
     }
 }
 
-async fn open(url: &str) -> anyhow::Result<Store> {
-    match Store::open(url, &Options::default()).await {
+async fn open(database: &Database) -> anyhow::Result<Store> {
+    match Store::open(&database.url, &database.options(Migrate::Auto)).await {
         Err(error @ OpenError::Locked { .. }) => Err(error).context(
             "the running server must create it: use `tidegate credential create`, or stop the server",
         ),

@@ -4,7 +4,7 @@ mod pepper;
 mod token;
 mod transport;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -13,7 +13,11 @@ pub use self::{
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Transport, exposure},
 };
-use crate::{domain::chain::Head, ledger::retention::SHORTEST, store::Migrate};
+use crate::{
+    domain::chain::Head,
+    ledger::retention::SHORTEST,
+    store::{Migrate, Options},
+};
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
@@ -97,6 +101,27 @@ pub struct Database {
         hide_env_values = true
     )]
     pub url: String,
+    /// A file with the password for PostgreSQL, in place of one in the URL; read again when it is refused.
+    ///
+    /// A line end after it is not part of it. Without it, PGPASSFILE and PGPASSWORD mean what they mean to libpq.
+    #[arg(
+        id = "database_password_file",
+        long = "database-password-file",
+        env = "TIDEGATE_DATABASE_PASSWORD_FILE",
+        value_name = "FILE"
+    )]
+    pub password_file: Option<PathBuf>,
+}
+
+impl Database {
+    /// How the database is opened.
+    pub fn options(&self, migrate: Migrate) -> Options {
+        Options {
+            migrate,
+            password_file: self.password_file.clone(),
+            ..Options::default()
+        }
+    }
 }
 
 /// Everything that can be set.

@@ -8,7 +8,7 @@ use tidegate_server::{
     audit, bootstrap,
     clock::Clock,
     config::{Arguments, AuditRole, Config, CreateToken, Database, Role, TokenRole, Verify},
-    store::{Options, Store},
+    store::{Migrate, Store},
     supervisor::Fatal,
     telemetry,
 };
@@ -63,13 +63,13 @@ async fn run(role: Role) -> ExitCode {
 }
 
 async fn migrate(database: &Database) -> anyhow::Result<()> {
-    let store = Store::open(&database.url, &Options::default()).await?;
+    let store = Store::open(&database.url, &database.options(Migrate::Auto)).await?;
     store.close().await;
     Ok(())
 }
 
 async fn verify(what: &Verify) -> anyhow::Result<ExitCode> {
-    let verdict = audit::verify(&what.database.url, what.expect).await?;
+    let verdict = audit::verify(&what.database, what.expect).await?;
     let (line, code) = match verdict {
         Ok(summary) => (summary.to_string(), ExitCode::SUCCESS),
         Err(fault) => (fault.to_string(), ExitCode::FAILURE),

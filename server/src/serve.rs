@@ -24,7 +24,7 @@ use crate::{
         tls::{self, Tls},
         transport,
     },
-    store::{Options, Store},
+    store::Store,
     supervisor::{Ending, Fatal, Supervisor},
 };
 
@@ -55,10 +55,7 @@ pub async fn serve(
         Some(files) => Some(Tls::load(files).await.context("TLS cannot be used")?),
         None => None,
     };
-    let options = Options {
-        migrate: config.migrate,
-        ..Options::default()
-    };
+    let options = config.database.options(config.migrate);
     let mut shutdown = std::pin::pin!(shutdown);
     let store = tokio::select! {
         opened = Store::open(&config.database.url, &options) => opened?,

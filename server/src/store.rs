@@ -3,13 +3,9 @@
 //! Takes and gives values of [`domain`](crate::domain); decides nothing. Writes happen in a [`Batch`] alone, reads each
 //! in a statement of its own. No function of this module holds on to a row stream (P22).
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use sea_orm::{DatabaseConnection, DbBackend};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -36,7 +32,9 @@ mod events;
 mod hints;
 mod lock;
 mod open;
+mod pools;
 mod postgres;
+mod reader;
 mod requests;
 mod rows;
 mod snapshot;
@@ -55,11 +53,20 @@ pub use error::{OpenError, StoreError};
 pub use hints::Listener;
 pub use snapshot::Snapshot;
 
+use error::silence;
+use pools::Inner;
+use reader::Reader;
+
 /// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
 const POSTGRES_WRITERS: usize = 3;
 
 /// Time that a batch may take, so that callers learn of a lost database within 3 s.
 const BATCH_PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// Longest wait for a statement that reads a few rows by an index.
+const READ: Duration = Duration::from_millis(2_500);
+/// Longest wait for one that counts or sums rows: longer than PostgreSQL lets it run.
+const LONG_READ: Duration = Duration::from_secs(6);
 
 /// What to do about migrations that the database does not have yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -74,7 +81,7 @@ pub enum Migrate {
 }
 
 /// How the database is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Connections that read from SQLite at the same time; writes have one of their own.
     pub readers: u32,
@@ -82,6 +89,8 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// What to do about migrations that the database does not have yet.
     pub migrate: Migrate,
+    /// The file with the password for PostgreSQL, read anew for new connections; the URL's password counts without it.
+    pub password_file: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -90,6 +99,7 @@ impl Default for Options {
             readers: 4,
             acquire_timeout: Duration::from_secs(2),
             migrate: Migrate::default(),
+            password_file: None,
         }
     }
 }
@@ -98,38 +108,6 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    backend: DbBackend,
-    pools: RwLock<Pools>,
-    /// Keeps other servers away from an SQLite file; replicas share PostgreSQL.
-    lock: Option<lock::FileLock>,
-}
-
-/// The connections in use; one pool for both purposes on PostgreSQL.
-#[derive(Clone, Debug)]
-struct Pools {
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
-}
-
-impl Inner {
-    fn new(pools: Pools, lock: Option<lock::FileLock>) -> Self {
-        Self {
-            backend: pools.writer.get_database_backend(),
-            pools: RwLock::new(pools),
-            lock,
-        }
-    }
-
-    fn pools(&self) -> Pools {
-        self.pools
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
 }
 
 /// What a request with an id did.
@@ -194,6 +172,7 @@ impl Store {
         open::open(url, options).await
     }
 
+    #[cfg(test)]
     fn reader(&self) -> DatabaseConnection {
         self.inner.pools().reader
     }
@@ -202,18 +181,19 @@ impl Store {
         self.inner.pools().writer
     }
 
-    /// Waits for running statements, closes every connection and lets go of the file.
+    /// Reads of a few rows by an index.
+    fn reads(&self) -> Reader<'_> {
+        Reader::new(&self.inner, READ)
+    }
+
+    /// Reads of as many rows as there are.
+    fn long_reads(&self) -> Reader<'_> {
+        Reader::new(&self.inner, LONG_READ)
+    }
+
+    /// Waits for running statements, but not for ever, closes every connection and lets go of the file.
     pub async fn close(&self) {
-        // The readers go first: only a connection that may write can move the log into the database as the last one.
-        let pools = self.inner.pools();
-        for pool in [pools.reader, pools.writer] {
-            if let Err(error) = pool.close_by_ref().await {
-                tracing::warn!(%error, "a connection to the database was not closed cleanly");
-            }
-        }
-        if let Some(lock) = &self.inner.lock {
-            lock.release();
-        }
+        self.inner.close().await;
     }
 
     /// Whether the database can be read and takes changes. `durably`: finds out by a change that is committed.
@@ -246,7 +226,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn send_hint(&self) -> Result<(), StoreError> {
-        hints::send(&self.reader()).await
+        hints::send(&self.reads()).await
     }
 
     /// Begins to listen to [`send_hint`](Self::send_hint); `None` where there are no replicas.
@@ -254,7 +234,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
-        hints::listen(&self.reader()).await
+        hints::listen(&self.writer()).await
     }
 
     /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only
@@ -263,7 +243,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn now(&self) -> Result<Option<Timestamp>, StoreError> {
-        time::now(&self.reader()).await
+        time::now(&self.reads()).await
     }
 
     /// When the newest event happened; `None` before the first.
@@ -271,7 +251,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn latest_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        events::latest_time(&self.reader()).await
+        events::latest_time(&self.reads()).await
     }
 
     /// One transfer, if it exists.
@@ -279,7 +259,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
-        transfers::one(&self.reader(), uuid).await
+        transfers::one(&self.reads(), uuid).await
     }
 
     /// The transfers among `uuids` that exist, in no particular order.
@@ -287,7 +267,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
-        transfers::existing(&self.reader(), uuids).await
+        transfers::existing(&self.reads(), uuids).await
     }
 
     /// Transfers by creation time, then uuid.
@@ -300,7 +280,7 @@ impl Store {
         order: SortOrder,
         window: Window,
     ) -> Result<Vec<Transfer>, StoreError> {
-        transfers::list(&self.reader(), filter, order, window).await
+        transfers::list(&self.reads(), filter, order, window).await
     }
 
     /// How many transfers are meant by `filter`.
@@ -308,7 +288,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn count_transfers(&self, filter: &TransferFilter) -> Result<i64, StoreError> {
-        stats::count(&self.reader(), filter).await
+        stats::count(&self.long_reads(), filter).await
     }
 
     /// Transfers that wait for a decision and are not overdue at `now`, nearest deadline first, then uuid. The
@@ -322,7 +302,7 @@ impl Store {
         now: Timestamp,
         window: Window,
     ) -> Result<Vec<Transfer>, StoreError> {
-        transfers::pending_approvals(&self.reader(), filter, now, window).await
+        transfers::pending_approvals(&self.reads(), filter, now, window).await
     }
 
     /// Transfers whose time to be decided on has passed at `now`, longest overdue first.
@@ -334,7 +314,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Uuid>, StoreError> {
-        transfers::overdue_approvals(&self.reader(), now, limit).await
+        transfers::overdue_approvals(&self.reads(), now, limit).await
     }
 
     /// Transfers in progress whose heartbeat has run out at `now`, oldest transfer first.
@@ -346,7 +326,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Uuid>, StoreError> {
-        transfers::silent(&self.reader(), now, limit).await
+        transfers::silent(&self.reads(), now, limit).await
     }
 
     /// The sums of one connection; statuses in the order of the wire's enum.
@@ -357,7 +337,7 @@ impl Store {
         &self,
         connection_uuid: Uuid,
     ) -> Result<ConnectionStats, StoreError> {
-        stats::by_connection(&self.reader(), connection_uuid).await
+        stats::by_connection(&self.long_reads(), connection_uuid).await
     }
 
     /// The sums of completed transfers by table, most transfers first, then by name.
@@ -369,7 +349,7 @@ impl Store {
         filter: &TableStatsFilter,
         limit: u32,
     ) -> Result<Vec<TableStats>, StoreError> {
-        stats::by_table(&self.reader(), filter, limit).await
+        stats::by_table(&self.long_reads(), filter, limit).await
     }
 
     /// Events in the order of the log.
@@ -377,7 +357,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, StoreError> {
-        events::list(&self.reader(), filter, limit).await
+        events::list(&self.reads(), filter, limit).await
     }
 
     /// One connection, if it exists.
@@ -385,7 +365,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn connection(&self, uuid: Uuid) -> Result<Option<Connection>, StoreError> {
-        connections::one(&self.reader(), uuid).await
+        connections::one(&self.reads(), uuid).await
     }
 
     /// Connections, newest first, then by uuid downwards.
@@ -397,7 +377,7 @@ impl Store {
         filter: &ConnectionFilter,
         window: Window,
     ) -> Result<Vec<Connection>, StoreError> {
-        connections::list(&self.reader(), filter, window).await
+        connections::list(&self.reads(), filter, window).await
     }
 
     /// Connections in use whose end has passed at `now`, longest overdue first.
@@ -409,7 +389,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Uuid>, StoreError> {
-        connections::overdue(&self.reader(), now, limit).await
+        connections::overdue(&self.reads(), now, limit).await
     }
 
     /// The connections that `transfers` belong to, as far as they exist.
@@ -420,7 +400,7 @@ impl Store {
         &self,
         transfers: &[Transfer],
     ) -> Result<HashMap<Uuid, Connection>, StoreError> {
-        connections::of(&self.reader(), transfers).await
+        connections::of(&self.reads(), transfers).await
     }
 
     /// The credential that the token with this id belongs to, with its tokens, and the connection of an agent as far as
@@ -432,7 +412,7 @@ impl Store {
         &self,
         token_id: &str,
     ) -> Result<Option<(Credential, Option<Connection>)>, StoreError> {
-        credentials::of_token(&self.reader(), token_id).await
+        credentials::of_token(&self.reads(), token_id).await
     }
 
     /// As [`credential_of_token`](Self::credential_of_token) for many, by the token's id. Of a credential's tokens only
@@ -444,7 +424,7 @@ impl Store {
         &self,
         token_ids: &[&str],
     ) -> Result<HashMap<String, (Credential, Option<Connection>)>, StoreError> {
-        credentials::of_tokens(&self.reader(), token_ids).await
+        credentials::of_tokens(&self.reads(), token_ids).await
     }
 
     /// One credential, if it exists.
@@ -452,7 +432,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
-        credentials::one(&self.reader(), uuid).await
+        credentials::one(&self.reads(), uuid).await
     }
 
     /// Credentials, newest first, then by uuid downwards.
@@ -464,7 +444,7 @@ impl Store {
         filter: &CredentialFilter,
         window: Window,
     ) -> Result<Vec<Credential>, StoreError> {
-        credentials::list(&self.reader(), filter, window).await
+        credentials::list(&self.reads(), filter, window).await
     }
 
     /// Gives `work` up when PostgreSQL does not answer in time, as when its machine is gone without a word. What it was
@@ -479,13 +459,29 @@ impl Store {
         if self.inner.backend != DbBackend::Postgres {
             return work.await;
         }
-        tokio::time::timeout(BATCH_PATIENCE, work)
-            .await
-            .unwrap_or_else(|_| {
-                let silence =
-                    RuntimeErr::Internal("the database did not answer in time".to_owned());
-                Err(StoreError::Unavailable(DbErr::Conn(silence)))
-            })
+        let pool = self.writer();
+        match tokio::time::timeout(BATCH_PATIENCE, work).await {
+            Ok(done) => {
+                if let Err(StoreError::Unavailable(error)) = &done {
+                    self.inner.note(&pool, error);
+                }
+                done
+            }
+            Err(_) => {
+                self.inner.note_silence(&pool);
+                Err(silence().into())
+            }
+        }
+    }
+
+    /// Whether a change could be made: takes the lock that every change takes last, and changes nothing. Meant to be asked
+    /// [`in_time`](Self::in_time).
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when others hold the lock for long, [`StoreError::Unavailable`] when the database cannot
+    /// be reached or may only be read.
+    pub async fn probe_write(&self) -> Result<(), StoreError> {
+        self.begin().await?.lock_counter().await
     }
 
     /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on (P37).
@@ -493,6 +489,16 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn begin(&self) -> Result<Batch, StoreError> {
-        Batch::begin(&self.writer()).await
+        let mut pool = self.writer();
+        loop {
+            let error = match Batch::begin(&pool).await {
+                Err(StoreError::Unavailable(error)) => error,
+                begun => return begun,
+            };
+            match self.inner.successor(&pool, &error, |pools| pools.writer) {
+                Some(next) => pool = next,
+                None => return Err(StoreError::Unavailable(error)),
+            }
+        }
     }
 }

@@ -45,9 +45,17 @@ async fn live(world: &World, raw: &mut Raw, rounds: usize) {
     }
 }
 
+/// As the command line names it.
+fn at(database: &Database) -> tidegate_server::config::Database {
+    tidegate_server::config::Database {
+        url: database.url().to_owned(),
+        password_file: None,
+    }
+}
+
 /// What a sound log is summed up as.
 async fn sound(database: &Database, expected: Option<Head>) -> Summary {
-    let verdict = tidegate_server::audit::verify(database.url(), expected).await;
+    let verdict = tidegate_server::audit::verify(&at(database), expected).await;
     verdict.expect("it can be read").expect("it is sound")
 }
 

@@ -117,6 +117,14 @@ impl Database {
         self.at(url.as_str())
     }
 
+    /// A database of another encoding, which no server takes.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub async fn latin1() -> Self {
+        Self::create(server(), "ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0").await
+    }
+
     /// The SQLite file at `path`, which is left to its folder's owner.
     pub fn file(path: &Path) -> Self {
         Self::sqlite(path.to_owned(), None)

@@ -57,13 +57,16 @@ impl Retention {
         let before = self.time.now().await?.before(self.keep);
         let mut total = 0;
         loop {
-            let batch = self.store.begin().await?;
-            let deleted = match batch.trim_log(before, STRIDE).await {
-                Ok(0) => return Ok(total),
-                Ok(deleted) => batch.commit().await.map(|()| deleted),
-                Err(error) => Err(error),
+            let step = async {
+                let batch = self.store.begin().await?;
+                let deleted = batch.trim_log(before, STRIDE).await?;
+                if deleted > 0 {
+                    batch.commit().await?;
+                }
+                Ok(deleted)
             };
-            match deleted {
+            match self.store.in_time(step).await {
+                Ok(0) => return Ok(total),
                 Ok(deleted) => total += deleted,
                 // Another replica deletes the same ones.
                 Err(StoreError::Conflict(_)) => return Ok(total),

@@ -61,6 +61,16 @@ impl Batch {
         time::now(&self.transaction).await
     }
 
+    /// Takes the lock that [`append_events`](Self::append_events) takes, and changes nothing.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn lock_counter(&self) -> Result<(), StoreError> {
+        let counter = event_counter::Entity::find_by_id(1).lock_exclusive();
+        counter.one(&self.transaction).await?;
+        Ok(())
+    }
+
     /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
     /// be sorted; those that do not exist are left out.
     ///

@@ -1,8 +1,13 @@
 //! Sorts the database's errors by the codes of its drivers, never by their text.
 
+use std::sync::Arc;
+
 use sea_orm::{
     DbErr, RuntimeErr, SqlxError,
-    sqlx::{error::DatabaseError, postgres::PgDatabaseError},
+    sqlx::{
+        error::DatabaseError,
+        postgres::{PgDatabaseError, PgSeverity},
+    },
 };
 
 use super::error::StoreError;
@@ -10,6 +15,9 @@ use super::error::StoreError;
 /// The unique indexes that two writers can race on: the loser finds the winner's row when it does its batch again.
 pub(super) const REQUEST_INDEXES: [&str; 2] =
     ["transfer_event_request_key", "connection_request_key"];
+
+/// A prepared statement that is not there, or that is there already.
+const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -36,6 +44,25 @@ pub(super) fn driver_error(error: &DbErr) -> Option<&dyn DatabaseError> {
     }
 }
 
+/// What kept one from connecting.
+pub(super) fn connecting(error: SqlxError) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Whether an error says that other connections to PostgreSQL are no good either, or that new ones need another password.
+pub(super) fn taints(error: &DbErr) -> bool {
+    match sqlx_error(error) {
+        // Sessions that somebody else shares: an answer to another question, a prepared statement that is gone.
+        Some(SqlxError::Protocol(_) | SqlxError::BeginFailed) => true,
+        Some(SqlxError::Database(error)) => error
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| {
+                error.code().starts_with("28") || SHARED_SESSION.contains(&error.code())
+            }),
+        _ => false,
+    }
+}
+
 /// SQLite's primary result code, if the error carries one.
 pub(super) fn sqlite_code(error: &dyn DatabaseError) -> Option<i32> {
     let extended: i32 = error.code()?.parse().ok()?;
@@ -55,23 +82,34 @@ fn verdict(error: &DbErr) -> Verdict {
     if matches!(error, DbErr::ConnectionAcquire(_)) {
         return Verdict::Unavailable;
     }
+    // Whatever keeps one from connecting is for the operator to mend, and passes.
+    let is_connecting = matches!(error, DbErr::Conn(_));
     match sqlx_error(error) {
-        Some(SqlxError::Database(error)) => {
-            if let Some(postgres) = error.try_downcast_ref::<PgDatabaseError>() {
-                of_postgres(postgres.code(), postgres.constraint())
-            } else {
-                of_sqlite(error.as_ref())
+        Some(SqlxError::Database(error)) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(postgres) if is_connecting || is_final(postgres.severity()) => {
+                Verdict::Unavailable
             }
-        }
+            Some(postgres) => of_postgres(postgres.code(), postgres.constraint()),
+            None => of_sqlite(error.as_ref()),
+        },
+        // An answer that cannot be understood is not to the question that was asked.
         Some(
             SqlxError::Io(_)
             | SqlxError::Tls(_)
+            | SqlxError::Protocol(_)
+            | SqlxError::BeginFailed
             | SqlxError::PoolTimedOut
             | SqlxError::PoolClosed
             | SqlxError::WorkerCrashed,
         ) => Verdict::Unavailable,
+        _ if is_connecting => Verdict::Unavailable,
         _ => Verdict::Internal,
     }
+}
+
+/// Whether the server ends the session with it, whatever it is about.
+fn is_final(severity: PgSeverity) -> bool {
+    matches!(severity, PgSeverity::Fatal | PgSeverity::Panic)
 }
 
 fn of_postgres(code: &str, constraint: Option<&str>) -> Verdict {
@@ -81,10 +119,13 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> Verdict {
         "23505" if constraint.is_some_and(|name| REQUEST_INDEXES.contains(&name)) => {
             Verdict::Conflict
         }
-        // Shutdown, crash, starting up, statement timeout, a standby that does not take writes.
-        "57P01" | "57P02" | "57P03" | "57014" | "25006" => Verdict::Unavailable,
-        // Connection exceptions and exhausted resources.
-        _ if code.starts_with("08") || code.starts_with("53") => Verdict::Unavailable,
+        // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
+        "25006" | "25P03" | "25P04" => Verdict::Unavailable,
+        _ if SHARED_SESSION.contains(&code) => Verdict::Unavailable,
+        // Connection exceptions, login, exhausted resources, shutdown and its like, errors of the system below.
+        _ if ["08", "28", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => {
+            Verdict::Unavailable
+        }
         _ => Verdict::Internal,
     }
 }
@@ -106,8 +147,6 @@ fn of_sqlite(error: &dyn DatabaseError) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use sea_orm::ConnAcquireErr;
 
     use super::*;
@@ -127,7 +166,15 @@ mod tests {
             ("57P01", None, Verdict::Unavailable),
             ("08006", None, Verdict::Unavailable),
             ("53300", None, Verdict::Unavailable),
+            ("25006", None, Verdict::Unavailable),
+            ("25P03", None, Verdict::Unavailable),
+            ("28P01", None, Verdict::Unavailable),
+            ("57P03", None, Verdict::Unavailable),
+            ("57P04", None, Verdict::Unavailable),
+            ("57P05", None, Verdict::Unavailable),
+            ("26000", None, Verdict::Unavailable),
             ("42P01", None, Verdict::Internal),
+            ("25P02", None, Verdict::Internal),
         ] {
             assert_eq!(
                 of_postgres(code, constraint),
@@ -142,6 +189,12 @@ mod tests {
         let io = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         let lost = DbErr::Query(RuntimeErr::SqlxError(Arc::new(SqlxError::Io(io))));
         assert_eq!(verdict(&lost), Verdict::Unavailable);
+        let garbled = SqlxError::Protocol("unexpected message".to_owned());
+        let garbled = DbErr::Query(RuntimeErr::SqlxError(Arc::new(garbled)));
+        assert_eq!(verdict(&garbled), Verdict::Unavailable);
+        assert!(taints(&garbled) && !taints(&lost));
+        let unreadable = SqlxError::Configuration("the certificate is gone".into());
+        assert_eq!(verdict(&connecting(unreadable)), Verdict::Unavailable);
         let exhausted = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
         assert_eq!(verdict(&exhausted), Verdict::Unavailable);
         assert_eq!(verdict(&DbErr::RecordNotUpdated), Verdict::Internal);

@@ -1,6 +1,6 @@
 //! What can go wrong with the database, sorted by what to do about it.
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr};
 
 /// A statement or transaction that failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,13 @@ impl StoreError {
     pub fn conflict(what: &'static str) -> Self {
         Self::Conflict(DbErr::Custom(what.to_owned()))
     }
+}
+
+/// The database did not answer in time. What it was asked to do may or may not have been done.
+pub(super) fn silence() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(
+        "the database did not answer in time".to_owned(),
+    ))
 }
 
 /// What a stored value or a result should never be.
@@ -126,8 +133,8 @@ pub enum OpenError {
         /// The oldest one that will do.
         wanted: &'static str,
     },
-    /// A setting that safety depends on was not taken.
-    #[error("database {database} did not take the setting {setting}={wanted}: it is {found}")]
+    /// A setting that safety depends on is another one.
+    #[error("database {database} has {setting}={found}; {setting}={wanted} is needed")]
     Setting {
         /// The database.
         database: String,

@@ -37,7 +37,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn look(&self, sequence: i64) -> Result<LogView, StoreError> {
-        look(&self.reader(), sequence).await
+        look(&self.reads(), sequence).await
     }
 }
 

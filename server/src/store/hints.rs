@@ -1,15 +1,13 @@
 //! The word between replicas that something was committed. It carries nothing, may be lost, and is sent outside every
 //! transaction: inside one, it would make all commits of the database wait for each other (P25).
 
-use std::sync::Arc;
-
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError,
     sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
-use super::error::StoreError;
+use super::{classify::connecting, error::StoreError};
 
 /// What replicas listen to; names are a database's own.
 const CHANNEL: &str = "tidegate";
@@ -38,7 +36,7 @@ impl Listener {
 }
 
 /// Tells the replicas on PostgreSQL; does nothing on SQLite, which has none.
-pub(super) async fn send(db: &DatabaseConnection) -> Result<(), StoreError> {
+pub(super) async fn send<C: ConnectionTrait>(db: &C) -> Result<(), StoreError> {
     if db.get_database_backend() == DbBackend::Postgres {
         db.execute_unprepared(&format!("NOTIFY {CHANNEL}")).await?;
     }
@@ -74,7 +72,7 @@ pub(super) async fn listen(db: &DatabaseConnection) -> Result<Option<Listener>, 
 }
 
 fn failed(error: SqlxError) -> StoreError {
-    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))).into()
+    connecting(error).into()
 }
 
 fn lost() -> StoreError {

@@ -21,10 +21,13 @@ pub(super) async fn open(url: &str, options: &Options) -> Result<Store, OpenErro
 }
 
 /// Connections that only read, whoever else has the database open, and its name for messages.
-pub(super) async fn reader(url: &str) -> Result<(DatabaseConnection, String), OpenError> {
+pub(super) async fn reader(
+    url: &str,
+    options: &Options,
+) -> Result<(DatabaseConnection, String), OpenError> {
     match target::parse(url)? {
         Target::Sqlite { path, .. } => sqlite::reader(&path).await,
-        Target::Postgres { url, name } => Ok((postgres::reader(&url, &name).await?, name)),
+        Target::Postgres { url, name } => Ok((postgres::reader(&url, &name, options).await?, name)),
     }
 }
 

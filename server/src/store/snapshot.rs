@@ -3,18 +3,22 @@
 //! Takes no lock of ours: PostgreSQL keeps the moment for a transaction that only reads, and so does SQLite's log of
 //! writes, which other processes may read while the server runs. Nothing is written, nor can it be.
 
+use std::time::Duration;
+
 use sea_orm::{
     AccessMode, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction,
-    DbBackend, EntityTrait as _, FromQueryResult as _, IsolationLevel, QueryFilter as _,
+    DbBackend, DbErr, EntityTrait as _, FromQueryResult as _, IsolationLevel, QueryFilter as _,
     QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, TransactionOptions,
     TransactionTrait as _,
 };
 use tidegate_entity::{event_counter, transfer_event};
 
 use super::{
-    Migrate,
-    error::{Inconsistency, OpenError, StoreError},
-    open, rows,
+    Migrate, Options,
+    error::{Inconsistency, OpenError, StoreError, silence},
+    open,
+    pools::close,
+    rows,
 };
 use crate::domain::chain::{Books, Found};
 
@@ -30,8 +34,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// One line that says what is wrong with which database.
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let (pool, database) = open::reader(url).await?;
+    pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let (pool, database) = open::reader(url, options).await?;
         open::refuse_newer(&pool, &database).await?;
         open::migrate(&pool, &database, Migrate::Check).await?;
         let options = match pool.get_database_backend() {
@@ -55,7 +59,7 @@ impl Snapshot {
     /// See [`StoreError`].
     pub async fn books(&self) -> Result<Option<Books>, StoreError> {
         let select = event_counter::Entity::find_by_id(1).into_query();
-        let row = self.transaction.query_one(&select).await?;
+        let row = answer(self.transaction.query_one(&select)).await?;
         Ok(row.and_then(|row| {
             let counter = event_counter::Model::from_query_result(&row, "").ok()?;
             Some(Books {
@@ -77,7 +81,7 @@ impl Snapshot {
             .order_by_asc(transfer_event::Column::Sequence)
             .limit(u64::from(limit))
             .into_query();
-        let found = self.transaction.query_all(&select).await?;
+        let found = answer(self.transaction.query_all(&select)).await?;
         found.iter().map(read).collect()
     }
 
@@ -86,9 +90,18 @@ impl Snapshot {
     /// # Errors
     /// See [`StoreError`].
     pub async fn close(self) -> Result<(), StoreError> {
-        self.transaction.rollback().await?;
-        Ok(self.pool.close().await?)
+        answer(self.transaction.rollback()).await?;
+        close(&self.pool).await;
+        Ok(())
     }
+}
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn answer<T>(answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    let answered = tokio::time::timeout(PATIENCE, answer).await;
+    answered.unwrap_or_else(|_| Err(silence()))
 }
 
 /// A row counts only if the server would have written it like that, to the letter: the hash covers what it means.

@@ -15,11 +15,12 @@ use sea_orm::{
 };
 
 use super::{
-    Inner, Migrate, Options, Pools, Store,
+    Migrate, Options, Store,
     classify::{driver_error, sqlite_code},
     error::OpenError,
     lock::{FileLock, private},
     open::{migrate, other, refuse_newer},
+    pools::{Inner, Pools},
 };
 
 /// Older ones can lose a write when a checkpoint meets a restart of the log.

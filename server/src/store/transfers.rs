@@ -22,7 +22,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn revisions(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StoreError> {
-        revisions(&self.reader(), uuids).await
+        revisions(&self.reads(), uuids).await
     }
 
     /// Transfers in progress that changed at `since` or later, with their places and revisions, in the order of their
@@ -36,7 +36,7 @@ impl Store {
         after: Option<Position>,
         limit: u32,
     ) -> Result<Vec<(Position, i64)>, StoreError> {
-        moved_since(&self.reader(), since, after, limit).await
+        moved_since(&self.reads(), since, after, limit).await
     }
 }
 

@@ -10,7 +10,7 @@ use tidegate_server::{audit, domain::chain::Fault};
 use tidegate_tests::database::{Database, Kind, kind};
 use uuid::Uuid;
 
-use super::{log, sound};
+use super::{at, log, sound};
 
 /// Where a row waits while another takes its place.
 const ASIDE: i64 = 1_000_000;
@@ -254,7 +254,7 @@ async fn tamper(database: Database) {
     for number in 0..count {
         let Tampering { sql, wanted } = victim.draw(&mut random);
         victim.run(&sql).await;
-        let verdict = audit::verify(victim.database.url(), None).await;
+        let verdict = audit::verify(&at(&victim.database), None).await;
         let context = format!("TIDEGATE_SEED={seed}, number {number}: {sql}");
         match verdict.unwrap_or_else(|error| panic!("{context}: {error:#}")) {
             Ok(summary) => panic!("{context}: unnoticed: {summary}"),

@@ -1,1 +1,6 @@
 //! PostgreSQL as it is really run: silent, moved, read-only, behind a pooler, with settings of its own.
+
+mod postgres_only {
+    mod lost;
+    mod settings;
+}

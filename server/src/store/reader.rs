@@ -1,0 +1,88 @@
+//! Reads, each statement with a limit of time: nobody waits for ever for a database that fell silent.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    prelude::async_trait::async_trait,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{error::silence, pools::Inner};
+
+/// A way to the database for statements that stand alone.
+pub(super) struct Reader<'a> {
+    inner: &'a Inner,
+    limit: Duration,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(inner: &'a Inner, limit: Duration) -> Self {
+        Self { inner, limit }
+    }
+
+    async fn run<T, F>(
+        &self,
+        statement: impl Fn(DatabaseConnection) -> F + Send + Sync,
+    ) -> Result<T, DbErr>
+    where
+        T: Send,
+        F: Future<Output = Result<T, DbErr>> + Send,
+    {
+        let end = Instant::now() + self.limit;
+        let mut pool = self.inner.pools().reader;
+        loop {
+            let error = match timeout_at(end, statement(pool.clone())).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    self.inner.note_silence(&pool);
+                    return Err(silence());
+                }
+            };
+            match self.inner.successor(&pool, &error, |pools| pools.reader) {
+                Some(next) => pool = next,
+                None => {
+                    self.inner.note(&pool, &error);
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Reader<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(|pool| {
+            let statement = statement.clone();
+            async move { pool.execute_raw(statement).await }
+        })
+        .await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(|pool| async move { pool.execute_unprepared(sql).await })
+            .await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(|pool| {
+            let statement = statement.clone();
+            async move { pool.query_one_raw(statement).await }
+        })
+        .await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(|pool| {
+            let statement = statement.clone();
+            async move { pool.query_all_raw(statement).await }
+        })
+        .await
+    }
+}
