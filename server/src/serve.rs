@@ -18,7 +18,7 @@ use crate::{
     feed::{Feed, tail::Tail},
     gate::{Gate, Means},
     health,
-    ledger::{Ledger, chain, retention::Retention, sweeper::Sweeper, time::Time},
+    ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
     rpc::{
         self, Backend, Health, accept,
         tls::{self, Tls},
@@ -137,7 +137,13 @@ impl Crew {
             request: REQUEST,
         };
         let address = listener.local_addr()?;
-        let incoming = accept::incoming(listener, limits, config.transport.proxies(), tls, self.streams_end.clone());
+        let incoming = accept::incoming(
+            listener,
+            limits,
+            config.transport.proxies(),
+            tls,
+            self.streams_end.clone(),
+        );
         let stop = self.streams_end.clone();
         let server = transport::serve(incoming, routes, config.max_connection_age, stop);
         let server = self.spawn("listener", server);

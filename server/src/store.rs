@@ -474,16 +474,6 @@ impl Store {
         }
     }
 
-    /// Whether a change could be made: takes the lock that every change takes last, and changes nothing. Meant to be asked
-    /// [`in_time`](Self::in_time).
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when others hold the lock for long, [`StoreError::Unavailable`] when the database cannot
-    /// be reached or may only be read.
-    pub async fn probe_write(&self) -> Result<(), StoreError> {
-        self.begin().await?.lock_counter().await
-    }
-
     /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on (P37).
     ///
     /// # Errors

@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashMap,
-    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -12,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,8 @@ use crate::{
 const PACE: Duration = Duration::from_millis(500);
 /// Time between two looks at everybody.
 const EVERYBODY: Duration = Duration::from_secs(15);
+/// Looks at the same time.
+const LOOKS: usize = 4;
 
 /// Those that are kept, by token.
 #[derive(Default)]
@@ -38,6 +40,8 @@ pub struct Vigil {
     over: CancellationToken,
     /// The token is to be looked at.
     is_due: AtomicBool,
+    /// The last look could not be had; the next pace brings another.
+    has_failed: AtomicBool,
     gate: Gate,
 }
 
@@ -87,7 +91,7 @@ impl Vigil {
             Ok(again) if again.identity == self.known.identity => *self.end() = End::of(&again),
             // A database that is away takes nobody's rights; an end that is known comes all the same.
             Err(No::Failed(_)) if !self.end().has_come(now) => {
-                self.is_due.store(true, Ordering::Relaxed);
+                self.has_failed.store(true, Ordering::Relaxed);
             }
             _ => {
                 self.gate.0.cache.evict(&self.known.shown.key);
@@ -127,6 +131,7 @@ impl Vigils {
             over: CancellationToken::new(),
             // What was known is from before it was kept.
             is_due: AtomicBool::new(true),
+            has_failed: AtomicBool::new(false),
             gate: gate.clone(),
         });
         vigils.insert(known.shown.key, Arc::downgrade(&vigil));
@@ -140,6 +145,14 @@ impl Vigils {
     /// Everybody, to be let go of outside the lock: the last one to do so takes it.
     fn all(&self) -> Vec<Arc<Vigil>> {
         self.kept().values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn take_due(&self) -> Vec<Arc<Vigil>> {
+        let mut due = self.all();
+        due.retain(|vigil| {
+            vigil.is_due.swap(false, Ordering::Relaxed) && !vigil.over.is_cancelled()
+        });
+        due
     }
 
     fn mark(&self, is_due: impl Fn(&Vigil) -> bool) {
@@ -159,6 +172,7 @@ pub(super) async fn keep_looking(gate: &Gate, mut news: RightsNews) {
     for ticks in [&mut pace, &mut everybody] {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
+    let mut looks = FuturesUnordered::new();
     loop {
         tokio::select! {
             word = news.next() => match word {
@@ -167,28 +181,32 @@ pub(super) async fn keep_looking(gate: &Gate, mut news: RightsNews) {
             },
             _ = pace.tick() => {
                 let now = gate.0.means.time.own();
-                vigils.mark(|vigil| vigil.end().has_come(now));
+                vigils.mark(|vigil| {
+                    vigil.has_failed.swap(false, Ordering::Relaxed) || vigil.end().has_come(now)
+                });
             }
             _ = everybody.tick() => vigils.mark(|_| true),
+            Some(()) = looks.next() => {}
         }
-        look(gate).await;
+        // A word that comes during a look does not wait for its end.
+        if looks.len() < LOOKS {
+            let due = vigils.take_due();
+            if !due.is_empty() {
+                looks.push(look(gate, due));
+            }
+        }
     }
 }
 
 /// Looks at those that are due, together.
-async fn look(gate: &Gate) {
-    let mut due = gate.0.vigils.all();
-    due.retain(|vigil| vigil.is_due.swap(false, Ordering::Relaxed) && !vigil.over.is_cancelled());
-    if due.is_empty() {
-        return;
-    }
+async fn look(gate: &Gate, due: Vec<Arc<Vigil>>) {
     let shown: Vec<_> = due
         .iter()
         .map(|vigil| Arc::clone(&vigil.known.shown))
         .collect();
     let found = gate.look_up_all(&shown).await;
     let now = gate.0.means.time.own();
-    for (vigil, found) in mem::take(&mut due).into_iter().zip(found) {
+    for (vigil, found) in due.iter().zip(found) {
         vigil.settle(found, now);
     }
 }

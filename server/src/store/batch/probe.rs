@@ -1,7 +1,7 @@
 //! Finds out whether changes can be made, and leaves no trace.
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, EntityTrait, QueryFilter,
     sea_query::{Expr, ExprTrait},
 };
 use tidegate_entity::event_counter::{Column, Entity};
@@ -11,8 +11,7 @@ use super::{super::error::StoreError, Batch};
 impl Batch {
     /// Takes the lock that every change takes last. `durably`: changes something there and back, and commits it.
     pub(in crate::store) async fn probe(self, durably: bool) -> Result<(), StoreError> {
-        let counter = Entity::find_by_id(1).lock_exclusive();
-        counter.one(&self.transaction).await?;
+        self.lock_counter().await?;
         if !durably {
             return Ok(self.transaction.rollback().await?);
         }

@@ -23,9 +23,12 @@ const NAMES: [&str; 5] = [
 async fn becomes(server: &ServerProcess, wanted: ServingStatus) {
     let began = Instant::now();
     for name in NAMES {
-        while health(server, name).await.expect("known") != wanted {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let change = async {
+            while health(server, name).await.expect("known") != wanted {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        soon("the change of health", change).await;
     }
     assert!(
         began.elapsed() < TOLD,
