@@ -150,7 +150,7 @@ impl Refusal {
             Self::RetryNotAllowed { uuid, field, value } => vec![
                 ("uuid", uuid.to_string()),
                 ("field", (*field).to_owned()),
-                (field, value.clone()),
+                (*field, value.clone()),
             ],
             Self::RequestIdReused { request_id } => vec![("request_id", request_id.clone())],
             Self::StaleRevision {

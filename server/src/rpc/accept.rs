@@ -52,7 +52,7 @@ pub fn incoming(
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let gate = Arc::new(Semaphore::new(limits.connections));
-    let accepted = stream::unfold((listener, gate), async |(listener, gate)| {
+    let accepted = stream::unfold((listener, gate), |(listener, gate)| async move {
         let accepted = accept(&listener, &gate).await?;
         Some((accepted, (listener, gate)))
     });

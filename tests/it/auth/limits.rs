@@ -131,6 +131,7 @@ async fn the_agents_of_a_connection_share_what_its_policy_allows() {
         name: "slow".to_owned(),
         direction: v1::ConnectionDirection::Sender.into(),
         site_url: "https://mirror.example".to_owned(),
+        allow_duplicate: true,
         policy: Some(v1::ConnectionPolicy {
             rate_limit_requests_per_minute: Some(10),
             ..v1::ConnectionPolicy::default()

@@ -130,10 +130,7 @@ impl Backend {
         request: v1::GetConnectionStatsRequest,
     ) -> Result<v1::GetConnectionStatsResponse, Error> {
         let mut check = Check::default();
-        let uuid = match caller.confined_to() {
-            Some(own) if request.connection_uuid.is_empty() => own,
-            _ => check.uuid("connection_uuid", &request.connection_uuid),
-        };
+        let uuid = check.uuid("connection_uuid", &request.connection_uuid);
         let uuid = check.finish(uuid)?;
         let uuid = caller.narrowed(Some(uuid)).unwrap_or(uuid);
         Ok(answer::connection_stats(

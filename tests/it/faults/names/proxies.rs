@@ -1,5 +1,7 @@
 //! Callers behind proxies: whose address counts, and who is believed.
 
+use std::net::SocketAddr;
+
 use proxy_header::{ProxiedAddress, ProxyHeader};
 use tidegate_proto::v1::{self, ConnectionPolicy};
 use tidegate_tests::{
@@ -125,8 +127,9 @@ async fn a_block_of_proxies_that_is_none_is_refused_at_the_start() {
 
 /// What a proxy says of a client at `client`.
 fn word(client: &str) -> Vec<u8> {
-    let client = client.parse().expect("an address");
-    let there = "192.0.2.1:443".parse().expect("an address");
+    let client: SocketAddr = client.parse().expect("an address");
+    // Both ends are of one family.
+    let there = SocketAddr::new(client.ip(), 443);
     let mut bytes = Vec::new();
     let header = ProxyHeader::with_address(ProxiedAddress::stream(client, there));
     header.encode_v2(&mut bytes).expect("it fits");
