@@ -106,8 +106,10 @@ impl Endless {
 pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     error.is_unavailable()
         || error.is_broken()
-        || (matches!(error.reason(), Some("QUEUE_FULL" | "RATE_LIMITED"))
-            && error.retry_after().is_some())
+        || (matches!(
+            error.reason(),
+            Some("QUEUE_FULL" | "RATE_LIMITED" | "ANSWERS_UNREAD")
+        ) && error.retry_after().is_some())
 }
 
 /// The wait before the next try: what was drawn, but no less than the server asks for.

@@ -160,8 +160,11 @@ pub struct Config {
     )]
     pub max_connections_per_address: usize,
     /// Age at which a connection is asked to end so that load spreads over replicas; drawn for each within a tenth.
-    #[arg(long, env = "TIDEGATE_MAX_CONNECTION_AGE", default_value = "30m", value_parser = age)]
+    #[arg(long, env = "TIDEGATE_MAX_CONNECTION_AGE", default_value = "30m", value_parser = seconds)]
     pub max_connection_age: Duration,
+    /// How long an answer may wait for the caller to take more of it, and a vanished peer stay unnoticed.
+    #[arg(long, env = "TIDEGATE_ANSWER_TIMEOUT", default_value = "30s", value_parser = seconds)]
+    pub answer_timeout: Duration,
     /// Watches and progress streams that are open at once; more are refused.
     #[arg(long, env = "TIDEGATE_MAX_STREAMS", default_value_t = 10_000, value_parser = some)]
     pub max_streams: usize,
@@ -219,7 +222,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-fn age(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_secs(1) {
         return Err("must be at least 1s".to_owned());

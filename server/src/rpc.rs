@@ -47,6 +47,7 @@ mod streams;
 pub mod tls;
 mod transfer;
 pub mod transport;
+mod unread;
 mod watch;
 
 pub use health::Health;
@@ -125,6 +126,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .layer(origin::OriginLayer(proxies))
         .layer(deadline::DeadlineLayer)
         .layer(mark::MarkLayer)
+        .layer(unread::UnreadLayer)
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(

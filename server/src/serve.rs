@@ -135,6 +135,7 @@ impl Crew {
             per_address: config.max_connections_per_address,
             handshake: HANDSHAKE,
             request: REQUEST,
+            answer: config.answer_timeout,
         };
         let address = listener.local_addr()?;
         let incoming = accept::incoming(

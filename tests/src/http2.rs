@@ -1,19 +1,22 @@
 //! HTTP/2 by hand: requests that no gRPC client would send, and answers as they are on the wire.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, SendStream, client::SendRequest};
 use http::{HeaderMap, Request, Response, StatusCode};
 use prost::Message;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
 use crate::soon;
 
-/// One connection. Closed with its drop.
-#[derive(Debug)]
+/// One connection. Closed with the drop of its last clone.
+#[derive(Clone, Debug)]
 pub struct Http2 {
     send: SendRequest<Bytes>,
-    driver: JoinHandle<Result<(), h2::Error>>,
+    driver: Arc<AbortOnDropHandle<Result<(), h2::Error>>>,
 }
 
 /// What was answered.
@@ -66,7 +69,7 @@ impl Http2 {
         let address = address.trim_start_matches("http://");
         let socket = TcpStream::connect(address).await.expect("it listens");
         let (send, connection) = builder.handshake(socket).await.expect("it speaks HTTP/2");
-        let driver = tokio::spawn(connection);
+        let driver = Arc::new(AbortOnDropHandle::new(tokio::spawn(connection)));
         Self { send, driver }
     }
 
@@ -127,12 +130,6 @@ impl Http2 {
         self.send(call(path), framed(message))
             .await
             .expect("an answer")
-    }
-}
-
-impl Drop for Http2 {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }
 

@@ -24,7 +24,7 @@ pub use server::{Launch, ServerProcess, address};
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 27] = [
+const VARIABLES: [&str; 28] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -46,6 +46,7 @@ const VARIABLES: [&str; 27] = [
     "TIDEGATE_MAX_CONNECTIONS",
     "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
     "TIDEGATE_MAX_CONNECTION_AGE",
+    "TIDEGATE_ANSWER_TIMEOUT",
     "TIDEGATE_MAX_STREAMS",
     "TIDEGATE_REQUESTS_PER_MINUTE",
     "TIDEGATE_TOKEN_PEPPER_FILE",

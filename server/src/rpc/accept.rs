@@ -11,11 +11,12 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt as _, future, stream};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -23,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::connection::Connection;
-use super::{origin::Proxies, tls::Tls};
+use super::{origin::Proxies, tls::Tls, unread::Room};
 
 /// Pause after an accept that failed, most likely for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -39,9 +40,19 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time, after the handshake if there is one, until the head of the first request must be there, whole.
     pub request: Duration,
+    /// Time that an answer may wait until the peer takes more of it, and that a silent peer has to show that it is there.
+    pub answer: Duration,
 }
 
-type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
+type Counts = Arc<Mutex<HashMap<IpAddr, Held>>>;
+
+/// What one address has.
+#[derive(Default)]
+struct Held {
+    connections: usize,
+    /// Bytes of answers that it has not taken.
+    unread: Arc<AtomicUsize>,
+}
 
 /// Accepts from `listener` for ever. Connections that are still silent end when `stop` is cancelled.
 pub fn incoming(
@@ -72,8 +83,7 @@ pub fn incoming(
                 tracing::debug!(%client, "closed: too many connections from one address");
                 return None;
             };
-            // Small messages must not wait for company.
-            _ = stream.set_nodelay(true);
+            prepare(&stream, limits.answer);
             let claims = (permit, share);
             Some(Ok(Connection::new(
                 stream,
@@ -127,23 +137,40 @@ async fn introduced(
     }
 }
 
+/// Small messages must not wait for company, and a peer that is gone without a word must be noticed: HTTP/1.1 has no pings.
+fn prepare(stream: &TcpStream, patience: Duration) {
+    let socket = SockRef::from(stream);
+    let second = Duration::from_secs(1);
+    let keepalive = TcpKeepalive::new()
+        .with_time((patience * 2 / 3).max(second))
+        .with_interval((patience / 6).max(second))
+        .with_retries(2);
+    // None of them fails for a socket of TCP.
+    _ = socket.set_tcp_nodelay(true);
+    _ = socket.set_tcp_keepalive(&keepalive);
+    _ = socket.set_tcp_user_timeout(Some(patience));
+}
+
 /// One address's claim on its limit.
 struct Share {
     counts: Counts,
     address: IpAddr,
+    room: Arc<Room>,
 }
 
 impl Share {
     fn claim(counts: &Counts, address: IpAddr, limit: usize) -> Option<Self> {
         let mut held = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(address).or_default();
-        if *count >= limit {
+        let own = held.entry(address).or_default();
+        if own.connections >= limit {
             return None;
         }
-        *count += 1;
+        own.connections += 1;
+        let room = Room::new(Arc::clone(&own.unread), limit);
         Some(Self {
             counts: Arc::clone(counts),
             address,
+            room: Arc::new(room),
         })
     }
 }
@@ -151,9 +178,9 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         let mut held = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(own) = held.get_mut(&self.address) {
+            own.connections -= 1;
+            if own.connections == 0 {
                 held.remove(&self.address);
             }
         }

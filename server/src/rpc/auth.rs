@@ -18,7 +18,7 @@ use crate::{
     gate::{Admission, Gate},
 };
 
-mod access;
+pub(super) mod access;
 
 use access::{Access, Effect, Who, access};
 

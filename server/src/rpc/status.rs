@@ -71,6 +71,15 @@ pub(super) fn refusal(
     })
 }
 
+/// A refusal by the transport that waiting helps against.
+pub(super) fn refusal_for_now(code: Code, reason: &str, text: &str) -> Status {
+    fitted(code, text, |longest| {
+        let mut details = info(reason, [], longest);
+        details.set_retry_info(Some(RETRY_LATER));
+        details
+    })
+}
+
 /// When the caller should come back, where that is known.
 const fn pause(error: &Error) -> Option<Duration> {
     match error {

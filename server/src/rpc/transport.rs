@@ -1,19 +1,19 @@
 //! Serves connections: HTTP/2, and HTTP/1.1 for gRPC-Web. Each has an age of its own at which it is asked to end.
 
-use std::{io, pin::pin, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt as _};
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{service::Routes, transport::server::Connected as _};
 use tower::Service as _;
 
-use super::accept::Connection;
+use super::{accept::Connection, unread::Calls};
 
 /// Calls that one connection may have open at once.
 const STREAMS: u32 = 128;
@@ -27,6 +27,8 @@ const HEADERS_READ: u32 = 64 * 1024;
 /// The same for HTTP/1.1, in bytes and in number.
 const HTTP1_HEAD: usize = 64 * 1024;
 const HTTP1_HEADERS: usize = 256;
+/// Bytes of one answer that the transport takes before the peer has room for them.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves what is `incoming` until `stop` is cancelled, and then until every connection has ended.
 ///
@@ -60,23 +62,36 @@ fn drawn(age: Duration) -> Duration {
 
 async fn serve_one(connection: Connection, routes: Routes, age: Duration, stop: CancellationToken) {
     let info = connection.connect_info();
+    let room = connection.room();
+    let patience = connection.limits().answer;
+    let counted = Arc::clone(&room);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(info.clone());
+        request.extensions_mut().insert(Arc::clone(&counted));
         routes.clone().call(request)
     });
-    let builder = builder();
+    let builder = builder(Calls { patience });
     let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = async {
-            tokio::select! {
-                () = tokio::time::sleep(age) => {}
-                () = stop.cancelled() => {}
-            }
-        } => {
+    let mut stalled = pin!(room.stalled(patience));
+    let mut leave = pin!(async {
+        tokio::select! {
+            () = tokio::time::sleep(age) => {}
+            () = stop.cancelled() => {}
+        }
+    });
+    let mut leaving = false;
+    let ended = loop {
+        tokio::select! {
+            ended = serving.as_mut() => break ended,
             // Calls that are open go on; there is no limit to that, as one would cut streams without a word.
-            serving.as_mut().graceful_shutdown();
-            serving.await
+            () = leave.as_mut(), if !leaving => {
+                leaving = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            () = stalled.as_mut() => {
+                tracing::debug!("a connection was closed: nobody takes the rest of its answers");
+                return;
+            }
         }
     };
     if let Err(error) = ended {
@@ -84,8 +99,8 @@ async fn serve_one(connection: Connection, routes: Routes, age: Duration, stop: 
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(calls: Calls) -> Builder<Calls> {
+    let mut builder = Builder::new(calls);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -98,6 +113,7 @@ fn builder() -> Builder<TokioExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADERS_READ)
+        .max_send_buf_size(SEND_BUFFER)
         // Left alone, both are unlimited: rapid reset and its kin.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(1_024)

@@ -4,3 +4,4 @@ mod ages;
 mod metadata;
 mod size;
 mod statuses;
+mod unread;

@@ -4,6 +4,7 @@ use std::{
     io, mem,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use super::{
     Limits, Share,
     traffic::{Stage, Traffic},
 };
-use crate::rpc::tls::Tls;
+use crate::rpc::{tls::Tls, unread::Room};
 
 /// Time that a peer has to see why its handshake failed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ pub struct Connection {
     patience: Option<Patience>,
     traffic: Traffic,
     _permit: OwnedSemaphorePermit,
-    _share: Share,
+    share: Share,
 }
 
 enum Io {
@@ -115,8 +116,18 @@ impl Connection {
             }),
             traffic: Traffic::new(now),
             _permit: permit,
-            _share: share,
+            share,
         }
+    }
+
+    /// Where the answers to it are counted until they are taken.
+    pub(in crate::rpc) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.share.room)
+    }
+
+    /// How long it may take for things.
+    pub(in crate::rpc) const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The bytes in the clear, once there are some.

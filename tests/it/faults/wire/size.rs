@@ -5,8 +5,10 @@ use tidegate_proto::v1;
 use tidegate_tests::{
     World, WorldOptions, assert_refused, dynamic,
     http2::{Answer, Http2},
+    process::{command, run},
     raw::{Raw, plain},
     refused,
+    tools::tool,
 };
 use tonic::{Code, Status};
 
@@ -69,20 +71,25 @@ async fn a_policy_with_many_bad_entries_is_refused_as_itself() {
     assert!(named.len() + rest >= 40, "{} and {rest}", named.len());
 }
 
-#[tokio::test]
-async fn a_long_name_that_is_not_allowed_is_refused_as_itself() {
-    let (_world, mut raw, mut http2) = world().await;
+/// A transfer of a table with a long name, on a connection that does not allow it.
+async fn not_allowed(raw: &mut Raw) -> v1::CreateTransferRequest {
     let policy = v1::ConnectionPolicy {
         allowed_tables: vec!["orders".to_owned()],
         ..Default::default()
     };
     let created = raw.connections.create_connection(connection(policy)).await;
-    let uuid = created.expect("it is accepted").into_inner().connection;
-    let wanted = v1::CreateTransferRequest {
-        connection_uuid: uuid.expect("the connection").uuid,
+    let created = created.expect("it is accepted").into_inner().connection;
+    v1::CreateTransferRequest {
+        connection_uuid: created.expect("the connection").uuid,
         table_name: LAST.repeat(255),
         ..plain()
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_long_name_that_is_not_allowed_is_refused_as_itself() {
+    let (_world, mut raw, mut http2) = world().await;
+    let wanted = not_allowed(&mut raw).await;
     let path = "/tidegate.v1.TransferService/CreateTransfer";
     let answer = http2.call(path, &wanted).await;
     let refused = small(&answer);
@@ -134,6 +141,59 @@ async fn a_path_or_encoding_that_is_long_is_not_repeated_in_full() {
         .await;
     let encoding = small(&answer.expect("an answer"));
     assert_refused(&encoding, Code::Unimplemented, "UNSUPPORTED_ENCODING");
+}
+
+/// What a client of grpc-core makes of the answer to `message`.
+async fn through_grpc_core(world: &World, path: &str, message: &impl prost::Message) -> Status {
+    const SCRIPT: &str = r#"
+import grpc, sys
+address, path, message = sys.argv[1:]
+call = grpc.insecure_channel(address).unary_unary(path)
+try:
+    call(bytes.fromhex(message))
+    print(0)
+except grpc.RpcError as error:
+    trailers = {entry.key: entry.value for entry in error.trailing_metadata()}
+    print(error.code().value[0], trailers.get("grpc-status-details-bin", b"").hex())
+"#;
+    let message: String = message
+        .encode_to_vec()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let address = world.address.trim_start_matches("http://");
+    let mut program = command(tool("python-grpcio"));
+    program.args(["-c", SCRIPT, address, path, &message]);
+    let ended = run(&mut program).await;
+    let mut words = ended.stdout.split_whitespace();
+    let code = words.next().and_then(|word| word.parse::<i32>().ok());
+    let code = code.unwrap_or_else(|| panic!("no code in {ended:?}"));
+    let hex = words.next().unwrap_or_default();
+    let details: Vec<u8> = (0..hex.len())
+        .step_by(2)
+        .filter_map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok())
+        .collect();
+    Status::with_details(code.into(), "", details.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_grpc_core_gets_the_refusal_itself() {
+    let (world, mut raw, _http2) = world().await;
+    let bad: Vec<String> = (0..46).map(|n| format!("{n}\u{1}")).collect();
+    let policy = v1::ConnectionPolicy {
+        allowed_tables: bad.clone(),
+        excluded_tables: bad.clone(),
+        ip_allowlist: bad,
+        ..Default::default()
+    };
+    let path = "/tidegate.v1.ConnectionService/CreateConnection";
+    let status = through_grpc_core(&world, path, &connection(policy)).await;
+    assert_refused(&status, Code::InvalidArgument, "INVALID_FIELDS");
+
+    let wanted = not_allowed(&mut raw).await;
+    let path = "/tidegate.v1.TransferService/CreateTransfer";
+    let status = through_grpc_core(&world, path, &wanted).await;
+    assert_refused(&status, Code::FailedPrecondition, "TABLE_NOT_ALLOWED");
 }
 
 /// Gives every field a value made of `text`, and lists so many entries.
