@@ -78,6 +78,9 @@ pub enum Error {
     /// The database cannot be reached or written just now. Safe to repeat with the same request id.
     #[error("the database is unavailable; try again")]
     DatabaseUnavailable(#[source] Arc<StoreError>),
+    /// The database has no room to write. Safe to repeat with the same request id.
+    #[error("the database has no room left; it needs an operator")]
+    DatabaseFull(#[source] Arc<StoreError>),
     /// The server stops. Safe to repeat with the same request id.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -94,6 +97,11 @@ impl Error {
         Self::Internal(cause.into())
     }
 
+    /// The time that a call may wait for the database is over.
+    pub fn late() -> Self {
+        StoreError::late().into()
+    }
+
     /// The name of the case: UPPER_SNAKE, part of the contract.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -107,6 +115,7 @@ impl Error {
             Self::CursorAhead { .. } => "CURSOR_AHEAD",
             Self::LogDiverged(_) => "LOG_DIVERGED",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
+            Self::DatabaseFull(_) => "DATABASE_FULL",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::Internal(_) => "INTERNAL",
         }
@@ -143,6 +152,7 @@ impl Error {
             Self::QueueFull
             | Self::RateLimited { .. }
             | Self::DatabaseUnavailable(_)
+            | Self::DatabaseFull(_)
             | Self::ShuttingDown
             | Self::Internal(_) => Vec::new(),
         }
@@ -159,9 +169,10 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             // A conflict outlives its retries only while the database is overloaded or failing over.
-            StoreError::Conflict(_) | StoreError::Unavailable(_) => {
+            StoreError::Conflict(_) | StoreError::Unavailable(_) | StoreError::Lost(_) => {
                 Self::DatabaseUnavailable(Arc::new(error))
             }
+            StoreError::Full(_) => Self::DatabaseFull(Arc::new(error)),
             StoreError::Internal(_) => Self::Internal(Arc::new(error)),
         }
     }

@@ -5,11 +5,18 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use rand::random_range;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,7 +29,7 @@ use crate::{
     error::Error,
     feed::Feed,
     store::Store,
-    supervisor::Supervisor,
+    supervisor::{Fatal, Supervisor},
 };
 
 mod draft;
@@ -41,6 +48,10 @@ pub(crate) use writer::chain;
 
 /// Commands that may wait for one writer; above it callers are told to come back.
 pub const QUEUE: usize = 4_096;
+/// Time that a batch may take, with all its tries, and that a command may wait for a row that somebody else has locked.
+const PATIENCE: Duration = Duration::from_millis(2_300);
+/// Time after which a caller is answered when the ledger gets nothing done.
+const LIMIT: Duration = Duration::from_millis(2_600);
 /// Commands that one transaction may carry.
 pub const BATCH: usize = 512;
 
@@ -68,14 +79,74 @@ pub enum Outcome {
 /// A command on its way, with the place for its answer.
 struct Pending {
     order: Order,
+    /// Its caller was told that it was not done. Not so when the caller has just gone away: then it is done.
+    refused: Arc<AtomicBool>,
+    since: Instant,
     answer: oneshot::Sender<Result<Outcome, Error>>,
+}
+
+/// The caller's side of a pending command.
+struct Waiting {
+    answer: oneshot::Receiver<Result<Outcome, Error>>,
+    refused: Arc<AtomicBool>,
+    since: Instant,
+}
+
+/// The queue of one writer.
+struct Queue {
+    commands: mpsc::Sender<Pending>,
+    /// When the writer last got something done.
+    done: watch::Receiver<Instant>,
+}
+
+impl Queue {
+    /// Waits for as long as the writer gets things done.
+    async fn wait(&self, mut waiting: Waiting) -> Result<Outcome, Error> {
+        loop {
+            let limit = self.limit(waiting.since);
+            match timeout_at(limit, &mut waiting.answer).await {
+                Ok(answer) => return answer.unwrap_or(Err(Error::ShuttingDown)),
+                Err(_) if self.limit(waiting.since) > limit => {}
+                Err(_) => break,
+            }
+        }
+        waiting.refused.store(true, Ordering::Release);
+        // What was begun before that may have been answered just now.
+        let answer = waiting.answer.try_recv();
+        answer.unwrap_or_else(|_| Err(Error::late()))
+    }
+
+    /// When to give up what waits since then.
+    fn limit(&self, since: Instant) -> Instant {
+        since.max(*self.done.borrow()) + LIMIT
+    }
+}
+
+impl Pending {
+    fn new(order: Order) -> (Self, Waiting) {
+        let (answer, answered) = oneshot::channel();
+        let refused = Arc::<AtomicBool>::default();
+        let since = Instant::now();
+        let waiting = Waiting {
+            answer: answered,
+            refused: Arc::clone(&refused),
+            since,
+        };
+        let pending = Self {
+            order,
+            refused,
+            since,
+            answer,
+        };
+        (pending, waiting)
+    }
 }
 
 /// Handle on the ledger, cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
     /// One queue for each writer.
-    queues: Arc<[mpsc::Sender<Pending>]>,
+    queues: Arc<[Queue]>,
     /// A change has failed for the database's sake.
     failed: Arc<Notify>,
 }
@@ -92,13 +163,22 @@ impl Ledger {
     ) -> Self {
         let queues = (0..store.writers()).map(|_| {
             let (queue, commands) = mpsc::channel(QUEUE);
+            let (done, last_done) = watch::channel(Instant::now());
             let writer = Writer {
                 store: store.clone(),
                 time: time.clone(),
                 feed: feed.clone(),
+                done,
             };
-            supervisor.spawn("writer", stop, writer.run(commands, stop.clone()));
-            queue
+            let writing = writer.run(commands, stop.clone());
+            supervisor.spawn("writer", stop, async {
+                let ended = writing.await;
+                ended.map_err(|error| Fatal::untrusted(chain(&error)))
+            });
+            Queue {
+                commands: queue,
+                done: last_done,
+            }
         });
         Self {
             queues: queues.collect(),
@@ -111,16 +191,19 @@ impl Ledger {
     /// Dropping the future does not undo the command: it is the ledger's from here on (P20).
     ///
     /// # Errors
-    /// [`Error::Refused`] with the reason, [`Error::QueueFull`], or that the database or the server is going away.
+    /// [`Error::Refused`] with the reason, [`Error::QueueFull`], or that the database or the server is going away. What
+    /// the database does not answer in time may or may not stand.
     pub async fn submit(&self, order: Order) -> Result<Outcome, Error> {
-        let (answer, answered) = oneshot::channel();
-        self.queue(&order)
-            .try_send(Pending { order, answer })
+        let queue = self.queue(&order);
+        let (pending, waiting) = Pending::new(order);
+        queue
+            .commands
+            .try_send(pending)
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => Error::QueueFull,
                 mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
             })?;
-        self.heed(answered.await.unwrap_or(Err(Error::ShuttingDown)))
+        self.heed(queue.wait(waiting).await)
     }
 
     /// Resolves once a change has failed for the database's sake since it resolved before.
@@ -129,7 +212,7 @@ impl Ledger {
     }
 
     fn heed(&self, answer: Result<Outcome, Error>) -> Result<Outcome, Error> {
-        if matches!(answer, Err(Error::DatabaseUnavailable(_))) {
+        if let Err(Error::DatabaseUnavailable(_) | Error::DatabaseFull(_)) = answer {
             self.failed.notify_one();
         }
         answer
@@ -137,12 +220,8 @@ impl Ledger {
 
     /// Queues a command that nobody waits for. It is lost when the queue is full, and with the process.
     pub fn note(&self, order: Order) {
-        let (answer, _) = oneshot::channel();
-        if self
-            .queue(&order)
-            .try_send(Pending { order, answer })
-            .is_err()
-        {
+        let queue = self.queue(&order);
+        if queue.commands.try_send(Pending::new(order).0).is_err() {
             tracing::debug!("a note was lost: the ledger is busy or ends");
         }
     }
@@ -152,18 +231,21 @@ impl Ledger {
     /// # Errors
     /// As [`submit`](Self::submit), without [`Error::QueueFull`].
     pub async fn submit_patiently(&self, order: Order) -> Result<Outcome, Error> {
-        let (answer, answered) = oneshot::channel();
-        self.queue(&order)
-            .send(Pending { order, answer })
+        let queue = self.queue(&order);
+        let (pending, waiting) = Pending::new(order);
+        // A full queue empties as soon as anything is done, or all of it is refused.
+        queue
+            .commands
+            .send(pending)
             .await
             .map_err(|_| Error::ShuttingDown)?;
-        self.heed(answered.await.unwrap_or(Err(Error::ShuttingDown)))
+        self.heed(queue.wait(waiting).await)
     }
 
     /// The queue that an order belongs to: always the same one for a transfer, a connection or a credential, so that its
     /// changes are written and told in the order in which they came, and always the same one for a request that makes
     /// something new, so that its repetition meets it.
-    fn queue(&self, order: &Order) -> &mpsc::Sender<Pending> {
+    fn queue(&self, order: &Order) -> &Queue {
         let mut hash = DefaultHasher::new();
         match (&order.command, &order.request) {
             (

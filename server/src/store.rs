@@ -6,6 +6,7 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use sea_orm::{DatabaseConnection, DbBackend};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -35,13 +36,16 @@ mod open;
 mod pools;
 mod postgres;
 mod reader;
+mod recovery;
 mod requests;
+mod rewrite;
 mod rows;
 mod snapshot;
 mod sqlite;
 mod stats;
 mod target;
 mod time;
+mod transaction;
 mod transfers;
 mod update;
 
@@ -53,7 +57,6 @@ pub use error::{OpenError, StoreError};
 pub use hints::Listener;
 pub use snapshot::Snapshot;
 
-use error::silence;
 use pools::Inner;
 use reader::Reader;
 
@@ -447,20 +450,21 @@ impl Store {
         credentials::list(&self.reads(), filter, window).await
     }
 
-    /// Gives `work` up when PostgreSQL does not answer in time, as when its machine is gone without a word. What it was
-    /// about to commit may or may not stand. An embedded database always answers in the end.
+    /// Gives `work` up when PostgreSQL has not answered by `deadline`, as when its machine is gone without a word. What it
+    /// was about to commit may or may not stand. SQLite is waited for: its work goes on whether or not somebody waits.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the time is over, otherwise those of `work`.
-    pub async fn in_time<T>(
+    pub async fn by<T>(
         &self,
+        deadline: Instant,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         if self.inner.backend != DbBackend::Postgres {
             return work.await;
         }
         let pool = self.writer();
-        match tokio::time::timeout(BATCH_PATIENCE, work).await {
+        match timeout_at(deadline, work).await {
             Ok(done) => {
                 if let Err(StoreError::Unavailable(error)) = &done {
                     self.inner.note(&pool, error);
@@ -469,9 +473,20 @@ impl Store {
             }
             Err(_) => {
                 self.inner.note_silence(&pool);
-                Err(silence().into())
+                Err(StoreError::late())
             }
         }
+    }
+
+    /// As [`by`](Self::by), for work that may take as long as any call.
+    ///
+    /// # Errors
+    /// As [`by`](Self::by).
+    pub async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.by(Instant::now() + BATCH_PATIENCE, work).await
     }
 
     /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on (P37).
@@ -479,9 +494,10 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn begin(&self) -> Result<Batch, StoreError> {
+        self.recover().await?;
         let mut pool = self.writer();
         loop {
-            let error = match Batch::begin(&pool).await {
+            let error = match Batch::begin(&self.inner, &pool).await {
                 Err(StoreError::Unavailable(error)) => error,
                 begun => return begun,
             };
@@ -489,6 +505,25 @@ impl Store {
                 Some(next) => pool = next,
                 None => return Err(StoreError::Unavailable(error)),
             }
+        }
+    }
+
+    /// Resolves when connections are to be recovered after an error: see [`recover`](Self::recover).
+    pub async fn recovery_is_due(&self) {
+        match &self.inner.recovery {
+            Some(recovery) => recovery.is_due().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Replaces connections that an error has put in doubt, if there are any, by ones that have proved themselves.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] when the process must end; otherwise another attempt is due later.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        match &self.inner.recovery {
+            Some(recovery) => recovery.recover(&self.inner).await,
+            None => Ok(()),
         }
     }
 }

@@ -216,6 +216,11 @@ impl Draft {
         self.answers.push(answer.map_err(Error::Refused));
     }
 
+    /// Answers an order with `error` instead of deciding it.
+    pub(super) fn pass_over(&mut self, error: Error) {
+        self.answers.push(Err(error));
+    }
+
     fn decide(
         &mut self,
         order: &Order,
@@ -380,8 +385,14 @@ impl Draft {
     }
 
     /// What watchers need to hear, and the answers in the order of the commands.
+    #[cfg(test)]
     pub(super) fn into_parts(self) -> (Vec<FeedChange>, Vec<Result<Outcome, Error>>) {
         (self.changes(), self.answers)
+    }
+
+    /// The answers in the order of the commands.
+    pub(super) fn into_answers(self) -> Vec<Result<Outcome, Error>> {
+        self.answers
     }
 }
 

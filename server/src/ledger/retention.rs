@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{chain, time::Time};
 use crate::{
+    domain::time::Timestamp,
     error::Error,
     store::{Store, StoreError},
 };
@@ -57,15 +58,7 @@ impl Retention {
         let before = self.time.now().await?.before(self.keep);
         let mut total = 0;
         loop {
-            let step = async {
-                let batch = self.store.begin().await?;
-                let deleted = batch.trim_log(before, STRIDE).await?;
-                if deleted > 0 {
-                    batch.commit().await?;
-                }
-                Ok(deleted)
-            };
-            match self.store.in_time(step).await {
+            match self.store.in_time(self.stride(before)).await {
                 Ok(0) => return Ok(total),
                 Ok(deleted) => total += deleted,
                 // Another replica deletes the same ones.
@@ -77,5 +70,17 @@ impl Retention {
                 () = stop.cancelled() => return Ok(total),
             }
         }
+    }
+
+    /// Deletes the oldest events in one transaction; how many.
+    async fn stride(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let batch = self.store.begin().await?;
+        let deleted = batch.trim_log(before, STRIDE).await?;
+        if deleted == 0 {
+            batch.rollback().await?;
+        } else {
+            batch.commit().await?;
+        }
+        Ok(deleted)
     }
 }

@@ -85,6 +85,7 @@ const fn pause(error: &Error) -> Option<Duration> {
     match error {
         Error::QueueFull | Error::DatabaseUnavailable(_) => Some(RETRY_SOON),
         Error::ShuttingDown
+        | Error::DatabaseFull(_)
         | Error::TooManyStreams { .. }
         | Error::TooManyOwnStreams { .. }
         | Error::WatchTooSlow { .. } => Some(RETRY_LATER),
@@ -194,7 +195,9 @@ pub(super) const fn code(error: &Error) -> Code {
         | Error::TooManyTransfers { .. } => Code::ResourceExhausted,
         Error::CursorExpired { .. } | Error::CursorAhead { .. } => Code::OutOfRange,
         Error::LogDiverged(_) => Code::DataLoss,
-        Error::DatabaseUnavailable(_) | Error::ShuttingDown => Code::Unavailable,
+        Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::ShuttingDown => {
+            Code::Unavailable
+        }
         Error::Internal(_) => Code::Internal,
     }
 }

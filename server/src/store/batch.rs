@@ -3,12 +3,14 @@
 //! Rows are locked in the order of their uuids and the event counter last, so that batches of several writers cannot
 //! wait for each other in a circle.
 
-use std::borrow::Borrow;
+use std::{
+    borrow::Borrow,
+    sync::{Arc, OnceLock},
+};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, Insert,
-    IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, QuerySelect, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Insert, IntoActiveModel,
+    ModelTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, Query},
 };
 use tidegate_entity::{event_counter, transfer};
@@ -17,7 +19,11 @@ use uuid::Uuid;
 use super::{
     Remembered, chain, chunk,
     error::{Inconsistency, StoreError},
-    events, requests, rows, time, update,
+    events,
+    pools::Inner,
+    requests, rows, time,
+    transaction::Transaction,
+    update,
 };
 use crate::domain::{
     chain::{Head, link},
@@ -31,23 +37,25 @@ mod connections;
 mod credentials;
 mod probe;
 
-/// One write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
+/// One write transaction. Dropped without [`commit`](Self::commit) or [`rollback`](Self::rollback), it is rolled back, and
+/// on SQLite its connection is replaced.
 #[derive(Debug)]
 pub struct Batch {
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
+    /// The newest event of the log once this is committed, if it appends any.
+    head: OnceLock<Head>,
     #[cfg(feature = "planted-bugs")]
     pool: DatabaseConnection,
 }
 
 impl Batch {
-    pub(super) async fn begin(pool: &DatabaseConnection) -> Result<Self, StoreError> {
-        // A deferred transaction that reads first is refused the write lock when another writer came in between (P37).
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
+    pub(super) async fn begin(
+        inner: &Arc<Inner>,
+        pool: &DatabaseConnection,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
-            transaction: pool.begin_with_options(options).await?,
+            transaction: Transaction::begin(inner, pool).await?,
+            head: OnceLock::new(),
             #[cfg(feature = "planted-bugs")]
             pool: pool.clone(),
         })
@@ -190,6 +198,9 @@ impl Batch {
         for piece in chunk::rows(events) {
             self.insert(piece.iter().map(rows::from_event)).await?;
         }
+        let sequence = last;
+        let hash = previous;
+        _ = self.head.set(Head { sequence, hash });
         Ok(Some(after))
     }
 
@@ -202,13 +213,20 @@ impl Batch {
         events::trim(&self.transaction, before, limit).await
     }
 
-    /// Makes it durable. When this fails, it may or may not have become so. A batch of which any step has failed is to
-    /// be dropped, not committed.
+    /// Makes it durable. When this fails, it may or may not have become so, unless a step before has failed.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        Ok(self.transaction.commit(self.head.into_inner()).await?)
+    }
+
+    /// Ends it without a trace.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.transaction.rollback().await?)
     }
 
     async fn insert<M>(&self, rows: impl Iterator<Item = M>) -> Result<(), StoreError>

@@ -8,9 +8,16 @@ use tidegate_entity::{event_counter, transfer_event};
 
 use super::{
     error::{Inconsistency, StoreError},
-    rows,
+    events, rows,
 };
-use crate::domain::chain::{GENESIS, Hash};
+use crate::domain::chain::{GENESIS, Hash, Head};
+
+/// The newest event, or what retention kept of it.
+pub(super) async fn head<C: ConnectionTrait>(db: &C) -> Result<Head, StoreError> {
+    let sequence = events::bounds(db).await?.last;
+    let hash = hash_at(db, sequence).await?;
+    Ok(Head { sequence, hash })
+}
 
 /// What the event after `sequence` continues from: the hash of that event, or what retention kept of it. It begins the
 /// chain where that event is from before it.

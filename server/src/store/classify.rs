@@ -1,6 +1,6 @@
 //! Sorts the database's errors by the codes of its drivers, never by their text.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use sea_orm::{
     DbErr, RuntimeErr, SqlxError,
@@ -23,7 +23,50 @@ const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
 enum Verdict {
     Conflict,
     Unavailable,
+    Full,
     Internal,
+}
+
+/// What an error of SQLite says about the connection and the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Somebody else holds a lock.
+    Busy,
+    /// There is no room.
+    Full,
+    /// The system could not read, write or sync.
+    Io,
+    /// What is stored makes no sense.
+    Corrupt,
+    Other,
+}
+
+/// Judges an error on SQLite.
+pub(super) fn trouble(error: &DbErr) -> Trouble {
+    /// Those of `SQLITE_IOERR` that are about the memory that processes share: opening, sizing, locking, mapping it.
+    const SHARED_MEMORY: [&str; 4] = ["4618", "4874", "5130", "5386"];
+    match sqlx_error(error) {
+        Some(SqlxError::Io(error)) => match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
+            _ => Trouble::Io,
+        },
+        Some(SqlxError::Database(error)) => match sqlite_code(error.as_ref()) {
+            Some(5 | 6) => Trouble::Busy,
+            Some(13) => Trouble::Full,
+            Some(10) => match error.code() {
+                Some(code) if SHARED_MEMORY.contains(&&*code) => Trouble::Other,
+                _ => Trouble::Io,
+            },
+            Some(11 | 26) => Trouble::Corrupt,
+            _ => Trouble::Other,
+        },
+        _ => Trouble::Other,
+    }
+}
+
+/// Whether SQLite refuses because somebody else holds a lock.
+pub(super) fn is_busy(error: &DbErr) -> bool {
+    trouble(error) == Trouble::Busy
 }
 
 impl From<DbErr> for StoreError {
@@ -31,6 +74,7 @@ impl From<DbErr> for StoreError {
         match verdict(&error) {
             Verdict::Conflict => Self::Conflict(error),
             Verdict::Unavailable => Self::Unavailable(error),
+            Verdict::Full => Self::Full(error),
             Verdict::Internal => Self::Internal(Box::new(error)),
         }
     }
@@ -121,6 +165,8 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> Verdict {
         }
         // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
         "25006" | "25P03" | "25P04" => Verdict::Unavailable,
+        // A disk without room.
+        "53100" => Verdict::Full,
         _ if SHARED_SESSION.contains(&code) => Verdict::Unavailable,
         // Connection exceptions, login, exhausted resources, shutdown and its like, errors of the system below.
         _ if ["08", "28", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => {
@@ -139,8 +185,10 @@ fn of_sqlite(error: &dyn DatabaseError) -> Verdict {
     match sqlite_code(error) {
         // BUSY in all its forms, LOCKED.
         Some(5 | 6) => Verdict::Conflict,
-        // READONLY, IOERR, FULL, CANTOPEN.
-        Some(8 | 10 | 13 | 14) => Verdict::Unavailable,
+        // FULL.
+        Some(13) => Verdict::Full,
+        // READONLY, IOERR, CANTOPEN.
+        Some(8 | 10 | 14) => Verdict::Unavailable,
         _ => Verdict::Internal,
     }
 }
@@ -173,6 +221,7 @@ mod tests {
             ("57P04", None, Verdict::Unavailable),
             ("57P05", None, Verdict::Unavailable),
             ("26000", None, Verdict::Unavailable),
+            ("53100", None, Verdict::Full),
             ("42P01", None, Verdict::Internal),
             ("25P02", None, Verdict::Internal),
         ] {
@@ -186,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_lost_or_exhausted_connection_is_unavailable() {
-        let io = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let io = io::Error::from(io::ErrorKind::ConnectionReset);
         let lost = DbErr::Query(RuntimeErr::SqlxError(Arc::new(SqlxError::Io(io))));
         assert_eq!(verdict(&lost), Verdict::Unavailable);
         let garbled = SqlxError::Protocol("unexpected message".to_owned());

@@ -11,6 +11,12 @@ pub enum StoreError {
     /// The database cannot be reached or cannot write at present; it may have got a commit nevertheless.
     #[error("the database is not available")]
     Unavailable(#[source] DbErr),
+    /// There is no room to write; as above, a commit may have taken place nevertheless.
+    #[error("the database has no room left")]
+    Full(#[source] DbErr),
+    /// It is not what it was, or cannot be recovered. The process must end.
+    #[error("{0}")]
+    Lost(String),
     /// Nothing that waiting would mend.
     #[error("the database failed")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -20,6 +26,20 @@ impl StoreError {
     /// What was read does not fit together any more.
     pub fn conflict(what: &'static str) -> Self {
         Self::Conflict(DbErr::Custom(what.to_owned()))
+    }
+
+    /// The time that the database had to answer is over.
+    pub fn late() -> Self {
+        Self::Unavailable(silence())
+    }
+
+    /// What the database said.
+    pub(super) fn into_database(self) -> DbErr {
+        match self {
+            Self::Conflict(error) | Self::Unavailable(error) | Self::Full(error) => error,
+            Self::Lost(what) => DbErr::Custom(what),
+            Self::Internal(error) => DbErr::Custom(error.to_string()),
+        }
     }
 }
 

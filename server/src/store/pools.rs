@@ -7,7 +7,8 @@ use std::{
 
 use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
 
-use super::{classify::taints, lock::FileLock, postgres::Source};
+use super::{classify::taints, postgres::Source, recovery::Recovery};
+use crate::domain::chain::Head;
 
 /// Longest wait for connections to close.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -18,8 +19,8 @@ pub(super) struct Inner {
     pools: RwLock<Pools>,
     /// What makes new connections to PostgreSQL.
     source: Option<Source>,
-    /// Keeps other servers away from an SQLite file; replicas share PostgreSQL.
-    lock: Option<FileLock>,
+    /// What an SQLite file needs after an error.
+    pub(super) recovery: Option<Recovery>,
 }
 
 /// The connections in use; one pool for both purposes on PostgreSQL.
@@ -30,12 +31,12 @@ pub(super) struct Pools {
 }
 
 impl Inner {
-    pub(super) fn new(pools: Pools, lock: Option<FileLock>) -> Self {
+    pub(super) fn new(pools: Pools, recovery: Option<Recovery>) -> Self {
         Self {
             backend: pools.writer.get_database_backend(),
             pools: RwLock::new(pools),
             source: None,
-            lock,
+            recovery,
         }
     }
 
@@ -130,8 +131,32 @@ impl Inner {
         let pools = self.present();
         close(&pools.reader).await;
         close(&pools.writer).await;
-        if let Some(lock) = &self.lock {
-            lock.release();
+        if let Some(recovery) = &self.recovery {
+            recovery.lock.release();
+        }
+    }
+
+    pub(super) fn replace(&self, change: impl FnOnce(&mut Pools)) {
+        change(&mut self.pools.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Something went wrong with a transaction on SQLite: its connection is not to be used again as it is.
+    pub(super) fn distrust(&self, error: Option<&DbErr>) {
+        if let Some(recovery) = &self.recovery {
+            recovery.distrust(error);
+        }
+    }
+
+    /// A commit is under way, after which the log ends at `head`; `None` when it stays as it is.
+    pub(super) fn committing(&self, head: Option<Head>) {
+        if let Some(recovery) = &self.recovery {
+            recovery.committing(head);
+        }
+    }
+
+    pub(super) fn committed(&self) {
+        if let Some(recovery) = &self.recovery {
+            recovery.committed();
         }
     }
 }

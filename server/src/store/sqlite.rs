@@ -11,16 +11,21 @@ use std::{
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        Connection as _,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 
 use super::{
-    Migrate, Options, Store,
+    Migrate, Options, Store, chain,
     classify::{driver_error, sqlite_code},
     error::OpenError,
     lock::{FileLock, private},
     open::{migrate, other, refuse_newer},
     pools::{Inner, Pools},
+    recovery::Recovery,
+    rewrite,
 };
 
 /// Older ones can lose a write when a checkpoint meets a restart of the log.
@@ -32,7 +37,7 @@ pub(super) const SETTINGS: [(&str, &str); 7] = [
     // FULL: an acknowledged commit survives a power cut.
     ("synchronous", "2"),
     ("foreign_keys", "1"),
-    ("busy_timeout", "5000"),
+    ("busy_timeout", "1000"),
     ("journal_size_limit", "67108864"),
     // A schema that somebody else prepared cannot call functions behind our back.
     ("trusted_schema", "0"),
@@ -40,8 +45,11 @@ pub(super) const SETTINGS: [(&str, &str); 7] = [
     ("mmap_size", "0"),
 ];
 
+/// How long to wait for a lock that another program holds, so that a call is answered in time.
+const BUSY: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Writer,
     Reader,
     /// Reads beside a server of another process, or a backup, and leaves every setting as it is.
@@ -58,16 +66,24 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
             database: database.clone(),
         })?;
     provide(&path, create).map_err(|error| not_writable(&database, &error))?;
-    let writer = connect(&path, options, Role::Writer, &database).await?;
-    if let Err(error) = prepare(&writer, &database, options.migrate).await {
+    let refused = |error| refused(&database, &error);
+    let writer = connect(&path, options, Role::Writer)
+        .await
+        .map_err(refused)?;
+    if let Err(error) = prepare(&writer, &path, &database, options.migrate).await {
         // A database that is refused must be left as it was found, without the files of an open one beside it.
         _ = writer.close_by_ref().await;
         return Err(error);
     }
-    let reader = connect(&path, options, Role::Reader, &database).await?;
+    let reader = connect(&path, options, Role::Reader)
+        .await
+        .map_err(refused)?;
     check(&reader, &database).await?;
+    // Without a schema, which may be asked for, there is no log either.
+    let head = chain::head(&writer).await.ok();
+    let recovery = Recovery::new(lock, path, database, options.clone(), head);
     Ok(Store {
-        inner: Arc::new(Inner::new(Pools { reader, writer }, Some(lock))),
+        inner: Arc::new(Inner::new(Pools { reader, writer }, Some(recovery))),
     })
 }
 
@@ -80,17 +96,23 @@ pub(super) async fn reader(path: &Path) -> Result<(DatabaseConnection, String), 
         readers: 1,
         ..Options::default()
     };
-    let pool = connect(&path, &options, Role::Auditor, &database).await?;
+    let pool = connect(&path, &options, Role::Auditor).await;
+    let pool = pool.map_err(|error| refused(&database, &error))?;
     Ok((pool, database))
 }
 
 async fn prepare(
     writer: &DatabaseConnection,
+    path: &Path,
     database: &str,
     how: Migrate,
 ) -> Result<(), OpenError> {
     check(writer, database).await?;
     refuse_newer(writer, database).await?;
+    // An earlier process may have ended because of a disk that failed: see `recovery`.
+    let refused = |error| refused(database, &error);
+    rewrite::log(writer, path).await.map_err(refused)?;
+    rewrite::move_into_database(writer).await.map_err(refused)?;
     migrate(writer, database, how).await
 }
 
@@ -138,12 +160,11 @@ fn provide(path: &Path, create: bool) -> io::Result<()> {
         .map(drop)
 }
 
-async fn connect(
+pub(super) async fn connect(
     path: &Path,
     options: &Options,
     role: Role,
-    database: &str,
-) -> Result<DatabaseConnection, OpenError> {
+) -> Result<DatabaseConnection, DbErr> {
     // The name is set below, where it needs no escapes.
     let mut connect = ConnectOptions::new("sqlite://");
     let path = path.to_owned();
@@ -162,15 +183,20 @@ async fn connect(
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .map_sqlx_sqlite_opts(move |defaults| settings(defaults.filename(&path), role));
-    Database::connect(connect)
-        .await
-        .map_err(|error| refused(database, &error))
+    if role == Role::Writer {
+        // The driver would make a savepoint of a transaction within one that it believes open.
+        connect.map_sqlx_sqlite_before_acquire(|connection, _| {
+            let is_free = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_free) })
+        });
+    }
+    Database::connect(connect).await
 }
 
 fn settings(options: SqliteConnectOptions, role: Role) -> SqliteConnectOptions {
     let options = options
         .read_only(role != Role::Writer)
-        .busy_timeout(Duration::from_secs(5))
+        .busy_timeout(BUSY)
         .pragma("trusted_schema", "OFF")
         .pragma("mmap_size", "0");
     if role == Role::Auditor {
@@ -183,7 +209,7 @@ fn settings(options: SqliteConnectOptions, role: Role) -> SqliteConnectOptions {
         .pragma("journal_size_limit", "67108864")
 }
 
-async fn check(pool: &DatabaseConnection, database: &str) -> Result<(), OpenError> {
+pub(super) async fn check(pool: &DatabaseConnection, database: &str) -> Result<(), OpenError> {
     let found = read(pool, "SELECT sqlite_version()", database)
         .await?
         .unwrap_or_default();

@@ -1,1 +1,7 @@
 //! Transactions that fail at their end, rows that somebody else holds, and the limit of time of a call.
+
+mod disk;
+mod limit;
+
+/// How soon a call is answered, whatever it waits for.
+const ANSWERED: std::time::Duration = std::time::Duration::from_secs(3);
