@@ -14,9 +14,7 @@ use crate::domain::chain::{GENESIS, Hash, Head};
 
 /// The newest event, or what retention kept of it.
 pub(super) async fn head<C: ConnectionTrait>(db: &C) -> Result<Head, StoreError> {
-    let sequence = events::bounds(db).await?.last;
-    let hash = hash_at(db, sequence).await?;
-    Ok(Head { sequence, hash })
+    Ok(events::look(db, 0).await?.bounds.last)
 }
 
 /// What the event after `sequence` continues from: the hash of that event, or what retention kept of it. It begins the
