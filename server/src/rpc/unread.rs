@@ -25,14 +25,15 @@ use tower::{Layer, Service};
 
 pub(super) use self::progress::{Calls, Progress};
 use super::{
+    MESSAGE_OUT_MAX,
     auth::access::{Effect, access},
     status::refusal_for_now,
 };
 
 /// Bytes of answers that one connection may leave untaken.
-const CONNECTION_MAX: usize = 16 * 1024 * 1024;
-/// The same for an address, for each connection that it may have.
-const ADDRESS_MAX: usize = 1024 * 1024;
+const CONNECTION_MAX: usize = 16 * MESSAGE_OUT_MAX;
+/// What an address may leave for each connection that it may have, beyond that.
+const ADDRESS_SHARE: usize = MESSAGE_OUT_MAX;
 /// Bytes that are handed to the transport at a time: as far as it buffers beyond what the peer has asked for. Divisible by
 /// three, as each piece is padded in the text form of gRPC-Web.
 const PIECE: usize = 15 * 1024;
@@ -53,7 +54,9 @@ impl Room {
         Self {
             own: AtomicUsize::new(0),
             address,
-            address_max: ADDRESS_MAX.saturating_mul(connections),
+            address_max: ADDRESS_SHARE
+                .saturating_mul(connections)
+                .saturating_add(CONNECTION_MAX),
             taken: AtomicUsize::new(0),
         }
     }
@@ -165,7 +168,9 @@ where
         // Whoever looks after the server is told how it is, whatever its neighbours do.
         let is_health = path.starts_with("/grpc.health.");
         let is_given = is_health || access(path).effect != Effect::Reads;
-        if !is_health && room.as_ref().is_some_and(|room| !room.has(1)) {
+        // Nobody works for an answer that there will be no room for.
+        let needed = if is_given { 1 } else { MESSAGE_OUT_MAX };
+        if !is_health && room.as_ref().is_some_and(|room| !room.has(needed)) {
             let refused = unread().into_http();
             return Box::pin(std::future::ready(Ok(
                 refused.map(|body| Counted::new(body, None, false))

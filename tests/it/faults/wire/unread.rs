@@ -8,11 +8,11 @@ use h2::{RecvStream, SendStream};
 use http::Response;
 use tidegate_proto::v1;
 use tidegate_tests::{
-    Database, ServerProcess, assert_refused,
+    Database, ServerProcess,
     http2::{Http2, call, framed},
     process::{address, binary, command, heard},
     raw::{Raw, plain},
-    soon,
+    refused, soon,
 };
 use tonic::{Code, Status};
 
@@ -72,6 +72,8 @@ fn memory(server: &ServerProcess, what: &str) -> usize {
 enum End {
     Reset,
     Refused,
+    /// The database had no room for so many questions at once.
+    Busy,
 }
 
 type Open = (Response<RecvStream>, SendStream<Bytes>);
@@ -99,9 +101,13 @@ async fn end((answer, _open): Open) -> End {
         None => body.trailers().await.expect("an end").expect("trailers"),
     };
     let status = Status::from_header_map(&trailers).expect("a status");
-    let refused = assert_refused(&status, Code::ResourceExhausted, "ANSWERS_UNREAD");
-    assert!(refused.has_retry_info);
-    End::Refused
+    let refused = refused(&status);
+    assert!(refused.has_retry_info, "{refused:?}");
+    match refused.reason.as_str() {
+        "ANSWERS_UNREAD" => End::Refused,
+        "DATABASE_UNAVAILABLE" => End::Busy,
+        other => panic!("{other}: {status:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,16 +115,20 @@ async fn answers_that_are_not_read_hold_little_and_not_for_long() {
     let server = server("5s", &["--max-connections-per-address", "16"]).await;
     let before = memory(&server, "VmRSS");
     let clients = join_all((0..8).map(|_| narrow(&server, 0))).await;
-    // Twice what there is room for; then the others, up to the number of streams.
-    let mut open = lists(&clients, 4).await;
-    open.extend(lists(&clients, 124).await);
+    // More than there is room for; then the others, up to the number of streams.
+    let mut open = lists(&clients, 5).await;
+    open.extend(lists(&clients, 123).await);
     let ends = join_all(open.into_iter().map(end)).await;
     let worst = memory(&server, "VmHWM").saturating_sub(before);
     eprintln!("{} MiB more for 1,024 answers of 1 MiB", worst / MIB);
-    // One MiB for each connection that an address may have.
-    assert!(worst < 16 * MIB + SPARE, "{} MiB more", worst / MIB);
-    let reset = ends.iter().filter(|end| **end == End::Reset).count();
-    assert!((8..512).contains(&reset), "{reset} answers were held");
+    // 16 MiB, and one more for each connection that an address may have.
+    assert!(worst < 32 * MIB + SPARE, "{} MiB more", worst / MIB);
+    let of = |wanted| ends.iter().filter(|end| **end == wanted).count();
+    let (reset, refused) = (of(End::Reset), of(End::Refused));
+    assert!(
+        reset >= 8 && refused >= 128,
+        "{reset} reset, {refused} refused"
+    );
     // All of it is given back: whoever reads is served.
     let mut reader = Http2::to(server.authority()).await;
     let answer = reader.send(call(LIST), all()).await.expect("an answer");
