@@ -68,18 +68,25 @@ __attribute__((constructor)) static void start(void) {
     rules = mapped;
 }
 
-/* A pattern is one of whole paths as a shell has them, or fd:N. */
+/* What a descriptor stands for, such as a path or pipe:[1234]. */
+static int target(int fd, char *found, size_t size) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, found, size - 1);
+    if (length < 0) return 0;
+    found[length] = 0;
+    return 1;
+}
+
+/* A pattern is one of whole paths as a shell has them, or fd:N: whatever that descriptor stands for, by copies of it too. */
 static int matches(const struct rule *rule, int fd, const char *path) {
-    if (strncmp(rule->pattern, "fd:", 3) == 0) return fd >= 0 && fd == atoi(rule->pattern + 3);
-    char found[4096];
+    char found[4096], wanted[4096];
     if (path == NULL) {
-        char link[64];
-        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-        ssize_t length = readlink(link, found, sizeof found - 1);
-        if (length < 0) return 0;
-        found[length] = 0;
+        if (!target(fd, found, sizeof found)) return 0;
         path = found;
     }
+    if (strncmp(rule->pattern, "fd:", 3) == 0)
+        return target(atoi(rule->pattern + 3), wanted, sizeof wanted) && strcmp(path, wanted) == 0;
     return fnmatch(rule->pattern, path, 0) == 0;
 }
 
