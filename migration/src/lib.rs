@@ -14,6 +14,7 @@ mod m20261124_000007_chain_start;
 mod m20261124_000008_add_policy;
 mod m20261124_000009_create_credential;
 mod m20261125_000010_tell_callers_apart;
+mod m20261125_000011_find_counter;
 
 /// Applies the migrations that a database does not have yet.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000008_add_policy::Migration),
             Box::new(m20261124_000009_create_credential::Migration),
             Box::new(m20261125_000010_tell_callers_apart::Migration),
+            Box::new(m20261125_000011_find_counter::Migration),
         ]
     }
 }

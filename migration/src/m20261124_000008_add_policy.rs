@@ -1,6 +1,10 @@
 //! What connections let their transfers do, and what of it was decided for each transfer.
 
-use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
+use sea_orm_migration::{
+    prelude::*,
+    schema::*,
+    sea_orm::{ConnectionTrait, DbBackend, Statement},
+};
 
 /// This change.
 #[derive(DeriveMigrationName)]
@@ -19,11 +23,7 @@ impl MigrationTrait for Migration {
         )
         .await?;
         let db = manager.get_connection();
-        // Approvals from before the rule stand, marked as what they are.
-        db.execute_unprepared(
-            "UPDATE transfer SET self_approval = TRUE WHERE approved_by_uuid = initiated_by_uuid",
-        )
-        .await?;
+        mark_self_approvals(manager).await?;
         let mut revision = big_integer("policy_revision").default(0).take();
         if manager.get_database_backend() == DbBackend::Sqlite {
             // The only way to add a constraint to a table that exists.
@@ -54,6 +54,40 @@ impl MigrationTrait for Migration {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// Rows that one statement marks.
+const CHUNK: u32 = 20_000;
+
+/// Approvals from before the rule stand, marked as what they are.
+async fn mark_self_approvals(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let (db, backend) = (manager.get_connection(), manager.get_database_backend());
+    if backend == DbBackend::Sqlite {
+        let sql =
+            "UPDATE transfer SET self_approval = TRUE WHERE approved_by_uuid = initiated_by_uuid";
+        return db.execute_unprepared(sql).await.map(drop);
+    }
+    let (mut after, mut marked) = (String::new(), 0_i64);
+    loop {
+        let sql = format!(
+            "WITH chunk AS (SELECT uuid FROM transfer \
+               WHERE uuid > COALESCE(NULLIF('{after}', '')::uuid, '00000000-0000-0000-0000-000000000000') \
+               AND approved_by_uuid = initiated_by_uuid ORDER BY uuid LIMIT {CHUNK}), \
+             marked AS (UPDATE transfer SET self_approval = TRUE FROM chunk WHERE transfer.uuid = chunk.uuid) \
+             SELECT count(*), COALESCE(max(uuid::text), '') FROM chunk"
+        );
+        let row = db
+            .query_one_raw(Statement::from_string(backend, sql))
+            .await?;
+        let row = row.ok_or_else(|| DbErr::Migration("a count has a row".to_owned()))?;
+        let count: i64 = row.try_get_by_index(0)?;
+        if count == 0 {
+            return Ok(());
+        }
+        after = row.try_get_by_index(1)?;
+        marked += count;
+        tracing::info!(marked, "approvals of one's own transfers are marked");
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::{
 use crate::{
     domain::chain::Head,
     ledger::retention::SHORTEST,
-    store::{Migrate, Options},
+    store::{Migrate, Options, Pooling},
 };
 
 /// What `--help` ends with.
@@ -111,6 +111,26 @@ pub struct Database {
         value_name = "FILE"
     )]
     pub password_file: Option<PathBuf>,
+    /// What a connection to PostgreSQL is.
+    #[arg(
+        id = "database_pooling",
+        long = "database-pooling",
+        env = "TIDEGATE_DATABASE_POOLING",
+        value_enum,
+        default_value_t = Pooling::Session
+    )]
+    pub pooling: Pooling,
+    /// PostgreSQL's own address where --database-url is that of a pooler: to listen on, to migrate and to audit.
+    ///
+    /// Without it a server behind --database-pooling transaction polls for the changes of other replicas.
+    #[arg(
+        id = "database_direct_url",
+        long = "database-direct-url",
+        env = "TIDEGATE_DATABASE_DIRECT_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub direct_url: Option<String>,
 }
 
 impl Database {
@@ -119,6 +139,8 @@ impl Database {
         Options {
             migrate,
             password_file: self.password_file.clone(),
+            pooling: self.pooling,
+            direct_url: self.direct_url.clone(),
             ..Options::default()
         }
     }

@@ -18,6 +18,8 @@ use tokio::{net::TcpListener, runtime::Runtime};
 const FAILED: u8 = 1;
 /// The exit code of an audit that could not be done: it says nothing about the log.
 const NOT_AUDITED: u8 = 2;
+/// What a migration says of its progress.
+const PROGRESS: &str = "info,sea_orm_migration=warn";
 
 pub(crate) fn main() -> ExitCode {
     let role = Arguments::parse().into_role();
@@ -63,6 +65,7 @@ async fn run(role: Role) -> ExitCode {
 }
 
 async fn migrate(database: &Database) -> anyhow::Result<()> {
+    let _log = telemetry::start(PROGRESS)?;
     let store = Store::open(&database.url, &database.options(Migrate::Auto)).await?;
     store.close().await;
     Ok(())

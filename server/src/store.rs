@@ -3,7 +3,7 @@
 //! Takes and gives values of [`domain`](crate::domain); decides nothing. Writes happen in a [`Batch`] alone, reads each
 //! in a statement of its own. No function of this module holds on to a row stream (P22).
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::time::{Instant, timeout_at};
@@ -33,6 +33,7 @@ mod events;
 mod hints;
 mod lock;
 mod open;
+mod options;
 mod pools;
 mod postgres;
 mod reader;
@@ -40,6 +41,7 @@ mod recovery;
 mod requests;
 mod rewrite;
 mod rows;
+mod session;
 mod snapshot;
 mod sqlite;
 mod stats;
@@ -55,6 +57,7 @@ mod tests;
 pub use batch::Batch;
 pub use error::{OpenError, StoreError};
 pub use hints::Listener;
+pub use options::{Migrate, Options, Pooling};
 pub use snapshot::Snapshot;
 
 use pools::Inner;
@@ -70,42 +73,6 @@ const BATCH_PATIENCE: Duration = Duration::from_millis(2_500);
 const READ: Duration = Duration::from_millis(2_500);
 /// Longest wait for one that counts or sums rows: longer than PostgreSQL lets it run.
 const LONG_READ: Duration = Duration::from_secs(6);
-
-/// What to do about migrations that the database does not have yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Migrate {
-    /// Apply them.
-    #[default]
-    Auto,
-    /// Refuse to open the database while there are any.
-    Check,
-    /// Open the database without a look at them. A newer schema is refused all the same.
-    Off,
-}
-
-/// How the database is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Connections that read from SQLite at the same time; writes have one of their own.
-    pub readers: u32,
-    /// How long to wait for a free connection.
-    pub acquire_timeout: Duration,
-    /// What to do about migrations that the database does not have yet.
-    pub migrate: Migrate,
-    /// The file with the password for PostgreSQL, read anew for new connections; the URL's password counts without it.
-    pub password_file: Option<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            readers: 4,
-            acquire_timeout: Duration::from_secs(2),
-            migrate: Migrate::default(),
-            password_file: None,
-        }
-    }
-}
 
 /// Handle on the open database, cheap to clone.
 #[derive(Clone, Debug)]
@@ -237,7 +204,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
-        hints::listen(&self.writer()).await
+        hints::listen(self.inner.source.as_ref()).await
     }
 
     /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only
@@ -463,7 +430,7 @@ impl Store {
         if self.inner.backend != DbBackend::Postgres {
             return work.await;
         }
-        let pool = self.writer();
+        let (pool, began) = (self.writer(), Instant::now());
         match timeout_at(deadline, work).await {
             Ok(done) => {
                 if let Err(StoreError::Unavailable(error)) = &done {
@@ -472,7 +439,7 @@ impl Store {
                 done
             }
             Err(_) => {
-                self.inner.note_silence(&pool);
+                self.inner.note_silence(&pool, began.elapsed());
                 Err(StoreError::late())
             }
         }

@@ -50,6 +50,8 @@ fn at(database: &Database) -> tidegate_server::config::Database {
     tidegate_server::config::Database {
         url: database.url().to_owned(),
         password_file: None,
+        pooling: tidegate_server::store::Pooling::default(),
+        direct_url: None,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod deed;
 pub mod dynamic;
 pub mod fault;
 pub mod http2;
+pub mod pooler;
 pub mod process;
 pub mod raw;
 pub mod refusal;

@@ -24,7 +24,7 @@ pub use server::{Launch, ServerProcess, address};
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 28] = [
+const VARIABLES: [&str; 31] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -41,6 +41,9 @@ const VARIABLES: [&str; 28] = [
     "TIDEGATE_TRUSTED_PROXIES",
     "TIDEGATE_PROXY_PROTOCOL",
     "TIDEGATE_DATABASE_URL",
+    "TIDEGATE_DATABASE_PASSWORD_FILE",
+    "TIDEGATE_DATABASE_POOLING",
+    "TIDEGATE_DATABASE_DIRECT_URL",
     "TIDEGATE_SWEEP_INTERVAL",
     "TIDEGATE_EVENT_RETENTION",
     "TIDEGATE_MAX_CONNECTIONS",

@@ -44,7 +44,11 @@ pub(super) async fn send(store: Store, feed: Feed, stop: CancellationToken) {
 
 /// Passes what is heard on to `heard` until `stop` is cancelled.
 pub(super) async fn listen(store: Store, heard: Arc<Notify>, stop: CancellationToken) {
-    let work = keep_listening(|| store.listen(), || store.send_hint(), &heard);
+    let work = async {
+        keep_listening(|| store.listen(), || store.send_hint(), &heard).await;
+        // There is nobody to listen to: the reader of the log polls.
+        std::future::pending::<()>().await;
+    };
     _ = stop.run_until_cancelled(work).await;
 }
 

@@ -8,10 +8,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+#[cfg(feature = "planted-bugs")]
+use sea_orm::sea_query::{ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Insert, IntoActiveModel,
-    ModelTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Query},
+    ModelTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
 };
 use tidegate_entity::{event_counter, transfer};
 use uuid::Uuid;
@@ -66,17 +67,7 @@ impl Batch {
     /// # Errors
     /// See [`StoreError`].
     pub async fn now(&self) -> Result<Option<Timestamp>, StoreError> {
-        time::now(&self.transaction).await
-    }
-
-    /// Takes the lock that [`append_events`](Self::append_events) takes, and changes nothing.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn lock_counter(&self) -> Result<(), StoreError> {
-        let counter = event_counter::Entity::find_by_id(1).lock_exclusive();
-        counter.one(&self.transaction).await?;
-        Ok(())
+        time::now_in_batch(&self.transaction).await
     }
 
     /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
@@ -180,7 +171,7 @@ impl Batch {
         let last = take_numbers(&self.transaction, count).await?;
         #[cfg(feature = "planted-bugs")]
         let last = if crate::planted::is(crate::planted::Bug::CounterUnlocked) {
-            take_numbers(&self.pool, count).await?
+            take_numbers_unlocked(&self.pool, count).await?
         } else {
             take_numbers(&self.transaction, count).await?
         };
@@ -279,10 +270,24 @@ impl Batch {
 /// Advances the counter by `count` and answers with its new value.
 async fn take_numbers<C: ConnectionTrait>(db: &C, count: i64) -> Result<i64, StoreError> {
     let last = event_counter::Column::LastSequence;
+    // Whoever waited for the lock is given the row as it is then.
+    let before = events::counter().lock_exclusive().one(db).await?;
+    let before = before.ok_or(Inconsistency::NoCounter)?.last_sequence;
+    let advance = event_counter::Entity::update_many()
+        .col_expr(last, Expr::value(before + count))
+        .filter(last.eq(before));
+    let advanced = advance.exec(db).await?.rows_affected;
+    expect_rows("advanced", 1, advanced)?;
+    Ok(before + count)
+}
+
+/// Does so without keeping others from passing.
+#[cfg(feature = "planted-bugs")]
+async fn take_numbers_unlocked<C: ConnectionTrait>(db: &C, count: i64) -> Result<i64, StoreError> {
+    let last = event_counter::Column::LastSequence;
     let advance = Query::update()
         .table(event_counter::Entity)
         .value(last, Expr::col(last).add(count))
-        .and_where(Expr::col(event_counter::Column::Id).eq(1))
         .returning_col(last)
         .to_owned();
     let row = db

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ConnectionTrait,
-    sea_query::{Expr, ExprTrait, JoinType, Query},
+    sea_query::{Expr, ExprTrait, JoinType, Order, Query},
 };
 use tidegate_entity::{event_counter, transfer_event};
 
@@ -20,7 +20,7 @@ pub(super) async fn head<C: ConnectionTrait>(db: &C) -> Result<Head, StoreError>
 /// What the event after `sequence` continues from: the hash of that event, or what retention kept of it. It begins the
 /// chain where that event is from before it.
 pub(super) async fn hash_at<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<Hash, StoreError> {
-    use event_counter::Column::{FloorHash, Id};
+    use event_counter::Column::{FloorHash, LastSequence};
     use transfer_event::Column::{Hash, Sequence};
     let place = (transfer_event::Entity, Sequence);
     let statement = Query::select()
@@ -33,7 +33,9 @@ pub(super) async fn hash_at<C: ConnectionTrait>(db: &C, sequence: i64) -> Result
             transfer_event::Entity,
             Expr::col(place).eq(sequence),
         )
-        .and_where(Expr::col((event_counter::Entity, Id)).eq(1))
+        // As `events::counter` finds it.
+        .order_by((event_counter::Entity, LastSequence), Order::Desc)
+        .limit(1)
         .to_owned();
     let row = db.query_one(&statement).await?;
     let row = row.ok_or(Inconsistency::NoCounter)?;

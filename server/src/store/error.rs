@@ -165,6 +165,14 @@ pub enum OpenError {
         /// The value it has.
         found: String,
     },
+    /// A pooler lends sessions by the transaction, and nobody said so.
+    #[error(
+        "database {database} is behind a pooler that shares sessions; say --database-pooling transaction, or name PostgreSQL itself"
+    )]
+    SharedSessions {
+        /// The database.
+        database: String,
+    },
     /// Anything else.
     #[error("database {database} cannot be opened: {cause}")]
     Other {

@@ -64,6 +64,14 @@ pub(super) async fn latest_time<C: ConnectionTrait>(
     Ok(newest.map(Timestamp::from_micros))
 }
 
+/// The counter's one row, as a change finds it: by its number, the highest first. While a long snapshot elsewhere keeps the
+/// versions that the row had before, whoever looked by a key that all of them have would go through each.
+pub(super) fn counter() -> Select<event_counter::Entity> {
+    event_counter::Entity::find()
+        .order_by_desc(event_counter::Column::LastSequence)
+        .limit(1)
+}
+
 /// Both ends of the log and the event at `sequence`, as of one moment.
 pub(super) async fn look<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<LogView, StoreError> {
     let row = db.query_one(&select_view(sequence)).await?;

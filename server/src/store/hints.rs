@@ -3,11 +3,11 @@
 
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError,
-    sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    ConnectionTrait, DbBackend, DbErr, RuntimeErr, SqlxError,
+    sqlx::postgres::{PgListener, PgPoolOptions},
 };
 
-use super::{classify::connecting, error::StoreError};
+use super::{classify::connecting, error::StoreError, postgres::Source};
 
 /// What replicas listen to; names are a database's own.
 const CHANNEL: &str = "tidegate";
@@ -43,12 +43,13 @@ pub(super) async fn send<C: ConnectionTrait>(db: &C) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Begins to listen on PostgreSQL; `None` on SQLite.
-pub(super) async fn listen(db: &DatabaseConnection) -> Result<Option<Listener>, StoreError> {
-    if db.get_database_backend() != DbBackend::Postgres {
+/// Begins to listen on PostgreSQL; `None` on SQLite, and where there is nothing but sessions that others share: they
+/// would hear what is meant for us.
+pub(super) async fn listen(source: Option<&Source>) -> Result<Option<Listener>, StoreError> {
+    let options = source.and_then(Source::direct);
+    let Some(options) = options.transpose().map_err(failed)? else {
         return Ok(None);
-    }
-    let options: PgConnectOptions = (*db.get_postgres_connection_pool().connect_options()).clone();
+    };
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .max_lifetime(None)

@@ -1,9 +1,9 @@
 //! Opens the database: from the URL to a store whose settings are checked and whose schema is up to date.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
-use sea_orm::{DatabaseConnection, DbErr, EntityTrait};
-use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, Statement};
+use sea_orm_migration::{MigratorTrait, seaql_migrations};
 use tidegate_migration::Migrator;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     postgres, sqlite,
     target::{self, Target},
 };
+use crate::failpoint;
 
 pub(super) async fn open(url: &str, options: &Options) -> Result<Store, OpenError> {
     match target::parse(url)? {
@@ -32,13 +33,11 @@ pub(super) async fn reader(
 }
 
 /// Refuses a schema that this version does not know, and changes nothing in doing so.
-pub(super) async fn refuse_newer(
-    pool: &DatabaseConnection,
+pub(super) async fn refuse_newer<C: ConnectionTrait>(
+    db: &C,
     database: &str,
 ) -> Result<(), OpenError> {
-    let applied = applied(pool)
-        .await
-        .map_err(|error| other(database, &error))?;
+    let applied = applied(db).await.map_err(|error| other(database, &error))?;
     let migrations = Migrator::migrations();
     let known: BTreeSet<_> = migrations
         .iter()
@@ -63,30 +62,8 @@ pub(super) async fn migrate(
     how: Migrate,
 ) -> Result<(), OpenError> {
     match how {
-        Migrate::Auto => {
-            #[cfg(feature = "failpoints")]
-            {
-                let first = Migrator::up(pool, Some(1)).await;
-                first.map_err(|error| other(database, &error))?;
-                crate::failpoint::pass("mid-migration");
-            }
-            Migrator::up(pool, None)
-                .await
-                .map_err(|error| other(database, &error))
-        }
-        Migrate::Check => {
-            let applied = applied(pool)
-                .await
-                .map_err(|error| other(database, &error))?;
-            let count = Migrator::migrations().len() - applied.len();
-            if count == 0 {
-                return Ok(());
-            }
-            Err(OpenError::OlderSchema {
-                database: database.to_owned(),
-                count,
-            })
-        }
+        Migrate::Auto => apply(pool).await.map_err(|error| other(database, &error)),
+        Migrate::Check => is_complete(pool, database).await,
         Migrate::Off => Ok(()),
     }
 }
@@ -98,11 +75,50 @@ pub(super) fn other(database: &str, error: &DbErr) -> OpenError {
     }
 }
 
-async fn applied(pool: &DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
+/// Applies what is missing and says how far it is: on a large ledger it takes its time.
+async fn apply(pool: &DatabaseConnection) -> Result<(), DbErr> {
+    let missing = Migrator::get_pending_migrations(pool).await?;
+    for (number, migration) in (1..).zip(&missing) {
+        let (name, of) = (migration.name(), missing.len());
+        tracing::info!(migration = name, number, of, "migrating");
+        let began = Instant::now();
+        Migrator::up(pool, Some(1)).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        tracing::info!(migration = name, number, of, seconds, "migrated");
+        if number == 1 {
+            failpoint::pass("mid-migration");
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a schema that lacks migrations of this version.
+pub(super) async fn is_complete<C: ConnectionTrait>(
+    db: &C,
+    database: &str,
+) -> Result<(), OpenError> {
+    let applied = applied(db).await.map_err(|error| other(database, &error))?;
+    let count = Migrator::migrations().len().saturating_sub(applied.len());
+    if count == 0 {
+        return Ok(());
+    }
+    Err(OpenError::OlderSchema {
+        database: database.to_owned(),
+        count,
+    })
+}
+
+async fn applied<C: ConnectionTrait>(db: &C) -> Result<BTreeSet<String>, DbErr> {
     let table = Migrator::migration_table_name().to_string();
-    if !SchemaManager::new(pool).has_table(table).await? {
+    let backend = db.get_database_backend();
+    let sql = match backend {
+        DbBackend::Postgres => format!("SELECT 1 WHERE to_regclass('{table}') IS NOT NULL"),
+        _ => format!("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '{table}'"),
+    };
+    let is_there = db.query_one_raw(Statement::from_string(backend, sql));
+    if is_there.await?.is_none() {
         return Ok(BTreeSet::new());
     }
-    let rows = seaql_migrations::Entity::find().all(pool).await?;
+    let rows = seaql_migrations::Entity::find().all(db).await?;
     Ok(rows.into_iter().map(|row| row.version).collect())
 }

@@ -13,12 +13,15 @@ use crate::domain::chain::Head;
 /// Longest wait for connections to close.
 const CLOSE: Duration = Duration::from_secs(2);
 
+/// Time without an answer after which connections are not trusted any more. What was given less says nothing about them.
+const SILENCE: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) backend: DbBackend,
     pools: RwLock<Pools>,
     /// What makes new connections to PostgreSQL.
-    source: Option<Source>,
+    pub(super) source: Option<Source>,
     /// What an SQLite file needs after an error.
     pub(super) recovery: Option<Recovery>,
 }
@@ -52,6 +55,11 @@ impl Inner {
         }
     }
 
+    /// Whether a session is ours for no longer than a transaction.
+    pub(super) fn lends(&self) -> bool {
+        self.source.as_ref().is_some_and(Source::lends)
+    }
+
     pub(super) fn pools(&self) -> Pools {
         let pools = self.present();
         match &self.source {
@@ -78,9 +86,9 @@ impl Inner {
         }
     }
 
-    /// Takes in that the database did not answer in time on a connection out of `pool`.
-    pub(super) fn note_silence(&self, pool: &DatabaseConnection) {
-        if self.source.is_some() {
+    /// Takes in that the database did not answer for so long on a connection out of `pool`.
+    pub(super) fn note_silence(&self, pool: &DatabaseConnection, waited: Duration) {
+        if self.source.is_some() && waited >= SILENCE {
             tracing::warn!("the database did not answer in time; connections are made anew");
             self.renew(pool);
         }

@@ -11,19 +11,23 @@ use super::{
     Migrate, Options, Store,
     classify::connecting,
     error::OpenError,
-    open::{migrate, other, refuse_newer},
+    open::{is_complete, migrate, other, refuse_newer},
     pools::{Inner, close},
+    session::Session,
 };
 
 mod source;
 
-pub(super) use source::{Purpose, Source};
+pub(super) use source::Source;
 
 /// Two replicas that start at the same time must not migrate at the same time. Any number will do.
 const MIGRATION_LOCK: i64 = 0x0074_6964_6567_6174;
 
-/// What every session must report once it is set up, and what else it may be.
-const SETTINGS: [(&str, &str, &[&str]); 10] = [
+/// A setting, the value that is wanted, and others that will do.
+type Setting = (&'static str, &'static str, &'static [&'static str]);
+
+/// What every session must report once it is set up.
+const SETTINGS: [Setting; 7] = [
     ("server_encoding", "UTF8", &[]),
     ("client_encoding", "UTF8", &[]),
     // An acknowledged commit survives a power cut.
@@ -37,6 +41,10 @@ const SETTINGS: [(&str, &str, &[&str]); 10] = [
     ("transaction_read_only", "off", &[]),
     // Whoever waited for a row sees it as it is then, and does not have to begin again.
     ("transaction_isolation", "read committed", &[]),
+];
+
+/// What those of the service must report, too.
+const LIMITS: [Setting; 3] = [
     ("lock_timeout", "2s", &[]),
     ("statement_timeout", "5s", &[]),
     ("idle_in_transaction_session_timeout", "10s", &[]),
@@ -45,16 +53,47 @@ const SETTINGS: [(&str, &str, &[&str]); 10] = [
 pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {
     let source = Source::new(url, options);
     let failed = |error| other(name, &connecting(error));
-    let administration = source.connect(Purpose::Administration).await;
-    let administration = administration.map_err(failed)?;
-    let prepared = prepare(&administration, name, options.migrate).await;
-    close(&administration).await;
-    prepared?;
-    let pool = source.connect(Purpose::Service).await.map_err(failed)?;
-    check(&pool, name).await?;
+    if !source.lends() && source.is_shared().await.map_err(failed)? {
+        return Err(OpenError::SharedSessions {
+            database: name.to_owned(),
+        });
+    }
+    let administration = source.administration().await.map_err(failed)?;
+    if let Some(administration) = &administration {
+        let prepared = prepare(administration, name, options.migrate).await;
+        close(administration).await;
+        prepared?;
+    }
+    let pool = source.service().await.map_err(failed)?;
+    if source.lends() {
+        let session = Session::lend(&pool).await;
+        let session = session.map_err(|error| other(name, &error))?;
+        check(&session, name, &SETTINGS).await?;
+        check(&session, name, &LIMITS).await?;
+        if administration.is_none() {
+            compare(&session, name, options.migrate).await?;
+        }
+    } else {
+        check(&pool, name, &SETTINGS).await?;
+        check(&pool, name, &LIMITS).await?;
+    }
     Ok(Store {
         inner: Arc::new(Inner::postgres(pool, source)),
     })
+}
+
+/// Looks whether the schema is this version's where it cannot be changed.
+async fn compare<C: ConnectionTrait>(db: &C, name: &str, how: Migrate) -> Result<(), OpenError> {
+    refuse_newer(db, name).await?;
+    match (how, is_complete(db, name).await) {
+        (Migrate::Off, _) => Ok(()),
+        (Migrate::Auto, Err(OpenError::OlderSchema { .. })) => {
+            let cause = "migrations need a session of their own; --database-direct-url names it";
+            let error = DbErr::Migration(cause.to_owned());
+            Err(other(name, &error))
+        }
+        (_, complete) => complete,
+    }
 }
 
 pub(super) async fn reader(
@@ -63,12 +102,17 @@ pub(super) async fn reader(
     options: &Options,
 ) -> Result<DatabaseConnection, OpenError> {
     let source = Source::new(url, options);
-    let pool = source.connect(Purpose::Administration).await;
-    pool.map_err(|error| other(name, &connecting(error)))
+    let failed = |error| other(name, &connecting(error));
+    let pool = source.administration().await.map_err(failed)?;
+    pool.ok_or_else(|| {
+        let cause = "an audit needs a session of its own; --database-direct-url names it";
+        other(name, &DbErr::Custom(cause.to_owned()))
+    })
 }
 
 /// Brings the schema up to date, one replica at a time.
 async fn prepare(pool: &DatabaseConnection, name: &str, how: Migrate) -> Result<(), OpenError> {
+    check(pool, name, &SETTINGS).await?;
     let failed = |error: DbErr| other(name, &error);
     let lock = pool
         .begin_with_options(TransactionOptions::default())
@@ -83,14 +127,21 @@ async fn prepare(pool: &DatabaseConnection, name: &str, how: Migrate) -> Result<
 }
 
 /// Reads back what the design leans on, whoever has set it: the server, the database or the role.
-async fn check(pool: &DatabaseConnection, name: &str) -> Result<(), OpenError> {
-    let columns = SETTINGS.map(|(setting, ..)| format!("current_setting('{setting}')"));
+async fn check<C: ConnectionTrait>(
+    db: &C,
+    name: &str,
+    settings: &[Setting],
+) -> Result<(), OpenError> {
+    let columns = settings
+        .iter()
+        .map(|(setting, ..)| format!("current_setting('{setting}')"));
+    let columns: Vec<_> = columns.collect();
     let sql = format!("SELECT {}", columns.join(", "));
-    let statement = Statement::from_string(pool.get_database_backend(), sql);
+    let statement = Statement::from_string(db.get_database_backend(), sql);
     let failed = |error: DbErr| other(name, &error);
-    let row = pool.query_one_raw(statement).await.map_err(failed)?;
+    let row = db.query_one_raw(statement).await.map_err(failed)?;
     let row = row.ok_or_else(|| failed(DbErr::RecordNotFound("no settings".to_owned())))?;
-    for (column, (setting, wanted, allowed)) in SETTINGS.into_iter().enumerate() {
+    for (column, (setting, wanted, allowed)) in settings.iter().copied().enumerate() {
         let found: String = row.try_get_by_index(column).map_err(failed)?;
         #[cfg(feature = "planted-bugs")]
         if setting == "synchronous_commit" && crate::planted::is(crate::planted::Bug::Unsynced) {

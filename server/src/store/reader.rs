@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{error::silence, pools::Inner};
+use super::{error::silence, pools::Inner, session::Session};
 
 /// A way to the database for statements that stand alone.
 pub(super) struct Reader<'a> {
@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
                 Ok(Ok(found)) => return Ok(found),
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    self.inner.note_silence(&pool);
+                    self.inner.note_silence(&pool, self.limit);
                     return Err(silence());
                 }
             };
@@ -57,10 +57,17 @@ impl ConnectionTrait for Reader<'_> {
         self.inner.backend
     }
 
+    /// On a lent session nothing of it stays: see [`execute_unprepared`](Self::execute_unprepared) for what is to stay.
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.run(|pool| {
             let statement = statement.clone();
-            async move { pool.execute_raw(statement).await }
+            async move {
+                if self.inner.lends() {
+                    let transaction = Session::lend(&pool).await?;
+                    return transaction.execute_raw(statement).await;
+                }
+                pool.execute_raw(statement).await
+            }
         })
         .await
     }
@@ -73,7 +80,13 @@ impl ConnectionTrait for Reader<'_> {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.run(|pool| {
             let statement = statement.clone();
-            async move { pool.query_one_raw(statement).await }
+            async move {
+                if self.inner.lends() {
+                    let transaction = Session::lend(&pool).await?;
+                    return transaction.query_one_raw(statement).await;
+                }
+                pool.query_one_raw(statement).await
+            }
         })
         .await
     }
@@ -81,7 +94,13 @@ impl ConnectionTrait for Reader<'_> {
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.run(|pool| {
             let statement = statement.clone();
-            async move { pool.query_all_raw(statement).await }
+            async move {
+                if self.inner.lends() {
+                    let transaction = Session::lend(&pool).await?;
+                    return transaction.query_all_raw(statement).await;
+                }
+                pool.query_all_raw(statement).await
+            }
         })
         .await
     }

@@ -16,7 +16,7 @@ use tidegate_entity::{event_counter, transfer_event};
 use super::{
     Migrate, Options,
     error::{Inconsistency, OpenError, StoreError, silence},
-    open,
+    events, open,
     pools::close,
     rows,
 };
@@ -58,7 +58,7 @@ impl Snapshot {
     /// # Errors
     /// See [`StoreError`].
     pub async fn books(&self) -> Result<Option<Books>, StoreError> {
-        let select = event_counter::Entity::find_by_id(1).into_query();
+        let select = events::counter().into_query();
         let row = answer(self.transaction.query_one(&select)).await?;
         Ok(row.and_then(|row| {
             let counter = event_counter::Model::from_query_result(&row, "").ok()?;

@@ -6,19 +6,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-    prelude::async_trait::async_trait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, prelude::async_trait::async_trait,
 };
 
-use super::{classify::is_busy, pools::Inner};
+use super::{classify::is_busy, pools::Inner, session::Session};
 use crate::domain::chain::Head;
 
 #[derive(Debug)]
 pub(super) struct Transaction {
     owner: Arc<Inner>,
     /// `None` once its end was asked for.
-    inner: Option<DatabaseTransaction>,
+    inner: Option<Session>,
     /// Whether it is known to have ended.
     has_ended: bool,
     failed: Mutex<Option<DbErr>>,
@@ -34,7 +33,11 @@ impl Transaction {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let begun = pool.begin_with_options(options).await;
+        let begun = if owner.lends() {
+            Session::lend(pool).await
+        } else {
+            Session::begin(pool, options).await
+        };
         if let Err(error) = &begun
             && !is_busy(error)
         {
@@ -68,14 +71,14 @@ impl Transaction {
 }
 
 impl Transaction {
-    fn open(&mut self) -> Result<DatabaseTransaction, DbErr> {
+    fn open(&mut self) -> Result<Session, DbErr> {
         if let Some(error) = self.failure() {
             return Err(error);
         }
         self.inner.take().ok_or_else(ended)
     }
 
-    fn inner(&self) -> Result<&DatabaseTransaction, DbErr> {
+    fn inner(&self) -> Result<&Session, DbErr> {
         self.inner.as_ref().ok_or_else(ended)
     }
 

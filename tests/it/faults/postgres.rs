@@ -2,5 +2,8 @@
 
 mod postgres_only {
     mod lost;
+    mod migrations;
+    mod pooler;
     mod settings;
+    mod silent;
 }

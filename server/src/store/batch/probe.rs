@@ -1,17 +1,25 @@
 //! Finds out whether changes can be made, and leaves no trace.
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter,
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
 use tidegate_entity::event_counter::{Column, Entity};
 
-use super::{super::error::StoreError, Batch};
+use super::{
+    super::{
+        error::{Inconsistency, StoreError},
+        events,
+    },
+    Batch,
+};
 
 impl Batch {
     /// Takes the lock that every change takes last. `durably`: changes something there and back, and commits it.
     pub(in crate::store) async fn probe(self, durably: bool) -> Result<(), StoreError> {
-        self.lock_counter().await?;
+        let counter = events::counter().lock_exclusive();
+        let counter = counter.one(&self.transaction).await?;
+        let counter = counter.ok_or(Inconsistency::NoCounter)?;
         if !durably {
             return Ok(self.transaction.rollback().await?);
         }
@@ -21,7 +29,7 @@ impl Batch {
                     Column::FloorSequence,
                     Expr::col(Column::FloorSequence).add(step),
                 )
-                .filter(Column::Id.eq(1))
+                .filter(Column::LastSequence.eq(counter.last_sequence))
                 .exec(&self.transaction)
                 .await?;
         }

@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sea_orm::{
@@ -16,21 +16,23 @@ use sea_orm::{
     sqlx::{
         ConnectOptions as _, Connection as _, Executor as _, Row as _,
         pool::PoolConnectionMetadata,
-        postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
+        postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
     },
 };
 
-use super::super::Options;
+use super::super::{Options, Pooling};
 
 const CONNECTIONS: u32 = 10;
 /// Longest wait for a sign of life on an idle connection.
 const PROBE: Duration = Duration::from_secs(1);
+/// Longest wait for the first connections of a server that starts.
+const START: Duration = Duration::from_secs(5);
 /// Age at which a session that may only read is closed: its address may lead to a server that takes changes by now.
 const READ_ONLY: Duration = Duration::from_secs(1);
 
 /// What a session is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Purpose {
+enum Purpose {
     /// Calls and what runs beside them.
     Service,
     /// Migrations and audits, which may take long.
@@ -40,6 +42,9 @@ pub(in super::super) enum Purpose {
 /// Where connections come from. Not shown: a URL may hold a password.
 pub(in super::super) struct Source {
     url: String,
+    /// PostgreSQL's own address, if `url` is that of a pooler.
+    direct_url: Option<String>,
+    pooling: Pooling,
     password_file: Option<PathBuf>,
     acquire_timeout: Duration,
     silent: Arc<AtomicBool>,
@@ -55,26 +60,73 @@ impl Source {
     pub(in super::super) fn new(url: &str, options: &Options) -> Self {
         Self {
             url: url.to_owned(),
+            direct_url: options.direct_url.clone(),
+            pooling: options.pooling,
             password_file: options.password_file.clone(),
             acquire_timeout: options.acquire_timeout,
             silent: Arc::default(),
         }
     }
 
-    /// Connections, the first of which is made at once.
-    pub(in super::super) async fn connect(
-        &self,
-        purpose: Purpose,
-    ) -> Result<DatabaseConnection, SqlxError> {
-        let pool = self.pool(purpose).connect_with(self.options()?).await?;
+    /// Connections for the service, the first of which is made at once.
+    pub(in super::super) async fn service(&self) -> Result<DatabaseConnection, SqlxError> {
+        let pool = self.pool(Purpose::Service);
+        let pool = first(pool, self.options(&self.url)?).await?;
         Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+    }
+
+    /// Connections for migrations and audits; `None` where there are only sessions that others share.
+    pub(in super::super) async fn administration(
+        &self,
+    ) -> Result<Option<DatabaseConnection>, SqlxError> {
+        let Some(options) = self.direct() else {
+            return Ok(None);
+        };
+        let pool = first(self.pool(Purpose::Administration), options?).await?;
+        Ok(Some(SqlxPostgresConnector::from_sqlx_postgres_pool(pool)))
+    }
+
+    /// How to get a session of one's own, if that can be had.
+    pub(in super::super) fn direct(&self) -> Option<Result<PgConnectOptions, SqlxError>> {
+        let own = (!self.lends()).then_some(&self.url);
+        let url = self.direct_url.as_ref().or(own)?;
+        Some(self.options(url))
+    }
+
+    /// Whether a session is ours for no longer than a transaction.
+    pub(in super::super) fn lends(&self) -> bool {
+        self.pooling == Pooling::Transaction
+    }
+
+    /// Whether sessions are shared although nobody said so: two that are open at once are then served by one process.
+    pub(in super::super) async fn is_shared(&self) -> Result<bool, SqlxError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .acquire_timeout(START)
+            .test_before_acquire(false)
+            .connect_with(self.options(&self.url)?)
+            .await?;
+        let (mut one, mut other) = (pool.acquire().await?, pool.acquire().await?);
+        for _ in 0..3 {
+            let before = process(&mut one).await?;
+            other.execute("BEGIN").await?;
+            let beside = process(&mut other).await?;
+            let after = process(&mut one).await?;
+            other.execute("ROLLBACK").await?;
+            if before == beside || before != after {
+                return Ok(true);
+            }
+        }
+        one.close().await?;
+        other.close().await?;
+        Ok(false)
     }
 
     /// Connections for the service, each made when it is needed.
     pub(in super::super) fn lazy(&self) -> Result<DatabaseConnection, SqlxError> {
         let pool = self
             .pool(Purpose::Service)
-            .connect_lazy_with(self.options()?);
+            .connect_lazy_with(self.options(&self.url)?);
         Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
     }
 
@@ -83,9 +135,8 @@ impl Source {
         self.silent.swap(false, Ordering::Relaxed)
     }
 
-    fn options(&self) -> Result<PgConnectOptions, SqlxError> {
-        let options = self
-            .url
+    fn options(&self, url: &str) -> Result<PgConnectOptions, SqlxError> {
+        let options = url
             .parse::<PgConnectOptions>()?
             .application_name("tidegate")
             // Nothing is sent at the start of a session that a pooler would not know.
@@ -105,12 +156,20 @@ impl Source {
     }
 
     fn pool(&self, purpose: Purpose) -> PgPoolOptions {
+        let lends = self.lends();
         let [acquired, released] = [&self.silent, &self.silent].map(Arc::clone);
         PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(self.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(move |session, _| Box::pin(set_up(session, purpose)))
+            .after_connect(move |session, _| {
+                Box::pin(async move {
+                    if purpose == Purpose::Service && lends {
+                        return Ok(());
+                    }
+                    set_up(session, purpose).await
+                })
+            })
             .before_acquire(move |session, known| {
                 let silent = Arc::clone(&acquired);
                 Box::pin(async move { is_good(session, &known, &silent).await })
@@ -123,7 +182,7 @@ impl Source {
     }
 }
 
-/// Sets the limits of a session by statements: poolers refuse them at its start.
+/// Sets the limits of a session of our own by statements: poolers refuse them at its start.
 async fn set_up(session: &mut PgConnection, purpose: Purpose) -> Result<(), SqlxError> {
     // The last four are for the server's side: it ends sessions, and with them locks, of replicas that vanished.
     const SERVICE: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'; \
@@ -131,7 +190,7 @@ async fn set_up(session: &mut PgConnection, purpose: Purpose) -> Result<(), Sqlx
          SET default_transaction_isolation = 'read committed'; \
          SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; \
          SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000";
-    const ADMINISTRATION: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0; \
+    const ADMINISTRATION: &str = "SET client_min_messages = warning; SET lock_timeout = '10s'; SET statement_timeout = 0; \
          SET idle_in_transaction_session_timeout = 0; \
          SET default_transaction_isolation = 'read committed'";
     session
@@ -145,6 +204,24 @@ async fn set_up(session: &mut PgConnection, purpose: Purpose) -> Result<(), Sqlx
         session.execute("SET synchronous_commit = off").await?;
     }
     Ok(())
+}
+
+/// A pool with its first connection, which may take longer than later ones.
+async fn first(pool: PgPoolOptions, options: PgConnectOptions) -> Result<PgPool, SqlxError> {
+    let pool = pool.connect_lazy_with(options);
+    let began = Instant::now();
+    loop {
+        match pool.acquire().await {
+            Err(SqlxError::PoolTimedOut) if began.elapsed() < START => {}
+            other => return other.map(|_| pool),
+        }
+    }
+}
+
+/// Which process of the server answers.
+async fn process(session: &mut PgConnection) -> Result<String, SqlxError> {
+    let row = session.fetch_one("SELECT pg_backend_pid()::text").await?;
+    row.try_get(0)
 }
 
 /// Whether an idle session may be used. A future that was dropped while it began a transaction leaves it open on the

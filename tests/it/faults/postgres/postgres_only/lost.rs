@@ -155,11 +155,11 @@ async fn whatever_keeps_it_from_connecting_is_unavailable_and_passes() {
 async fn outlives_a_new_password(arguments: &[&str], variables: &[(&str, &str)], file: &Secret) {
     let cluster = Cluster::start().await;
     let database = Database::on(&cluster.url).await;
-    let made = format!("CREATE ROLE {ROLE} LOGIN SUPERUSER PASSWORD 'first'");
+    let made = format!("CREATE ROLE {ROLE} LOGIN SUPERUSER PASSWORD 'first sesame'");
     administer(&cluster, &[&made]).await;
     let mut url = Url::parse(database.url()).expect("a URL");
     url.set_username(ROLE).expect("a name");
-    file.write("first");
+    file.write("first sesame");
     let server = ServerProcess::start_as(
         "tidegate-server",
         &database.at(url.as_str()),
@@ -170,15 +170,18 @@ async fn outlives_a_new_password(arguments: &[&str], variables: &[(&str, &str)],
     .await;
     let mut raw = Raw::on(server.channel().await);
     raw.declared().await;
-    let changed = format!("ALTER ROLE {ROLE} PASSWORD 'second'");
+    let changed = format!("ALTER ROLE {ROLE} PASSWORD 'second sesame'");
     let end =
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'");
     administer(&cluster, &[&changed, &end]).await;
     is_refused(&mut raw, "the old password").await;
-    file.write("second");
+    file.write("second sesame");
     recovers(&mut raw, "the new password").await;
     let log = server.log();
-    assert!(!log.contains("first") && !log.contains("second"), "{log}");
+    assert!(
+        !log.contains("first sesame") && !log.contains("second sesame"),
+        "{log}"
+    );
     let (status, _) = server.terminate().await;
     assert!(status.success());
 }

@@ -11,7 +11,7 @@ use tidegate_tests::{
 };
 
 /// Brings one transfer from its declaration to its completion, with a decision.
-async fn live(raw: &Raw) -> Result<(), tonic::Status> {
+pub(super) async fn live(raw: &Raw) -> Result<(), tonic::Status> {
     use tidegate_tests::{
         raw::{plain, totals, wire_duration},
         request,
@@ -49,7 +49,7 @@ async fn lives_under(isolation: &str) {
     let callers = (0..16).map(|caller| {
         let raw = if caller % 2 == 0 { &here } else { &there };
         async move {
-            for _ in 0..10 {
+            for _ in 0..5 {
                 live(raw).await?;
             }
             Ok::<(), tonic::Status>(())
@@ -69,9 +69,14 @@ async fn another_default_isolation_refuses_nobody() {
 }
 
 /// What a server says that is started on `database` and ends at once.
-async fn refusal(database: &Database) -> String {
+pub(super) async fn refusal(database: &Database) -> String {
+    refusal_with(database, &[]).await
+}
+
+pub(super) async fn refusal_with(database: &Database, arguments: &[&str]) -> String {
     let mut server = command(binary("tidegate-server"));
     server.args(["--listen", "127.0.0.1:0", "--database-url", database.url()]);
+    server.args(arguments);
     let ended = run(&mut server).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let lines: Vec<_> = ended.stderr.lines().collect();
@@ -89,11 +94,15 @@ async fn a_database_of_another_encoding_is_refused_at_the_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_the_design_leans_on_are_read_back_at_the_start() {
-    for (setting, value) in [("synchronous_commit", "off")] {
+    for (setting, value) in [
+        ("synchronous_commit", "off"),
+        ("transaction_read_only", "on"),
+    ] {
         let database = Database::fresh().await;
         let name = database.name().expect("it has a name");
         let admin = database.connect().await;
-        let set = format!("ALTER DATABASE {name} SET {setting} = {value}");
+        let default = setting.replace("transaction_read_only", "default_transaction_read_only");
+        let set = format!("ALTER DATABASE {name} SET {default} = {value}");
         admin.execute_unprepared(&set).await.expect("it is set");
         let line = refusal(&database).await;
         assert!(line.contains(setting) && line.contains(value), "{line}");
