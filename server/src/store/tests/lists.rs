@@ -349,3 +349,32 @@ async fn the_silent_are_those_in_progress_whose_heartbeat_ran_out() {
         wanted[..1]
     );
 }
+
+#[tokio::test]
+async fn those_that_moved_are_found_page_by_page_whatever_their_number() {
+    let fixture = Fixture::new().await;
+    let mut crowd = crowd();
+    for (place, transfer) in (0..).zip(&mut crowd) {
+        transfer.updated_at = at(place);
+    }
+    fixture.insert(&crowd).await;
+    let since = at(40);
+    let moved = crowd.iter().filter(|transfer| {
+        transfer.status == TransferStatus::InProgress && transfer.updated_at >= since
+    });
+    let expected = sorted(moved.cloned().collect(), SortOrder::Ascending);
+    assert!(expected.len() > 5);
+    for limit in [1, 3, 500] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = fixture.store.moved_since(since, after, limit).await;
+            let page = page.expect("a page");
+            found.extend(page.iter().map(|(place, _)| place.uuid));
+            if page.len() < limit as usize {
+                break;
+            }
+            after = page.last().map(|(place, _)| *place);
+        }
+        assert_eq!(found, expected, "{limit} at a time");
+    }
+}
