@@ -81,6 +81,9 @@ pub enum Error {
     /// The database has no room to write. Safe to repeat with the same request id.
     #[error("the database has no room left; it needs an operator")]
     DatabaseFull(#[source] Arc<StoreError>),
+    /// Somebody else has locked a row that the call depends on. Safe to repeat with the same request id.
+    #[error("a row that the call depends on is locked by another program; try again")]
+    RowLocked,
     /// The server stops. Safe to repeat with the same request id.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -116,6 +119,7 @@ impl Error {
             Self::LogDiverged(_) => "LOG_DIVERGED",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
             Self::DatabaseFull(_) => "DATABASE_FULL",
+            Self::RowLocked => "ROW_LOCKED",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::Internal(_) => "INTERNAL",
         }
@@ -153,6 +157,7 @@ impl Error {
             | Self::RateLimited { .. }
             | Self::DatabaseUnavailable(_)
             | Self::DatabaseFull(_)
+            | Self::RowLocked
             | Self::ShuttingDown
             | Self::Internal(_) => Vec::new(),
         }

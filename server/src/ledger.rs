@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod draft;
+mod held;
 mod load;
 #[cfg(feature = "planted-bugs")]
 mod planted;
@@ -50,7 +51,7 @@ pub(crate) use writer::chain;
 pub const QUEUE: usize = 4_096;
 /// Time that a batch may take, with all its tries, and that a command may wait for a row that somebody else has locked.
 const PATIENCE: Duration = Duration::from_millis(2_300);
-/// Time after which a caller is answered when the ledger gets nothing done.
+/// Time after which a caller is answered when the database does nothing.
 const LIMIT: Duration = Duration::from_millis(2_600);
 /// Commands that one transaction may carry.
 pub const BATCH: usize = 512;
@@ -95,12 +96,12 @@ struct Waiting {
 /// The queue of one writer.
 struct Queue {
     commands: mpsc::Sender<Pending>,
-    /// When the writer last got something done.
+    /// When the database last did what the writer asked.
     done: watch::Receiver<Instant>,
 }
 
 impl Queue {
-    /// Waits for as long as the writer gets things done.
+    /// Waits for as long as the database does what the writer asks.
     async fn wait(&self, mut waiting: Waiting) -> Result<Outcome, Error> {
         loop {
             let limit = self.limit(waiting.since);

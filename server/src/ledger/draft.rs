@@ -9,7 +9,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::Outcome;
+use super::{Outcome, held::Held};
 use crate::{
     domain::{
         chain::Head,
@@ -49,6 +49,8 @@ pub(super) struct Loaded {
     pub(super) remembered: Vec<Remembered>,
     /// What the transfers of connections have used up by their rows, for connections that may get a limit.
     pub(super) on_record: HashMap<Uuid, Usage>,
+    /// What exists and is locked by somebody else.
+    pub(super) held: Held,
     /// Transfers that could still change, for connections that are to be deleted; see [`OPEN_ENOUGH`].
     pub(super) open: HashMap<Uuid, Vec<Uuid>>,
     /// The connections that were not revoked, where one more is to lead to a site.
@@ -66,6 +68,7 @@ impl Loaded {
             sessions: Vec::new(),
             remembered: Vec::new(),
             on_record: HashMap::new(),
+            held: Held::default(),
             open: HashMap::new(),
             neighbours: Vec::new(),
         }
@@ -162,6 +165,7 @@ pub(super) struct Draft {
     credentials: BTreeMap<Uuid, Row<Credential>>,
     sessions: BTreeMap<Uuid, Row<Session>>,
     on_record: HashMap<Uuid, Usage>,
+    pub(super) held: Held,
     open: HashMap<Uuid, Vec<Uuid>>,
     neighbours: Vec<Neighbour>,
     requests: HashMap<(String, String), Remembered>,
@@ -190,6 +194,7 @@ impl Draft {
             credentials: credentials.map(|it| (it.uuid, Row::loaded(it))).collect(),
             sessions: sessions.map(|it| (it.uuid, Row::loaded(it))).collect(),
             on_record: loaded.on_record,
+            held: loaded.held,
             open: loaded.open,
             neighbours: loaded.neighbours,
             requests: requests.collect(),

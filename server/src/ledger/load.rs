@@ -1,4 +1,5 @@
-//! What a batch needs to know, read under the locks that keep it true until the commit.
+//! What a batch needs to know, read under the locks that keep it true until the commit. Rows that somebody else has locked
+//! are left out and named: see [`held`](super::held).
 //!
 //! The order of the locks is the same in every batch of every replica, so that none waits for another in a circle:
 //! connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, the event counter last.
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     draft::{Loaded, OPEN_ENOUGH},
+    held::{Held, missing},
     time::Time,
 };
 use crate::{
@@ -29,6 +31,15 @@ use credentials::WantedAccess;
 /// exclusively, which is right as well, with one.
 const STRETCHES: usize = 8;
 
+/// Whether to wait for connections: writers take turns on those that they count on, and a change gets its turn only if those
+/// who look wait behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// For a moment, which keeps the whole batch waiting.
+    Short,
+    None,
+}
+
 /// Everything that the decisions will look at.
 ///
 /// What is remembered and the time are read under the locks: while this batch waited for them, another replica may have
@@ -37,6 +48,7 @@ pub(super) async fn load(
     transaction: &Batch,
     orders: &[&Order],
     time: &Time,
+    patience: Patience,
 ) -> Result<Loaded, StoreError> {
     let mut wanted = Wanted::by(orders);
     // Before anything else is locked: whoever waits here holds nothing that the other could wait for.
@@ -52,10 +64,11 @@ pub(super) async fn load(
     for uuid in wanted.access.connections(transaction).await? {
         wanted.connection(uuid, false);
     }
-    let mut connections = lock_connections(transaction, &wanted.connections).await?;
+    let mut connections = lock_connections(transaction, &wanted.connections, patience).await?;
     let mut transfers = transaction.lock_transfers(&wanted.transfers).await?;
     wanted.still_holds(&connections, &transfers)?;
-    let mut access = wanted.access.lock(transaction).await?;
+    let mut held = wanted.held(transaction, &connections, &transfers).await?;
+    let mut access = wanted.access.lock(transaction, &mut held).await?;
     let remembered = transaction.remembered(&wanted.request_ids).await?;
     let (mut of_transfers, mut of_connections) = (BTreeSet::new(), BTreeSet::new());
     for earlier in &remembered {
@@ -68,12 +81,13 @@ pub(super) async fn load(
     of_transfers.retain(|uuid| wanted.transfers.binary_search(uuid).is_err());
     of_connections.retain(|uuid| !wanted.connections.contains_key(uuid));
     let of_transfers: Vec<_> = of_transfers.into_iter().collect();
-    transfers.extend(transaction.lock_transfers(&of_transfers).await?);
+    transfers.extend(transaction.existing_transfers(&of_transfers).await?);
     let of_connections: Vec<_> = of_connections.into_iter().collect();
     connections.extend(transaction.existing_connections(&of_connections).await?);
     let again = wanted.access.answers(transaction, &remembered).await?;
     access.extend(again);
     let mut loaded = Loaded::at(time.now_in(transaction).await?);
+    loaded.held = held;
     loaded.on_record = usage_on_record(transaction, orders, &connections).await?;
     loaded.open = open_transfers(transaction, orders).await?;
     loaded.neighbours = neighbours;
@@ -89,6 +103,7 @@ pub(super) async fn load(
 async fn lock_connections(
     transaction: &Batch,
     wanted: &BTreeMap<Uuid, bool>,
+    patience: Patience,
 ) -> Result<Vec<Connection>, StoreError> {
     let wanted: Vec<_> = wanted.iter().collect();
     let stretches: Vec<_> = wanted.chunk_by(|one, other| one.1 == other.1).collect();
@@ -101,7 +116,11 @@ async fn lock_connections(
     for stretch in stretches {
         let uuids: Vec<_> = stretch.iter().map(|(uuid, _)| **uuid).collect();
         let exclusive = stretch.iter().any(|(_, exclusive)| **exclusive);
-        connections.extend(transaction.lock_connections(&uuids, exclusive).await?);
+        let locked = match patience {
+            Patience::Short => transaction.await_connections(&uuids, exclusive).await?,
+            Patience::None => transaction.lock_connections(&uuids, exclusive).await?,
+        };
+        connections.extend(locked);
     }
     Ok(connections)
 }
@@ -238,6 +257,25 @@ impl<'a> Wanted<'a> {
         wanted
     }
 
+    /// What exists and could not be locked.
+    async fn held(
+        &self,
+        transaction: &Batch,
+        connections: &[Connection],
+        transfers: &[Transfer],
+    ) -> Result<Held, StoreError> {
+        let wanted: Vec<_> = self.connections.keys().copied().collect();
+        let connections = missing(&wanted, connections.iter().map(|it| it.uuid));
+        let transfers = missing(&self.transfers, transfers.iter().map(|it| it.uuid));
+        let connections = transaction.existing_connections(&connections).await?;
+        let transfers = transaction.existing_transfers(&transfers).await?;
+        Ok(Held {
+            connections: connections.into_iter().map(|it| it.uuid).collect(),
+            transfers: transfers.into_iter().map(|it| it.uuid).collect(),
+            ..Held::default()
+        })
+    }
+
     fn connection(&mut self, uuid: Uuid, exclusive: bool) {
         *self.connections.entry(uuid).or_default() |= exclusive;
     }
@@ -271,7 +309,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// Whether the connection of a transfer has a say.
-const fn is_governed(verb: &Verb) -> bool {
+pub(super) const fn is_governed(verb: &Verb) -> bool {
     matches!(
         verb,
         Verb::Start { .. }

@@ -4,13 +4,18 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "planted-bugs")]
 use super::planted;
-use super::{BATCH, Outcome, PATIENCE, Pending, draft::Draft, load::load, time::Time};
+use super::{
+    BATCH, Outcome, PATIENCE, Pending,
+    draft::Draft,
+    load::{Patience, load},
+    time::Time,
+};
 use crate::{
     domain::{command::Order, event::Event, status::TransferStatus},
     error::Error,
@@ -22,11 +27,20 @@ use crate::{
 /// How often a batch is tried when it meets a conflict that another try can resolve.
 const TRIES: u32 = 5;
 
+/// Time that there must be for another try: it may wait for a lock.
+const ANOTHER: Duration = Duration::from_secs(1);
+/// Commands that may wait for locks of others; more are refused at once.
+const HELD: usize = 256;
+/// Pause before those are tried again, unless there is something else to write.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Pause before those are waited for once more: what they wait for may be their turn.
+const AGAIN_PATIENTLY: Duration = Duration::from_millis(1_500);
+
 pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) time: Time,
     pub(super) feed: Feed,
-    /// When it last got something done.
+    /// When the database last did what it was asked.
     pub(super) done: watch::Sender<Instant>,
 }
 
@@ -43,46 +57,72 @@ impl Writer {
         stop: CancellationToken,
     ) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
+        // Commands whose rows somebody else has locked, in the order in which they came.
+        let mut held = Vec::new();
+        let mut waited = Instant::now();
+        let mut is_open = true;
+        while is_open || !held.is_empty() {
             tokio::select! {
                 biased;
-                count = commands.recv_many(&mut batch, BATCH) => if count == 0 { return Ok(()) },
+                count = commands.recv_many(&mut batch, BATCH), if is_open => is_open = count > 0,
                 () = stop.cancelled(), if !commands.is_closed() => commands.close(),
+                () = sleep(AGAIN), if !held.is_empty() => {}
                 // With or without callers.
                 () = self.store.recovery_is_due() => give_up_if_lost(self.store.recover().await)?,
             }
+            let patience = if held.is_empty() || waited.elapsed() > AGAIN_PATIENTLY {
+                waited = Instant::now();
+                Patience::Short
+            } else {
+                Patience::None
+            };
+            // Before those that came later, which may be about the same rows.
+            held.append(&mut batch);
+            std::mem::swap(&mut held, &mut batch);
             if batch.is_empty() {
                 continue;
             }
-            if let Err(error) = self.settle(&mut batch).await {
+            if let Err(error) = self.settle(&mut batch, &mut held, patience).await {
                 // Whoever queued up meanwhile would only wait for the same answer.
                 while let Ok(pending) = commands.try_recv() {
                     _ = pending.answer.send(Err(error.clone()));
                 }
             } else {
-                self.done.send_replace(Instant::now());
+                self.works();
             }
         }
+        Ok(())
+    }
+
+    /// Notes that the database can be had: whoever waits may wait longer.
+    fn works(&self) {
+        self.done.send_replace(Instant::now());
     }
 
     /// Commits and answers a batch. An error, which the whole batch was answered with, says that the database is away.
-    async fn settle(&self, batch: &mut Vec<Pending>) -> Result<(), Error> {
-        match self.commit(batch).await {
-            Ok(answers) => answer(batch.drain(..), answers),
+    async fn settle(
+        &self,
+        batch: &mut Vec<Pending>,
+        held: &mut Vec<Pending>,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        match self.commit(batch, patience).await {
+            Ok(answers) => answer(batch.drain(..), answers, held),
             // One poisonous command must not take its neighbours along: each gets a transaction of its own.
             Err(StoreError::Internal(_)) if batch.len() > 1 => {
                 for pending in batch.drain(..) {
                     let one = std::slice::from_ref(&pending);
-                    let answers = match self.commit(one).await {
+                    let answers = match self.commit(one, Patience::None).await {
                         Ok(answers) => answers,
                         Err(error) => vec![Err(failure(error))],
                     };
-                    answer(std::iter::once(pending), answers);
+                    answer(std::iter::once(pending), answers, held);
                 }
             }
             Err(error) => {
                 let error = failure(error);
-                answer(batch.drain(..), std::iter::repeat(Err(error.clone())));
+                let answers = std::iter::repeat(Err(error.clone()));
+                answer(batch.drain(..), answers, held);
                 return Err(error);
             }
         }
@@ -90,17 +130,24 @@ impl Writer {
     }
 
     /// Commits a batch, trying again on a conflict while anybody waits, and wakes the feed.
-    async fn commit(&self, batch: &[Pending]) -> Result<Vec<Result<Outcome, Error>>, StoreError> {
+    async fn commit(
+        &self,
+        batch: &[Pending],
+        mut patience: Patience,
+    ) -> Result<Vec<Result<Outcome, Error>>, StoreError> {
         let limit = Instant::now() + PATIENCE;
         let mut tries = 0;
         let draft = loop {
             tries += 1;
-            match self.store.by(limit, self.attempt(batch)).await {
+            match self.store.by(limit, self.attempt(batch, patience)).await {
                 Ok(draft) => break draft,
-                Err(StoreError::Conflict(error)) if tries < TRIES && Instant::now() < limit => {
+                Err(StoreError::Conflict(error))
+                    if tries < TRIES && Instant::now() + ANOTHER < limit =>
+                {
+                    patience = Patience::None;
                     tracing::debug!(error = %error, tries, "the batch met a conflict and is tried again");
                     let jitter = rand::random_range(1..=10) * u64::from(tries);
-                    tokio::time::sleep(Duration::from_millis(jitter)).await;
+                    sleep(Duration::from_millis(jitter)).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -112,19 +159,23 @@ impl Writer {
         Ok(draft.into_answers())
     }
 
-    async fn attempt(&self, batch: &[Pending]) -> Result<Draft, StoreError> {
+    async fn attempt(&self, batch: &[Pending], patience: Patience) -> Result<Draft, StoreError> {
         let orders: Vec<&Order> = batch.iter().map(|pending| &pending.order).collect();
         let transaction = self.store.begin().await?;
-        let mut draft = Draft::new(load(&transaction, &orders, &self.time).await?);
+        let mut draft = Draft::new(load(&transaction, &orders, &self.time, patience).await?);
+        self.works();
         let now = draft.now();
         for pending in batch {
-            if !pending.refused.load(Ordering::Acquire) {
+            if draft.is_held(&pending.order) {
+                draft.pass_over(Error::RowLocked);
+            } else if !pending.refused.load(Ordering::Acquire) {
                 draft.carry_out(&pending.order, || self.time.clock().identity(now));
             } else {
                 draft.pass_over(Error::late());
             }
         }
         draft.write(&transaction).await?;
+        self.works();
         // A batch of refusals and repetitions has nothing to make durable.
         if draft.is_clean() {
             transaction.rollback().await?;
@@ -153,11 +204,19 @@ fn give_up_if_lost(recovered: Result<(), StoreError>) -> Result<(), StoreError> 
     }
 }
 
+/// Answers commands; those that must wait for a lock and may, go to `held` instead.
 fn answer(
     batch: impl Iterator<Item = Pending>,
     answers: impl IntoIterator<Item = Result<Outcome, Error>>,
+    held: &mut Vec<Pending>,
 ) {
+    let now = Instant::now();
     for (pending, answer) in batch.zip(answers) {
+        let waits = matches!(answer, Err(Error::RowLocked)) && now < pending.since + PATIENCE;
+        if waits && held.len() < HELD {
+            held.push(pending);
+            continue;
+        }
         // A caller who has gone away does not need an answer; the change stands.
         _ = pending.answer.send(answer);
     }

@@ -83,7 +83,7 @@ pub(super) fn refusal_for_now(code: Code, reason: &str, text: &str) -> Status {
 /// When the caller should come back, where that is known.
 const fn pause(error: &Error) -> Option<Duration> {
     match error {
-        Error::QueueFull | Error::DatabaseUnavailable(_) => Some(RETRY_SOON),
+        Error::QueueFull | Error::DatabaseUnavailable(_) | Error::RowLocked => Some(RETRY_SOON),
         Error::ShuttingDown
         | Error::DatabaseFull(_)
         | Error::TooManyStreams { .. }
@@ -195,9 +195,10 @@ pub(super) const fn code(error: &Error) -> Code {
         | Error::TooManyTransfers { .. } => Code::ResourceExhausted,
         Error::CursorExpired { .. } | Error::CursorAhead { .. } => Code::OutOfRange,
         Error::LogDiverged(_) => Code::DataLoss,
-        Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::ShuttingDown => {
-            Code::Unavailable
-        }
+        Error::DatabaseUnavailable(_)
+        | Error::DatabaseFull(_)
+        | Error::RowLocked
+        | Error::ShuttingDown => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }
 }

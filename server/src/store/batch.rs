@@ -12,7 +12,8 @@ use std::{
 use sea_orm::sea_query::{ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Insert, IntoActiveModel,
-    ModelTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
 };
 use tidegate_entity::{event_counter, transfer};
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use super::{
     pools::Inner,
     requests, rows, time,
     transaction::Transaction,
-    update,
+    transfers, update,
 };
 use crate::domain::{
     chain::{Head, link},
@@ -71,7 +72,7 @@ impl Batch {
     }
 
     /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
-    /// be sorted; those that do not exist are left out.
+    /// be sorted; those that do not exist, or that somebody else has locked, are left out.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -81,7 +82,7 @@ impl Batch {
             let found = transfer::Entity::find()
                 .filter(transfer::Column::Uuid.is_in(uuids))
                 .order_by_asc(transfer::Column::Uuid)
-                .lock_exclusive()
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .all(&self.transaction)
                 .await?;
             for row in found {
@@ -89,6 +90,14 @@ impl Batch {
             }
         }
         Ok(transfers)
+    }
+
+    /// The transfers among `uuids` that exist, without a lock.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+        transfers::existing(&self.transaction, uuids).await
     }
 
     /// What earlier requests with these ids did, whoever asked.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Select,
-    sea_query::{Expr, ExprTrait, JoinType, LockType, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, JoinType, LockBehavior, LockType, Query, SelectStatement},
 };
 use tidegate_entity::{
     connection::{Column, Entity},
@@ -56,6 +56,7 @@ pub(super) async fn lock<C: ConnectionTrait>(
     db: &C,
     uuids: &[Uuid],
     exclusive: bool,
+    behavior: Option<LockBehavior>,
 ) -> Result<Vec<Connection>, StoreError> {
     let kind = if exclusive {
         LockType::Update
@@ -64,12 +65,14 @@ pub(super) async fn lock<C: ConnectionTrait>(
     };
     let mut connections = Vec::with_capacity(uuids.len());
     for uuids in chunk::keys(uuids) {
-        let found = Entity::find()
+        let select = Entity::find()
             .filter(Column::Uuid.is_in(uuids))
-            .order_by_asc(Column::Uuid)
-            .lock(kind)
-            .all(db)
-            .await?;
+            .order_by_asc(Column::Uuid);
+        let select = match behavior {
+            Some(behavior) => select.lock_with_behavior(kind, behavior),
+            None => select.lock(kind),
+        };
+        let found = select.all(db).await?;
         for row in found {
             connections.push(rows::to_connection(row)?);
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder,
     QuerySelect, Select, SelectTwo,
-    sea_query::{Query, SelectStatement},
+    sea_query::{LockBehavior, LockType, Query, SelectStatement},
 };
 use tidegate_entity::{access_token, connection, credential, session};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::domain::{
     query::{CredentialFilter, SortOrder, Window},
 };
 
-/// Whether the rows that are read are kept from other writers.
+/// Whether the rows that are read are kept from other writers; those that somebody else has locked are then left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lock {
     None,
@@ -104,7 +104,7 @@ pub(super) async fn existing<C: ConnectionTrait>(
             .filter(credential::Column::Uuid.is_in(uuids))
             .order_by_asc(credential::Column::Uuid);
         if lock == Lock::Exclusive {
-            select = select.lock_exclusive();
+            select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         }
         found.extend(select.all(db).await?);
     }
@@ -165,7 +165,7 @@ async fn sessions_by<C: ConnectionTrait, K: Clone>(
     for keys in chunk::keys(keys) {
         let mut select = select(keys);
         if lock == Lock::Exclusive {
-            select = select.lock_exclusive();
+            select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         }
         for row in select.all(db).await? {
             sessions.push(rows::to_session(row)?);

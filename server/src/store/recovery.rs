@@ -196,12 +196,17 @@ impl Recovery {
 
     async fn attempt(&self, inner: &Inner, damage: Damage) -> Result<Option<Head>, Failure> {
         let pools = inner.pools();
-        if damage == Damage::Files {
-            close(&pools.reader).await?;
-        }
-        // Last, since the last connection to close moves the log into the database if it can.
         close(&pools.writer).await?;
-        let writer = sqlite::connect(&self.path, &self.options, Role::Writer).await?;
+        let connect = || sqlite::connect(&self.path, &self.options, Role::Writer);
+        let mut writer = connect().await?;
+        if damage == Damage::Files {
+            // Reads go on for as long as the disk does not take what is written.
+            let taken = rewrite::log(&writer, &self.path).await;
+            close(&writer).await?;
+            taken?;
+            close(&pools.reader).await?;
+            writer = connect().await?;
+        }
         match self.prove(inner, &writer, damage).await {
             Ok(head) => {
                 inner.replace(|pools| pools.writer = writer);

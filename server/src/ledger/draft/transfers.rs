@@ -93,7 +93,7 @@ impl Draft {
         after.map_or(Outcome::Deleted, Outcome::Transfer)
     }
 
-    pub(super) fn current(&self, uuid: Uuid) -> Result<&Arc<Transfer>, Refusal> {
+    pub(in crate::ledger) fn current(&self, uuid: Uuid) -> Result<&Arc<Transfer>, Refusal> {
         self.rows
             .get(&uuid)
             .and_then(|row| row.after.as_ref())

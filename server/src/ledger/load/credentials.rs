@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
+use super::super::held::{Held, missing};
 use crate::{
     domain::{
         command::{Command, Order},
@@ -67,16 +68,28 @@ impl WantedAccess {
     }
 
     /// Loads and locks it all. The locks of the connections must be held.
-    pub(super) async fn lock(&mut self, transaction: &Batch) -> Result<Access, StoreError> {
+    pub(super) async fn lock(
+        &mut self,
+        transaction: &Batch,
+        held: &mut Held,
+    ) -> Result<Access, StoreError> {
         let connections: Vec<_> = self.agents_of.iter().copied().collect();
         self.credentials
             .extend(transaction.own_agents(&connections).await?);
         let credentials: Vec<_> = self.credentials.iter().copied().collect();
         let digests: Vec<_> = self.redeemed.union(&self.opened).cloned().collect();
-        Ok(Access {
+        let access = Access {
             credentials: transaction.lock_credentials(&credentials).await?,
             sessions: transaction.lock_sessions(&digests).await?,
-        })
+        };
+        let credentials = missing(&credentials, access.credentials.iter().map(|it| it.uuid));
+        let credentials = transaction.existing_credentials(&credentials).await?;
+        held.credentials = credentials.into_iter().map(|it| it.uuid).collect();
+        let locked = access.sessions.iter();
+        let digests = missing(&digests, locked.map(|it| it.declared.digest.clone()));
+        let sessions = transaction.sessions(&digests).await?.into_iter();
+        held.sessions = sessions.map(|it| it.declared.digest).collect();
+        Ok(access)
     }
 
     /// What repetitions are answered with, as far as it was not locked.

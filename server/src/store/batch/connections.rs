@@ -2,7 +2,9 @@
 
 use std::borrow::Borrow;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait as _, DbBackend, EntityTrait, QueryFilter, sea_query::LockBehavior,
+};
 use tidegate_entity::connection;
 use uuid::Uuid;
 
@@ -14,6 +16,9 @@ use crate::{
         update,
     },
 };
+
+/// The limit that every session has.
+const LOCK_TIMEOUT: &str = "2s";
 
 impl Batch {
     /// The connections that `transfers` belong to, each once, without a lock.
@@ -28,7 +33,7 @@ impl Batch {
     }
 
     /// Loads connections and keeps other writers away from changing them: with `exclusive` from counting on them, too.
-    /// `uuids` must be sorted; those that do not exist are left out.
+    /// `uuids` must be sorted; those that do not exist, or that somebody else has locked, are left out.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -37,7 +42,29 @@ impl Batch {
         uuids: &[Uuid],
         exclusive: bool,
     ) -> Result<Vec<Connection>, StoreError> {
-        connections::lock(&self.transaction, uuids, exclusive).await
+        let behavior = Some(LockBehavior::SkipLocked);
+        connections::lock(&self.transaction, uuids, exclusive, behavior).await
+    }
+
+    /// As [`lock_connections`](Self::lock_connections), but waits a moment for those that are locked.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when one stays locked; see [`StoreError`].
+    pub async fn await_connections(
+        &self,
+        uuids: &[Uuid],
+        exclusive: bool,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let db = &self.transaction;
+        if db.get_database_backend() != DbBackend::Postgres {
+            return connections::lock(db, uuids, exclusive, None).await;
+        }
+        db.execute_unprepared("SET LOCAL lock_timeout = '1s'")
+            .await?;
+        let locked = connections::lock(db, uuids, exclusive, None).await?;
+        db.execute_unprepared(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+            .await?;
+        Ok(locked)
     }
 
     /// The connections that were not revoked, which no other batch that asks for them adds to before this one ends.

@@ -1,18 +1,17 @@
-//! A disk without room.
+//! A disk without room, and one that fails.
 
 mod sqlite_only {
     use std::{
-        fs::File,
-        io::Write as _,
+        fs,
         path::{Path, PathBuf},
-        process::Command,
         time::{Duration, Instant},
     };
 
-    use tempfile::TempDir;
     use tidegate_proto::v1;
     use tidegate_tests::{
         Database, ServerProcess, assert_refused,
+        fault::{Failure, Op, Shim, SmallDisk, shim},
+        process::Launch,
         raw::{Raw, plain},
         soon,
     };
@@ -21,48 +20,25 @@ mod sqlite_only {
     /// How soon all is well once the fault is over.
     const RECOVERED: Duration = Duration::from_secs(10);
 
-    /// A disk of 3 MiB, gone when it is dropped.
-    struct SmallDisk(TempDir);
-
-    impl SmallDisk {
-        fn mount() -> Self {
-            let folder = tempfile::tempdir().expect("a folder");
-            let mounted = Command::new("mount")
-                .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
-                .arg(folder.path())
-                .status();
-            assert!(
-                mounted.expect("mount runs").success(),
-                "mounting needs root"
-            );
-            Self(folder)
-        }
-
-        fn path(&self) -> &Path {
-            self.0.path()
-        }
-
-        /// Takes all the room that is left.
-        fn fill(&self) -> PathBuf {
-            let path = self.path().join("ballast");
-            let mut file = File::create(&path).expect("a file");
-            for size in [4_096, 1] {
-                while file.write_all(&vec![7; size]).is_ok() {}
-            }
-            path
-        }
-    }
-
-    impl Drop for SmallDisk {
-        fn drop(&mut self) {
-            _ = Command::new("umount").arg("-l").arg(self.path()).status();
-        }
-    }
-
     async fn create(raw: &mut Raw) -> Result<String, Status> {
         let created = soon("an answer", raw.transfers.create_transfer(plain())).await?;
         let transfer = created.into_inner().transfer;
         Ok(transfer.expect("the answer carries it").uuid)
+    }
+
+    /// Creates until so many were acknowledged. Refusals end soon.
+    async fn create_until(raw: &mut Raw, count: usize, acknowledged: &mut Vec<String>) {
+        let began = Instant::now();
+        while acknowledged.len() < count {
+            match create(raw).await {
+                Ok(uuid) => acknowledged.push(uuid),
+                Err(status) => {
+                    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+                    assert!(began.elapsed() < RECOVERED, "{status:?}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
     }
 
     async fn get(raw: &mut Raw, uuid: &str) -> Result<(), Status> {
@@ -73,15 +49,26 @@ mod sqlite_only {
         raw.transfers.get_transfer(request).await.map(drop)
     }
 
+    /// After `kill -9`, everything that was acknowledged is there.
+    async fn all_stand(server: ServerProcess, database: &Database, acknowledged: &[String]) {
+        server.kill().await;
+        let server = ServerProcess::start(database, 0, &[]).await;
+        let mut raw = Raw::on(server.channel().await);
+        for uuid in acknowledged {
+            get(&mut raw, uuid).await.expect("it was acknowledged");
+        }
+        assert!(server.terminate().await.0.success());
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_acknowledged_after_a_full_disk_stands() {
-        let disk = SmallDisk::mount();
+        let disk = SmallDisk::mount(3 << 20);
         let database = Database::file(&disk.path().join("tidegate.db"));
         let server = ServerProcess::start(&database, 0, &[]).await;
         let mut raw = Raw::on(server.channel().await);
         let mut acknowledged = vec![create(&mut raw).await.expect("there is room")];
-        for _ in 0..2 {
-            let ballast = disk.fill();
+        for round in 1..=2 {
+            disk.fill();
             let mut refusals = 0;
             while refusals < 3 {
                 match create(&mut raw).await {
@@ -99,25 +86,81 @@ mod sqlite_only {
                 // What stands is read all the while.
                 get(&mut raw, &acknowledged[0]).await.expect("a read");
             }
-            std::fs::remove_file(ballast).expect("room again");
-            let began = Instant::now();
-            while acknowledged.len() % 20 != 0 {
-                match create(&mut raw).await {
-                    Ok(uuid) => acknowledged.push(uuid),
-                    Err(status) => {
-                        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-                        assert!(began.elapsed() < RECOVERED, "{status:?}");
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
-                }
-            }
+            disk.make_room();
+            create_until(&mut raw, round * 20, &mut acknowledged).await;
         }
-        server.kill().await;
-        let server = ServerProcess::start(&database, 0, &[]).await;
+        all_stand(server, &database, &acknowledged).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_acknowledged_after_writes_and_syncs_that_failed_stands() {
+        let database = Database::new_file();
+        let shim = Shim::new();
+        let launch = Launch {
+            variables: shim.variables(),
+            ..Launch::default()
+        };
+        let server = ServerProcess::launch(&database, launch).await;
         let mut raw = Raw::on(server.channel().await);
-        for uuid in &acknowledged {
-            get(&mut raw, uuid).await.expect("it was acknowledged");
+        let mut acknowledged = vec![create(&mut raw).await.expect("all is well")];
+        for (ops, files) in [
+            (&shim::SYNC[..], "*-wal"),
+            (&[Op::Write], "*-wal"),
+            (&shim::SYNC[..], "*tidegate.db*"),
+            (&[Op::Write, Op::Truncate], "*tidegate.db*"),
+        ] {
+            shim.fail(ops, files, Failure::Eio);
+            for _ in 0..3 {
+                let refusal = create(&mut raw).await.expect_err("it cannot be written");
+                assert_refused(&refusal, Code::Unavailable, "DATABASE_UNAVAILABLE");
+            }
+            shim.heal();
+            let count = acknowledged.len() + 20;
+            create_until(&mut raw, count, &mut acknowledged).await;
         }
-        assert!(server.terminate().await.0.success());
+        assert!(shim.struck() > 0);
+        all_stand(server, &database, &acknowledged).await;
+    }
+
+    /// The files that make up a database, with their content.
+    fn content(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let beside = |end: &str| PathBuf::from(format!("{}{end}", path.display()));
+        let read = |path: PathBuf| Some((path.clone(), fs::read(path).ok()?));
+        ["", "-wal"]
+            .into_iter()
+            .map(beside)
+            .filter_map(read)
+            .collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_database_that_is_not_what_it_was_ends_the_process() {
+        let database = Database::new_file();
+        let path = database.path().expect("it is a file");
+        let shim = Shim::new();
+        let launch = Launch {
+            variables: shim.variables(),
+            ..Launch::default()
+        };
+        let server = ServerProcess::launch(&database, launch).await;
+        let mut raw = Raw::on(server.channel().await);
+        create(&mut raw).await.expect("all is well");
+        let before = content(path);
+        for _ in 0..3 {
+            create(&mut raw).await.expect("all is well");
+        }
+        shim.fail(&shim::SYNC, "*tidegate.db*", Failure::Eio);
+        create(&mut raw).await.expect_err("it cannot be synced");
+        // Nobody has it open but for moments.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        for (path, content) in before {
+            let other = path.with_extension("other");
+            fs::write(&other, content).expect("written");
+            fs::rename(&other, &path).expect("put in its place");
+        }
+        _ = fs::remove_file(format!("{}-shm", path.display()));
+        shim.heal();
+        let (log, status) = (server.log(), server.ended().await);
+        assert_eq!(status.code(), Some(74), "{log}");
     }
 }

@@ -55,3 +55,59 @@ mod sqlite_only {
         assert_eq!(counted.count, 3);
     }
 }
+
+mod postgres_only {
+    use std::time::{Duration, Instant};
+
+    use futures::future::join_all;
+    use sea_orm::ConnectionTrait as _;
+    use tidegate_tests::{
+        Database, ServerProcess, assert_refused,
+        cluster::Cluster,
+        raw::{Raw, plain},
+        soon,
+    };
+    use tonic::Code;
+
+    use super::super::ANSWERED;
+
+    async fn wait_for_standby(database: &Database, name: &str) {
+        let session = database.connect().await;
+        for sql in [
+            format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            session.execute_unprepared(&sql).await.expect("the setting");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_that_waits_for_a_standby_that_is_gone_is_said_in_time() {
+        let cluster = Cluster::start().await;
+        let database = Database::on(&cluster.url).await;
+        let server = ServerProcess::start(&database, 0, &[]).await;
+        let raw = Raw::on(server.channel().await);
+        wait_for_standby(&database, "nobody").await;
+        for _ in 0..2 {
+            let calls = (0..12).map(|_| {
+                let mut raw = raw.clone();
+                async move {
+                    let began = Instant::now();
+                    let refusal = soon("an answer", raw.transfers.create_transfer(plain())).await;
+                    let refusal = refusal.expect_err("it cannot be made durable");
+                    assert_refused(&refusal, Code::Unavailable, "DATABASE_UNAVAILABLE");
+                    assert!(began.elapsed() < ANSWERED, "{:?}", began.elapsed());
+                }
+            });
+            join_all(calls).await;
+        }
+        wait_for_standby(&database, "").await;
+        let back = Instant::now();
+        let mut raw = raw.clone();
+        while let Err(status) = raw.transfers.create_transfer(plain()).await {
+            assert!(back.elapsed() < Duration::from_secs(10), "{status:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(server.terminate().await.0.success());
+    }
+}
