@@ -2,12 +2,13 @@
 //! about SQLite.
 
 mod sqlite_only {
-    use std::{path::PathBuf, time::Duration};
+    use std::time::Duration;
 
     use tidegate_proto::v1::{self, TransferStatus};
     use tidegate_server::{clock::Clock, domain::time::Timestamp};
     use tidegate_tests::{
         Database, ServerProcess, World, WorldOptions,
+        fault::FakeClock,
         raw::{Raw, done, wire_duration},
         request, soon,
     };
@@ -20,33 +21,10 @@ mod sqlite_only {
         time.seconds * 1_000_000 + i64::from(time.nanos / 1_000)
     }
 
-    /// What a process needs for a clock that is as far off as the file says.
-    fn wrong_clock(offset: &std::path::Path) -> Vec<(&'static str, String)> {
-        let places = std::fs::read_dir("/usr/lib")
-            .into_iter()
-            .flatten()
-            .flatten();
-        let places = places.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
-        let library: Option<PathBuf> = places.into_iter().find(|path| path.exists());
-        let library = library.expect("libfaketime is missing: run the tests with scripts/test");
-        vec![
-            ("LD_PRELOAD", library.display().to_string()),
-            ("FAKETIME_TIMESTAMP_FILE", offset.display().to_string()),
-            ("FAKETIME_NO_CACHE", "1".to_owned()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ]
-    }
-
     #[tokio::test]
     async fn time_goes_on_when_a_clock_that_was_ahead_is_set_right() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (offset, fresh) = (folder.path().join("offset"), folder.path().join("fresh"));
-        let set = |seconds: i64| {
-            std::fs::write(&fresh, format!("{seconds:+}\n")).expect("it can be written");
-            std::fs::rename(&fresh, &offset).expect("it can be moved");
-        };
-        set(0);
-        let variables = wrong_clock(&offset);
+        let clock = FakeClock::new();
+        let variables = clock.variables();
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
@@ -57,13 +35,13 @@ mod sqlite_only {
             ServerProcess::start_as("tidegate-server", &database, 0, &arguments, &variables).await;
         let mut raw = Raw::on(server.channel().await);
         let right = now(&mut raw).await;
-        set(6 * HOUR);
+        clock.set(6 * HOUR);
         let ahead = now(&mut raw).await;
         assert!(
             ahead - right >= 6 * HOUR * 1_000_000 - 1_000_000,
             "the clock is not ahead"
         );
-        set(0);
+        clock.set(0);
         let still = now(&mut raw).await;
         assert!(still >= ahead, "time went back");
         // An agent that falls silent is noticed after twice its time, and not after six hours.
@@ -81,7 +59,7 @@ mod sqlite_only {
         .await;
         assert!(now(&mut raw).await - still >= 1_000_000);
         // It is said once, however often somebody asks; and not at all that it was set back a second time.
-        set(-HOUR);
+        clock.set(-HOUR);
         let back = now(&mut raw).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(now(&mut raw).await > back);
