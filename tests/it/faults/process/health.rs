@@ -54,7 +54,29 @@ async fn a_service_that_is_not_there_is_unknown_and_its_watch_stays_open() {
 }
 
 mod sqlite_only {
+    use tidegate_tests::fault::SmallDisk;
+
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_disk_that_is_full_is_not_served_until_there_is_room() {
+        let disk = SmallDisk::mount(4 << 20);
+        let database = Database::file(&disk.path().join("tidegate.db"));
+        let server = ServerProcess::start(&database, 0, &[]).await;
+        let mut client = server.raw().await;
+        create_all(&client, 5).await;
+        disk.fill();
+        let refused = async { while client.create_transfer(plain()).await.is_ok() {} };
+        soon("a refusal", refused).await;
+        becomes(&server, ServingStatus::NotServing).await;
+        // Locks can be had all the same; nobody is deceived by that.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        becomes(&server, ServingStatus::NotServing).await;
+        disk.make_room();
+        becomes(&server, ServingStatus::Serving).await;
+        create_all(&client, 5).await;
+        server.kill().await;
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_file_that_another_program_has_locked_is_not_served() {
