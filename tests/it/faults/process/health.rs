@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use tidegate_tests::Database;
-use tonic::Code;
 
 use super::*;
 

@@ -43,7 +43,6 @@ async fn an_idle_server_rests() {
 }
 
 mod postgres_only {
-    use futures::future::join_all;
     use tidegate_proto::v1::Role;
     use tidegate_tests::{
         cast::{Member, issue},
@@ -95,7 +94,7 @@ mod postgres_only {
         for _ in 0..WATCHERS / EACH {
             let channel = server.channel().await;
             let members = (0..EACH).map(|_| issue(&channel, &admin, Role::Viewer, ""));
-            let members = join_all(members).await;
+            let members: Vec<_> = stream::iter(members).buffered(4).collect().await;
             // The gate looks up few strange tokens at a time.
             let streams = members.iter().map(|member| watches(&channel, member));
             let streams: Vec<_> = stream::iter(streams).buffer_unordered(8).collect().await;

@@ -9,7 +9,6 @@ use tidegate_tests::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
 
 use super::*;
 
@@ -33,7 +32,12 @@ async fn ends_for(task: &str, server: ServerProcess) {
 /// A task that dies some time after the server has begun to serve.
 async fn found_at_once(task: &str, arguments: &[&str]) {
     let database = Database::fresh().await;
-    let server = doomed(&database, &format!("task-{task}=5*off->panic"), arguments).await;
+    let server = doomed(
+        &database,
+        &format!("task-{task}=5*off->1*panic->off"),
+        arguments,
+    )
+    .await;
     let mut words = watch_health(&server, "tidegate.v1.TransferService").await;
     // Whatever the task waits for, something happens; what is refused or lost at the end is of no matter.
     let address = server.address.clone();
