@@ -235,6 +235,10 @@ mod tests {
                 "postgres://db.example/ledger",
             ),
             (
+                "postgres://tidegate:S3CRET[@db.example/ledger",
+                "postgres://db.example/ledger",
+            ),
+            (
                 "postgres://tidegate:S3:CRET@db.example/ledger",
                 "postgres://db.example/ledger",
             ),
@@ -268,7 +272,6 @@ mod tests {
             "postgres://tidegate:S3CRET#1@db.example/ledger",
             "postgres://tidegate:S3CRET@S3CRET@db.example/ledger",
             "postgres://tidegate:p@S3CRET/w@db.example/ledger",
-            "postgres://tidegate:S3CRET[@db.example/ledger",
             "postgres://tidegate:S3CRET@db.example:port/ledger",
             "postgres://tidegate:S3CRET@db example/ledger",
             "postgres://tidegate:S3CRET",
