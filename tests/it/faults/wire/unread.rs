@@ -126,7 +126,7 @@ async fn answers_that_are_not_read_hold_little_and_not_for_long() {
     let of = |wanted| ends.iter().filter(|end| **end == wanted).count();
     let (reset, refused) = (of(End::Reset), of(End::Refused));
     assert!(
-        reset >= 8 && refused >= 128,
+        reset >= 8 && refused >= 8,
         "{reset} reset, {refused} refused"
     );
     // All of it is given back: whoever reads is served.
