@@ -140,7 +140,10 @@ mod sqlite_only {
         shim.heal();
         // The server reads the file anew before it says anything about it again.
         soon("reading again", async {
-            let request = v1::GetTransferRequest { uuid: uuid.clone(), ..Default::default() };
+            let request = v1::GetTransferRequest {
+                uuid: uuid.clone(),
+                ..Default::default()
+            };
             while raw.transfers.get_transfer(request.clone()).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
