@@ -90,6 +90,16 @@ mod sqlite_only {
     }
 
     #[tokio::test]
+    async fn the_log_fails_by_whichever_descriptor_it_is_written() {
+        let shim = Shim::new();
+        shim.fail(&[Op::Write], shim::LOG, Failure::Eio);
+        let script = "exec 5>&2; echo said; echo lost >&5 || exit 7";
+        let ended = shell(script, shim.variables()).await;
+        assert_eq!(ended.code, Some(7), "{ended:?}");
+        assert_eq!((&*ended.stdout, &*ended.stderr), ("said\n", ""));
+    }
+
+    #[tokio::test]
     async fn a_short_write_writes_half_and_a_hanging_one_waits() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("file");

@@ -99,8 +99,9 @@ async fn one(kind: Kind, cluster: Option<Arc<Cluster>>, what: FaultKind, seed: u
     };
     let ended = Instant::now();
     match recovery::wait(&mut system, &town, &observers[0]).await {
-        Ok(()) => {
+        Ok(obstacle) => {
             outcome.recovery = ended.elapsed();
+            outcome.obstacle = obstacle.unwrap_or_default();
             let calm = Instant::now() + after;
             system.supervise(calm, calm).await;
         }

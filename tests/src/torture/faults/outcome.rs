@@ -13,6 +13,8 @@ use crate::torture::town::Town;
 
 /// Longest wait of a caller, whatever fails: the documented 3 s, and room for a machine that has much to do.
 const SLOWEST: Duration = Duration::from_secs(6);
+/// A recovery that takes longer is worth an explanation.
+const SLOW: Duration = Duration::from_secs(2);
 /// Fewer acknowledged changes than that prove too little.
 const LEAST_LOAD: usize = 20;
 
@@ -41,6 +43,8 @@ pub struct Outcome {
     pub slowest: Duration,
     /// How long it took from the end of the fault until all was well.
     pub recovery: Duration,
+    /// What was in the way last.
+    pub obstacle: String,
 }
 
 impl Outcome {
@@ -102,6 +106,9 @@ impl Display for Outcome {
         )?;
         if self.exits > 0 {
             write!(f, ", {} documented ends", self.exits)?;
+        }
+        if self.recovery > SLOW {
+            write!(f, "\n     slowly: {}", self.obstacle)?;
         }
         for finding in self.shown() {
             write!(f, "\n     {finding}")?;

@@ -21,7 +21,8 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// Time between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Waits until every server makes changes and says that it serves, and the watcher of the log is told.
+/// Waits until every server makes changes and says that it serves, and the watcher of the log is told; what was in the way
+/// last.
 ///
 /// # Errors
 /// What is still wrong when it should no longer be.
@@ -29,14 +30,15 @@ pub(super) async fn wait(
     system: &mut System,
     town: &Town,
     observer: &Observer,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let end = Instant::now() + RECOVERY;
     let mut number = 0;
     let mut newest = 0;
+    let mut obstacle = None;
     loop {
         let found = match system.fleet.addresses().get(number) {
             Some(address) => probe(address, town).await.map(|made| newest = made),
-            None if observer.reached() >= newest => return Ok(()),
+            None if observer.reached() >= newest => return Ok(obstacle),
             None => Err(format!(
                 "the watcher of events was told {} of {newest}",
                 observer.reached()
@@ -44,12 +46,14 @@ pub(super) async fn wait(
         };
         match found {
             Ok(()) => number += 1,
-            Err(wrong) if Instant::now() > end => {
-                return Err(format!(
-                    "not back within {RECOVERY:?}: server {number}: {wrong}"
-                ));
+            Err(wrong) => {
+                let wrong = format!("server {number}: {wrong}");
+                if Instant::now() > end {
+                    return Err(format!("not back within {RECOVERY:?}: {wrong}"));
+                }
+                obstacle = Some(wrong);
+                system.supervise(Instant::now() + PAUSE, end).await;
             }
-            Err(_) => system.supervise(Instant::now() + PAUSE, end).await,
         }
     }
 }
