@@ -187,8 +187,9 @@ fn of_sqlite(error: &dyn DatabaseError) -> Verdict {
         Some(5 | 6) => Verdict::Conflict,
         // FULL.
         Some(13) => Verdict::Full,
-        // READONLY, IOERR, CANTOPEN.
-        Some(8 | 10 | 14) => Verdict::Unavailable,
+        // READONLY, IOERR, CORRUPT (which some read errors are told as), CANTOPEN, NOTADB. A file that is really corrupt is
+        // found by the recovery.
+        Some(8 | 10 | 11 | 14 | 26) => Verdict::Unavailable,
         _ => Verdict::Internal,
     }
 }

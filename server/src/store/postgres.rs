@@ -47,7 +47,7 @@ const SETTINGS: [Setting; 7] = [
 const LIMITS: [Setting; 3] = [
     ("lock_timeout", "2s", &[]),
     ("statement_timeout", "5s", &[]),
-    ("idle_in_transaction_session_timeout", "10s", &[]),
+    ("idle_in_transaction_session_timeout", "4s", &[]),
 ];
 
 pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {

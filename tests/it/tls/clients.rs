@@ -73,7 +73,7 @@ async fn grpcurl_works() {
     let ended = run(&mut grpcurl).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let created: Value = serde_json::from_str(&ended.stdout).expect("an answer");
-    assert_eq!(created["transfer"]["requesterIp"], "127.0.0.1");
+    assert_eq!(created["transfer"]["observedIp"], "127.0.0.1");
 }
 
 /// What a browser is answered to an empty `GetTransfer`, as text.
