@@ -138,8 +138,9 @@ impl Policy {
     }
 }
 
-/// A block of addresses from its text: `192.0.2.0/24`, or one address such as `2001:db8::7`. What is written in IPv4-mapped
-/// form, as `::ffff:192.0.2.0/120`, is the IPv4 block, since callers are compared by their IPv4 address.
+/// A block of addresses from its text: `192.0.2.0/24`, or one address such as `2001:db8::7`.
+///
+/// What is written in IPv4-mapped form, as `::ffff:192.0.2.0/120`, is the IPv4 block, since callers are compared by their IPv4 address.
 ///
 /// # Errors
 /// When it is neither, or holds all of IPv4 and some of IPv6.
@@ -347,7 +348,7 @@ mod tests {
             "192.0.2.0/24 ",
             "::ffff:192.0.2.1/120",
             "::/0",
-            "::/95",
+            "::/80",
             "::8000:0:0/81",
         ] {
             assert!(parse_block(text).is_err(), "{text}");

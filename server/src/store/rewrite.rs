@@ -77,7 +77,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         write_again(&path).expect("there is nothing to write");
-        let content: Vec<u8> = (0..PIECE * 2 + 7).map(|at| (at % 251) as u8).collect();
+        let content: Vec<u8> = (0..=250).cycle().take(PIECE * 2 + 7).collect();
         std::fs::write(&path, &content).expect("written");
         write_again(&path).expect("written again");
         assert_eq!(std::fs::read(&path).expect("read"), content);

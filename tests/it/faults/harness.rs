@@ -262,9 +262,7 @@ mod sqlite_only {
         };
         let server = ServerProcess::launch(&Database::new_file(), launch).await;
         let mut raw = Raw::on(server.channel().await);
-        let created = |transfer: tidegate_proto::v1::Transfer| {
-            transfer.updated_at.expect("it has a time").seconds
-        };
+        let created = |transfer: v1::Transfer| transfer.updated_at.expect("it has a time").seconds;
         let before = created(raw.declared().await);
         clock.set(7_200);
         let after = created(raw.declared().await);

@@ -94,7 +94,9 @@ mod sqlite_only {
 }
 
 mod postgres_only {
-    use sea_orm::{ConnectionTrait as _, DatabaseConnection, TransactionTrait as _};
+    use sea_orm::{
+        ConnectionTrait as _, DatabaseConnection, TransactionOptions, TransactionTrait as _,
+    };
     use tidegate_tests::cluster::Cluster;
 
     use super::*;
@@ -147,7 +149,10 @@ mod postgres_only {
         let database = Database::fresh().await;
         let server = ServerProcess::start(&database, 0, &[]).await;
         let somebody = database.connect().await;
-        let held = somebody.begin().await.expect("it begins");
+        let held = somebody
+            .begin_with_options(TransactionOptions::default())
+            .await
+            .expect("it begins");
         let lock = "SELECT FROM event_counter FOR UPDATE";
         held.execute_unprepared(lock).await.expect("it is free");
         becomes(&server, ServingStatus::NotServing).await;

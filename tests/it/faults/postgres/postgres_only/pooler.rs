@@ -39,10 +39,7 @@ async fn serve_well(replicas: [ServerProcess; 2]) {
     try_join_all(callers).await.expect("nobody is refused");
     let [mut here, mut there] = sides;
     let uuid = here.running().await.uuid;
-    let request = WatchTransferRequest {
-        uuid: uuid.clone(),
-        ..WatchTransferRequest::default()
-    };
+    let request = WatchTransferRequest { uuid: uuid.clone() };
     let watch = there.transfers.watch_transfer(request).await;
     let mut watch = watch.expect("it is accepted").into_inner();
     here.complete(&uuid, 1).await;

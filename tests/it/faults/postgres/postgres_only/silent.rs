@@ -133,7 +133,6 @@ async fn watchers_and_the_sweeper_go_on_after_a_silence() {
     raw.ask(&undecided, Duration::from_secs(2)).await;
     let request = WatchTransferRequest {
         uuid: watched.clone(),
-        ..WatchTransferRequest::default()
     };
     let watch = raw.transfers.watch_transfer(request).await;
     let mut watch = watch.expect("it is accepted").into_inner();
