@@ -41,7 +41,7 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// Serves on `listener` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open.
 ///
 /// # Errors
-/// When the database cannot be opened, and a [`Fatal`](crate::supervisor::Fatal) when a task has died that the server
+/// When the database cannot be opened, and a [`Fatal`] when a task has died that the server
 /// cannot do without. What was acknowledged is on disk in any case.
 pub async fn serve(
     listener: TcpListener,

@@ -281,10 +281,14 @@ pub async fn told_is_committed(fleet: &Fleet, count: u64, seed: u64) -> Report {
     });
     let mut compared = 0_u64;
     while compared < count {
-        let update = soon("an update", updates.message()).await;
-        let update = update
-            .expect("no refusal")
-            .and_then(|message| message.update);
+        let update = match soon("an update", updates.message()).await {
+            Ok(message) => message.and_then(|message| message.update),
+            // The server itself found that it had told of something that was not committed.
+            Err(refusal) => {
+                report.fault(format!("the watch ended: {}", refusal.message()));
+                break;
+            }
+        };
         let Some(Update::Transfer(told)) = update else {
             continue;
         };
