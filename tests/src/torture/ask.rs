@@ -107,6 +107,7 @@ pub fn refusal(status: &Status) -> Refusal {
         "ILLEGAL_TRANSITION" | "TRANSFER_NOT_FOUND" | "APPROVAL_EXPIRED" | "APPROVAL_REQUIRED"
         | "PROGRESS_REGRESSED" => Refusal::Certain,
         "DATABASE_UNAVAILABLE"
+        | "DEADLINE_EXCEEDED"
         | "DATABASE_FULL"
         | "ROW_LOCKED"
         | "SHUTTING_DOWN"
