@@ -15,6 +15,7 @@ use tidegate_proto::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tower::layer::layer_fn;
 use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::TraceLayer};
 
 use crate::{
@@ -124,9 +125,9 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .into_axum_router()
         .layer(auth::AuthLayer(gate))
         .layer(origin::OriginLayer(proxies))
-        .layer(deadline::DeadlineLayer)
-        .layer(mark::MarkLayer)
-        .layer(unread::UnreadLayer)
+        .layer(layer_fn(deadline::Deadline::new))
+        .layer(layer_fn(mark::Mark::new))
+        .layer(layer_fn(unread::Unread::new))
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(

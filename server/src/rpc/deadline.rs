@@ -11,23 +11,17 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
-use tower::{Layer, Service};
+use tower::Service;
 
-/// The layer.
-#[derive(Clone, Copy)]
-pub(super) struct DeadlineLayer;
-
-/// The service that it makes.
+/// The service around all others.
 #[derive(Clone)]
 pub(super) struct Deadline<S> {
     inner: S,
 }
 
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = Deadline<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner }
+impl<S> Deadline<S> {
+    pub(super) const fn new(inner: S) -> Self {
+        Self { inner }
     }
 }
 

@@ -14,7 +14,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tonic::{Code, Status};
-use tower::{Layer, Service};
+use tower::Service;
 
 use super::{
     MESSAGE_IN_MAX, METADATA_MAX,
@@ -22,21 +22,15 @@ use super::{
 };
 use crate::{error::Error, failpoint};
 
-/// The layer.
-#[derive(Clone, Copy)]
-pub(super) struct MarkLayer;
-
-/// The service that it makes.
+/// The service around all others.
 #[derive(Clone)]
 pub(super) struct Mark<S> {
     inner: S,
 }
 
-impl<S> Layer<S> for MarkLayer {
-    type Service = Mark<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Mark { inner }
+impl<S> Mark<S> {
+    pub(super) const fn new(inner: S) -> Self {
+        Self { inner }
     }
 }
 
@@ -210,7 +204,7 @@ mod tests {
             assert!(std::hint::black_box(false), "it cannot be");
             Ok::<_, std::convert::Infallible>(Response::new(TonicBody::empty()))
         });
-        let mut marked = MarkLayer.layer(handler);
+        let mut marked = Mark::new(handler);
         let answer = marked.call(Request::new(())).await.expect("an answer");
         let status = Status::from_header_map(answer.headers()).expect("a status");
         assert_eq!(status.code(), Code::Internal);

@@ -21,7 +21,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tonic::{Code, Status};
-use tower::{Layer, Service};
+use tower::Service;
 
 pub(super) use self::progress::{Calls, Progress};
 use super::{
@@ -128,21 +128,15 @@ impl Drop for Piece {
     }
 }
 
-/// The layer.
-#[derive(Clone, Copy)]
-pub(super) struct UnreadLayer;
-
-/// The service that it makes.
+/// The service around all others.
 #[derive(Clone)]
 pub(super) struct Unread<S> {
     inner: S,
 }
 
-impl<S> Layer<S> for UnreadLayer {
-    type Service = Unread<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Unread { inner }
+impl<S> Unread<S> {
+    pub(super) const fn new(inner: S) -> Self {
+        Self { inner }
     }
 }
 
