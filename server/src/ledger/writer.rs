@@ -87,6 +87,8 @@ impl Writer {
                 while let Ok(pending) = commands.try_recv() {
                     _ = pending.answer.send(Err(error.clone()));
                 }
+                // However many callers there are: a database that cannot be trusted ends the process.
+                give_up_if_lost(self.store.recover().await)?;
             } else {
                 self.works();
             }
