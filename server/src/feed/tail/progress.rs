@@ -118,8 +118,7 @@ impl Progress {
     async fn begin(&mut self) -> Result<Option<Sweep>, StoreError> {
         let followed = self.feed.followed();
         let filters = self.feed.has_filters();
-        // Nobody else reports to a database that is not shared.
-        if !self.store.is_shared() || followed.is_empty() && !filters {
+        if followed.is_empty() && !filters {
             self.seen.clear();
             return Ok(None);
         }
