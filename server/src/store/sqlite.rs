@@ -79,8 +79,12 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
         .await
         .map_err(refused)?;
     check(&reader, &database).await?;
-    // Without a schema, which may be asked for, there is no log either.
-    let head = chain::head(&writer).await.ok();
+    let head = match chain::head(&writer).await {
+        Ok(head) => Some(head),
+        // Without a schema, which may be asked for, there is no log either.
+        Err(_) if options.migrate == Migrate::Off => None,
+        Err(error) => return Err(other(&database, &error.into_database())),
+    };
     let recovery = Recovery::new(lock, path, database, options.clone(), head);
     Ok(Store {
         inner: Arc::new(Inner::new(Pools { reader, writer }, Some(recovery))),
