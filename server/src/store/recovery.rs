@@ -5,7 +5,6 @@
 //! recovered is written and synced once more, and all of it is moved into the database before anything is acknowledged.
 
 use std::{
-    io,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -306,13 +305,5 @@ async fn close(pool: &DatabaseConnection) -> Result<(), DbErr> {
     match timeout(CLOSE, pool.close_by_ref()).await {
         Ok(closed) => closed,
         Err(_) => Err(DbErr::Custom("a connection is still busy".to_owned())),
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Database(DbErr::Conn(sea_orm::RuntimeErr::SqlxError(
-            std::sync::Arc::new(sea_orm::SqlxError::Io(error)),
-        )))
     }
 }

@@ -70,6 +70,8 @@ fn write_again(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -79,7 +81,15 @@ mod tests {
         write_again(&path).expect("there is nothing to write");
         let content: Vec<u8> = (0..=250).cycle().take(PIECE * 2 + 7).collect();
         std::fs::write(&path, &content).expect("written");
+        let long_ago = SystemTime::UNIX_EPOCH;
+        let file = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .expect("it is there");
+        file.set_modified(long_ago).expect("the time is set");
         write_again(&path).expect("written again");
         assert_eq!(std::fs::read(&path).expect("read"), content);
+        let modified = file.metadata().and_then(|it| it.modified());
+        assert!(modified.expect("a time") > long_ago, "nothing was written");
     }
 }
