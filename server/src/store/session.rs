@@ -18,7 +18,8 @@ use tokio::sync::Mutex;
 
 /// How a transaction on a lent session begins.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'; \
-     SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '4s'";
+     SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '4s'; \
+     SET LOCAL jit = off";
 
 /// An open one. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use tidegate_tests::{
-    Database, World, WorldOptions,
+    Database, ServerProcess, World, WorldOptions,
+    cluster::{Cluster, How},
     process::{binary, command, run},
     raw::Raw,
 };
@@ -107,4 +108,45 @@ async fn settings_that_the_design_leans_on_are_read_back_at_the_start() {
         let line = refusal(&database).await;
         assert!(line.contains(setting) && line.contains(value), "{line}");
     }
+}
+
+/// Functions that PostgreSQL has compiled for statements that name the event counter.
+async fn compiled(admin: &DatabaseConnection) -> i64 {
+    let sql = "SELECT coalesce(sum(jit_functions), 0)::bigint FROM pg_stat_statements \
+               WHERE query LIKE '%event_counter%'";
+    let row = admin.query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
+    let row = row.await.expect("an answer").expect("a row");
+    row.try_get_by_index(0).expect("a count")
+}
+
+/// A plan that looks expensive, as any does where an index cannot be used, took 0.1 s to compile while the event counter
+/// was locked.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_not_compiled() {
+    let costs = ["", "_inline", "_optimize"].map(|kind| format!("jit{kind}_above_cost = 0"));
+    let mut settings = vec!["shared_preload_libraries = 'pg_stat_statements'".to_owned()];
+    settings.extend(costs);
+    let cluster = Cluster::start_with(How {
+        settings,
+        ..How::default()
+    })
+    .await;
+    let database = Database::on(&cluster.url).await;
+    let admin = database.connect().await;
+    let counting = admin.execute_unprepared("CREATE EXTENSION pg_stat_statements");
+    counting.await.expect("it is part of PostgreSQL");
+    for arguments in [&[][..], &["--database-pooling", "transaction"]] {
+        let server = ServerProcess::start(&database, 0, arguments).await;
+        // Migrations are nobody's wait.
+        let forgotten = admin.execute_unprepared("SELECT pg_stat_statements_reset()");
+        forgotten.await.expect("it is there");
+        let raw = Raw::on(server.channel().await);
+        live(&raw).await.expect("nobody is refused");
+        let (status, _) = server.terminate().await;
+        assert!(status.success(), "{status}");
+        assert_eq!(compiled(&admin).await, 0, "{arguments:?}");
+    }
+    let ours = "SELECT count(*) FROM event_counter WHERE last_sequence > 0";
+    admin.execute_unprepared(ours).await.expect("it is there");
+    assert!(compiled(&admin).await > 0, "others' statements are");
 }
