@@ -36,7 +36,9 @@ async fn serve_well(replicas: [ServerProcess; 2]) {
             Ok::<(), tonic::Status>(())
         }
     });
-    try_join_all(callers).await.expect("nobody is refused");
+    let all = try_join_all(callers).await;
+    let logs = || replicas.each_ref().map(ServerProcess::log).concat();
+    assert!(all.is_ok(), "nobody is refused: {all:?}\n{}", logs());
     let [mut here, mut there] = sides;
     let uuid = here.running().await.uuid;
     let request = WatchTransferRequest { uuid: uuid.clone() };
