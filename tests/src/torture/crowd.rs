@@ -17,9 +17,11 @@ const WALKERS: u64 = 32;
 /// Of the calls whose answers are to be dropped, the least share that must be abandoned, and be repeated at the other
 /// replica, in percent of all calls that are made.
 const DROPPED: u64 = 30;
-/// Walkers who have next to no time, and those who have: together few enough that a call can be done within 20 ms.
+/// Walkers who have next to no time, and those who have.
 const HURRIED: u64 = 8;
 const PATIENT: u64 = 3;
+/// The longest deadline where changes are fast.
+const DEADLINE: Duration = Duration::from_millis(20);
 /// Throughput is the middle one of so many measurements of that length, once the walkers are under way.
 const WINDOWS: usize = 11;
 const WINDOW: Duration = Duration::from_millis(400);
@@ -59,12 +61,17 @@ pub async fn idempotent(fleet: &Fleet, calls: u64, seed: u64) -> Report {
     report
 }
 
-/// So many calls with deadlines of 0.1 to 20 ms, none of which reaches `spared`, a fleet of the same kind.
+/// So many calls with deadlines of 0.1 to 20 ms, or up to what a change takes where that is more, none of which reaches `spared`, a fleet of the same kind.
 pub async fn storm(fleet: &Fleet, spared: &Fleet, calls: u64, seed: u64) -> Report {
     let mut report = Report::new("storm", seed);
     let before = throughput([fleet, spared], seed, &mut report).await;
+    // So many callers have as many changes under way: by Little's law each takes that long.
+    let rate = u32::try_from(before[0].max(1)).unwrap_or(u32::MAX);
+    let takes = Duration::from_secs(HURRIED + PATIENT) / rate;
+    let longest = takes.max(DEADLINE);
+    report.count("ms is the longest deadline", longest.as_millis());
     let town = Town::new(Manner {
-        hurried: true,
+        hurried: Some(longest),
         ..Manner::default()
     });
     // Others take their time meanwhile, and are told of changes that must not be lost.

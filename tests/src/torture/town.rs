@@ -19,8 +19,8 @@ use super::{
 /// How clients behave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manner {
-    /// Whether calls have deadlines of 0.1 to 20 ms, instead of all the time in the world.
-    pub hurried: bool,
+    /// The longest deadline of calls, of which the shortest ones have 0.1 ms; without, they have all the time in the world.
+    pub hurried: Option<Duration>,
     /// Of a hundred changes that are asked for, how many are asked for twice: the first call is abandoned, whatever becomes
     /// of it, and the second one made at another replica, where there is one.
     pub abandoned: u32,

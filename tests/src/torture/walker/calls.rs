@@ -19,8 +19,8 @@ use crate::torture::{
 
 /// Longest wait for one answer; a server that was killed answers at once, by its absence.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The shortest and the longest deadline of a call in a hurry.
-const DEADLINES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(20));
+/// The shortest deadline of a call in a hurry.
+const SHORTEST: Duration = Duration::from_micros(100);
 /// How soon and how late a call is abandoned: before its server has heard of it, and after it has answered.
 const ABANDONED: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(200));
 /// Time before a call is repeated whose outcome is in the dark.
@@ -63,7 +63,7 @@ impl Walker {
         replica: usize,
         repeated: bool,
     ) -> Result<Option<v1::Transfer>, Refusal> {
-        let deadline = self.town.manner.hurried.then(|| self.deadline());
+        let deadline = self.town.manner.hurried.map(|most| self.deadline(most));
         let mut client = self.clients[replica].clone();
         let _open = self.town.gate.read().await;
         let began = Instant::now();
@@ -93,11 +93,11 @@ impl Walker {
         ledger.under_way += usize::from(answer.is_err());
     }
 
-    /// 0.1 to 20 ms: half of them evenly on a logarithmic scale, which cuts calls short wherever they are, and half of them
-    /// near the end of it, which some calls just make.
-    fn deadline(&mut self) -> Duration {
+    /// 0.1 ms to `most`: half of them evenly on a logarithmic scale, which cuts calls short wherever they are, and half of
+    /// them near the end of it, which some calls just make.
+    fn deadline(&mut self, most: Duration) -> Duration {
         let least = if self.chance(50) { 0.0 } else { 0.9 };
-        self.span(DEADLINES, least)
+        self.span((SHORTEST, most), least)
     }
 
     /// A time between two, of which the first `least` of the way, on a logarithmic scale, is left out.
