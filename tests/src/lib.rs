@@ -18,7 +18,6 @@ pub mod refusal;
 pub mod relay;
 pub mod request;
 pub mod site;
-pub mod statements;
 pub mod tools;
 pub mod torture;
 pub mod world;

@@ -3,7 +3,7 @@
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     Select,
-    sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, SelectStatement},
+    sea_query::{Alias, Expr, ExprTrait as _, JoinType, Order, Query, SelectStatement},
 };
 use tidegate_entity::{
     event_counter,
@@ -101,7 +101,7 @@ pub(super) async fn look<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<Lo
 
 /// The counter's row with the newest event, and with the one at `sequence`.
 pub(super) fn select_view(sequence: i64) -> SelectStatement {
-    use event_counter::Column::{FloorHash, FloorSequence, Id, LastSequence};
+    use event_counter::Column::{FloorHash, FloorSequence, LastSequence};
     let counter = |column| (event_counter::Entity, column);
     let (newest, found) = (Alias::new("newest"), Alias::new("found"));
     Query::select()
@@ -121,7 +121,9 @@ pub(super) fn select_view(sequence: i64) -> SelectStatement {
             found.clone(),
             Expr::col((found.clone(), Column::Sequence)).eq(sequence),
         )
-        .and_where(Expr::col(counter(Id)).eq(1))
+        // As `counter` finds it.
+        .order_by(counter(LastSequence), Order::Desc)
+        .limit(1)
         .to_owned()
 }
 

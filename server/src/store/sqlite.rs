@@ -184,9 +184,9 @@ pub(super) async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .sqlx_logging(false)
         .record_stmt_in_spans(false)
-        .map_sqlx_sqlite_opts(move |defaults| settings(defaults.filename(&path), role));
+        // The driver's own defaults, which tell of statements when they are asked to.
+        .map_sqlx_sqlite_opts(move |_| settings(SqliteConnectOptions::new().filename(&path), role));
     if role == Role::Writer {
         // The driver would make a savepoint of a transaction within one that it believes open.
         connect.map_sqlx_sqlite_before_acquire(|connection, _| {

@@ -14,7 +14,7 @@ use std::{
 use sea_orm::{
     DatabaseConnection, SqlxError, SqlxPostgresConnector,
     sqlx::{
-        ConnectOptions as _, Connection as _, Executor as _, Row as _,
+        Connection as _, Executor as _, Row as _,
         pool::PoolConnectionMetadata,
         postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
     },
@@ -140,8 +140,7 @@ impl Source {
             .parse::<PgConnectOptions>()?
             .application_name("tidegate")
             // Nothing is sent at the start of a session that a pooler would not know.
-            .extra_float_digits(None)
-            .disable_statement_logging();
+            .extra_float_digits(None);
         let Some(path) = &self.password_file else {
             return Ok(options);
         };
