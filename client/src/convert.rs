@@ -20,7 +20,7 @@ pub(crate) use self::{
 };
 use crate::{
     Connection, ConnectionDirection, ConnectionStats, ConnectionStatus, Direction, Error, Event,
-    EventAction, LogPosition, Page, Progress, TableStats, Totals, Transfer, TransferFilter,
+    EventType, LogPosition, Page, Progress, TableStats, Totals, Transfer, TransferFilter,
     TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
@@ -114,13 +114,13 @@ pub(crate) fn position(sequence: i64, hash: &[u8]) -> LogPosition {
     }
 }
 
-pub(crate) fn event(wire: v1::TransferEvent) -> Result<Event, Error> {
+pub(crate) fn event(wire: v1::Event) -> Result<Event, Error> {
     Ok(Event {
         sequence: wire.sequence,
         transfer_uuid: optional_uuid("event.transfer_uuid", &wire.transfer_uuid)?,
         connection_uuid: optional_uuid("event.connection_uuid", &wire.connection_uuid)?,
         subject_uuid: optional_uuid("event.subject_uuid", &wire.subject_uuid)?,
-        action: EventAction::from_wire(wire.action),
+        event_type: EventType::from_wire(wire.r#type),
         from_status: TransferStatus::from_wire_if_set(wire.from_status),
         to_status: TransferStatus::from_wire_if_set(wire.to_status),
         actor_uuid: optional_uuid("event.actor_uuid", &wire.actor_uuid)?,

@@ -26,7 +26,7 @@ pub use self::{
     transfer::Transfer,
     words::{
         ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction,
-        EventAction, Role, SortOrder, TableCase, TransferStatus, UnknownWord,
+        EventType, Role, SortOrder, TableCase, TransferStatus, UnknownWord,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

@@ -22,7 +22,7 @@ async fn bad_fields<T>(call: impl Future<Output = Result<Response<T>, Status>>) 
 #[derive(Debug, PartialEq)]
 struct Everything {
     transfers: Vec<v1::Transfer>,
-    events: Vec<v1::TransferEvent>,
+    events: Vec<v1::Event>,
     connections: Vec<v1::Connection>,
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use rand::seq::SliceRandom as _;
-use tidegate_proto::v1::{self, TransferEventAction as Action, TransferStatus};
+use tidegate_proto::v1::{self, EventType, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     deed::Deed,
@@ -50,14 +50,14 @@ impl Wish {
     }
 
     /// The event that it leaves.
-    const fn action(self) -> Option<Action> {
+    const fn event_type(self) -> Option<EventType> {
         match self {
-            Self::Expire => Some(Action::Expired),
-            Self::Do(Deed::Approve) => Some(Action::Approved),
-            Self::Do(Deed::Deny) => Some(Action::Denied),
-            Self::Do(Deed::Cancel) => Some(Action::Cancelled),
-            Self::Do(Deed::Complete) => Some(Action::Completed),
-            Self::Do(Deed::Fail) => Some(Action::Failed),
+            Self::Expire => Some(EventType::Expired),
+            Self::Do(Deed::Approve) => Some(EventType::Approved),
+            Self::Do(Deed::Deny) => Some(EventType::Denied),
+            Self::Do(Deed::Cancel) => Some(EventType::Cancelled),
+            Self::Do(Deed::Complete) => Some(EventType::Completed),
+            Self::Do(Deed::Fail) => Some(EventType::Failed),
             Self::Do(_) => None,
         }
     }
@@ -127,11 +127,11 @@ impl Track {
     }
 }
 
-/// The log after the race as actions, each with the statuses that it led from and to.
-fn story(events: &[v1::TransferEvent]) -> Vec<(Action, TransferStatus, TransferStatus)> {
+/// The log after the race as types of events, each with the statuses that it led from and to.
+fn story(events: &[v1::Event]) -> Vec<(EventType, TransferStatus, TransferStatus)> {
     let legs = events
         .iter()
-        .map(|event| (event.action(), event.from_status(), event.to_status()));
+        .map(|event| (event.r#type(), event.from_status(), event.to_status()));
     legs.collect()
 }
 
@@ -166,8 +166,8 @@ fn assert_refusals(outcomes: &[(Wish, Result<bool, Status>)], legs: &[TransferSt
     }
 }
 
-/// One race of 32 for a decision; the action that ended the wait.
-async fn decision(track: &mut Track, number: usize) -> Action {
+/// One race of 32 for a decision; the type of the event that ended the wait.
+async fn decision(track: &mut Track, number: usize) -> EventType {
     let uuid = track.home.declared().await.uuid;
     track.home.ask(&uuid, Duration::from_secs(1)).await;
     let wishes = [APPROVE, DENY, CANCEL, Wish::Expire].repeat(8);
@@ -186,8 +186,8 @@ async fn decision(track: &mut Track, number: usize) -> Action {
     // Approved ones may still be called off; nothing else follows anything.
     match rest {
         [] => {}
-        [(Action::Cancelled, TransferStatus::Approved, TransferStatus::Cancelled)] => {
-            assert_eq!(first.0, Action::Approved);
+        [(EventType::Cancelled, TransferStatus::Approved, TransferStatus::Cancelled)] => {
+            assert_eq!(first.0, EventType::Approved);
         }
         other => panic!("{first:?} was followed by {other:?}"),
     }
@@ -196,7 +196,7 @@ async fn decision(track: &mut Track, number: usize) -> Action {
     for wish in [APPROVE, DENY, CANCEL, Wish::Expire] {
         let told = legs
             .iter()
-            .filter(|leg| Some(leg.0) == wish.action())
+            .filter(|leg| Some(leg.0) == wish.event_type())
             .count();
         let answered = count(&outcomes, wish);
         // A decision that comes too late expires the transfer itself; then no sweep may claim it.
@@ -211,7 +211,7 @@ async fn decision(track: &mut Track, number: usize) -> Action {
     assert_refusals(&outcomes, &statuses);
     if deadline == Deadline::Before {
         assert!(
-            matches!(first.0, Action::Expired | Action::Cancelled),
+            matches!(first.0, EventType::Expired | EventType::Cancelled),
             "{first:?}"
         );
     }
@@ -229,10 +229,10 @@ async fn exactly_one_of_many_decides() {
     }
     let kinds: Vec<_> = winners.keys().copied().collect();
     let all = [
-        Action::Approved,
-        Action::Denied,
-        Action::Expired,
-        Action::Cancelled,
+        EventType::Approved,
+        EventType::Denied,
+        EventType::Expired,
+        EventType::Cancelled,
     ];
     assert_eq!(kinds, all, "these were no races: {winners:?}");
 }
@@ -252,7 +252,7 @@ async fn exactly_one_of_many_starts() {
         let events = track.home.events_of(&uuid).await;
         let started = events
             .iter()
-            .filter(|event| event.action() == Action::Started);
+            .filter(|event| event.r#type() == EventType::Started);
         assert_eq!(started.count(), 1);
         assert_eq!(
             track.home.now(&uuid).await.revision,
@@ -275,7 +275,7 @@ async fn exactly_one_of_many_ends_a_running_transfer() {
         let last = legs[2];
         assert_eq!(last.1, TransferStatus::InProgress);
         for wish in [COMPLETE, FAIL, CANCEL] {
-            let expected = usize::from(wish.action() == Some(last.0));
+            let expected = usize::from(wish.event_type() == Some(last.0));
             assert_eq!(count(&outcomes, wish), expected, "{wish:?}: {outcomes:?}");
         }
         assert_refusals(&outcomes, &[last.2]);

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use futures::future::join_all;
-use tidegate_proto::v1::{self, TransferEventAction as Action, TransferStatus};
+use tidegate_proto::v1::{self, EventType, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{ADMIN, Raw, told, wire_time},
@@ -44,7 +44,7 @@ async fn until_expired(raw: &mut Raw, count: i64) {
     .await;
 }
 
-fn by_transfer(log: Vec<v1::TransferEvent>) -> HashMap<String, Vec<v1::TransferEvent>> {
+fn by_transfer(log: Vec<v1::Event>) -> HashMap<String, Vec<v1::Event>> {
     let mut events: HashMap<_, Vec<_>> = HashMap::new();
     for event in log {
         events
@@ -55,8 +55,8 @@ fn by_transfer(log: Vec<v1::TransferEvent>) -> HashMap<String, Vec<v1::TransferE
     events
 }
 
-fn actions(events: &[v1::TransferEvent]) -> Vec<Action> {
-    events.iter().map(v1::TransferEvent::action).collect()
+fn types(events: &[v1::Event]) -> Vec<EventType> {
+    events.iter().map(v1::Event::r#type).collect()
 }
 
 fn sweeping() -> WorldOptions {
@@ -84,8 +84,12 @@ async fn exactly_the_overdue_expire_with_one_event_each() {
     for each in &overdue {
         let events = &events[&each.uuid];
         assert_eq!(
-            actions(events),
-            [Action::Created, Action::ApprovalRequested, Action::Expired]
+            types(events),
+            [
+                EventType::Created,
+                EventType::ApprovalRequested,
+                EventType::Expired
+            ]
         );
         let last = &events[2];
         assert_eq!(
@@ -95,8 +99,8 @@ async fn exactly_the_overdue_expire_with_one_event_each() {
     }
     for each in &waiting {
         assert_eq!(
-            actions(&events[&each.uuid]),
-            [Action::Created, Action::ApprovalRequested]
+            types(&events[&each.uuid]),
+            [EventType::Created, EventType::ApprovalRequested]
         );
     }
     let left = in_status(&mut raw, TransferStatus::PendingApproval).await;
@@ -180,7 +184,7 @@ async fn of_several_sweeps_at_once_each_counts_what_it_expired() {
         .log()
         .await
         .into_iter()
-        .filter(|event| event.action() == Action::Expired);
+        .filter(|event| event.r#type() == EventType::Expired);
     assert_eq!(expired.count(), 700);
 }
 

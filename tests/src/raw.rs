@@ -314,7 +314,7 @@ impl Raw {
     }
 
     /// The events of one transfer.
-    pub async fn events_of(&mut self, uuid: &str) -> Vec<v1::TransferEvent> {
+    pub async fn events_of(&mut self, uuid: &str) -> Vec<v1::Event> {
         self.all_events(v1::ListEventsRequest {
             transfer_uuid: uuid.to_owned(),
             ..v1::ListEventsRequest::default()
@@ -323,7 +323,7 @@ impl Raw {
     }
 
     /// The whole log.
-    pub async fn log(&mut self) -> Vec<v1::TransferEvent> {
+    pub async fn log(&mut self) -> Vec<v1::Event> {
         self.all_events(v1::ListEventsRequest::default()).await
     }
 
@@ -331,8 +331,8 @@ impl Raw {
     ///
     /// # Panics
     /// When a page is refused.
-    pub async fn all_events(&mut self, request: v1::ListEventsRequest) -> Vec<v1::TransferEvent> {
-        let mut events: Vec<v1::TransferEvent> = Vec::new();
+    pub async fn all_events(&mut self, request: v1::ListEventsRequest) -> Vec<v1::Event> {
+        let mut events: Vec<v1::Event> = Vec::new();
         loop {
             let after_sequence = events
                 .last()

@@ -216,7 +216,7 @@ impl Raw {
     }
 
     /// The events of one connection and its transfers.
-    pub async fn events_of_site(&mut self, uuid: &str) -> Vec<v1::TransferEvent> {
+    pub async fn events_of_site(&mut self, uuid: &str) -> Vec<v1::Event> {
         self.all_events(v1::ListEventsRequest {
             connection_uuid: uuid.to_owned(),
             ..v1::ListEventsRequest::default()

@@ -10,7 +10,7 @@ pub(crate) const COLUMNS: &[Column<Event>] = &[
     Column::number("SEQUENCE", |event, _| event.sequence.to_string()),
     Column::text("WHEN", |event, now| text::age(event.occurred_at, now)),
     Column::text("OF", |event, _| subject(event)),
-    Column::text("ACTION", |event, _| event.action.to_string()),
+    Column::text("TYPE", |event, _| event.event_type.to_string()),
     Column::text("STATUS", |event, _| change(event)),
     Column::text("BY", |event, _| by(event)),
     Column::text("REASON", |event, _| {
@@ -25,7 +25,7 @@ pub(crate) fn line(event: &Event) -> String {
         event.sequence,
         event.occurred_at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
         subject(event),
-        event.action,
+        event.event_type,
         change(event),
         by(event)
     );
@@ -45,8 +45,8 @@ fn subject(event: &Event) -> String {
     ) {
         (Some(transfer), _, _) => transfer.to_string(),
         (_, Some(subject), _) => {
-            let action = event.action.to_string();
-            let kind = action.split('_').next().unwrap_or_default();
+            let name = event.event_type.to_string();
+            let kind = name.split('_').next().unwrap_or_default();
             format!("{kind} {subject}")
         }
         (_, _, Some(connection)) => format!("connection {connection}"),

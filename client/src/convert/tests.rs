@@ -86,7 +86,7 @@ fn every_message_that_makes_no_sense_is_an_error() {
     }
     assert_eq!(transfer(None).unwrap_err().code_name(), "INTERNAL");
     assert_eq!(connection(None).unwrap_err().code_name(), "INTERNAL");
-    assert!(event(v1::TransferEvent::default()).is_err());
+    assert!(event(v1::Event::default()).is_err());
 }
 
 #[test]
@@ -103,16 +103,11 @@ fn words_make_the_way_there_and_back() {
     }
     assert_eq!(TransferStatus::ALL.len(), 9);
     for number in 1..=10 {
-        let action = EventAction::from_wire(number);
-        let proto = v1::TransferEventAction::try_from(number)
-            .unwrap()
-            .as_str_name();
+        let event_type = EventType::from_wire(number);
+        let proto = v1::EventType::try_from(number).unwrap().as_str_name();
         assert_eq!(
             proto,
-            format!(
-                "TRANSFER_EVENT_ACTION_{}",
-                action.to_string().to_uppercase()
-            )
+            format!("EVENT_TYPE_{}", event_type.to_string().to_uppercase())
         );
     }
     for order in SortOrder::ALL {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EventAction, LogPosition, TransferStatus};
+use super::{EventType, LogPosition, TransferStatus};
 
 /// One transition of one transfer. Progress is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,7 +19,8 @@ pub struct Event {
     /// The credential or session that it happened to, if any.
     pub subject_uuid: Option<Uuid>,
     /// What happened.
-    pub action: EventAction,
+    #[serde(rename = "type")]
+    pub event_type: EventType,
     /// Status before; `None` when the transfer was created.
     pub from_status: Option<TransferStatus>,
     /// Status after; for a deletion the status that it had; `None` when it is not about a status.

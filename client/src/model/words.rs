@@ -165,7 +165,7 @@ impl TransferStatus {
 
 vocabulary! {
     /// What happened, to a transfer unless the name says otherwise.
-    EventAction from TransferEventAction {
+    EventType from EventType {
         /// It was created.
         Created = "created",
         /// A decision was asked for.

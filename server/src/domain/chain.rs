@@ -46,7 +46,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
         hash: _,
     } = event;
     let Occurrence {
-        action,
+        event_type,
         from_status,
         to_status,
         actor_uuid,
@@ -58,7 +58,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
     encoder.optional(transfer_uuid.map(Uuid::into_bytes));
     encoder.optional(connection_uuid.map(Uuid::into_bytes));
     encoder.optional(subject_uuid.map(Uuid::into_bytes));
-    encoder.value(action.name());
+    encoder.value(event_type.name());
     encoder.optional(from_status.map(TransferStatus::name));
     encoder.optional(to_status.map(TransferStatus::name));
     encoder.optional(actor_uuid.map(Uuid::into_bytes));

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    event::EventAction, limit::ConnectionRefusal, policy::Policy, refusal::Refusal, status::named,
+    event::EventType, limit::ConnectionRefusal, policy::Policy, refusal::Refusal, status::named,
     time::Timestamp,
 };
 
@@ -214,15 +214,15 @@ impl ConnectionVerb {
         }
     }
 
-    const fn event(&self) -> EventAction {
+    const fn event(&self) -> EventType {
         match self {
-            Self::Update { .. } => EventAction::ConnectionUpdated,
-            Self::Approve => EventAction::ConnectionApproved,
-            Self::Suspend { .. } => EventAction::ConnectionSuspended,
-            Self::Reactivate => EventAction::ConnectionReactivated,
-            Self::Revoke { .. } => EventAction::ConnectionRevoked,
-            Self::Expire => EventAction::ConnectionExpired,
-            Self::Delete => EventAction::ConnectionDeleted,
+            Self::Update { .. } => EventType::ConnectionUpdated,
+            Self::Approve => EventType::ConnectionApproved,
+            Self::Suspend { .. } => EventType::ConnectionSuspended,
+            Self::Reactivate => EventType::ConnectionReactivated,
+            Self::Revoke { .. } => EventType::ConnectionRevoked,
+            Self::Expire => EventType::ConnectionExpired,
+            Self::Delete => EventType::ConnectionDeleted,
         }
     }
 }
@@ -290,9 +290,9 @@ pub enum ConnectionChange {
     /// Nothing: it already is as asked.
     Nothing,
     /// A change, with its event and the reason on it.
-    Changed(Box<Connection>, EventAction, String),
+    Changed(Box<Connection>, EventType, String),
     /// The row goes, its event stays.
-    Removal(EventAction),
+    Removal(EventType),
 }
 
 impl Connection {

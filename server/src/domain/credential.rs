@@ -8,7 +8,7 @@ use super::{
     access::AccessRefusal,
     caller::{Identity, Role},
     connection::ConnectionStatus,
-    event::EventAction,
+    event::EventType,
     refusal::Refusal,
     time::Timestamp,
     validate::{Check, NAME_MAX},
@@ -204,7 +204,7 @@ pub fn decide_credential(
     credential: &Credential,
     verb: &CredentialVerb,
     now: Timestamp,
-) -> Result<Option<(Credential, EventAction, String)>, Refusal> {
+) -> Result<Option<(Credential, EventType, String)>, Refusal> {
     let uuid = credential.uuid;
     let mut after = credential.clone();
     after.revision += 1;
@@ -232,7 +232,7 @@ pub fn decide_credential(
             after.tokens.push(new);
             Ok(Some((
                 after,
-                EventAction::CredentialRotated,
+                EventType::CredentialRotated,
                 uuid.to_string(),
             )))
         }
@@ -245,7 +245,7 @@ pub fn decide_credential(
             } else {
                 format!("{uuid}: {reason}")
             };
-            Ok(Some((after, EventAction::CredentialRevoked, reason)))
+            Ok(Some((after, EventType::CredentialRevoked, reason)))
         }
     }
 }

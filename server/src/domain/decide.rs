@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     command::{HEARTBEAT_LOST, Verb},
-    event::{EventAction, Occurrence},
+    event::{EventType, Occurrence},
     progress::Report,
     refusal::Refusal,
     rule::Action,
@@ -42,7 +42,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         Verb::RequestApproval { expires_in } => {
             after.requires_approval = true;
             after.approval_expires_at = Some(now.after(*expires_in));
-            (EventAction::ApprovalRequested, None, String::new())
+            (EventType::ApprovalRequested, None, String::new())
         }
         Verb::Approve {
             admin_user_uuid: by,
@@ -51,7 +51,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         } => {
             is_current(transfer, *revision)?;
             after.approved = Some(Decision { at: now, by: *by });
-            (EventAction::Approved, Some(*by), comment.clone())
+            (EventType::Approved, Some(*by), comment.clone())
         }
         Verb::Deny {
             admin_user_uuid: by,
@@ -61,22 +61,22 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             is_current(transfer, *revision)?;
             after.denied = Some(Decision { at: now, by: *by });
             after.denial_reason.clone_from(reason);
-            (EventAction::Denied, Some(*by), reason.clone())
+            (EventType::Denied, Some(*by), reason.clone())
         }
         Verb::Expire if is_undecided(transfer, now) => return Ok(Change::Nothing),
-        Verb::Expire => (EventAction::Expired, None, String::new()),
+        Verb::Expire => (EventType::Expired, None, String::new()),
         Verb::Start { heartbeat_timeout } => {
             after.started_at = Some(now);
             after.heartbeat_timeout = *heartbeat_timeout;
             after.heartbeat_expires_at = heartbeat_timeout.map(|timeout| now.after(timeout));
-            (EventAction::Started, None, String::new())
+            (EventType::Started, None, String::new())
         }
         Verb::UpdateProgress { report, checkpoint } => {
             return progress(transfer, report, checkpoint.as_deref(), now);
         }
         Verb::Complete { report } => {
             advance(&mut after, report)?;
-            (EventAction::Completed, None, String::new())
+            (EventType::Completed, None, String::new())
         }
         Verb::Fail {
             error_message,
@@ -84,22 +84,22 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         } => {
             advance(&mut after, report)?;
             after.error_message.clone_from(error_message);
-            (EventAction::Failed, None, error_message.clone())
+            (EventType::Failed, None, error_message.clone())
         }
         Verb::LoseHeartbeat if !is_silent(transfer, now) => return Ok(Change::Nothing),
         Verb::LoseHeartbeat => {
             after.error_message = silence(transfer.heartbeat_timeout);
-            (EventAction::Failed, None, HEARTBEAT_LOST.to_owned())
+            (EventType::Failed, None, HEARTBEAT_LOST.to_owned())
         }
         Verb::Cancel { reason } => {
             after.cancel_reason.clone_from(reason);
-            (EventAction::Cancelled, None, reason.clone())
+            (EventType::Cancelled, None, reason.clone())
         }
         Verb::Delete => {
             return Ok(Change::Removal(occurrence(
                 transfer,
                 transfer.status,
-                EventAction::Deleted,
+                EventType::Deleted,
             )));
         }
     };
@@ -126,7 +126,7 @@ pub fn aftermath(transfer: &Transfer, refusal: &Refusal, now: Timestamp) -> Chan
 /// The event of a creation.
 pub fn creation(initiated_by_uuid: Option<Uuid>) -> Occurrence {
     Occurrence {
-        action: EventAction::Created,
+        event_type: EventType::Created,
         from_status: None,
         to_status: Some(TransferStatus::Pending),
         actor_uuid: initiated_by_uuid,
@@ -250,9 +250,9 @@ fn enter(transfer: &mut Transfer, status: TransferStatus, now: Timestamp) {
     }
 }
 
-fn occurrence(transfer: &Transfer, to: TransferStatus, action: EventAction) -> Occurrence {
+fn occurrence(transfer: &Transfer, to: TransferStatus, event_type: EventType) -> Occurrence {
     Occurrence {
-        action,
+        event_type,
         from_status: Some(transfer.status),
         to_status: Some(to),
         actor_uuid: None,

@@ -12,7 +12,7 @@ use super::{
 
 named! {
     /// What happened, to a transfer unless the name says otherwise.
-    EventAction {
+    EventType {
         /// It was created.
         Created = "CREATED",
         /// A decision was asked for.
@@ -79,7 +79,7 @@ pub enum Subject {
     Nothing,
 }
 
-impl EventAction {
+impl EventType {
     /// What it happened to.
     pub const fn subject(self) -> Subject {
         match self {
@@ -114,7 +114,7 @@ impl EventAction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     /// What happened.
-    pub action: EventAction,
+    pub event_type: EventType,
     /// Status before; `None` for a creation.
     pub from_status: Option<TransferStatus>,
     /// Status after; for a deletion the one that the row had; `None` when it is not about a status.

@@ -3,7 +3,7 @@
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::domain::event::{Event, EventAction};
+use crate::domain::event::{Event, EventType};
 
 /// Words that may wait; whoever falls further behind has to look at everybody.
 const WAITING: usize = 1_024;
@@ -22,11 +22,11 @@ pub enum Concern {
 impl Concern {
     /// Whose rights an event may have ended, if anybody's.
     pub fn of(event: &Event) -> Option<Self> {
-        match event.occurrence.action {
-            EventAction::CredentialRotated | EventAction::CredentialRevoked => {
+        match event.occurrence.event_type {
+            EventType::CredentialRotated | EventType::CredentialRevoked => {
                 event.subject_uuid.map(Self::Credential)
             }
-            EventAction::ConnectionRevoked | EventAction::ConnectionDeleted => {
+            EventType::ConnectionRevoked | EventType::ConnectionDeleted => {
                 event.connection_uuid.map(Self::Connection)
             }
             _ => None,

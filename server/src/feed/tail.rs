@@ -17,7 +17,7 @@ use super::{Feed, FeedChange, Gone, hints};
 use crate::{
     domain::{
         chain::Head,
-        event::{Event, EventAction},
+        event::{Event, EventType},
         query::EventFilter,
         transfer::Transfer,
     },
@@ -257,7 +257,7 @@ pub fn change(event: &Event, row: &Arc<Transfer>) -> FeedChange {
     let before = event.occurrence.from_status.map(|status| {
         let mut before = Transfer::clone(row);
         before.status = status;
-        if event.occurrence.action == EventAction::ApprovalRequested {
+        if event.occurrence.event_type == EventType::ApprovalRequested {
             before.requires_approval = false;
         }
         Arc::new(before)

@@ -231,7 +231,7 @@ fn log(events: &[Event]) {
             sequence = event.sequence,
             transfer_uuid = event.transfer_uuid.map(tracing::field::display),
             connection_uuid = event.connection_uuid.map(tracing::field::display),
-            action = occurrence.action.name(),
+            event_type = occurrence.event_type.name(),
             status = occurrence.to_status.map(TransferStatus::name),
             actor = event.actor,
             "committed"

@@ -7,7 +7,7 @@ use super::metadata;
 use crate::domain::{
     chain::{GENESIS, Head},
     connection::Connection,
-    event::{Event, EventAction},
+    event::{Event, EventType},
     progress::Totals,
     query::{ConnectionStats, TableStats},
     status::{ConflictStrategy, Direction, TransferStatus},
@@ -72,14 +72,14 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
     }
 }
 
-pub(super) fn event(event: &Event) -> v1::TransferEvent {
+pub(super) fn event(event: &Event) -> v1::Event {
     let occurrence = &event.occurrence;
-    v1::TransferEvent {
+    v1::Event {
         sequence: event.sequence,
         transfer_uuid: optional(event.transfer_uuid),
         connection_uuid: optional(event.connection_uuid),
         subject_uuid: optional(event.subject_uuid),
-        action: action(occurrence.action).into(),
+        r#type: event_type(occurrence.event_type).into(),
         from_status: occurrence.from_status.map_or(0, |each| status(each).into()),
         to_status: occurrence.to_status.map_or(0, |each| status(each).into()),
         actor_uuid: optional(occurrence.actor_uuid),
@@ -146,32 +146,32 @@ pub(super) const fn status(status: TransferStatus) -> v1::TransferStatus {
     }
 }
 
-const fn action(action: EventAction) -> v1::TransferEventAction {
-    match action {
-        EventAction::Created => v1::TransferEventAction::Created,
-        EventAction::ApprovalRequested => v1::TransferEventAction::ApprovalRequested,
-        EventAction::Approved => v1::TransferEventAction::Approved,
-        EventAction::Denied => v1::TransferEventAction::Denied,
-        EventAction::Expired => v1::TransferEventAction::Expired,
-        EventAction::Started => v1::TransferEventAction::Started,
-        EventAction::Completed => v1::TransferEventAction::Completed,
-        EventAction::Failed => v1::TransferEventAction::Failed,
-        EventAction::Cancelled => v1::TransferEventAction::Cancelled,
-        EventAction::Deleted => v1::TransferEventAction::Deleted,
-        EventAction::ConnectionCreated => v1::TransferEventAction::ConnectionCreated,
-        EventAction::ConnectionUpdated => v1::TransferEventAction::ConnectionUpdated,
-        EventAction::ConnectionApproved => v1::TransferEventAction::ConnectionApproved,
-        EventAction::ConnectionSuspended => v1::TransferEventAction::ConnectionSuspended,
-        EventAction::ConnectionReactivated => v1::TransferEventAction::ConnectionReactivated,
-        EventAction::ConnectionRevoked => v1::TransferEventAction::ConnectionRevoked,
-        EventAction::ConnectionExpired => v1::TransferEventAction::ConnectionExpired,
-        EventAction::ConnectionDeleted => v1::TransferEventAction::ConnectionDeleted,
-        EventAction::CredentialCreated => v1::TransferEventAction::CredentialCreated,
-        EventAction::CredentialRotated => v1::TransferEventAction::CredentialRotated,
-        EventAction::CredentialRevoked => v1::TransferEventAction::CredentialRevoked,
-        EventAction::SessionCreated => v1::TransferEventAction::SessionCreated,
-        EventAction::SessionRedeemed => v1::TransferEventAction::SessionRedeemed,
-        EventAction::Refused => v1::TransferEventAction::Refused,
+const fn event_type(event_type: EventType) -> v1::EventType {
+    match event_type {
+        EventType::Created => v1::EventType::Created,
+        EventType::ApprovalRequested => v1::EventType::ApprovalRequested,
+        EventType::Approved => v1::EventType::Approved,
+        EventType::Denied => v1::EventType::Denied,
+        EventType::Expired => v1::EventType::Expired,
+        EventType::Started => v1::EventType::Started,
+        EventType::Completed => v1::EventType::Completed,
+        EventType::Failed => v1::EventType::Failed,
+        EventType::Cancelled => v1::EventType::Cancelled,
+        EventType::Deleted => v1::EventType::Deleted,
+        EventType::ConnectionCreated => v1::EventType::ConnectionCreated,
+        EventType::ConnectionUpdated => v1::EventType::ConnectionUpdated,
+        EventType::ConnectionApproved => v1::EventType::ConnectionApproved,
+        EventType::ConnectionSuspended => v1::EventType::ConnectionSuspended,
+        EventType::ConnectionReactivated => v1::EventType::ConnectionReactivated,
+        EventType::ConnectionRevoked => v1::EventType::ConnectionRevoked,
+        EventType::ConnectionExpired => v1::EventType::ConnectionExpired,
+        EventType::ConnectionDeleted => v1::EventType::ConnectionDeleted,
+        EventType::CredentialCreated => v1::EventType::CredentialCreated,
+        EventType::CredentialRotated => v1::EventType::CredentialRotated,
+        EventType::CredentialRevoked => v1::EventType::CredentialRevoked,
+        EventType::SessionCreated => v1::EventType::SessionCreated,
+        EventType::SessionRedeemed => v1::EventType::SessionRedeemed,
+        EventType::Refused => v1::EventType::Refused,
     }
 }
 

@@ -7,7 +7,7 @@ use tidegate_entity::{connection, transfer_event};
 use uuid::Uuid;
 
 use super::{Effect, Remembered, error::StoreError, rows};
-use crate::domain::event::{EventAction, Subject};
+use crate::domain::event::{EventType, Subject};
 
 #[derive(FromQueryResult)]
 struct OfEvent {
@@ -22,15 +22,15 @@ struct OfEvent {
 
 impl OfEvent {
     fn effect(&self) -> Result<Option<Effect>, StoreError> {
-        let action = rows::parse("transfer_event.action", &self.action, EventAction::parse)?;
-        Ok(match action.subject() {
+        let event_type = rows::parse("transfer_event.action", &self.action, EventType::parse)?;
+        Ok(match event_type.subject() {
             Subject::Transfer => Some(Effect::Transfer {
                 uuid: self.transfer_uuid,
-                deleted_by_it: action == EventAction::Deleted,
+                deleted_by_it: event_type == EventType::Deleted,
             }),
             Subject::Connection => self.connection_uuid.map(|uuid| Effect::Connection {
                 uuid,
-                deleted_by_it: action == EventAction::ConnectionDeleted,
+                deleted_by_it: event_type == EventType::ConnectionDeleted,
             }),
             Subject::Credential => self.subject_uuid.map(Effect::Credential),
             Subject::Session => self.subject_uuid.map(Effect::Session),

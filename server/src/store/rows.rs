@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::error::{Inconsistency, StoreError};
 use crate::domain::{
     chain::Hash,
-    event::{Event, EventAction, Occurrence, RequestMark},
+    event::{Event, EventType, Occurrence, RequestMark},
     progress::Totals,
     status::{ConflictStrategy, Direction, TransferStatus},
     time::Timestamp,
@@ -145,7 +145,7 @@ pub(super) fn from_event(event: &Event) -> transfer_event::Model {
         transfer_uuid: event.transfer_uuid.unwrap_or_default(),
         subject_uuid: event.subject_uuid,
         connection_uuid: event.connection_uuid,
-        action: occurrence.action.name().to_owned(),
+        action: occurrence.event_type.name().to_owned(),
         from_status: occurrence
             .from_status
             .map(|status| status.name().to_owned()),
@@ -173,7 +173,7 @@ pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> 
         transfer_uuid: Some(row.transfer_uuid).filter(|uuid| !uuid.is_nil()),
         connection_uuid: row.connection_uuid,
         occurrence: Occurrence {
-            action: parse("transfer_event.action", &row.action, EventAction::parse)?,
+            event_type: parse("transfer_event.action", &row.action, EventType::parse)?,
             from_status: row.from_status.map(status).transpose()?,
             to_status: Some(row.to_status)
                 .filter(|name| !name.is_empty())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_proto::v1::{
-    self, Role, TransferEventAction as Action, credential_service_client::CredentialServiceClient,
+    self, EventType, Role, credential_service_client::CredentialServiceClient,
     event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
 };
 use tidegate_tests::{
@@ -14,7 +14,7 @@ use tidegate_tests::{
 };
 use tonic::{Code, transport::Channel};
 
-async fn events(channel: &Channel, admin: &str) -> Vec<v1::TransferEvent> {
+async fn events(channel: &Channel, admin: &str) -> Vec<v1::Event> {
     let mut events = EventServiceClient::new(channel.clone());
     let request = v1::ListEventsRequest {
         page_size: 1_000,
@@ -62,17 +62,17 @@ async fn whoever_decides_is_noted_and_may_not_name_another() {
     assert_eq!(approved.approved_by_uuid, cast.approver.uuid);
     assert_eq!(approved.initiated_by_uuid, cast.agent.uuid);
     let log = events(&channel, &cast.admin).await;
-    let of = |action: Action| {
+    let of = |event_type: EventType| {
         let found = log
             .iter()
-            .find(|it| it.action() == action && it.transfer_uuid == uuid);
+            .find(|it| it.r#type() == event_type && it.transfer_uuid == uuid);
         found.expect("it is in the log")
     };
-    for (action, member, role) in [
-        (Action::Created, &cast.agent, "agent"),
-        (Action::Approved, &cast.approver, "approver"),
+    for (event_type, member, role) in [
+        (EventType::Created, &cast.agent, "agent"),
+        (EventType::Approved, &cast.approver, "approver"),
     ] {
-        let event = of(action);
+        let event = of(event_type);
         assert_eq!(event.actor_uuid, member.uuid);
         assert_eq!(event.actor, format!("{role}:{}", member.uuid));
         assert_eq!(event.address, "127.0.0.1");
@@ -103,7 +103,7 @@ async fn who_acts_for_others_names_them_and_is_noted_beside_them() {
     let log = events(&channel, &cast.admin).await;
     let event = log
         .iter()
-        .find(|it| it.action() == Action::Approved)
+        .find(|it| it.r#type() == EventType::Approved)
         .expect("it is in the log");
     assert_eq!(event.actor_uuid, ADMIN);
     assert_eq!(event.actor, format!("approver:{}", portal.uuid));
@@ -144,8 +144,8 @@ async fn refusals(world: &World, cast: &Cast, member: &Member, count: usize) -> 
     let noted = async {
         loop {
             let log = events(&channel, &cast.admin).await;
-            let of_his = |event: &&v1::TransferEvent| {
-                event.action() == Action::Refused && event.actor_uuid == member.uuid
+            let of_his = |event: &&v1::Event| {
+                event.r#type() == EventType::Refused && event.actor_uuid == member.uuid
             };
             let noted: Vec<_> = log.iter().filter(of_his).collect();
             if noted.len() >= count {
@@ -229,7 +229,7 @@ async fn one_caller_fills_the_log_with_sixty_refusals_a_minute_at_most() {
     refusals(&world, &cast, &cast.viewer, 1).await;
     let log = events(&channel, &cast.admin).await;
     let noted = log.iter().filter(|it| it.actor_uuid == cast.agent.uuid);
-    let noted = noted.filter(|it| it.action() == Action::Refused).count();
+    let noted = noted.filter(|it| it.r#type() == EventType::Refused).count();
     assert!(
         (60..=fits).contains(&noted),
         "{noted} of 100 in {:?}",

@@ -85,11 +85,11 @@ async fn a_transfer_is_declared_decided_on_and_completed() {
         &text,
         &["SEQUENCE", "pending_approval -> approved", "fine", ADMIN],
     );
-    let actions = events
+    let types = events
         .as_array()
         .expect("a list")
         .iter()
-        .map(|event| event["action"].clone());
+        .map(|event| event["type"].clone());
     let wanted = json!([
         "created",
         "approval_requested",
@@ -97,7 +97,7 @@ async fn a_transfer_is_declared_decided_on_and_completed() {
         "started",
         "completed"
     ]);
-    assert_eq!(actions.collect::<Value>(), wanted);
+    assert_eq!(types.collect::<Value>(), wanted);
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_transfer_is_deleted_and_its_events_stay() {
     );
     let events = desk.json("event list --after 2").await;
     assert_eq!(
-        (&events[0]["action"], &events[0]["sequence"]),
+        (&events[0]["type"], &events[0]["sequence"]),
         (&json!("deleted"), &json!(3))
     );
 }

@@ -94,14 +94,14 @@ async fn a_connection_goes_through_its_life() {
         .await;
     let subject = format!("connection {uuid}");
     says(&text, &[&subject, "connection_suspended", "noise"]);
-    let actions: Vec<_> = events
+    let types: Vec<_> = events
         .as_array()
         .expect("a list")
         .iter()
-        .map(|event| event["action"].as_str().expect("a word").to_owned())
+        .map(|event| event["type"].as_str().expect("a word").to_owned())
         .collect();
     assert_eq!(
-        actions,
+        types,
         [
             "connection_created",
             "connection_approved",

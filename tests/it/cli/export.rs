@@ -34,7 +34,7 @@ async fn every_event_is_exported_with_every_field() {
     let events = lines(&desk.text("event export -o table").await);
     assert_eq!(sequences(&events), [1, 2, 3]);
 
-    let message = POOL.get_message_by_name("tidegate.v1.TransferEvent");
+    let message = POOL.get_message_by_name("tidegate.v1.Event");
     let fields = message.expect("it is in the contract");
     let wanted: BTreeSet<String> = fields
         .fields()
@@ -51,7 +51,7 @@ async fn every_event_is_exported_with_every_field() {
     }
     for (field, value) in [
         ("transfer_uuid", json!(uuid)),
-        ("action", json!("denied")),
+        ("type", json!("denied")),
         ("from_status", json!("pending_approval")),
         ("to_status", json!("denied")),
         ("actor_uuid", json!(ADMIN)),

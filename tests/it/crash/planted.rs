@@ -1,7 +1,7 @@
 //! Faults that are planted, to see that the checker notices each.
 
 use tidegate_server::domain::{
-    event::EventAction,
+    event::EventType,
     status::TransferStatus::{self, Completed, InProgress, Pending},
 };
 
@@ -13,7 +13,7 @@ const SUBJECT: &str = "the transfer";
 
 fn entry(
     sequence: i64,
-    action: EventAction,
+    event_type: EventType,
     from: Option<TransferStatus>,
     to: TransferStatus,
     revision: i64,
@@ -22,7 +22,7 @@ fn entry(
     Entry {
         sequence,
         transfer: SUBJECT.to_owned(),
-        action,
+        event_type,
         from,
         to: Some(to),
         request_id,
@@ -33,11 +33,11 @@ fn entry(
 fn told(
     revision: i64,
     status: TransferStatus,
-    transition: Option<(i64, EventAction)>,
+    transition: Option<(i64, EventType)>,
 ) -> Acknowledged {
-    let transition = transition.map(|(request, action)| Transition {
+    let transition = transition.map(|(request, event_type)| Transition {
         request_id: format!("request {request}"),
-        action,
+        event_type,
         repeated: false,
     });
     Acknowledged {
@@ -52,15 +52,15 @@ fn told(
 /// Created, started, reported once, completed: everything in order.
 fn sound() -> (Journal, Account) {
     let entries = vec![
-        entry(1, EventAction::Created, None, Pending, 1),
-        entry(2, EventAction::Started, Some(Pending), InProgress, 2),
-        entry(3, EventAction::Completed, Some(InProgress), Completed, 4),
+        entry(1, EventType::Created, None, Pending, 1),
+        entry(2, EventType::Started, Some(Pending), InProgress, 2),
+        entry(3, EventType::Completed, Some(InProgress), Completed, 4),
     ];
     let acknowledged = vec![
-        told(1, Pending, Some((1, EventAction::Created))),
-        told(2, InProgress, Some((2, EventAction::Started))),
+        told(1, Pending, Some((1, EventType::Created))),
+        told(2, InProgress, Some((2, EventType::Started))),
         told(3, InProgress, None),
-        told(4, Completed, Some((3, EventAction::Completed))),
+        told(4, Completed, Some((3, EventType::Completed))),
     ];
     let row = Row {
         status: Completed,
@@ -149,7 +149,7 @@ fn a_gap_is_noticed() {
 fn an_illegal_edge_is_noticed() {
     let faults = planted(|journal, account| {
         account.entries.remove(1);
-        account.entries[1] = entry(2, EventAction::Completed, Some(Pending), Completed, 4);
+        account.entries[1] = entry(2, EventType::Completed, Some(Pending), Completed, 4);
         journal.acknowledged.clear();
     });
     let problem = "the action may not leave that status";
@@ -273,7 +273,7 @@ fn a_row_that_changed_after_its_end_is_noticed() {
 #[test]
 fn a_doubled_request_is_noticed() {
     let faults = planted(|_, account| {
-        let mut second = entry(4, EventAction::Created, None, Pending, 1);
+        let mut second = entry(4, EventType::Created, None, Pending, 1);
         (second.transfer, second.request_id) = ("another".to_owned(), "request 1".to_owned());
         account.entries.push(second);
         account.row_count = Some(2);
@@ -292,11 +292,11 @@ fn a_doubled_request_is_noticed() {
 #[test]
 fn an_answer_with_two_subjects_is_noticed() {
     let faults = planted(|journal, account| {
-        let mut other = entry(4, EventAction::Created, None, Pending, 1);
+        let mut other = entry(4, EventType::Created, None, Pending, 1);
         other.transfer = "another".to_owned();
         account.entries.push(other);
         account.row_count = Some(2);
-        let mut answer = told(1, Pending, Some((1, EventAction::Created)));
+        let mut answer = told(1, Pending, Some((1, EventType::Created)));
         answer.transfer = "another".to_owned();
         journal.acknowledged.push(answer);
     });

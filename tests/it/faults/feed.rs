@@ -45,7 +45,7 @@ async fn follow(
 }
 
 /// Reads the log after a place.
-async fn list(raw: &mut Raw, after: &Place) -> Result<Vec<v1::TransferEvent>, Status> {
+async fn list(raw: &mut Raw, after: &Place) -> Result<Vec<v1::Event>, Status> {
     let request = v1::ListEventsRequest {
         after_sequence: after.sequence,
         after_hash: after.hash.clone(),

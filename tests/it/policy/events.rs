@@ -1,8 +1,7 @@
 //! What happens to connections is in the log, and no business of those who watch transfers.
 
 use tidegate_proto::v1::{
-    self, ConnectionPolicy, TransferEventAction as Action, watch_events_response,
-    watch_transfers_response,
+    self, ConnectionPolicy, EventType, watch_events_response, watch_transfers_response,
 };
 use tidegate_tests::{
     World, WorldOptions,
@@ -37,16 +36,16 @@ async fn a_watch_of_a_connection_sees_it_and_its_transfers() {
             let next = events.message().await.expect("the watch lives");
             if let Some(watch_events_response::Update::Event(event)) = next.and_then(|it| it.update)
             {
-                seen.push((event.sequence, event.action(), event.transfer_uuid));
+                seen.push((event.sequence, event.r#type(), event.transfer_uuid));
             }
         }
     })
     .await;
     let expected = [
-        (1, Action::ConnectionCreated, String::new()),
-        (4, Action::ConnectionSuspended, String::new()),
-        (5, Action::ConnectionReactivated, String::new()),
-        (6, Action::Created, transfer),
+        (1, EventType::ConnectionCreated, String::new()),
+        (4, EventType::ConnectionSuspended, String::new()),
+        (5, EventType::ConnectionReactivated, String::new()),
+        (6, EventType::Created, transfer),
     ];
     assert_eq!(seen, expected);
 }
@@ -102,7 +101,7 @@ mod postgres_only {
             }
         });
         let event = event.await;
-        assert_eq!(event.action(), Action::ConnectionCreated);
+        assert_eq!(event.r#type(), EventType::ConnectionCreated);
         assert_eq!(event.connection_uuid, uuid);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{ConnectionPolicy, ConnectionStatus, TransferEventAction as Action};
+use tidegate_proto::v1::{ConnectionPolicy, ConnectionStatus, EventType};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{Raw, told, wire_time},
@@ -53,7 +53,7 @@ async fn all_end_but_one(world: &World, raw: &mut Raw, count: usize) {
         let events = raw.events_of_site(uuid).await;
         let expired = events
             .iter()
-            .filter(|it| it.action() == Action::ConnectionExpired);
+            .filter(|it| it.r#type() == EventType::ConnectionExpired);
         let [event] = &expired.collect::<Vec<_>>()[..] else {
             panic!("{uuid} did not expire once: {events:?}");
         };

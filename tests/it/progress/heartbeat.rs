@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{self, TransferEventAction as Action, TransferStatus};
+use tidegate_proto::v1::{self, EventType, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{Raw, done, totals, wire_duration, wire_time},
@@ -80,7 +80,7 @@ async fn a_silent_agent_s_transfer_fails() {
     assert_eq!(failed, expected);
     let events = raw.events_of(&failed.uuid).await;
     let last = events.last().expect("an event");
-    assert_eq!((last.action(), events.len()), (Action::Failed, 3));
+    assert_eq!((last.r#type(), events.len()), (EventType::Failed, 3));
     assert_eq!(
         (last.reason.as_str(), last.actor.as_str()),
         ("HEARTBEAT_LOST", "sweeper")

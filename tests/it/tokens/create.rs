@@ -1,6 +1,6 @@
 //! `tidegate-server token create`: the first token, before anybody can call.
 
-use tidegate_proto::v1::{self, TransferEventAction as Action};
+use tidegate_proto::v1::{self, EventType};
 use tidegate_tests::{
     Database,
     cast::bearing,
@@ -40,7 +40,7 @@ async fn the_first_token_is_made_without_a_server_and_lets_its_owner_in() {
     let [event] = events.as_slice() else {
         panic!("one event: {events:?}");
     };
-    assert_eq!(event.action(), Action::CredentialCreated);
+    assert_eq!(event.r#type(), EventType::CredentialCreated);
     assert_eq!(event.actor, "console");
     assert_eq!((&event.subject_uuid, event.sequence), (&me.uuid, 1));
 }

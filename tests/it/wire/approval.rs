@@ -163,7 +163,7 @@ async fn a_decision_at_the_deadline_is_too_late_and_the_transfer_expires() {
         assert_eq!(raw.now(&declared.uuid).await, expected);
         let events = raw.events_of(&declared.uuid).await;
         let last = events.last().expect("an event");
-        assert_eq!(last.action, i32::from(v1::TransferEventAction::Expired));
+        assert_eq!(last.r#type, i32::from(v1::EventType::Expired));
         assert_eq!((last.actor.as_str(), events.len()), ("sweeper", 3));
 
         // Too late is too late, however often it is tried, and adds nothing.

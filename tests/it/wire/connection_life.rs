@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{self, ConnectionStatus, TransferEventAction as Action};
+use tidegate_proto::v1::{self, ConnectionStatus, EventType};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{NOBODY, Raw, told, wire_time},
@@ -22,7 +22,7 @@ async fn world() -> (World, Raw) {
 }
 
 /// The newest event of a connection.
-async fn last(raw: &mut Raw, uuid: &str) -> v1::TransferEvent {
+async fn last(raw: &mut Raw, uuid: &str) -> v1::Event {
     let events = raw.events_of_site(uuid).await;
     events.last().cloned().expect("there is an event")
 }
@@ -48,16 +48,16 @@ async fn a_pending_connection_is_approved() {
     assert_eq!(answer.connection, Some(expected.clone()));
     assert_eq!(raw.site_now(&uuid).await, expected);
     let event = last(&mut raw, &uuid).await;
-    let wanted = v1::TransferEvent {
+    let wanted = v1::Event {
         sequence: 2,
         connection_uuid: uuid,
-        action: Action::ConnectionApproved.into(),
+        r#type: EventType::ConnectionApproved.into(),
         actor: "anonymous".to_owned(),
         request_id: "approve-1".to_owned(),
         revision: 2,
         occurred_at: now,
         hash: event.hash.clone(),
-        ..v1::TransferEvent::default()
+        ..v1::Event::default()
     };
     assert_eq!(event, wanted);
 }
@@ -79,7 +79,7 @@ async fn a_connection_is_suspended_and_reactivated() {
     assert_eq!(suspended.status(), ConnectionStatus::Suspended);
     assert_eq!(suspended.status_reason, "spring tide");
     let event = last(&mut raw, &uuid).await;
-    assert_eq!(event.action(), Action::ConnectionSuspended);
+    assert_eq!(event.r#type(), EventType::ConnectionSuspended);
     assert_eq!(event.reason, "spring tide");
 
     // Nothing begins, and what has begun may end.
@@ -99,8 +99,8 @@ async fn a_connection_is_suspended_and_reactivated() {
     let active = answer.connection.expect("the connection");
     assert_eq!(active.status(), ConnectionStatus::Active);
     assert_eq!((active.status_reason.as_str(), active.revision), ("", 3));
-    let action = last(&mut raw, &uuid).await.action();
-    assert_eq!(action, Action::ConnectionReactivated);
+    let event_type = last(&mut raw, &uuid).await.r#type();
+    assert_eq!(event_type, EventType::ConnectionReactivated);
     raw.start(&waiting).await;
 }
 
@@ -135,16 +135,16 @@ async fn a_revoked_connection_is_deleted_and_its_past_stays() {
     assert_refused(&refusal, Code::NotFound, "CONNECTION_NOT_FOUND");
     assert_eq!(raw.now(&transfer).await, ended);
     let events = raw.events_of_site(&uuid).await;
-    let actions: Vec<_> = events.iter().map(v1::TransferEvent::action).collect();
+    let types: Vec<_> = events.iter().map(v1::Event::r#type).collect();
     let expected = [
-        Action::ConnectionCreated,
-        Action::Created,
-        Action::Started,
-        Action::ConnectionRevoked,
-        Action::Completed,
-        Action::ConnectionDeleted,
+        EventType::ConnectionCreated,
+        EventType::Created,
+        EventType::Started,
+        EventType::ConnectionRevoked,
+        EventType::Completed,
+        EventType::ConnectionDeleted,
     ];
-    assert_eq!(actions, expected);
+    assert_eq!(types, expected);
     // The row that is gone had this one.
     assert_eq!((events[3].revision, events[5].revision), (2, 2));
 }

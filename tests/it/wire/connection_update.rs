@@ -1,6 +1,6 @@
 //! Changes of a connection, by mask and by revision.
 
-use tidegate_proto::v1::{self, TransferEventAction as Action};
+use tidegate_proto::v1::{self, EventType};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{Raw, told, wire_time},
@@ -74,7 +74,7 @@ async fn only_what_the_mask_names_is_changed() {
     assert_eq!(raw.site_now(&before.uuid).await, expected);
     let events = raw.events_of_site(&before.uuid).await;
     let event = &events[1];
-    assert_eq!(event.action(), Action::ConnectionUpdated);
+    assert_eq!(event.r#type(), EventType::ConnectionUpdated);
     assert_eq!(
         event.reason,
         "site_url, policy.allowed_tables, policy.self_approval"

@@ -65,15 +65,15 @@ async fn a_connection_is_active_at_once_and_read_back_as_created() {
     let [event] = &raw.log().await[..] else {
         panic!("one event was expected");
     };
-    let expected = v1::TransferEvent {
+    let expected = v1::Event {
         sequence: 1,
         connection_uuid: created.uuid,
-        action: v1::TransferEventAction::ConnectionCreated.into(),
+        r#type: v1::EventType::ConnectionCreated.into(),
         actor: "anonymous".to_owned(),
         revision: 1,
         occurred_at: now,
         hash: event.hash.clone(),
-        ..v1::TransferEvent::default()
+        ..v1::Event::default()
     };
     assert_eq!(*event, expected);
 }

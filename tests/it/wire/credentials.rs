@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{self, Role, TransferEventAction as Action};
+use tidegate_proto::v1::{self, EventType, Role};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     cast::bearing,
@@ -40,10 +40,10 @@ async fn now(raw: &mut Raw, uuid: &str) -> v1::Credential {
     answer.credential.expect("the credential")
 }
 
-/// Actions of the log with what they happened to, their revision and their reason.
-async fn log(raw: &mut Raw) -> Vec<(Action, String, i64, String)> {
+/// Types of the events of the log with what they happened to, their revision and their reason.
+async fn log(raw: &mut Raw) -> Vec<(EventType, String, i64, String)> {
     let events = raw.log().await.into_iter();
-    let told = events.map(|it| (it.action(), it.subject_uuid, it.revision, it.reason));
+    let told = events.map(|it| (it.r#type(), it.subject_uuid, it.revision, it.reason));
     told.collect()
 }
 
@@ -75,7 +75,7 @@ async fn a_credential_is_created_with_a_token_and_read_back_without() {
     let reason = "APPROVER Ægir's desk".to_owned();
     assert_eq!(
         log(&mut raw).await,
-        [(Action::CredentialCreated, credential.uuid, 1, reason)]
+        [(EventType::CredentialCreated, credential.uuid, 1, reason)]
     );
 }
 
@@ -255,7 +255,7 @@ async fn a_rotation_changes_the_token_and_its_end() {
     let uuid = credential.uuid;
     assert_eq!(
         last,
-        Some((Action::CredentialRotated, uuid.clone(), 2, uuid))
+        Some((EventType::CredentialRotated, uuid.clone(), 2, uuid))
     );
 }
 
@@ -283,7 +283,7 @@ async fn a_revoked_credential_stays_so() {
     let reason = format!("{uuid}: lost");
     let log = log(&mut raw).await;
     assert_eq!(log.len(), 2);
-    assert_eq!(log[1], (Action::CredentialRevoked, uuid, 2, reason));
+    assert_eq!(log[1], (EventType::CredentialRevoked, uuid, 2, reason));
     let rotate = v1::RotateCredentialRequest {
         uuid: credential.uuid,
         ..v1::RotateCredentialRequest::default()

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{
-    self, TransferEventAction as Action, TransferStatus, watch_events_response::Update as Step,
-};
+use tidegate_proto::v1::{self, EventType, TransferStatus, watch_events_response::Update as Step};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{ADMIN, NOBODY, Raw, done, plain, told},
@@ -18,7 +16,7 @@ async fn world() -> (World, Raw) {
     (world, raw)
 }
 
-fn sequences(events: &[v1::TransferEvent]) -> Vec<i64> {
+fn sequences(events: &[v1::Event]) -> Vec<i64> {
     events.iter().map(|event| event.sequence).collect()
 }
 
@@ -59,20 +57,20 @@ async fn the_log_tells_a_life_step_by_step() {
     let page = told(raw.events.list_events(its_life)).await;
     let (admin, nobody) = (ADMIN, NOBODY);
     let details = [
-        (Action::Created, admin, "", "r-create"),
-        (Action::ApprovalRequested, "", "", ""),
-        (Action::Approved, nobody, "fine\nby me", "r-approve"),
-        (Action::Started, "", "", ""),
-        (Action::Failed, "", "the source went away", ""),
+        (EventType::Created, admin, "", "r-create"),
+        (EventType::ApprovalRequested, "", "", ""),
+        (EventType::Approved, nobody, "fine\nby me", "r-approve"),
+        (EventType::Started, "", "", ""),
+        (EventType::Failed, "", "the source went away", ""),
     ];
     assert_eq!(page.events.len(), details.len());
     let mut from_status = TransferStatus::Unspecified.into();
-    for (index, (action, actor_uuid, reason, request_id)) in details.into_iter().enumerate() {
-        let expected = v1::TransferEvent {
+    for (index, (event_type, actor_uuid, reason, request_id)) in details.into_iter().enumerate() {
+        let expected = v1::Event {
             sequence: i64::try_from(index + 2).expect("few"),
             transfer_uuid: uuid.clone(),
             connection_uuid: connection_uuid.clone(),
-            action: action.into(),
+            r#type: event_type.into(),
             from_status,
             to_status: steps[index].status,
             actor_uuid: actor_uuid.to_owned(),
@@ -107,23 +105,23 @@ async fn reasons_and_actors_are_those_of_the_call() {
         .await
         .uuid;
     raw.delete(&completed).await;
-    let last = |events: Vec<v1::TransferEvent>| {
+    let last = |events: Vec<v1::Event>| {
         let event = events.into_iter().last().expect("an event");
-        (event.action(), event.actor_uuid, event.reason)
+        (event.r#type(), event.actor_uuid, event.reason)
     };
     let none = String::new;
     assert_eq!(
         last(raw.events_of(&denied).await),
-        (Action::Denied, ADMIN.to_owned(), "not today".to_owned())
+        (EventType::Denied, ADMIN.to_owned(), "not today".to_owned())
     );
     assert_eq!(
         last(raw.events_of(&cancelled).await),
-        (Action::Cancelled, none(), "called off".to_owned())
+        (EventType::Cancelled, none(), "called off".to_owned())
     );
     let mut gone = raw.events_of(&completed).await;
-    assert_eq!(last(gone.clone()), (Action::Deleted, none(), none()));
+    assert_eq!(last(gone.clone()), (EventType::Deleted, none(), none()));
     gone.pop();
-    assert_eq!(last(gone), (Action::Completed, none(), none()));
+    assert_eq!(last(gone), (EventType::Completed, none(), none()));
 }
 
 #[tokio::test]

@@ -248,7 +248,7 @@ async fn a_deleted_transfer_is_gone_and_its_events_stay() {
     let after = raw.events_of(&uuid).await;
     let (last, kept) = after.split_last().expect("events stay");
     assert_eq!(kept, before);
-    assert_eq!(last.action, i32::from(v1::TransferEventAction::Deleted));
+    assert_eq!(last.r#type, i32::from(v1::EventType::Deleted));
     assert_eq!(
         (last.from_status, last.to_status),
         (completed.status, completed.status)

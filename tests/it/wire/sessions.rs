@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use tidegate_proto::v1::{self, Role, TransferEventAction as Action};
+use tidegate_proto::v1::{self, EventType, Role};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{NOBODY, Raw, told, wire_duration, wire_time},
@@ -85,8 +85,8 @@ async fn a_session_is_opened_and_redeemed_for_an_agent() {
     let [opening, redemption] = events.as_slice() else {
         panic!("two events: {events:?}");
     };
-    assert_eq!(opening.action(), Action::SessionCreated);
-    assert_eq!(redemption.action(), Action::SessionRedeemed);
+    assert_eq!(opening.r#type(), EventType::SessionCreated);
+    assert_eq!(redemption.r#type(), EventType::SessionRedeemed);
     assert_eq!(redemption.reason, agent.uuid);
     for event in [opening, redemption] {
         assert_eq!(event.connection_uuid, connection);

@@ -73,11 +73,11 @@ async fn entries(raw: &mut Raw, after: i64) -> Result<Vec<Entry>, Status> {
 }
 
 /// An event in the words of the rules.
-pub fn entry(event: v1::TransferEvent) -> Entry {
+pub fn entry(event: v1::Event) -> Entry {
     Entry {
         sequence: event.sequence,
         transfer: event.transfer_uuid,
-        action: ask::action(event.action),
+        event_type: ask::event_type(event.r#type),
         from: ask::status(event.from_status),
         to: ask::status(event.to_status),
         request_id: event.request_id,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
-use tidegate_server::domain::{event::EventAction, status::TransferStatus};
+use tidegate_server::domain::{event::EventType, status::TransferStatus};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
@@ -36,18 +36,18 @@ pub enum Ask {
 
 impl Ask {
     /// The request's id and the transition that it asks for; none for progress.
-    pub fn transition(&self) -> Option<(&str, EventAction)> {
+    pub fn transition(&self) -> Option<(&str, EventType)> {
         Some(match self {
-            Self::Create(request) => (&request.request_id, EventAction::Created),
-            Self::RequestApproval(request) => (&request.request_id, EventAction::ApprovalRequested),
-            Self::Approve(request) => (&request.request_id, EventAction::Approved),
-            Self::Deny(request) => (&request.request_id, EventAction::Denied),
-            Self::Start(request) => (&request.request_id, EventAction::Started),
+            Self::Create(request) => (&request.request_id, EventType::Created),
+            Self::RequestApproval(request) => (&request.request_id, EventType::ApprovalRequested),
+            Self::Approve(request) => (&request.request_id, EventType::Approved),
+            Self::Deny(request) => (&request.request_id, EventType::Denied),
+            Self::Start(request) => (&request.request_id, EventType::Started),
             Self::Progress(_) => return None,
-            Self::Complete(request) => (&request.request_id, EventAction::Completed),
-            Self::Fail(request) => (&request.request_id, EventAction::Failed),
-            Self::Cancel(request) => (&request.request_id, EventAction::Cancelled),
-            Self::Delete(request) => (&request.request_id, EventAction::Deleted),
+            Self::Complete(request) => (&request.request_id, EventType::Completed),
+            Self::Fail(request) => (&request.request_id, EventType::Failed),
+            Self::Cancel(request) => (&request.request_id, EventType::Cancelled),
+            Self::Delete(request) => (&request.request_id, EventType::Deleted),
         })
     }
 
@@ -127,16 +127,16 @@ pub fn status(wire: i32) -> Option<TransferStatus> {
     TransferStatus::parse(name.trim_start_matches("TRANSFER_STATUS_"))
 }
 
-/// The action in the words of the rules.
+/// The type of an event in the words of the rules.
 ///
 /// # Panics
 /// When the server sent one that it should not.
-pub fn action(wire: i32) -> EventAction {
-    let name = v1::TransferEventAction::try_from(wire)
-        .expect("an action of this version")
+pub fn event_type(wire: i32) -> EventType {
+    let name = v1::EventType::try_from(wire)
+        .expect("a type of this version")
         .as_str_name();
-    EventAction::parse(name.trim_start_matches("TRANSFER_EVENT_ACTION_"))
-        .expect("an action that is sent")
+    EventType::parse(name.trim_start_matches("EVENT_TYPE_"))
+        .expect("a type that is sent")
 }
 
 /// The totals of a transfer, all of which are always there.

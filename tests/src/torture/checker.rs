@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tidegate_server::domain::{event::EventAction, rule::Action, status::TransferStatus};
+use tidegate_server::domain::{event::EventType, rule::Action, status::TransferStatus};
 
 /// The six totals, in the order of the wire.
 pub type Totals = [i64; 6];
@@ -28,7 +28,7 @@ pub struct Transition {
     /// The request that asked for it.
     pub request_id: String,
     /// What it is.
-    pub action: EventAction,
+    pub event_type: EventType,
     /// Whether the answer is to a repetition, which shows the transfer as it is by then.
     pub repeated: bool,
 }
@@ -50,7 +50,7 @@ pub struct Entry {
     /// Of which transfer.
     pub transfer: String,
     /// What happened.
-    pub action: EventAction,
+    pub event_type: EventType,
     /// The status that was left.
     pub from: Option<TransferStatus>,
     /// The status that was entered.
@@ -147,7 +147,7 @@ pub fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
     if let Some(found) = account.row_count {
         let is_there = |life: &&Vec<&Entry>| {
             life.last()
-                .is_some_and(|last| last.action != EventAction::Deleted)
+                .is_some_and(|last| last.event_type != EventType::Deleted)
         };
         let wanted = lives.values().filter(is_there).count();
         if usize::try_from(found) != Ok(wanted) {
@@ -170,33 +170,33 @@ fn sequences(account: &Account, faults: &mut Vec<Fault>) {
 }
 
 /// The line of the rule table that an event stands for; none for a creation.
-fn rule_of(action: EventAction) -> Option<Action> {
-    Some(match action {
+fn rule_of(event_type: EventType) -> Option<Action> {
+    Some(match event_type {
         // Connections and credentials have tables of their own, and a refusal moves nothing.
-        EventAction::Created
-        | EventAction::ConnectionCreated
-        | EventAction::ConnectionUpdated
-        | EventAction::ConnectionApproved
-        | EventAction::ConnectionSuspended
-        | EventAction::ConnectionReactivated
-        | EventAction::ConnectionRevoked
-        | EventAction::ConnectionExpired
-        | EventAction::ConnectionDeleted
-        | EventAction::CredentialCreated
-        | EventAction::CredentialRotated
-        | EventAction::CredentialRevoked
-        | EventAction::SessionCreated
-        | EventAction::SessionRedeemed
-        | EventAction::Refused => return None,
-        EventAction::ApprovalRequested => Action::RequestApproval,
-        EventAction::Approved => Action::Approve,
-        EventAction::Denied => Action::Deny,
-        EventAction::Expired => Action::Expire,
-        EventAction::Started => Action::Start,
-        EventAction::Completed => Action::Complete,
-        EventAction::Failed => Action::Fail,
-        EventAction::Cancelled => Action::Cancel,
-        EventAction::Deleted => Action::Delete,
+        EventType::Created
+        | EventType::ConnectionCreated
+        | EventType::ConnectionUpdated
+        | EventType::ConnectionApproved
+        | EventType::ConnectionSuspended
+        | EventType::ConnectionReactivated
+        | EventType::ConnectionRevoked
+        | EventType::ConnectionExpired
+        | EventType::ConnectionDeleted
+        | EventType::CredentialCreated
+        | EventType::CredentialRotated
+        | EventType::CredentialRevoked
+        | EventType::SessionCreated
+        | EventType::SessionRedeemed
+        | EventType::Refused => return None,
+        EventType::ApprovalRequested => Action::RequestApproval,
+        EventType::Approved => Action::Approve,
+        EventType::Denied => Action::Deny,
+        EventType::Expired => Action::Expire,
+        EventType::Started => Action::Start,
+        EventType::Completed => Action::Complete,
+        EventType::Failed => Action::Fail,
+        EventType::Cancelled => Action::Cancel,
+        EventType::Deleted => Action::Delete,
     })
 }
 
@@ -217,16 +217,16 @@ fn path(transfer: &str, life: &[&Entry], faults: &mut Vec<Fault>) {
 
 fn step(before: Option<&Entry>, entry: &Entry) -> Option<&'static str> {
     let Some(before) = before else {
-        let born = entry.action == EventAction::Created
+        let born = entry.event_type == EventType::Created
             && entry.from.is_none()
             && entry.to == Some(TransferStatus::Pending)
             && entry.revision == 1;
         return (!born).then_some("it does not begin with its creation");
     };
-    let Some(action) = rule_of(entry.action) else {
+    let Some(action) = rule_of(entry.event_type) else {
         return Some("it is created twice");
     };
-    if before.action == EventAction::Deleted {
+    if before.event_type == EventType::Deleted {
         return Some("it goes on after its deletion");
     }
     if entry.from != before.to {
@@ -239,17 +239,17 @@ fn step(before: Option<&Entry>, entry: &Entry) -> Option<&'static str> {
         return Some("the action does not lead to that status");
     }
     // A deletion leaves nothing that could have a revision of its own.
-    let least = before.revision + i64::from(entry.action != EventAction::Deleted);
+    let least = before.revision + i64::from(entry.event_type != EventType::Deleted);
     (entry.revision < least).then_some("its revision does not rise")
 }
 
 fn row_agrees(transfer: &str, row: Option<Row>, life: &[&Entry], faults: &mut Vec<Fault>) {
     let problem = match (row, life.last()) {
         (None, None) => return,
-        (None, Some(last)) if last.action == EventAction::Deleted => return,
+        (None, Some(last)) if last.event_type == EventType::Deleted => return,
         (None, Some(_)) => "it is gone without a deletion",
         (Some(_), None) => "it has no events",
-        (Some(_), Some(last)) if last.action == EventAction::Deleted => {
+        (Some(_), Some(last)) if last.event_type == EventType::Deleted => {
             "it is there after its deletion"
         }
         (Some(row), Some(last)) if Some(row.status) != last.to => {
@@ -283,7 +283,7 @@ fn kept(told: &Acknowledged, life: &[&Entry], account: &Account, faults: &mut Ve
     if let Some(transition) = &told.transition {
         let there = life.iter().any(|entry| {
             entry.request_id == transition.request_id
-                && entry.action == transition.action
+                && entry.event_type == transition.event_type
                 && (entry.revision == told.revision
                     || transition.repeated && entry.revision <= told.revision)
         });

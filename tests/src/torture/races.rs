@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::{StreamExt as _, future::join_all, stream};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use tidegate_proto::v1;
-use tidegate_server::domain::{event::EventAction, status::TransferStatus};
+use tidegate_server::domain::{event::EventType, status::TransferStatus};
 use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 
@@ -163,7 +163,7 @@ impl Race {
 }
 
 async fn call(ask: &Ask, mut raw: Raw, journal: &Mutex<Journal>) -> Option<String> {
-    let (request_id, action) = ask.transition()?;
+    let (request_id, event_type) = ask.transition()?;
     match ask.send(&mut raw.transfers, None).await {
         Ok(Some(transfer)) => {
             let row = account::row(&transfer);
@@ -174,7 +174,7 @@ async fn call(ask: &Ask, mut raw: Raw, journal: &Mutex<Journal>) -> Option<Strin
                 totals: Some(row.totals),
                 transition: Some(Transition {
                     request_id: request_id.to_owned(),
-                    action,
+                    event_type,
                     repeated: false,
                 }),
             });
@@ -191,14 +191,14 @@ async fn call(ask: &Ask, mut raw: Raw, journal: &Mutex<Journal>) -> Option<Strin
 fn judge(journal: &Journal, account: &Account, far: &[String], races: u64, report: &mut Report) {
     report.faults("at the end", check(journal, account));
     let mut left: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut ends: BTreeMap<EventAction, u64> = BTreeMap::new();
+    let mut ends: BTreeMap<EventType, u64> = BTreeMap::new();
     for entry in &account.entries {
         let waited = entry.from == Some(TransferStatus::PendingApproval);
         *left.entry(&entry.transfer).or_default() += u64::from(waited);
         if waited {
-            *ends.entry(entry.action).or_default() += 1;
+            *ends.entry(entry.event_type).or_default() += 1;
         }
-        if entry.action == EventAction::Expired && far.contains(&entry.transfer) {
+        if entry.event_type == EventType::Expired && far.contains(&entry.transfer) {
             report.fault(format!("{} expired before its deadline", entry.transfer));
         }
     }
@@ -206,12 +206,12 @@ fn judge(journal: &Journal, account: &Account, far: &[String], races: u64, repor
         report.fault(format!("{transfer} left PENDING_APPROVAL {times} times"));
     }
     report.load("races", left.len(), races);
-    let won = |action| ends.get(&action).copied().unwrap_or(0);
+    let won = |event_type| ends.get(&event_type).copied().unwrap_or(0);
     let least = races / 50;
-    report.load("won by approval", won(EventAction::Approved), least);
-    report.load("by denial", won(EventAction::Denied), least);
-    report.load("by cancellation", won(EventAction::Cancelled), least);
-    report.load("by the deadline", won(EventAction::Expired), least);
+    report.load("won by approval", won(EventType::Approved), least);
+    report.load("by denial", won(EventType::Denied), least);
+    report.load("by cancellation", won(EventType::Cancelled), least);
+    report.load("by the deadline", won(EventType::Expired), least);
     report.count("acknowledged", journal.acknowledged.len());
     report.count("refused", journal.refused.len());
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use tidegate_server::domain::{event::EventAction, status::TransferStatus};
+use tidegate_server::domain::{event::EventType, status::TransferStatus};
 
 use super::{
     Fleet, Report, Setup, account,
@@ -104,7 +104,7 @@ fn judge(account: &Account, overdue: &[String], waiting: &[String], report: &mut
     report.faults("at the end", check(&Journal::default(), account));
     let mut events: BTreeMap<&str, u64> = BTreeMap::new();
     for entry in &account.entries {
-        if entry.action == EventAction::Expired {
+        if entry.event_type == EventType::Expired {
             *events.entry(&entry.transfer).or_default() += 1;
         }
     }

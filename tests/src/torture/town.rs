@@ -113,9 +113,9 @@ impl Ledger {
         repeated: bool,
     ) {
         self.repeated += usize::from(repeated);
-        let transition = ask.transition().map(|(request_id, action)| Transition {
+        let transition = ask.transition().map(|(request_id, event_type)| Transition {
             request_id: request_id.to_owned(),
-            action,
+            event_type,
             repeated,
         });
         let acknowledged = match (ask, transfer) {

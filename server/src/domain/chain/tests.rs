@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::domain::{
-    event::{EventAction, RequestMark},
+    event::{EventType, RequestMark},
     time::Timestamp,
 };
 
@@ -13,7 +13,7 @@ pub(crate) fn event(sequence: i64) -> Event {
         connection_uuid: Some(Uuid::from_u128(2)),
         subject_uuid: Some(Uuid::from_u128(4)),
         occurrence: Occurrence {
-            action: EventAction::Approved,
+            event_type: EventType::Approved,
             from_status: Some(TransferStatus::PendingApproval),
             to_status: Some(TransferStatus::Approved),
             actor_uuid: Some(Uuid::from_u128(3)),
@@ -102,7 +102,7 @@ const EDITS: [Edit; 20] = [
     |it| it.transfer_uuid = Some(Uuid::from_u128(9)),
     |it| it.connection_uuid = None,
     |it| it.subject_uuid = None,
-    |it| it.occurrence.action = EventAction::Denied,
+    |it| it.occurrence.event_type = EventType::Denied,
     |it| it.occurrence.from_status = None,
     |it| it.occurrence.to_status = None,
     |it| it.occurrence.to_status = Some(TransferStatus::Denied),

@@ -117,7 +117,7 @@ fn an_update_changes_what_it_names() {
     assert_eq!(after.policy().max_downloads, Some(5));
     assert_eq!(after.used.downloads, 3, "what is on record counts");
     assert_eq!(after.used.records, 0, "that limit is not set");
-    assert_eq!(event, EventAction::ConnectionUpdated);
+    assert_eq!(event, EventType::ConnectionUpdated);
     assert_eq!(reason, "policy.max_downloads");
 }
 
@@ -168,6 +168,6 @@ fn one_in_use_is_not_deleted() {
         delete(true).expect_err("in use").reason(),
         "CONNECTION_IN_USE"
     );
-    let gone = ConnectionChange::Removal(EventAction::ConnectionDeleted);
+    let gone = ConnectionChange::Removal(EventType::ConnectionDeleted);
     assert_eq!(delete(false), Ok(gone));
 }

@@ -5,7 +5,7 @@ use crate::domain::{
     caller::{Role, tests::known},
     command::Verb,
     connection::tests::sample as north,
-    event::EventAction,
+    event::EventType,
     policy::{ApprovalMode, Policy, parse_block},
     progress::Report,
     status::{ConflictStrategy, TransferStatus},
@@ -291,7 +291,7 @@ fn approval_is_a_second_pair_of_eyes() {
     assert_eq!(reason(approve(&transfer, one, &anyone())), "SELF_APPROVAL");
     let verdict = approve(&transfer, other, &anyone()).expect("somebody else");
     assert!(
-        matches!(verdict.change, Change::Transition(_, it) if it.action == EventAction::Approved)
+        matches!(verdict.change, Change::Transition(_, it) if it.event_type == EventType::Approved)
     );
     // A credential that initiated it cannot lend its voice to somebody else either.
     let mut service = known(Role::Admin, None);

@@ -12,7 +12,7 @@ use crate::{
             Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
             ConnectionVerb, NewConnection, Usage, decide_connection, site,
         },
-        event::{EventAction, Occurrence},
+        event::{EventType, Occurrence},
         limit::ConnectionRefusal,
         refusal::Refusal,
         transfer::Transfer,
@@ -33,7 +33,7 @@ impl Draft {
         let connection = Arc::new(connection);
         self.log_connection(
             &connection,
-            EventAction::ConnectionCreated,
+            EventType::ConnectionCreated,
             String::new(),
             order,
         );
@@ -64,12 +64,12 @@ impl Draft {
         let (used, in_use) = (self.usage_on_record(uuid), self.is_in_use(uuid));
         let after = match decide_connection(&connection, verb, used, in_use, self.now)? {
             ConnectionChange::Nothing => return Ok(Outcome::Connection(connection)),
-            ConnectionChange::Changed(after, action, reason) => {
-                self.log_connection(&after, action, reason, order);
+            ConnectionChange::Changed(after, event_type, reason) => {
+                self.log_connection(&after, event_type, reason, order);
                 Some(Arc::from(after))
             }
-            ConnectionChange::Removal(action) => {
-                self.log_connection(&connection, action, String::new(), order);
+            ConnectionChange::Removal(event_type) => {
+                self.log_connection(&connection, event_type, String::new(), order);
                 None
             }
         };
@@ -162,13 +162,13 @@ impl Draft {
     fn log_connection(
         &mut self,
         connection: &Connection,
-        action: EventAction,
+        event_type: EventType,
         reason: String,
         order: &Order,
     ) {
         let effect = Effect::Connection {
             uuid: connection.uuid,
-            deleted_by_it: action == EventAction::ConnectionDeleted,
+            deleted_by_it: event_type == EventType::ConnectionDeleted,
         };
         self.remember(Some(order), effect);
         let about = About {
@@ -177,7 +177,7 @@ impl Draft {
             ..About::default()
         };
         let occurrence = Occurrence {
-            action,
+            event_type,
             from_status: None,
             to_status: None,
             actor_uuid: None,

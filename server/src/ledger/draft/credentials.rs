@@ -16,7 +16,7 @@ use crate::{
             Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session,
             decide_credential,
         },
-        event::{EventAction, Occurrence},
+        event::{EventType, Occurrence},
         govern,
         limit::ConnectionRefusal,
         refusal::Refusal,
@@ -62,11 +62,13 @@ impl Draft {
         verb: &CredentialVerb,
     ) -> Result<Outcome, Refusal> {
         let credential = Arc::clone(self.credential(uuid)?);
-        let Some((after, action, reason)) = decide_credential(&credential, verb, self.now)? else {
+        let Some((after, event_type, reason)) =
+            decide_credential(&credential, verb, self.now)?
+        else {
             return Ok(granted(&credential));
         };
         let after = Arc::new(after);
-        self.log_credential(&after, action, reason, order);
+        self.log_credential(&after, event_type, reason, order);
         if let Some(row) = self.credentials.get_mut(&uuid) {
             row.after = Some(Arc::clone(&after));
             row.transitioned = true;
@@ -115,7 +117,7 @@ impl Draft {
         }
         let session = Arc::new(Session::open(uuid, new.clone(), self.now));
         self.remember(Some(order), Effect::Session(uuid));
-        self.log_session(&session, EventAction::SessionCreated, String::new(), order);
+        self.log_session(&session, EventType::SessionCreated, String::new(), order);
         self.sessions
             .insert(uuid, Row::created(Arc::clone(&session)));
         Ok(Outcome::Session(Session::clone(&session)))
@@ -146,7 +148,7 @@ impl Draft {
         let after = Arc::new(after);
         self.log_session(
             &after,
-            EventAction::SessionRedeemed,
+            EventType::SessionRedeemed,
             agent.to_string(),
             order,
         );
@@ -181,7 +183,7 @@ impl Draft {
             connection_uuid: order.caller.confined_to(),
             ..About::default()
         };
-        let occurrence = happened(EventAction::Refused, reason.to_owned());
+        let occurrence = happened(EventType::Refused, reason.to_owned());
         self.log(about, occurrence, Some(order));
         Outcome::Noted
     }
@@ -221,7 +223,7 @@ impl Draft {
 
     fn hand_out(&mut self, order: &Order, credential: Credential, reason: String) -> Outcome {
         let credential = Arc::new(credential);
-        self.log_credential(&credential, EventAction::CredentialCreated, reason, order);
+        self.log_credential(&credential, EventType::CredentialCreated, reason, order);
         self.credentials
             .insert(credential.uuid, Row::created(Arc::clone(&credential)));
         granted(&credential)
@@ -230,7 +232,7 @@ impl Draft {
     fn log_credential(
         &mut self,
         credential: &Credential,
-        action: EventAction,
+        event_type: EventType,
         reason: String,
         order: &Order,
     ) {
@@ -241,13 +243,13 @@ impl Draft {
             subject_uuid: Some(credential.uuid),
             revision: credential.revision,
         };
-        self.log(about, happened(action, reason), Some(order));
+        self.log(about, happened(event_type, reason), Some(order));
     }
 
     fn log_session(
         &mut self,
         session: &Session,
-        action: EventAction,
+        event_type: EventType,
         reason: String,
         order: &Order,
     ) {
@@ -257,7 +259,7 @@ impl Draft {
             subject_uuid: Some(session.uuid),
             revision: 0,
         };
-        self.log(about, happened(action, reason), Some(order));
+        self.log(about, happened(event_type, reason), Some(order));
     }
 
     pub(super) async fn write_credentials(&self, transaction: &Batch) -> Result<(), StoreError> {
@@ -287,9 +289,9 @@ pub(super) fn granted(credential: &Arc<Credential>) -> Outcome {
     Outcome::Credential(Box::new(Credential::clone(credential)))
 }
 
-fn happened(action: EventAction, reason: String) -> Occurrence {
+fn happened(event_type: EventType, reason: String) -> Occurrence {
     Occurrence {
-        action,
+        event_type,
         from_status: None,
         to_status: None,
         actor_uuid: None,

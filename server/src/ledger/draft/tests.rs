@@ -3,7 +3,7 @@ use crate::domain::{
     caller::{Caller, Role, tests::known},
     command::Verb,
     connection::{ConnectionField, ConnectionStatus, ConnectionVerb, tests::sample as site},
-    event::{EventAction, RequestMark},
+    event::{EventType, RequestMark},
     policy::Policy,
     progress::Report,
     status::TransferStatus,
@@ -56,11 +56,11 @@ fn complete() -> Verb {
     }
 }
 
-fn actions(draft: &Draft) -> Vec<EventAction> {
+fn event_types(draft: &Draft) -> Vec<EventType> {
     draft
         .events()
         .iter()
-        .map(|event| event.occurrence.action)
+        .map(|event| event.occurrence.event_type)
         .collect()
 }
 
@@ -84,12 +84,12 @@ fn a_whole_life_fits_into_one_batch() {
         draft.carry_out(&verb(uuid, step), Uuid::nil);
     }
     assert_eq!(
-        actions(&draft),
+        event_types(&draft),
         [
-            EventAction::Created,
-            EventAction::Started,
-            EventAction::Completed,
-            EventAction::Deleted
+            EventType::Created,
+            EventType::Started,
+            EventType::Completed,
+            EventType::Deleted
         ]
     );
     let revisions: Vec<_> = draft.events().iter().map(|event| event.revision).collect();
@@ -168,7 +168,7 @@ fn a_late_approval_expires_the_transfer_in_the_name_of_the_server() {
         verb: approve,
     };
     draft.carry_out(&order(command, Some(("a", 1))), Uuid::nil);
-    assert_eq!(actions(&draft), [EventAction::Expired]);
+    assert_eq!(event_types(&draft), [EventType::Expired]);
     let event = &draft.events()[0];
     assert_eq!((event.actor.as_str(), &event.request), (SERVER, &None));
     let (changes, answers) = draft.into_parts();

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         command::{Order, Verb},
         decide::{Change, aftermath, creation},
-        event::{EventAction, Occurrence},
+        event::{EventType, Occurrence},
         govern,
         refusal::Refusal,
         transfer::{NewTransfer, Transfer},
@@ -103,7 +103,7 @@ impl Draft {
     fn log_transfer(&mut self, transfer: &Transfer, occurrence: Occurrence, order: Option<&Order>) {
         let effect = Effect::Transfer {
             uuid: transfer.uuid,
-            deleted_by_it: occurrence.action == EventAction::Deleted,
+            deleted_by_it: occurrence.event_type == EventType::Deleted,
         };
         self.remember(order, effect);
         let about = About {

@@ -7,7 +7,7 @@ use super::{
     fixture::{Fixture, at, connection, event, first, full, mark, plain},
 };
 use crate::domain::{
-    event::EventAction,
+    event::EventType,
     query::{EventFilter, SortOrder, TransferFilter},
     status::TransferStatus,
     transfer::Transfer,
@@ -139,7 +139,7 @@ async fn deleting_leaves_the_history() {
         .collect();
     batch.delete_transfers(&uuids).await.expect("deleted");
     let mut gone = event(&transfers[1], Some(mark("delete")));
-    gone.occurrence.action = EventAction::Deleted;
+    gone.occurrence.event_type = EventType::Deleted;
     batch.append_events(&mut [gone]).await.expect("appended");
     batch.commit().await.expect("committed");
     let count = fixture
@@ -243,15 +243,15 @@ async fn events_are_found_by_transfer_connection_and_place() {
 #[tokio::test]
 async fn requests_are_remembered_with_what_they_did() {
     let fixture = Fixture::new().await;
-    let site = |id, action| {
+    let site = |id, event_type| {
         let mut event = event(&plain(0), Some(mark(id)));
         event.transfer_uuid = None;
         event.connection_uuid = Some(Uuid::from_u128(5));
-        event.occurrence.action = action;
+        event.occurrence.event_type = event_type;
         event
     };
     let mut deleted = event(&plain(2), Some(mark("delete")));
-    deleted.occurrence.action = EventAction::Deleted;
+    deleted.occurrence.event_type = EventType::Deleted;
     let mut other = event(&plain(3), Some(mark("create")));
     other.actor = "somebody else".to_owned();
     let mut events = [
@@ -259,8 +259,8 @@ async fn requests_are_remembered_with_what_they_did() {
         deleted,
         other,
         event(&plain(4), None),
-        site("connect", EventAction::ConnectionCreated),
-        site("disconnect", EventAction::ConnectionDeleted),
+        site("connect", EventType::ConnectionCreated),
+        site("disconnect", EventType::ConnectionDeleted),
     ];
     let batch = fixture.store.begin().await.expect("a batch");
     batch

@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub struct Told {
     /// Events, by whoever watches the log.
-    pub events: Vec<v1::TransferEvent>,
+    pub events: Vec<v1::Event>,
     /// Transfers, by whoever watches those.
     pub transfers: Vec<Acknowledged>,
     /// Transfers that were deleted.

@@ -50,7 +50,7 @@ pub(super) async fn judge(system: &mut System, town: &Town, outcome: &mut Outcom
 }
 
 /// Whatever a watcher was told is in the log, word for word.
-fn compare(outcome: &mut Outcome, stands: &[v1::TransferEvent]) {
+fn compare(outcome: &mut Outcome, stands: &[v1::Event]) {
     let told = outcome.watched.iter().flat_map(|told| &told.events);
     let differs = told.filter(|told| {
         let place = usize::try_from(told.sequence - 1).unwrap_or(usize::MAX);
@@ -66,8 +66,8 @@ fn compare(outcome: &mut Outcome, stands: &[v1::TransferEvent]) {
     }
 }
 
-async fn events(mut raw: Raw) -> Result<Vec<v1::TransferEvent>, Status> {
-    let mut events: Vec<v1::TransferEvent> = Vec::new();
+async fn events(mut raw: Raw) -> Result<Vec<v1::Event>, Status> {
+    let mut events: Vec<v1::Event> = Vec::new();
     loop {
         let request = v1::ListEventsRequest {
             after_sequence: events.last().map_or(0, |event| event.sequence),

@@ -229,7 +229,7 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
     let [event] = draft.events() else {
         panic!("one event: {:?}", draft.events());
     };
-    assert_eq!(event.occurrence.action, EventAction::Refused);
+    assert_eq!(event.occurrence.event_type, EventType::Refused);
     assert_eq!(event.occurrence.reason, reason);
     assert_eq!(event.occurrence.actor_uuid, caller.credential());
     assert_eq!(event.actor, caller.actor);

@@ -141,7 +141,7 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
     // Two more were started and one is gone; its records are gone with it.
     assert_eq!(used(&draft), (8, 61));
     let event = &draft.events()[3];
-    assert_eq!(event.occurrence.action, EventAction::ConnectionUpdated);
+    assert_eq!(event.occurrence.event_type, EventType::ConnectionUpdated);
     assert_eq!((event.transfer_uuid, event.revision), (None, 2));
     assert_eq!(event.connection_uuid, Some(site().uuid));
     assert_eq!(
@@ -231,7 +231,7 @@ fn a_change_of_a_connection_is_not_repeated() {
     for request in [1, 1, 2] {
         draft.carry_out(&suspend(request), Uuid::nil);
     }
-    assert_eq!(actions(&draft), [EventAction::ConnectionSuspended]);
+    assert_eq!(event_types(&draft), [EventType::ConnectionSuspended]);
     let (_, answers) = draft.into_parts();
     assert_eq!(answers[0].as_ref().ok(), answers[1].as_ref().ok());
     assert_eq!(reason(&answers[2]), "REQUEST_ID_REUSED");
