@@ -264,7 +264,7 @@ mod tests {
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --table t",
             "tidegate stats table --timeout soon",
             "tidegate connection update 00000000-0000-0000-0000-000000000001 --clear name",
-            "tidegate connection update 00000000-0000-0000-0000-000000000001 --max-downloads -1",
+            "tidegate connection update 00000000-0000-0000-0000-000000000001 --max-transfers -1",
             "tidegate connection list --status done",
         ];
         for line in lines {

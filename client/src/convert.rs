@@ -100,7 +100,7 @@ pub(crate) fn present_connection(wire: v1::Connection) -> Result<Connection, Err
         revision: wire.revision,
         status_reason: text(wire.status_reason),
         policy: policy::policy(wire.policy.unwrap_or_default())?,
-        downloads_used: wire.downloads_used,
+        transfers_used: wire.transfers_used,
         records_used: wire.records_used,
         metadata: metadata::from_struct(wire.metadata)?,
     })

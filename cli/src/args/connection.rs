@@ -175,7 +175,7 @@ pub(crate) struct PolicyArgs {
     pub(crate) expires_in: Option<Duration>,
     /// How many transfers may be started.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
-    pub(crate) max_downloads: Option<i64>,
+    pub(crate) max_transfers: Option<i64>,
     /// How many records all transfers together may move.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) max_records_total: Option<i64>,
@@ -211,7 +211,7 @@ pub(crate) enum Clearable {
     AutoApproveTable,
     TableCase,
     ExpiresAt,
-    MaxDownloads,
+    MaxTransfers,
     MaxRecordsTotal,
     MaxRecordsPerRequest,
     RateLimit,

@@ -79,8 +79,8 @@ fn policy(connection: &Connection, now: DateTime<Utc>) -> Vec<(&'static str, Str
         ),
         ("ends", end),
         (
-            "downloads",
-            used(connection.downloads_used, policy.max_downloads),
+            "transfers",
+            used(connection.transfers_used, policy.max_transfers),
         ),
         (
             "records",

@@ -94,7 +94,7 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn limit(client: tidegate_client::Client, uuid: uuid::Uuid) -> Result<(), tidegate_client::Error> {
-    /// client.update_connection(uuid).allowed_tables(["public.orders"]).max_downloads(10).await?;
+    /// client.update_connection(uuid).allowed_tables(["public.orders"]).max_transfers(10).await?;
     /// # Ok(())
     /// # }
     /// ```

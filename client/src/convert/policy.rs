@@ -18,7 +18,7 @@ pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Err
         .auto_approve_tables(wire.auto_approve_tables)
         .table_case(TableCase::from_wire_if_set(wire.table_case))
         .expires_at(optional_time("policy.expires_at", wire.expires_at)?)
-        .max_downloads(wire.max_downloads)
+        .max_transfers(wire.max_transfers)
         .max_records_total(wire.max_records_total)
         .max_records_per_request(wire.max_records_per_request)
         .rate_limit_requests_per_minute(wire.rate_limit_requests_per_minute)
@@ -40,7 +40,7 @@ pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
         auto_approve_tables: policy.auto_approve_tables,
         table_case: policy.table_case.map_or(0, TableCase::to_wire),
         expires_at: policy.expires_at.map(to_timestamp),
-        max_downloads: policy.max_downloads,
+        max_transfers: policy.max_transfers,
         max_records_total: policy.max_records_total,
         max_records_per_request: policy.max_records_per_request,
         rate_limit_requests_per_minute: policy.rate_limit_requests_per_minute,

@@ -31,8 +31,8 @@ pub struct Connection {
     pub status_reason: Option<String>,
     /// What its transfers may do.
     pub policy: ConnectionPolicy,
-    /// Transfers that count against `max_downloads`; kept while that limit is set.
-    pub downloads_used: i64,
+    /// Transfers that count against `max_transfers`; kept while that limit is set.
+    pub transfers_used: i64,
     /// Records that count against `max_records_total`, in the same way.
     pub records_used: i64,
     /// The operators' notes. Numbers have gone through a double.

@@ -16,9 +16,9 @@ use super::{ApprovalMode, ConflictStrategy, TableCase, text};
 ///
 /// let policy = ConnectionPolicy::default()
 ///     .allowed_tables(["public.orders", "public.items"])
-///     .max_downloads(10)
+///     .max_transfers(10)
 ///     .allowed_hours("22:00-06:00");
-/// assert_eq!(policy.max_downloads, Some(10));
+/// assert_eq!(policy.max_transfers, Some(10));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -38,7 +38,7 @@ pub struct ConnectionPolicy {
     /// When the connection ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
     /// How many transfers may be started.
-    pub max_downloads: Option<i64>,
+    pub max_transfers: Option<i64>,
     /// How many records all transfers together may move.
     pub max_records_total: Option<i64>,
     /// How many records one transfer may ask for and move.
@@ -67,7 +67,7 @@ impl Default for ConnectionPolicy {
             auto_approve_tables: Vec::new(),
             table_case: None,
             expires_at: None,
-            max_downloads: None,
+            max_transfers: None,
             max_records_total: None,
             max_records_per_request: None,
             rate_limit_requests_per_minute: None,
@@ -125,9 +125,9 @@ macro_rules! policy_setters {
         }
 
         /// How many transfers may be started; `None`: any number.
-        pub fn max_downloads(self, limit: impl Into<Option<i64>>) -> Self {
+        pub fn max_transfers(self, limit: impl Into<Option<i64>>) -> Self {
             let limit = limit.into();
-            self.$set("max_downloads", |policy| policy.max_downloads = limit)
+            self.$set("max_transfers", |policy| policy.max_transfers = limit)
         }
 
         /// How many records all transfers together may move; `None`: any number.

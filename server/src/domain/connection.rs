@@ -146,7 +146,7 @@ named! {
         /// See [`Policy`].
         ExpiresAt = "policy.expires_at",
         /// See [`Policy`].
-        MaxDownloads = "policy.max_downloads",
+        MaxTransfers = "policy.max_transfers",
         /// See [`Policy`].
         MaxRecordsTotal = "policy.max_records_total",
         /// See [`Policy`].
@@ -258,7 +258,7 @@ pub struct Neighbour {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Transfers that were started.
-    pub downloads: i64,
+    pub transfers: i64,
     /// Records that were moved.
     pub records: i64,
 }
@@ -406,8 +406,8 @@ pub fn decide_connection(
 /// A limit that is set from now on has been used up by what is on record already.
 fn count_from_record(after: &mut Connection, before: &Policy, on_record: Usage) {
     let policy = &after.declared.policy;
-    if policy.max_downloads.is_some() && before.max_downloads.is_none() {
-        after.used.downloads = on_record.downloads;
+    if policy.max_transfers.is_some() && before.max_transfers.is_none() {
+        after.used.transfers = on_record.transfers;
     }
     if policy.max_records_total.is_some() && before.max_records_total.is_none() {
         after.used.records = on_record.records;
@@ -430,7 +430,7 @@ fn set(declared: &mut NewConnection, field: ConnectionField, to: &NewConnection)
         }
         ConnectionField::TableCase => policy.table_case = new.table_case,
         ConnectionField::ExpiresAt => policy.expires_at = new.expires_at,
-        ConnectionField::MaxDownloads => policy.max_downloads = new.max_downloads,
+        ConnectionField::MaxTransfers => policy.max_transfers = new.max_transfers,
         ConnectionField::MaxRecordsTotal => policy.max_records_total = new.max_records_total,
         ConnectionField::MaxRecordsPerRequest => {
             policy.max_records_per_request = new.max_records_per_request;

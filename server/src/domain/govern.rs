@@ -197,10 +197,10 @@ fn admit(
         return Err(ConnectionRefusal::TableNotAllowed { uuid, table_name });
     }
     if let Some(limit) = policy
-        .max_downloads
-        .filter(|limit| connection.used.downloads >= *limit)
+        .max_transfers
+        .filter(|limit| connection.used.transfers >= *limit)
     {
-        return Err(ConnectionRefusal::DownloadLimitReached { uuid, limit });
+        return Err(ConnectionRefusal::TransferLimitReached { uuid, limit });
     }
     if let Some(limit) = policy
         .max_records_total
@@ -238,8 +238,8 @@ fn charge_start(
     };
     admit(connection, &transfer.declared.table_name, caller, now)?;
     admit_request(connection, transfer.declared.records_requested)?;
-    Ok(connection.policy().max_downloads.map(|_| Usage {
-        downloads: connection.used.downloads + 1,
+    Ok(connection.policy().max_transfers.map(|_| Usage {
+        transfers: connection.used.transfers + 1,
         ..connection.used
     }))
 }

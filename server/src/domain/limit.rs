@@ -70,10 +70,10 @@ pub enum ConnectionRefusal {
         now: Timestamp,
     },
     /// No more transfers may be started.
-    DownloadLimitReached {
+    TransferLimitReached {
         /// The connection.
         uuid: Uuid,
-        /// `max_downloads`.
+        /// `max_transfers`.
         limit: i64,
     },
     /// More records than are left.
@@ -101,7 +101,7 @@ impl ConnectionRefusal {
             Self::TableNotAllowed { .. } => "TABLE_NOT_ALLOWED",
             Self::IpNotAllowed { .. } => "IP_NOT_ALLOWED",
             Self::OutsideAllowedHours { .. } => "OUTSIDE_ALLOWED_HOURS",
-            Self::DownloadLimitReached { .. } => "DOWNLOAD_LIMIT_REACHED",
+            Self::TransferLimitReached { .. } => "TRANSFER_LIMIT_REACHED",
             Self::RecordLimitReached { .. } => "RECORD_LIMIT_REACHED",
         }
     }
@@ -117,7 +117,7 @@ impl ConnectionRefusal {
             | Self::TableNotAllowed { uuid, .. }
             | Self::IpNotAllowed { uuid, .. }
             | Self::OutsideAllowedHours { uuid, .. }
-            | Self::DownloadLimitReached { uuid, .. }
+            | Self::TransferLimitReached { uuid, .. }
             | Self::RecordLimitReached { uuid, .. } => *uuid,
         }
     }
@@ -148,8 +148,8 @@ impl ConnectionRefusal {
                 ("allowed_hours", allowed_hours.to_string()),
                 ("now", now.to_string()),
             ]),
-            Self::DownloadLimitReached { limit, .. } => {
-                pairs.push(("max_downloads", limit.to_string()));
+            Self::TransferLimitReached { limit, .. } => {
+                pairs.push(("max_transfers", limit.to_string()));
             }
             Self::RecordLimitReached {
                 field,
@@ -222,8 +222,8 @@ impl std::fmt::Display for ConnectionRefusal {
                 f,
                 "connection {uuid} is open {allowed_hours} UTC, and it is {now}"
             ),
-            Self::DownloadLimitReached { uuid, limit } => {
-                write!(f, "connection {uuid} has used up its {limit} downloads")
+            Self::TransferLimitReached { uuid, limit } => {
+                write!(f, "connection {uuid} has used up its {limit} transfers")
             }
             Self::RecordLimitReached {
                 uuid,

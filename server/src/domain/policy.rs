@@ -54,7 +54,7 @@ pub struct Policy {
     /// When the connection ends by itself.
     pub expires_at: Option<Timestamp>,
     /// Transfers that may be started.
-    pub max_downloads: Option<i64>,
+    pub max_transfers: Option<i64>,
     /// Records that all transfers together may move.
     pub max_records_total: Option<i64>,
     /// Records that one transfer may ask for and move.
@@ -82,7 +82,7 @@ impl Default for Policy {
             auto_approve_tables: Vec::new(),
             table_case: None,
             expires_at: None,
-            max_downloads: None,
+            max_transfers: None,
             max_records_total: None,
             max_records_per_request: None,
             rate_limit_requests_per_minute: None,
@@ -134,7 +134,7 @@ impl Policy {
 
     /// Whether anything is counted: then the connection's row changes with every start or report.
     pub const fn has_budget(&self) -> bool {
-        self.max_downloads.is_some() || self.max_records_total.is_some()
+        self.max_transfers.is_some() || self.max_records_total.is_some()
     }
 }
 

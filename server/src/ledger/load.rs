@@ -178,8 +178,8 @@ fn looks_round(command: &Command) -> bool {
 /// Whether an update sets a limit where there is none.
 fn sets_limit(before: &Policy, fields: &[ConnectionField], to: &Policy) -> bool {
     fields.iter().any(|field| match field {
-        ConnectionField::MaxDownloads => {
-            to.max_downloads.is_some() && before.max_downloads.is_none()
+        ConnectionField::MaxTransfers => {
+            to.max_transfers.is_some() && before.max_transfers.is_none()
         }
         ConnectionField::MaxRecordsTotal => {
             to.max_records_total.is_some() && before.max_records_total.is_none()

@@ -86,9 +86,9 @@ pub(super) async fn usage<C: ConnectionTrait>(
 ) -> Result<Usage, StoreError> {
     let sums: Option<(i64, Option<i64>, Option<i64>)> =
         select_usage(connection_uuid).into_tuple().one(db).await?;
-    let (downloads, high, low) = sums.unwrap_or_default();
+    let (transfers, high, low) = sums.unwrap_or_default();
     Ok(Usage {
-        downloads,
+        transfers,
         records: saturate(join(high.unwrap_or(0), low.unwrap_or(0))),
     })
 }
@@ -96,7 +96,7 @@ pub(super) async fn usage<C: ConnectionTrait>(
 pub(super) fn select_usage(connection_uuid: Uuid) -> Select<Entity> {
     Entity::find()
         .select_only()
-        .expr_as(Expr::cust("COUNT(started_at)"), "downloads")
+        .expr_as(Expr::cust("COUNT(started_at)"), "transfers")
         .expr_as(half("records_transferred", '/'), "records_high")
         .expr_as(half("records_transferred", '%'), "records_low")
         .filter(Column::ConnectionUuid.eq(connection_uuid))

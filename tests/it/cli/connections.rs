@@ -11,7 +11,7 @@ const CREATE: &str =
 async fn a_policy_is_set_shown_changed_and_cleared() {
     let desk = Desk::new().await;
     let policy = "--allow-table a --allow-table b --exclude-table c --auto-approve-table a \
-                  --approval-mode per-table --max-downloads 1500 --max-records-total 9 \
+                  --approval-mode per-table --max-transfers 1500 --max-records-total 9 \
                   --max-records-per-request 8 --rate-limit 60 --ip-allow 192.0.2.0/24 --ip-allow ::1 \
                   --hours 22:00-06:00 --expires-at 2999-01-31T08:00:00Z --conflict-strategy merge \
                   --heartbeat-timeout 30s --self-approval --metadata {\"ticket\":\"4711\"}";
@@ -40,7 +40,7 @@ async fn a_policy_is_set_shown_changed_and_cleared() {
     assert_eq!(created["metadata"], json!({"ticket": "4711"}));
 
     let update = format!(
-        "connection update {uuid} --name C --max-downloads 2 --self-approval false \
+        "connection update {uuid} --name C --max-transfers 2 --self-approval false \
          --clear hours,ip-allow,expires-at --clear metadata --revision 1"
     );
     let (text, updated) = desk.change(&update).await;

@@ -21,9 +21,9 @@ use tidegate_tests::{
 };
 use tonic::Code;
 
-fn downloads(limit: i64) -> ConnectionPolicy {
+fn limited_to(limit: i64) -> ConnectionPolicy {
     ConnectionPolicy {
-        max_downloads: Some(limit),
+        max_transfers: Some(limit),
         ..ConnectionPolicy::default()
     }
 }
@@ -55,7 +55,7 @@ fn moved(transfer: &v1::Transfer) -> i64 {
 /// Fifty callers at once on these connections: how many were allowed.
 async fn fifty_starts(callers: &[Raw]) {
     let mut raw = callers[0].clone();
-    let uuid = raw.site(downloads(10)).await;
+    let uuid = raw.site(limited_to(10)).await;
     let mut transfers = Vec::new();
     for _ in 0..50 {
         transfers.push(raw.create(of(&uuid)).await.uuid);
@@ -69,10 +69,10 @@ async fn fifty_starts(callers: &[Raw]) {
     let refusals: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
     assert_eq!(refusals.len(), 40);
     for refusal in refusals {
-        assert_refused(refusal, Code::FailedPrecondition, "DOWNLOAD_LIMIT_REACHED");
+        assert_refused(refusal, Code::FailedPrecondition, "TRANSFER_LIMIT_REACHED");
     }
     let site = raw.site_now(&uuid).await;
-    assert_eq!((site.downloads_used, site.revision), (10, 1));
+    assert_eq!((site.transfers_used, site.revision), (10, 1));
     let started = all_of(&mut raw, &uuid).await;
     let started = started.iter().filter(|it| it.started_at.is_some());
     assert_eq!(started.count(), 10);
@@ -122,7 +122,7 @@ async fn reports_to_the_last_record(callers: &[Raw]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_starts_at_once_share_ten_downloads() {
+async fn fifty_starts_at_once_share_ten_transfers() {
     let world = World::start_with(WorldOptions::still()).await;
     let callers = join_all((0..4).map(|_| world.services())).await;
     fifty_starts(&callers).await;
@@ -150,7 +150,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn two_replicas_share_ten_downloads() {
+    async fn two_replicas_share_ten_transfers() {
         let (_one, _two, callers) = two_replicas().await;
         for _ in 0..3 {
             fifty_starts(&callers).await;
@@ -213,18 +213,18 @@ mod postgres_only {
         let agents: Vec<_> = agents.collect();
         tokio::task::yield_now().await;
         let policy = ConnectionPolicy {
-            max_downloads: Some(1_000),
+            max_transfers: Some(1_000),
             max_records_total: Some(1_000_000),
             ..ConnectionPolicy::default()
         };
         let site = raw.limit(&uuid, policy).await;
-        assert!(site.downloads_used <= 40);
+        assert!(site.transfers_used <= 40);
         for agent in soon("the agents", join_all(agents)).await {
             agent.expect("no panic");
         }
         let site = raw.site_now(&uuid).await;
         let all = all_of(&mut raw, &uuid).await;
-        assert_eq!(site.downloads_used, 40);
+        assert_eq!(site.transfers_used, 40);
         assert_eq!(site.records_used, all.iter().map(moved).sum::<i64>());
     }
 }
@@ -284,21 +284,21 @@ async fn a_limit_set_later_counts_what_is_on_record() {
     }
     raw.create(of(&uuid)).await;
     let site = raw.site_now(&uuid).await;
-    assert_eq!((site.downloads_used, site.records_used), (0, 0));
+    assert_eq!((site.transfers_used, site.records_used), (0, 0));
 
     // One limit counts by itself; the other one is not kept until it is set.
-    let update = limiting(&uuid, downloads(9), &["policy.max_downloads"]);
+    let update = limiting(&uuid, limited_to(9), &["policy.max_transfers"]);
     let site = told(raw.connections.update_connection(update))
         .await
         .connection;
     let site = site.expect("the connection");
-    assert_eq!((site.downloads_used, site.records_used), (3, 0));
+    assert_eq!((site.transfers_used, site.records_used), (3, 0));
     let update = limiting(&uuid, records(20), &["policy.max_records_total"]);
     let site = told(raw.connections.update_connection(update))
         .await
         .connection;
     let site = site.expect("the connection");
-    assert_eq!((site.downloads_used, site.records_used), (3, 12));
+    assert_eq!((site.transfers_used, site.records_used), (3, 12));
 
     // What was counted stays so when a row goes.
     let all = all_of(&mut raw, &uuid).await;
@@ -307,12 +307,12 @@ async fn a_limit_set_later_counts_what_is_on_record() {
     let site = raw.limit(
         &uuid,
         ConnectionPolicy {
-            max_downloads: Some(4),
+            max_transfers: Some(4),
             ..records(20)
         },
     );
     let site = site.await;
-    assert_eq!((site.downloads_used, site.records_used), (3, 12));
+    assert_eq!((site.transfers_used, site.records_used), (3, 12));
 }
 
 #[tokio::test]
@@ -355,7 +355,7 @@ async fn what_is_counted_survives_kill_9() {
         let mut raw = Raw::on(server.channel().await);
         if site.is_empty() {
             let policy = ConnectionPolicy {
-                max_downloads: Some(10_000),
+                max_transfers: Some(10_000),
                 ..records(1_000_000)
             };
             site = raw.site(policy).await;
@@ -383,10 +383,10 @@ async fn what_is_counted_survives_kill_9() {
             })
         });
         let agents: Vec<_> = agents.collect();
-        let before = raw.site_now(&site).await.downloads_used;
+        let before = raw.site_now(&site).await.transfers_used;
         let enough = before + 20 + i64::try_from(round).expect("few");
         soon("some starts", async {
-            while raw.site_now(&site).await.downloads_used < enough {
+            while raw.site_now(&site).await.transfers_used < enough {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
@@ -425,5 +425,5 @@ async fn assert_in_step(raw: &mut Raw, uuid: &str) {
             break;
         }
     }
-    assert_eq!((site.downloads_used, site.records_used), (started, records));
+    assert_eq!((site.transfers_used, site.records_used), (started, records));
 }

@@ -20,7 +20,7 @@ async fn a_policy_comes_back_as_it_was_built() {
         .excluded_tables(["c"])
         .auto_approve_tables(["a"])
         .expires_at(DateTime::from_timestamp(4_000_000_000, 0))
-        .max_downloads(5)
+        .max_transfers(5)
         .max_records_total(Some(50))
         .max_records_per_request(10)
         .rate_limit_requests_per_minute(60)
@@ -42,7 +42,7 @@ async fn a_policy_comes_back_as_it_was_built() {
         .update_connection(created.uuid)
         .name("south")
         .allowed_tables(["characters"])
-        .max_downloads(None)
+        .max_transfers(None)
         .allowed_hours("")
         .default_conflict_strategy(None)
         .revision(1)
@@ -50,7 +50,7 @@ async fn a_policy_comes_back_as_it_was_built() {
         .expect("it is accepted");
     let expected = policy
         .allowed_tables(["characters"])
-        .max_downloads(None)
+        .max_transfers(None)
         .allowed_hours("")
         .default_conflict_strategy(None);
     assert_eq!(updated.policy, expected);
@@ -71,7 +71,7 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
         .create_connection("north", ConnectionDirection::Sender, "https://n.example")
         .policy(
             ConnectionPolicy::default()
-                .max_downloads(1)
+                .max_transfers(1)
                 .self_approval(true),
         )
         .pending(true)
@@ -103,7 +103,7 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
     approved.expect("it is current");
     client.start_transfer(transfer.uuid).await.expect("allowed");
     let site = client.get_connection(uuid).await.expect("it is there");
-    assert_eq!(site.downloads_used, 1);
+    assert_eq!(site.transfers_used, 1);
 
     let suspended = client.suspend_connection(uuid).reason("noise").await;
     let suspended = suspended.expect("it is active");

@@ -90,11 +90,11 @@ fn cases() -> Vec<Case> {
         ),
         case(
             ConnectionPolicy {
-                max_downloads: Some(0),
+                max_transfers: Some(0),
                 ..open()
             },
-            "DOWNLOAD_LIMIT_REACHED",
-            ("max_downloads", "0"),
+            "TRANSFER_LIMIT_REACHED",
+            ("max_transfers", "0"),
         ),
         case(
             ConnectionPolicy {
@@ -169,7 +169,7 @@ async fn what_is_within_the_policy_is_allowed() {
         excluded_tables: names(&["items"]),
         ip_allowlist: names(&["192.0.2.0/24", "127.0.0.0/8"]),
         allowed_hours: "08:00-08:01".to_owned(),
-        max_downloads: Some(1),
+        max_transfers: Some(1),
         max_records_total: Some(1),
         max_records_per_request: Some(7),
         ..ConnectionPolicy::default()
@@ -178,7 +178,7 @@ async fn what_is_within_the_policy_is_allowed() {
     let transfer = raw.create(wanted(&uuid)).await.uuid;
     raw.start(&transfer).await;
     let site = raw.site_now(&uuid).await;
-    assert_eq!((site.downloads_used, site.revision), (1, 1));
+    assert_eq!((site.transfers_used, site.revision), (1, 1));
 }
 
 #[tokio::test]

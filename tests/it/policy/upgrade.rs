@@ -117,17 +117,17 @@ async fn an_older_database_keeps_its_rows_and_goes_on() {
 
     // A limit counts what the older release did.
     let policy = v1::ConnectionPolicy {
-        max_downloads: Some(2),
+        max_transfers: Some(2),
         max_records_total: Some(10),
         ..v1::ConnectionPolicy::default()
     };
     let limited = raw.limit(SITE, policy).await;
-    assert_eq!((limited.downloads_used, limited.records_used), (1, 7));
+    assert_eq!((limited.transfers_used, limited.records_used), (1, 7));
     let started = done(raw.transfers.start_transfer(request::starting(WAITING))).await;
     assert_eq!(started.status(), TransferStatus::InProgress);
     let refusal = raw.transfers.create_transfer(of(SITE)).await;
     let refusal = refusal.expect_err("both are used up");
-    assert_refused(&refusal, Code::FailedPrecondition, "DOWNLOAD_LIMIT_REACHED");
+    assert_refused(&refusal, Code::FailedPrecondition, "TRANSFER_LIMIT_REACHED");
     raw.step(Step::Suspend, SITE).await;
     let get = v1::GetConnectionRequest {
         uuid: SITE.to_owned(),

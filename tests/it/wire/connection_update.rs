@@ -24,7 +24,7 @@ async fn rich(raw: &mut Raw) -> v1::Connection {
         .site(v1::ConnectionPolicy {
             approval_mode: v1::ApprovalMode::RequireApproval.into(),
             allowed_tables: names(&["a", "b"]),
-            max_downloads: Some(5),
+            max_transfers: Some(5),
             allowed_hours: "00:00-24:00".to_owned(),
             self_approval: true,
             ..v1::ConnectionPolicy::default()
@@ -47,7 +47,7 @@ async fn only_what_the_mask_names_is_changed() {
         policy: Some(v1::ConnectionPolicy {
             allowed_tables: names(&["c"]),
             excluded_tables: names(&[""]),
-            max_downloads: Some(-3),
+            max_transfers: Some(-3),
             allowed_hours: "never".to_owned(),
             ..v1::ConnectionPolicy::default()
         }),
@@ -170,7 +170,7 @@ async fn everything_that_is_wrong_with_a_change_is_said_at_once() {
         .collect();
     assert_eq!(fields(&mut raw, update).await, expected);
     let bad = v1::ConnectionPolicy {
-        max_downloads: Some(-1),
+        max_transfers: Some(-1),
         ip_allowlist: names(&["192.0.2.1", "example.org"]),
         ..v1::ConnectionPolicy::default()
     };
@@ -184,7 +184,7 @@ async fn everything_that_is_wrong_with_a_change_is_said_at_once() {
     let expected = [
         "connection.name",
         "connection.policy.ip_allowlist[1]",
-        "connection.policy.max_downloads",
+        "connection.policy.max_transfers",
         "connection.site_url",
         "request_id",
     ];

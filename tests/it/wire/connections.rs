@@ -91,7 +91,7 @@ async fn a_connection_keeps_every_part_of_its_policy() {
             seconds: 4_000_000_000,
             nanos: 1_000,
         }),
-        max_downloads: Some(0),
+        max_transfers: Some(0),
         max_records_total: Some(i64::MAX),
         max_records_per_request: Some(7),
         rate_limit_requests_per_minute: Some(1_000_000),
@@ -117,7 +117,7 @@ async fn a_connection_keeps_every_part_of_its_policy() {
     assert_eq!(found.status(), v1::ConnectionStatus::Pending);
     assert_eq!(found.policy, Some(policy));
     assert_eq!(found.metadata, Some(notes));
-    assert_eq!((found.downloads_used, found.records_used), (0, 0));
+    assert_eq!((found.transfers_used, found.records_used), (0, 0));
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
             seconds: i64::MAX,
             nanos: 0,
         }),
-        max_downloads: Some(-1),
+        max_transfers: Some(-1),
         max_records_total: Some(i64::MIN),
         max_records_per_request: Some(-7),
         rate_limit_requests_per_minute: Some(0),
@@ -167,7 +167,7 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
         "policy.expires_at",
         "policy.heartbeat_timeout",
         "policy.ip_allowlist[3]",
-        "policy.max_downloads",
+        "policy.max_transfers",
         "policy.max_records_per_request",
         "policy.max_records_total",
         "policy.rate_limit_requests_per_minute",

@@ -24,7 +24,7 @@ macro_rules! apply {
             })
             .with(args.table_case, |it, case| it.table_case(case))
             .with(end, |it, end| it.expires_at(end))
-            .with(args.max_downloads, |it, limit| it.max_downloads(limit))
+            .with(args.max_transfers, |it, limit| it.max_transfers(limit))
             .with(args.max_records_total, |it, limit| {
                 it.max_records_total(limit)
             })
@@ -66,7 +66,7 @@ pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnect
         Clearable::AutoApproveTable => update.auto_approve_tables(NONE),
         Clearable::TableCase => update.table_case(None),
         Clearable::ExpiresAt => update.expires_at(None),
-        Clearable::MaxDownloads => update.max_downloads(None),
+        Clearable::MaxTransfers => update.max_transfers(None),
         Clearable::MaxRecordsTotal => update.max_records_total(None),
         Clearable::MaxRecordsPerRequest => update.max_records_per_request(None),
         Clearable::RateLimit => update.rate_limit_requests_per_minute(None),

@@ -98,15 +98,15 @@ fn revoked_is_the_end() {
 #[test]
 fn an_update_changes_what_it_names() {
     let change = update(
-        &[ConnectionField::MaxDownloads],
+        &[ConnectionField::MaxTransfers],
         |to| {
             to.name = "not named in the mask".to_owned();
-            to.policy.max_downloads = Some(5);
+            to.policy.max_transfers = Some(5);
         },
         Some(1),
     );
     let used = Usage {
-        downloads: 3,
+        transfers: 3,
         records: 70,
     };
     let change = decide_connection(&sample(), &change, used, false, at(9)).expect("it is legal");
@@ -114,11 +114,11 @@ fn an_update_changes_what_it_names() {
         panic!("{change:?}");
     };
     assert_eq!(after.declared.name, "north");
-    assert_eq!(after.policy().max_downloads, Some(5));
-    assert_eq!(after.used.downloads, 3, "what is on record counts");
+    assert_eq!(after.policy().max_transfers, Some(5));
+    assert_eq!(after.used.transfers, 3, "what is on record counts");
     assert_eq!(after.used.records, 0, "that limit is not set");
     assert_eq!(event, EventType::ConnectionUpdated);
-    assert_eq!(reason, "policy.max_downloads");
+    assert_eq!(reason, "policy.max_transfers");
 }
 
 #[test]

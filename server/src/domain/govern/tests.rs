@@ -146,10 +146,10 @@ fn closed() -> Vec<(Policy, &'static str)> {
         ),
         (
             Policy {
-                max_downloads: Some(0),
+                max_transfers: Some(0),
                 ..policy()
             },
-            "DOWNLOAD_LIMIT_REACHED",
+            "TRANSFER_LIMIT_REACHED",
         ),
         (
             Policy {
@@ -190,7 +190,7 @@ fn what_the_policy_does_not_admit_is_neither_created_nor_started() {
 fn starts_are_counted_where_they_are_limited() {
     let transfer = created(Policy::default(), &anyone()).expect("it is allowed");
     let mut connection = site(Policy {
-        max_downloads: Some(2),
+        max_transfers: Some(2),
         ..Policy::default()
     });
     let start = Verb::Start {
@@ -199,10 +199,10 @@ fn starts_are_counted_where_they_are_limited() {
     for used in [1, 2] {
         let verdict = govern(&transfer, Some(&connection), &start, &anyone(), at(1));
         connection.used = verdict.expect("it is allowed").charged.expect("it counts");
-        assert_eq!(connection.used.downloads, used);
+        assert_eq!(connection.used.transfers, used);
     }
     let third = govern(&transfer, Some(&connection), &start, &anyone(), at(1));
-    assert_eq!(reason(third), "DOWNLOAD_LIMIT_REACHED");
+    assert_eq!(reason(third), "TRANSFER_LIMIT_REACHED");
     let unlimited = govern(&transfer, Some(&north()), &start, &anyone(), at(1));
     assert_eq!(unlimited.expect("it is allowed").charged, None);
 }

@@ -140,7 +140,7 @@ impl Draft {
                     })
             };
             let (before, after) = (side(&row.before), side(&row.after));
-            usage.downloads += after.0 - before.0;
+            usage.transfers += after.0 - before.0;
             usage.records = usage.records.saturating_add(after.1 - before.1);
         }
         usage

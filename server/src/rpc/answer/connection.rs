@@ -35,7 +35,7 @@ pub(in crate::rpc) fn connection(connection: &Connection) -> v1::Connection {
         updated_at: Some(timestamp(connection.updated_at)),
         revision: connection.revision,
         policy: Some(policy(connection.policy())),
-        downloads_used: connection.used.downloads,
+        transfers_used: connection.used.transfers,
         records_used: connection.used.records,
         metadata: Some(metadata::to_wire(&declared.metadata)),
         status_reason: connection.status_reason.clone(),
@@ -62,7 +62,7 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
             })
             .into(),
         expires_at: policy.expires_at.map(timestamp),
-        max_downloads: policy.max_downloads,
+        max_transfers: policy.max_transfers,
         max_records_total: policy.max_records_total,
         max_records_per_request: policy.max_records_per_request,
         rate_limit_requests_per_minute: rate.map(|rate| i32::try_from(rate).unwrap_or(i32::MAX)),

@@ -228,7 +228,7 @@ fn only(mut from: v1::Connection, fields: &[ConnectionField]) -> v1::Connection 
             }
             ConnectionField::TableCase => new.table_case = old.table_case,
             ConnectionField::ExpiresAt => new.expires_at = old.expires_at,
-            ConnectionField::MaxDownloads => new.max_downloads = old.max_downloads,
+            ConnectionField::MaxTransfers => new.max_transfers = old.max_transfers,
             ConnectionField::MaxRecordsTotal => new.max_records_total = old.max_records_total,
             ConnectionField::MaxRecordsPerRequest => {
                 new.max_records_per_request = old.max_records_per_request;
@@ -255,8 +255,8 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
     };
     check.within("policy.", |check| {
         let mut limit = |field, limit: Option<i64>| limit.map(|limit| check.count(field, limit));
-        let [max_downloads, max_records_total, max_records_per_request] = [
-            limit("max_downloads", wire.max_downloads),
+        let [max_transfers, max_records_total, max_records_per_request] = [
+            limit("max_transfers", wire.max_transfers),
             limit("max_records_total", wire.max_records_total),
             limit("max_records_per_request", wire.max_records_per_request),
         ];
@@ -271,7 +271,7 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
             auto_approve_tables: tables(check, "auto_approve_tables", &wire.auto_approve_tables),
             table_case: table_case(check, wire.table_case),
             expires_at: timestamp(check, "expires_at", wire.expires_at),
-            max_downloads,
+            max_transfers,
             max_records_total,
             max_records_per_request,
             rate_limit_requests_per_minute: rate(check, wire.rate_limit_requests_per_minute),

@@ -39,7 +39,7 @@ pub(in crate::store) fn from_connection(connection: &Connection, actor: &str) ->
         auto_approve_tables: list(&policy.auto_approve_tables),
         table_case: policy.table_case.map(|case| case.name().to_owned()),
         expires_at: policy.expires_at.map(Timestamp::as_micros),
-        max_downloads: policy.max_downloads,
+        max_downloads: policy.max_transfers,
         max_records_total: policy.max_records_total,
         max_records_per_request: policy.max_records_per_request,
         rate_limit_requests_per_minute: policy
@@ -54,7 +54,7 @@ pub(in crate::store) fn from_connection(connection: &Connection, actor: &str) ->
         self_approval: policy.self_approval,
         metadata: Value::Object(connection.declared.metadata.clone()).to_string(),
         status_reason: connection.status_reason.clone(),
-        downloads_used: connection.used.downloads,
+        downloads_used: connection.used.transfers,
         records_used: connection.used.records,
         actor: actor.to_owned(),
         // Only connections from before their creation was an event remember the request themselves.
@@ -73,7 +73,7 @@ pub(in crate::store) fn to_connection(row: connection::Model) -> Result<Connecti
         updated_at: Timestamp::from_micros(row.updated_at),
         revision: row.revision,
         used: Usage {
-            downloads: row.downloads_used,
+            transfers: row.downloads_used,
             records: row.records_used,
         },
         declared: NewConnection {
@@ -118,7 +118,7 @@ fn to_policy(row: &connection::Model) -> Result<Policy, StoreError> {
             .map(|name| parse("connection.table_case", name, TableCase::parse))
             .transpose()?,
         expires_at: row.expires_at.map(Timestamp::from_micros),
-        max_downloads: row.max_downloads,
+        max_transfers: row.max_downloads,
         max_records_total: row.max_records_total,
         max_records_per_request: row.max_records_per_request,
         rate_limit_requests_per_minute: row

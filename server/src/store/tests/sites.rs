@@ -140,7 +140,7 @@ fn rich(number: u128) -> Connection {
         auto_approve_tables: names(&["a"]),
         table_case: Some(TableCase::Insensitive),
         expires_at: Some(at(77)),
-        max_downloads: Some(0),
+        max_transfers: Some(0),
         max_records_total: Some(i64::MAX),
         max_records_per_request: Some(5),
         rate_limit_requests_per_minute: Some(1_000_000),
@@ -157,7 +157,7 @@ fn rich(number: u128) -> Connection {
     site.updated_at = at(9);
     site.revision = 4;
     site.used = Usage {
-        downloads: 3,
+        transfers: 3,
         records: i64::MAX,
     };
     site
@@ -261,7 +261,7 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
             .collect();
         let records = its.iter().map(|it| it.totals.records_transferred);
         let wanted = Usage {
-            downloads: its.iter().filter(|it| it.started_at.is_some()).count() as i64,
+            transfers: its.iter().filter(|it| it.started_at.is_some()).count() as i64,
             records: records.fold(0, i64::saturating_add),
         };
         let found = batch.usage_on_record(uuid).await.expect("read");

@@ -136,13 +136,13 @@ mod postgres_only {
     async fn a_locked_connection_holds_up_its_own_transfers_alone() {
         let (server, mut raw) = start().await;
         let mut connections = Vec::new();
-        for max_downloads in [None, Some(100)] {
+        for max_transfers in [None, Some(100)] {
             let request = v1::CreateConnectionRequest {
                 name: "mirror".to_owned(),
                 direction: v1::ConnectionDirection::Sender.into(),
                 site_url: format!("https://mirror-{}.example", connections.len()),
                 policy: Some(v1::ConnectionPolicy {
-                    max_downloads,
+                    max_transfers,
                     ..v1::ConnectionPolicy::default()
                 }),
                 ..v1::CreateConnectionRequest::default()

@@ -42,13 +42,13 @@ fn records(uuid: Uuid, records: i64) -> Order {
 
 fn used(draft: &Draft) -> (i64, i64) {
     let connection = draft.connection(site().uuid).expect("it is there");
-    (connection.used.downloads, connection.used.records)
+    (connection.used.transfers, connection.used.records)
 }
 
 #[test]
 fn fifty_starts_in_one_batch_share_one_budget() {
     let policy = Policy {
-        max_downloads: Some(10),
+        max_transfers: Some(10),
         ..Policy::default()
     };
     let transfers: Vec<_> = (100..150).map(its).collect();
@@ -68,7 +68,7 @@ fn fifty_starts_in_one_batch_share_one_budget() {
     assert!(
         refused
             .iter()
-            .all(|answer| reason(answer) == "DOWNLOAD_LIMIT_REACHED")
+            .all(|answer| reason(answer) == "TRANSFER_LIMIT_REACHED")
     );
 }
 
@@ -105,7 +105,7 @@ fn records_of_several_transfers_share_one_budget() {
 #[test]
 fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
     let on_record = Usage {
-        downloads: 7,
+        transfers: 7,
         records: 70,
     };
     let mut ended = its(3);
@@ -119,11 +119,11 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
         ..Loaded::at(NOW)
     });
     let fields = [
-        ConnectionField::MaxDownloads,
+        ConnectionField::MaxTransfers,
         ConnectionField::MaxRecordsTotal,
     ];
     let policy = Policy {
-        max_downloads: Some(8),
+        max_transfers: Some(8),
         max_records_total: Some(100),
         ..Policy::default()
     };
@@ -146,7 +146,7 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
     assert_eq!(event.connection_uuid, Some(site().uuid));
     assert_eq!(
         event.occurrence.reason,
-        "policy.max_downloads, policy.max_records_total"
+        "policy.max_transfers, policy.max_records_total"
     );
 }
 
