@@ -1,7 +1,8 @@
 //! The wire contract of Tidegate: generated messages, client and server stubs of `tidegate.v1`, and their descriptors.
 //!
 //! What the calls promise is written in the `.proto` files beside this crate and repeated in the docs of the generated
-//! items. This crate holds no code of its own but what keeps secrets out of `Debug`.
+//! items; what holds for every call stands at the head of `common.proto`, and every reason of a refusal is a value of
+//! [`v1::ErrorReason`]. This crate holds no code of its own but what keeps secrets out of `Debug`.
 
 mod secret;
 
