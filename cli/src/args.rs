@@ -259,7 +259,7 @@ mod tests {
             "tidegate transfer list --status done",
             "tidegate transfer list --from yesterday",
             "tidegate transfer create --direction send --table t --metadata [1]",
-            "tidegate transfer approve 00000000-0000-0000-0000-000000000001",
+            "tidegate transfer approve 00000000-0000-0000-0000-000000000001 --admin me",
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --all",
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --table t",
             "tidegate stats table --timeout soon",

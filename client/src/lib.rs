@@ -47,13 +47,12 @@
 //! ```no_run
 //! use futures::TryStreamExt as _;
 //! use tidegate_client::{Client, Error};
-//! use uuid::Uuid;
 //!
-//! # async fn approver(me: Uuid) -> Result<(), Error> {
+//! # async fn approver() -> Result<(), Error> {
 //! let client = Client::from_env().await?;
 //! let mut waiting = client.list_pending_approvals().items();
 //! while let Some(transfer) = waiting.try_next().await? {
-//!     match client.approve_transfer(transfer.uuid, me).comment("as agreed").await {
+//!     match client.approve_transfer(transfer.uuid).comment("as agreed").await {
 //!         Ok(transfer) => println!("{} is {}", transfer.table_name, transfer.status),
 //!         // Somebody else was faster, or the deadline has passed.
 //!         Err(error) if error.is_precondition() => println!("{error}"),

@@ -314,7 +314,8 @@ async fn a_denial_ends_it_before_it_begins() {
     .await;
     let approver = APPROVER.parse().expect("a uuid");
     client
-        .deny_transfer(agent.uuid, approver)
+        .deny_transfer(agent.uuid)
+        .on_behalf_of(approver)
         .reason("not this table")
         .await
         .expect("it can be denied");

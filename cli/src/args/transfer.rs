@@ -59,9 +59,9 @@ pub(crate) enum DecisionCommand {
     Approve {
         /// The transfer.
         uuid: Uuid,
-        /// Who approves.
+        /// Who approves [default: whoever the token belongs to]; needed where the server requires no token.
         #[arg(long, value_name = "UUID")]
-        admin: Uuid,
+        admin: Option<Uuid>,
         /// Remark for the log.
         #[arg(long)]
         comment: Option<String>,
@@ -75,9 +75,9 @@ pub(crate) enum DecisionCommand {
     Deny {
         /// The transfer.
         uuid: Uuid,
-        /// Who denies.
+        /// Who denies [default: whoever the token belongs to]; needed where the server requires no token.
         #[arg(long, value_name = "UUID")]
-        admin: Uuid,
+        admin: Option<Uuid>,
         /// Why.
         #[arg(long)]
         reason: Option<String>,

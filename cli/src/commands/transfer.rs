@@ -122,7 +122,8 @@ async fn decide(client: &Client, command: DecisionCommand) -> Result<Transfer, F
             request,
         } => {
             let call = client
-                .approve_transfer(uuid, admin)
+                .approve_transfer(uuid)
+                .with(admin, |call, person| call.on_behalf_of(person))
                 .with(revision, |call, revision| call.revision(revision))
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(comment, |call, text| call.comment(text)).await?
@@ -135,7 +136,8 @@ async fn decide(client: &Client, command: DecisionCommand) -> Result<Transfer, F
             request,
         } => {
             let call = client
-                .deny_transfer(uuid, admin)
+                .deny_transfer(uuid)
+                .with(admin, |call, person| call.on_behalf_of(person))
                 .with(revision, |call, revision| call.revision(revision))
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(reason, |call, text| call.reason(text)).await?

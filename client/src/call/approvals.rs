@@ -56,29 +56,29 @@ impl Client {
         }
     }
 
-    /// Approves a transfer that is `PendingApproval`, in the name of `admin_user_uuid`.
+    /// Approves a transfer that is `PendingApproval`, as the caller; for somebody else with
+    /// [`on_behalf_of`](ApproveTransfer::on_behalf_of).
     ///
     /// At or after its deadline it is refused with `APPROVAL_EXPIRED`, and the transfer is `Expired`.
-    pub fn approve_transfer(&self, uuid: Uuid, admin_user_uuid: Uuid) -> ApproveTransfer {
+    pub fn approve_transfer(&self, uuid: Uuid) -> ApproveTransfer {
         ApproveTransfer {
             client: self.clone(),
             message: v1::ApproveTransferRequest {
                 uuid: uuid.to_string(),
-                admin_user_uuid: admin_user_uuid.to_string(),
                 ..v1::ApproveTransferRequest::default()
             },
         }
     }
 
-    /// Denies a transfer that is `PendingApproval`, in the name of `admin_user_uuid`.
+    /// Denies a transfer that is `PendingApproval`, as the caller; for somebody else with
+    /// [`on_behalf_of`](DenyTransfer::on_behalf_of).
     ///
     /// At or after its deadline it is refused with `APPROVAL_EXPIRED`, and the transfer is `Expired`.
-    pub fn deny_transfer(&self, uuid: Uuid, admin_user_uuid: Uuid) -> DenyTransfer {
+    pub fn deny_transfer(&self, uuid: Uuid) -> DenyTransfer {
         DenyTransfer {
             client: self.clone(),
             message: v1::DenyTransferRequest {
                 uuid: uuid.to_string(),
-                admin_user_uuid: admin_user_uuid.to_string(),
                 ..v1::DenyTransferRequest::default()
             },
         }
@@ -111,6 +111,13 @@ impl RequestApproval {
 }
 
 impl ApproveTransfer {
+    /// Who approves, when it is not the caller: only a credential that acts for others may say so, any other is refused
+    /// with `ACTOR_MISMATCH`. A server that requires no authentication knows no caller, and has to be told.
+    pub fn on_behalf_of(mut self, person: Uuid) -> Self {
+        self.message.admin_user_uuid = person.to_string();
+        self
+    }
+
     /// The revision that was looked at: when the transfer has another one, it is refused with `STALE_REVISION`. Without
     /// it the decision is about whichever is current.
     pub fn revision(mut self, revision: i64) -> Self {
@@ -126,6 +133,13 @@ impl ApproveTransfer {
 }
 
 impl DenyTransfer {
+    /// Who denies, when it is not the caller: only a credential that acts for others may say so, any other is refused
+    /// with `ACTOR_MISMATCH`. A server that requires no authentication knows no caller, and has to be told.
+    pub fn on_behalf_of(mut self, person: Uuid) -> Self {
+        self.message.admin_user_uuid = person.to_string();
+        self
+    }
+
     /// The revision that was looked at: when the transfer has another one, it is refused with `STALE_REVISION`. Without
     /// it the decision is about whichever is current.
     pub fn revision(mut self, revision: i64) -> Self {

@@ -241,11 +241,16 @@ fn revision(check: &mut Check, wire: Option<i64>) -> Option<i64> {
     wire.map(|revision| check.count("revision", revision))
 }
 
-/// Who decides: whom the request names, or a caller who has shown who he is.
+/// Who decides: whom the request names, or the caller where a token says who that is.
 fn decider(check: &mut Check, named: &str, caller: &Caller) -> Uuid {
+    const FIELD: &str = "admin_user_uuid";
     match caller.who.credential() {
         Some(own) if named.is_empty() => own,
-        _ => check.uuid("admin_user_uuid", named),
+        None if named.is_empty() => {
+            check.add(FIELD, "is required where callers show no token");
+            Uuid::nil()
+        }
+        _ => check.uuid(FIELD, named),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+use tidegate_client::Client;
 use tidegate_proto::v1::{
     self, EventType, Role, credential_service_client::CredentialServiceClient,
     event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
@@ -9,6 +11,7 @@ use tidegate_proto::v1::{
 use tidegate_tests::{
     World, assert_refused,
     cast::{Cast, Member, bearing},
+    process::{binary, command, run},
     raw::{ADMIN, NOBODY, done, plain, told},
     request, soon,
 };
@@ -76,6 +79,47 @@ async fn whoever_decides_is_noted_and_may_not_name_another() {
         assert_eq!(event.actor_uuid, member.uuid);
         assert_eq!(event.actor, format!("{role}:{}", member.uuid));
         assert_eq!(event.address, "127.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn an_approver_with_a_token_names_nobody() {
+    let (world, cast) = super::cast().await;
+    let mut transfers = TransferServiceClient::new(world.channel().await);
+    let one = waiting(&mut transfers, &cast).await;
+    let other = waiting(&mut transfers, &cast).await;
+    let [one, other] = [one, other].map(|uuid| uuid.parse().expect("a uuid"));
+    let me = cast.approver.uuid.parse().ok();
+    let client = Client::builder(world.address.as_str()).token(cast.approver.token.as_str());
+    let client = client.connect().await.expect("the server listens");
+    let admin = ADMIN.parse().expect("a uuid");
+    let refusal = client.approve_transfer(one).on_behalf_of(admin).await;
+    let refusal = refusal.expect_err("that is somebody else");
+    assert_eq!(refusal.reason(), Some("ACTOR_MISMATCH"));
+    let approved = client.approve_transfer(one).await.expect("it waits");
+    assert_eq!(approved.approved_by_uuid, me);
+    let denied = client.deny_transfer(other).await.expect("it waits");
+    assert_eq!(denied.denied_by_uuid, me);
+}
+
+#[tokio::test]
+async fn an_approver_with_a_token_names_nobody_to_the_tool() {
+    let (world, cast) = super::cast().await;
+    let mut transfers = TransferServiceClient::new(world.channel().await);
+    for (verb, by) in [
+        ("approve", "approved_by_uuid"),
+        ("deny", "denied_by_uuid"),
+    ] {
+        let uuid = waiting(&mut transfers, &cast).await;
+        let mut tidegate = command(binary("tidegate"));
+        tidegate
+            .env("TIDEGATE_ADDRESS", &world.address)
+            .env("TIDEGATE_TOKEN", &cast.approver.token)
+            .args(["transfer", verb, &uuid, "-o", "json"]);
+        let ended = run(&mut tidegate).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let shown: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+        assert_eq!(shown[by], cast.approver.uuid.as_str());
     }
 }
 

@@ -45,6 +45,12 @@ async fn refusals_have_their_codes_and_say_why_on_stderr() {
                 "\n  session_code: ",
             ],
         ),
+        // Nobody's token says who approves.
+        (
+            format!("transfer approve {pending}"),
+            67,
+            &["INVALID_ARGUMENT INVALID_FIELDS", "\n  admin_user_uuid: "],
+        ),
         (
             format!("{create} two --request-id same"),
             70,
@@ -72,7 +78,7 @@ async fn a_server_that_is_not_there_is_said_so() {
 
 #[tokio::test]
 async fn wrong_usage_ends_with_2_and_help_with_0() {
-    let approve = format!("transfer approve {UNKNOWN}");
+    let approve = format!("transfer approve {UNKNOWN} --admin me");
     for (line, code) in [
         ("", 2),
         ("transfer get not-a-uuid", 2),

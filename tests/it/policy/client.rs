@@ -96,10 +96,14 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
         .await
         .expect("pending");
     let me = Uuid::from_u128(7);
-    let stale = client.approve_transfer(transfer.uuid, me).revision(1).await;
+    let approve = |revision| {
+        let request = client.approve_transfer(transfer.uuid).on_behalf_of(me);
+        request.revision(revision)
+    };
+    let stale = approve(1).await;
     let stale = stale.expect_err("it is at revision 2");
     assert_eq!(stale.reason(), Some("STALE_REVISION"));
-    let approved = client.approve_transfer(transfer.uuid, me).revision(2).await;
+    let approved = approve(2).await;
     approved.expect("it is current");
     client.start_transfer(transfer.uuid).await.expect("allowed");
     let site = client.get_connection(uuid).await.expect("it is there");
