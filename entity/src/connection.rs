@@ -61,12 +61,6 @@ pub struct Model {
     pub downloads_used: i64,
     /// Records that count against the limit.
     pub records_used: i64,
-    /// In what role it was created.
-    pub actor: String,
-    /// The id of the request that created it.
-    pub request_id: Option<String>,
-    /// Digest of that request; set together with `request_id`.
-    pub request_digest: Option<Vec<u8>>,
 }
 
 /// No relations: transfers name connections that may be gone.

@@ -13,9 +13,7 @@ pub struct Model {
     pub last_sequence: i64,
     /// Everything up to this position was deleted by retention; 0 when nothing was.
     pub floor_sequence: i64,
-    /// Events up to this position are from before the chain of hashes.
-    pub chained_after: i64,
-    /// Hash of the event at `floor_sequence`; none when nothing was deleted or that event had none.
+    /// Hash of the event at `floor_sequence`; none when nothing was deleted.
     pub floor_hash: Option<Vec<u8>>,
 }
 

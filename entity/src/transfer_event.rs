@@ -33,8 +33,8 @@ pub struct Model {
     pub revision: i64,
     /// When it happened.
     pub occurred_at: i64,
-    /// 32 bytes that chain it to everything before it; none for an event from before the chain.
-    pub hash: Option<Vec<u8>>,
+    /// 32 bytes that chain it to everything before it.
+    pub hash: Vec<u8>,
     /// The credential or session that it happened to.
     pub subject_uuid: Option<Uuid>,
     /// Where the call that caused it came from, for events that note it; at most 64 characters.

@@ -114,15 +114,6 @@ pub enum Effect {
     Session(Uuid),
 }
 
-/// A connection to insert, with who asked for it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewConnectionRow {
-    /// The connection.
-    pub connection: Arc<Connection>,
-    /// In what role it was asked for.
-    pub actor: String,
-}
-
 /// The connection of some transfer, as it stands without a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glimpse {

@@ -5,13 +5,10 @@ mod tamper;
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
-use sea_orm_migration::MigratorTrait as _;
-use tidegate_migration::Migrator;
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_server::domain::chain::{Head, Summary};
 use tidegate_tests::{
     Database, ServerProcess, World, WorldOptions,
-    database::{Kind, kind},
     raw::{Raw, plain},
     soon,
     torture::audit::verify,
@@ -122,43 +119,6 @@ async fn everything_removed_is_continued_from_what_is_remembered() {
 }
 
 #[tokio::test]
-async fn an_older_database_says_what_predates_the_chain() {
-    /// The migrations of the release that had no chain.
-    const BEFORE: u32 = 5;
-    let database = Database::empty().await;
-    let behind = database.connect().await;
-    Migrator::up(&behind, Some(BEFORE))
-        .await
-        .expect("the old schema");
-    for sequence in 1..=3 {
-        let uuid = match kind() {
-            Kind::Sqlite => "x'00000000000000000000000000000007'",
-            Kind::Postgres => "'00000000-0000-0000-0000-000000000007'",
-        };
-        let insert = format!(
-            "INSERT INTO transfer_event (sequence, transfer_uuid, action, to_status, actor, revision, occurred_at) \
-             VALUES ({sequence}, {uuid}, 'CREATED', 'PENDING', 'anonymous', 1, {sequence})"
-        );
-        behind.execute_unprepared(&insert).await.expect("an event");
-    }
-    let count = "UPDATE event_counter SET last_sequence = 3";
-    behind.execute_unprepared(count).await.expect("counted");
-    behind.close().await.expect("it closes");
-
-    let world = World::on(database.clone(), WorldOptions::still()).await;
-    let summary = sound(&database, None).await;
-    assert_eq!((summary.first, summary.predating), (4, 3));
-    let mut raw = world.services().await;
-    live(&world, &mut raw, 1).await;
-    let line = sound(&database, None).await.to_string();
-    assert!(line.starts_with("events 4–"), "{line}");
-    assert!(line.ends_with("; 3 from before the chain"), "{line}");
-    let events = raw.log().await;
-    assert!(events[..3].iter().all(|event| event.hash.is_empty()));
-    assert!(events[3..].iter().all(|event| event.hash.len() == 32));
-}
-
-#[tokio::test]
 async fn the_command_says_it_in_one_line_beside_a_running_server() {
     let server = ServerProcess::start(&Database::fresh().await, 0, &[]).await;
     let mut raw = Raw::on(server.channel().await);
@@ -233,6 +193,8 @@ async fn what_cannot_be_audited_is_said_and_not_made() {
 
 mod postgres_only {
     use futures::future::join_all;
+    use sea_orm_migration::MigratorTrait as _;
+    use tidegate_migration::Migrator;
 
     use super::*;
 

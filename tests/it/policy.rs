@@ -6,4 +6,3 @@ mod client;
 mod events;
 mod expiry;
 mod refusals;
-mod upgrade;

@@ -39,7 +39,7 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
     /// Where the call came from, for events that note it and callers who may see it: an IP address.
     pub address: Option<String>,
-    /// SHA-256 in lower-case hex that chains the event to all before it; `None` for events from before the chain.
+    /// SHA-256 in lower-case hex that chains the event to all before it.
     pub hash: Option<String>,
 }
 

@@ -157,6 +157,6 @@ pub struct Event {
     pub occurred_at: Timestamp,
     /// Where the call came from, for events that note it.
     pub address: Option<IpAddr>,
-    /// Chains it to everything before it; `None` until it is written, and for events from before the chain.
+    /// Chains it to everything before it; `None` until it is written.
     pub hash: Option<Hash>,
 }

@@ -36,12 +36,7 @@ impl ConnectionFilter {
         names.sort_unstable();
         names.dedup();
         let direction = self.direction.map_or("", ConnectionDirection::name);
-        // As it was before there was a status to ask for, so that tokens from then stay good.
-        if names.is_empty() {
-            direction.to_owned()
-        } else {
-            format!("{direction};{}", names.join(","))
-        }
+        format!("{direction};{}", names.join(","))
     }
 }
 

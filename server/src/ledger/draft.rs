@@ -169,8 +169,6 @@ pub(super) struct Draft {
     open: HashMap<Uuid, Vec<Uuid>>,
     neighbours: Vec<Neighbour>,
     requests: HashMap<(String, String), Remembered>,
-    /// Who asked for connections that this batch creates.
-    creators: HashMap<Uuid, String>,
     events: Vec<Event>,
     /// What the events continue from, once they are written.
     after: Option<Head>,
@@ -198,7 +196,6 @@ impl Draft {
             open: loaded.open,
             neighbours: loaded.neighbours,
             requests: requests.collect(),
-            creators: HashMap::new(),
             events: Vec::new(),
             after: None,
             answers: Vec::new(),

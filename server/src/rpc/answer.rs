@@ -96,7 +96,7 @@ pub(super) fn event(event: &Event) -> v1::Event {
     }
 }
 
-/// The hash of a place in the log; empty where there is none, before the chain.
+/// The hash of a place in the log; empty where there is none.
 pub(super) fn hash(place: &Head) -> Vec<u8> {
     if place.hash == GENESIS {
         Vec::new()

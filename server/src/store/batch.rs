@@ -107,8 +107,7 @@ impl Batch {
     pub async fn remembered(&self, request_ids: &[&str]) -> Result<Vec<Remembered>, StoreError> {
         let mut remembered = Vec::new();
         for ids in chunk::keys(request_ids) {
-            remembered.extend(requests::of_events(&self.transaction, &ids).await?);
-            remembered.extend(requests::of_connections(&self.transaction, &ids).await?);
+            remembered.extend(requests::remembered(&self.transaction, &ids).await?);
         }
         Ok(remembered)
     }

@@ -17,14 +17,12 @@ pub(super) async fn head<C: ConnectionTrait>(db: &C) -> Result<Head, StoreError>
     Ok(events::look(db, 0).await?.bounds.last)
 }
 
-/// What the event after `sequence` continues from: the hash of that event, or what retention kept of it. It begins the
-/// chain where that event is from before it.
+/// What the event after `sequence` continues from: the hash of that event, or what retention kept of it.
 pub(super) async fn hash_at<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<Hash, StoreError> {
     use event_counter::Column::{FloorHash, LastSequence};
     use transfer_event::Column::{Hash, Sequence};
     let place = (transfer_event::Entity, Sequence);
     let statement = Query::select()
-        .expr(Expr::col(place).is_not_null())
         .column((transfer_event::Entity, Hash))
         .column((event_counter::Entity, FloorHash))
         .from(event_counter::Entity)
@@ -39,7 +37,7 @@ pub(super) async fn hash_at<C: ConnectionTrait>(db: &C, sequence: i64) -> Result
         .to_owned();
     let row = db.query_one(&statement).await?;
     let row = row.ok_or(Inconsistency::NoCounter)?;
-    let is_there: bool = row.try_get_by_index(0)?;
-    let hash: Option<Vec<u8>> = row.try_get_by_index(if is_there { 1 } else { 2 })?;
-    hash.map_or(Ok(GENESIS), rows::to_hash)
+    let hash: Option<Vec<u8>> = row.try_get_by_index(0)?;
+    let of_floor: Option<Vec<u8>> = row.try_get_by_index(1)?;
+    hash.or(of_floor).map_or(Ok(GENESIS), rows::to_hash)
 }

@@ -12,9 +12,8 @@ use sea_orm::{
 
 use super::error::StoreError;
 
-/// The unique indexes that two writers can race on: the loser finds the winner's row when it does its batch again.
-pub(super) const REQUEST_INDEXES: [&str; 2] =
-    ["transfer_event_request_key", "connection_request_key"];
+/// The unique index that two writers can race on: the loser finds the winner's row when it does its batch again.
+pub(super) const REQUEST_INDEX: &str = "transfer_event_request_key";
 
 /// A prepared statement that is not there, or that is there already.
 const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
@@ -160,7 +159,7 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> Verdict {
     match code {
         // Serialisation failure, deadlock, lock timeout.
         "40001" | "40P01" | "55P03" => Verdict::Conflict,
-        "23505" if constraint.is_some_and(|name| REQUEST_INDEXES.contains(&name)) => {
+        "23505" if constraint == Some(REQUEST_INDEX) => {
             Verdict::Conflict
         }
         // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
@@ -177,7 +176,7 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> Verdict {
 }
 
 fn of_sqlite(error: &dyn DatabaseError) -> Verdict {
-    /// `SQLITE_CONSTRAINT_UNIQUE`. Primary keys have a code of their own, so it can only be one of [`REQUEST_INDEXES`].
+    /// `SQLITE_CONSTRAINT_UNIQUE`. Primary keys have a code of their own, so it can only be one of [`REQUEST_INDEX`].
     const UNIQUE: &str = "2067";
     if error.code().as_deref() == Some(UNIQUE) {
         return Verdict::Conflict;

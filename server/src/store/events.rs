@@ -83,17 +83,13 @@ pub(super) async fn look<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<Lo
     let floor_hash: Option<Vec<u8>> = row.try_get_by_index(1)?;
     let floor = head(row.try_get_by_index(0)?, floor_hash.clone())?;
     // As for the event that will be appended next: the last one may have been removed.
-    let newest: Option<i64> = row.try_get_by_index(3)?;
-    let last_hash = match newest {
-        Some(_) => row.try_get_by_index(4)?,
-        None => floor_hash,
-    };
-    let found: Option<i64> = row.try_get_by_index(5)?;
-    let hash: Option<Vec<u8>> = row.try_get_by_index(6)?;
+    let newest: Option<Vec<u8>> = row.try_get_by_index(3)?;
+    let found: Option<i64> = row.try_get_by_index(4)?;
+    let hash: Option<Vec<u8>> = row.try_get_by_index(5)?;
     Ok(LogView {
         bounds: LogBounds {
             floor,
-            last: head(row.try_get_by_index(2)?, last_hash)?,
+            last: head(row.try_get_by_index(2)?, newest.or(floor_hash))?,
         },
         event: found.map(|sequence| head(sequence, hash)).transpose()?,
     })
@@ -106,7 +102,7 @@ pub(super) fn select_view(sequence: i64) -> SelectStatement {
     let (newest, found) = (Alias::new("newest"), Alias::new("found"));
     Query::select()
         .columns([FloorSequence, FloorHash, LastSequence].map(counter))
-        .columns([Column::Sequence, Column::Hash].map(|column| (newest.clone(), column)))
+        .column((newest.clone(), Column::Hash))
         .columns([Column::Sequence, Column::Hash].map(|column| (found.clone(), column)))
         .from(event_counter::Entity)
         .join_as(
@@ -143,7 +139,7 @@ pub(super) async fn trim<C: ConnectionTrait>(
     let Some((last, _)) = old.last() else {
         return Ok(0);
     };
-    let floor_hash: Option<Option<Vec<u8>>> = Entity::find_by_id(*last)
+    let floor_hash: Option<Vec<u8>> = Entity::find_by_id(*last)
         .select_only()
         .column(Column::Hash)
         .into_tuple()
@@ -158,7 +154,7 @@ pub(super) async fn trim<C: ConnectionTrait>(
         .col_expr(event_counter::Column::FloorSequence, Expr::value(*last))
         .col_expr(
             event_counter::Column::FloorHash,
-            Expr::value(floor_hash.flatten()),
+            Expr::value(floor_hash),
         )
         .filter(event_counter::Column::Id.eq(1))
         .filter(event_counter::Column::FloorSequence.lt(*last))

@@ -160,7 +160,7 @@ pub(super) fn from_event(event: &Event) -> transfer_event::Model {
         request_digest,
         revision: event.revision,
         occurred_at: event.occurred_at.as_micros(),
-        hash: event.hash.map(|hash| hash.to_vec()),
+        hash: event.hash.map(Vec::from).unwrap_or_default(),
         address: event.address.map(|address| address.to_string()),
     }
 }
@@ -190,7 +190,7 @@ pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> 
             .address
             .map(|text| parse("transfer_event.address", &text, |text| text.parse().ok()))
             .transpose()?,
-        hash: row.hash.map(to_hash).transpose()?,
+        hash: Some(to_hash(row.hash)?),
     })
 }
 

@@ -65,7 +65,6 @@ impl Snapshot {
             Some(Books {
                 last: counter.last_sequence,
                 floor: counter.floor_sequence,
-                chained_after: counter.chained_after,
                 floor_hash: counter.floor_hash.map(rows::to_hash).transpose().ok()?,
             })
         }))

@@ -21,9 +21,7 @@ pub struct Books {
     pub last: i64,
     /// Everything up to this position was deleted by retention; 0 when nothing was.
     pub floor: i64,
-    /// Events up to this position are from before the chain.
-    pub chained_after: i64,
-    /// Hash of the event at `floor`, if it had one.
+    /// Hash of the event at `floor`; `None` when nothing was deleted.
     pub floor_hash: Option<Hash>,
 }
 
@@ -52,12 +50,6 @@ pub enum Fault {
         /// The newest that was written.
         last: i64,
     },
-    /// An event of the chain has lost its link.
-    #[error("event {0} has no hash")]
-    Unlinked(i64),
-    /// An event has a link although it is said to be older than the chain.
-    #[error("event {0} has a hash although the counter says that it is from before the chain")]
-    Linked(i64),
     /// A row that the counter has never numbered.
     #[error("event {sequence} is there although the counter says {last}")]
     Beyond {
@@ -119,8 +111,6 @@ pub struct Summary {
     pub first: i64,
     /// The end of the log.
     pub head: Head,
-    /// Events that are there and from before the chain.
-    pub predating: i64,
     /// Events that were deleted by retention.
     pub removed: i64,
 }
@@ -133,9 +123,6 @@ impl fmt::Display for Summary {
             write!(out, "events {}–{} verified", self.first, self.head.sequence)?;
         }
         write!(out, ", head {}", self.head)?;
-        if self.predating > 0 {
-            write!(out, "; {} from before the chain", self.predating)?;
-        }
         if self.removed > 0 {
             write!(out, "; {} removed by retention", self.removed)?;
         }
@@ -158,11 +145,10 @@ impl Audit {
     /// # Errors
     /// When the books alone show that something is wrong.
     pub fn begin(books: Books, expected: Option<Head>) -> Result<Self, Fault> {
-        let within = |number: i64| (0..=books.last).contains(&number);
-        if !within(books.floor) || !within(books.chained_after) {
+        if !(0..=books.last).contains(&books.floor) {
             return Err(Fault::Counter("its numbers contradict each other"));
         }
-        if books.floor_hash.is_some() != (books.floor > books.chained_after) {
+        if books.floor_hash.is_some() != (books.floor > 0) {
             return Err(Fault::Counter(
                 "the hash of the last event that was removed does not belong there",
             ));
@@ -191,12 +177,7 @@ impl Audit {
     /// # Errors
     /// When it is not what must follow. The audit is over then.
     pub fn next(&mut self, found: &Found) -> Result<(), Fault> {
-        let Books {
-            last,
-            floor,
-            chained_after,
-            ..
-        } = self.books;
+        let Books { last, floor, .. } = self.books;
         let sequence = found.sequence;
         if sequence <= floor {
             return Err(Fault::Removed { sequence, floor });
@@ -213,13 +194,10 @@ impl Audit {
             });
         }
         let event = found.event.as_ref().ok_or(Fault::Altered(sequence))?;
-        let hash = match (event.hash, sequence > chained_after) {
-            (Some(hash), true) if hash == link(&self.head.hash, event) => hash,
-            (Some(_), true) => return Err(Fault::Altered(sequence)),
-            (None, true) => return Err(Fault::Unlinked(sequence)),
-            (Some(_), false) => return Err(Fault::Linked(sequence)),
-            (None, false) => GENESIS,
-        };
+        let hash = link(&self.head.hash, event);
+        if event.hash != Some(hash) {
+            return Err(Fault::Altered(sequence));
+        }
         self.head = Head { sequence, hash };
         self.compare()
     }
@@ -230,12 +208,7 @@ impl Audit {
     /// When there should have been more.
     pub fn finish(self) -> Result<Summary, Fault> {
         self.is_whole()?;
-        let Books {
-            last,
-            floor,
-            chained_after,
-            ..
-        } = self.books;
+        let Books { last, floor, .. } = self.books;
         if let Some(expected) = self.expected.filter(|expected| expected.sequence > last) {
             return Err(Fault::Rewound {
                 last,
@@ -243,9 +216,8 @@ impl Audit {
             });
         }
         Ok(Summary {
-            first: floor.max(chained_after) + 1,
+            first: floor + 1,
             head: self.head,
-            predating: (chained_after - floor).max(0),
             removed: floor,
         })
     }

@@ -18,7 +18,7 @@ use crate::{
         transfer::Transfer,
     },
     ledger::Outcome,
-    store::{Batch, Effect, NewConnectionRow, StoreError},
+    store::{Batch, Effect, StoreError},
 };
 
 impl Draft {
@@ -37,7 +37,6 @@ impl Draft {
             String::new(),
             order,
         );
-        self.creators.insert(uuid, order.caller.actor.clone());
         self.connections
             .insert(uuid, Row::created(Arc::clone(&connection)));
         Outcome::Connection(connection)
@@ -189,13 +188,7 @@ impl Draft {
     pub(super) async fn write_connections(&self, transaction: &Batch) -> Result<(), StoreError> {
         let sorted = Sorted::of(&self.connections);
         if !sorted.created.is_empty() {
-            let creator = |uuid| self.creators.get(uuid).cloned().unwrap_or_default();
-            let rows = sorted.created.iter().map(|connection| NewConnectionRow {
-                connection: Arc::clone(connection),
-                actor: creator(&connection.uuid),
-            });
-            let rows: Vec<_> = rows.collect();
-            transaction.insert_connections(&rows).await?;
+            transaction.insert_connections(&sorted.created).await?;
         }
         if !sorted.changed.is_empty() {
             transaction.update_connections(&sorted.changed).await?;

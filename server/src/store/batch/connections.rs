@@ -12,7 +12,7 @@ use super::{Batch, expect_rows};
 use crate::{
     domain::connection::{Connection, Neighbour, Usage},
     store::{
-        Glimpse, NewConnectionRow, chunk, connections, error::StoreError, rows, stats, transfers,
+        Glimpse, chunk, connections, error::StoreError, rows, stats, transfers,
         update,
     },
 };
@@ -110,14 +110,14 @@ impl Batch {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn insert_connections(
-        &self,
-        connections: &[NewConnectionRow],
-    ) -> Result<(), StoreError> {
+    pub async fn insert_connections<T>(&self, connections: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Connection> + Sync,
+    {
         for piece in chunk::rows(connections) {
             let models = piece
                 .iter()
-                .map(|new| rows::from_connection(&new.connection, &new.actor));
+                .map(|each| rows::from_connection(each.borrow()));
             self.insert(models).await?;
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Batch {
     where
         T: Borrow<Connection> + Sync,
     {
-        let models = |each: &T| rows::from_connection(each.borrow(), "");
+        let models = |each: &T| rows::from_connection(each.borrow());
         self.set::<connection::Entity, T>(connection::Column::Uuid, columns, connections, models)
             .await
     }

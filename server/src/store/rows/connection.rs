@@ -8,7 +8,7 @@ use super::{StoreError, from_duration, parse, to_duration};
 use crate::{
     domain::{
         connection::{Connection, ConnectionDirection, ConnectionStatus, NewConnection, Usage},
-        policy::{self, ApprovalMode, Policy},
+        policy::{ApprovalMode, Policy},
         status::ConflictStrategy,
         table::TableCase,
         time::Timestamp,
@@ -16,8 +16,7 @@ use crate::{
     store::error::Inconsistency,
 };
 
-/// `actor` is who created it.
-pub(in crate::store) fn from_connection(connection: &Connection, actor: &str) -> connection::Model {
+pub(in crate::store) fn from_connection(connection: &Connection) -> connection::Model {
     let policy = connection.policy();
     let addresses: Vec<_> = policy
         .ip_allowlist
@@ -56,10 +55,6 @@ pub(in crate::store) fn from_connection(connection: &Connection, actor: &str) ->
         status_reason: connection.status_reason.clone(),
         downloads_used: connection.used.transfers,
         records_used: connection.used.records,
-        actor: actor.to_owned(),
-        // Only connections from before their creation was an event remember the request themselves.
-        request_id: None,
-        request_digest: None,
     }
 }
 
@@ -93,11 +88,8 @@ pub(in crate::store) fn to_connection(row: connection::Model) -> Result<Connecti
 
 fn to_policy(row: &connection::Model) -> Result<Policy, StoreError> {
     let address = |text: &String| {
-        let net: IpNet = text
-            .parse()
-            .map_err(|_| no_meaning("connection.ip_allowlist", text))?;
-        // What holds both kinds of addresses is not taken any more; it goes on to mean what it did.
-        Ok::<_, StoreError>(policy::canonical(net).unwrap_or(net))
+        text.parse::<IpNet>()
+            .map_err(|_| no_meaning("connection.ip_allowlist", text))
     };
     let hours = |text: &String| {
         text.parse()

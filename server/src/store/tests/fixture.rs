@@ -1,12 +1,12 @@
 //! A store on a file of its own, and values to fill it with.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Map, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::super::{NewConnectionRow, Options, Store};
+use super::super::{Options, Store};
 use crate::domain::{
     connection::{Connection, ConnectionDirection, NewConnection},
     decide::creation,
@@ -154,7 +154,7 @@ pub(super) fn mark(id: &str) -> RequestMark {
     }
 }
 
-pub(super) fn connection(number: u128, inserted_at: i64) -> NewConnectionRow {
+pub(super) fn connection(number: u128, inserted_at: i64) -> Connection {
     let direction = if number.is_multiple_of(2) {
         ConnectionDirection::Sender
     } else {
@@ -167,13 +167,5 @@ pub(super) fn connection(number: u128, inserted_at: i64) -> NewConnectionRow {
         policy: Policy::default(),
         metadata: Map::new(),
     };
-    NewConnectionRow {
-        connection: Arc::new(Connection::create(
-            Uuid::from_u128(number),
-            declared,
-            false,
-            at(inserted_at),
-        )),
-        actor: "operator".to_owned(),
-    }
+    Connection::create(Uuid::from_u128(number), declared, false, at(inserted_at))
 }

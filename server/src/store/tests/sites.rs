@@ -35,8 +35,8 @@ async fn connections_are_listed_newest_first() {
     ] {
         let mut wanted: Vec<_> = rows
             .iter()
-            .map(|row| Connection::clone(&row.connection))
             .filter(|each| direction.is_none_or(|wanted| wanted == each.declared.direction))
+            .cloned()
             .collect();
         wanted.sort_by_key(|each| std::cmp::Reverse((each.inserted_at, each.uuid)));
         let filter = ConnectionFilter {
@@ -105,7 +105,7 @@ async fn the_connections_of_transfers_come_once_each() {
         .await
         .expect("read");
     assert_eq!(found.len(), 1);
-    assert_eq!(found.get(&Uuid::from_u128(2)), Some(&*rows[2].connection));
+    assert_eq!(found.get(&Uuid::from_u128(2)), Some(&rows[2]));
     assert!(
         fixture
             .store
@@ -119,7 +119,7 @@ async fn the_connections_of_transfers_come_once_each() {
         .connection(Uuid::from_u128(1))
         .await
         .expect("read");
-    assert_eq!(one.as_ref(), Some(&*rows[1].connection));
+    assert_eq!(one.as_ref(), Some(&rows[1]));
     assert_eq!(
         fixture.store.connection(Uuid::max()).await.expect("read"),
         None
@@ -128,7 +128,7 @@ async fn the_connections_of_transfers_come_once_each() {
 
 /// A connection with a value in every field that can change.
 fn rich(number: u128) -> Connection {
-    let mut site = Connection::clone(&connection(number, 1).connection);
+    let mut site = connection(number, 1);
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     site.declared.name = "a \"name\"".to_owned();
     site.declared.site_url = "http://elsewhere.example".to_owned();
@@ -186,7 +186,7 @@ async fn a_change_stores_every_field_and_usage_only_its_own() {
     batch.delete_connections(&gone).await.expect("deleted");
     batch.commit().await.expect("committed");
     let found = fixture.store.connection(Uuid::from_u128(67)).await;
-    let mut wanted = Connection::clone(&rows[67].connection);
+    let mut wanted = rows[67].clone();
     wanted.used = rich(67).used;
     assert_eq!(found.expect("read"), Some(wanted));
     for uuid in gone {
@@ -203,11 +203,10 @@ async fn connections_are_found_by_their_status_and_their_end() {
         .iter()
         .zip(1..)
         .map(|(status, number)| {
-            let mut row = connection(number, 1);
-            let site = std::sync::Arc::make_mut(&mut row.connection);
+            let mut site = connection(number, 1);
             site.status = *status;
             site.declared.policy.expires_at = Some(at(100));
-            row
+            site
         })
         .collect();
     let batch = fixture.store.begin().await.expect("a batch");
@@ -234,7 +233,7 @@ async fn connections_are_found_by_their_status_and_their_end() {
         assert_eq!(overdue.expect("read").len(), wanted, "{now}");
     }
     let one = fixture.store.overdue_connections(at(100), 1).await;
-    assert_eq!(one.expect("read"), [rows[1].connection.uuid]);
+    assert_eq!(one.expect("read"), [rows[1].uuid]);
 }
 
 #[tokio::test]

@@ -2,53 +2,33 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-/// This change.
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [credential(), access_token(), session()] {
-            manager.create_table(table).await?;
-        }
-        // For the list, newest first.
-        let listed = Index::create()
-            .name("credential_inserted_at")
-            .table("credential")
-            .col("inserted_at")
-            .col("uuid")
-            .take();
-        // The agents of a connection.
-        let agents = Index::create()
-            .name("credential_connection_uuid")
-            .table("credential")
-            .col("connection_uuid")
-            .and_where(Expr::cust("connection_uuid IS NOT NULL"))
-            .take();
-        let tokens = Index::create()
-            .name("access_token_credential_uuid")
-            .table("access_token")
-            .col("credential_uuid")
-            .take();
-        for index in [listed, agents, tokens] {
-            manager.create_index(index).await?;
-        }
-        Ok(())
+pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    for table in [credential(), access_token(), session()] {
+        manager.create_table(table).await?;
     }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["session", "access_token", "credential"] {
-            manager
-                .drop_table(Table::drop().table(table).take())
-                .await?;
-        }
-        Ok(())
+    // For the list, newest first.
+    let listed = Index::create()
+        .name("credential_inserted_at")
+        .table("credential")
+        .col("inserted_at")
+        .col("uuid")
+        .take();
+    // The agents of a connection.
+    let agents = Index::create()
+        .name("credential_connection_uuid")
+        .table("credential")
+        .col("connection_uuid")
+        .and_where(Expr::cust("connection_uuid IS NOT NULL"))
+        .take();
+    let tokens = Index::create()
+        .name("access_token_credential_uuid")
+        .table("access_token")
+        .col("credential_uuid")
+        .take();
+    for index in [listed, agents, tokens] {
+        manager.create_index(index).await?;
     }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
+    Ok(())
 }
 
 fn credential() -> TableCreateStatement {

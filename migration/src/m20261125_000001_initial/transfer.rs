@@ -1,41 +1,19 @@
 //! The transfers as they stand.
-//!
-//! Nothing here or in the log is a foreign key. The history must outlive the rows that it names, a retry may name a
-//! transfer that was deleted, and on PostgreSQL every insert would take a row lock on what it refers to.
 
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
-/// This change.
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let postgres = manager.get_database_backend() == DbBackend::Postgres;
-        manager.create_table(table(postgres)).await?;
-        for index in indexes() {
-            manager.create_index(index).await?;
-        }
-        if postgres {
-            // Progress rewrites rows over and over; with room left in each page the indexes need not follow.
-            manager
-                .get_connection()
-                .execute_unprepared("ALTER TABLE transfer SET (fillfactor = 80)")
-                .await?;
-        }
-        Ok(())
+pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let postgres = manager.get_database_backend() == DbBackend::Postgres;
+    manager.create_table(table(postgres)).await?;
+    for index in indexes() {
+        manager.create_index(index).await?;
     }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table("transfer").take())
-            .await
+    if postgres {
+        // Progress rewrites rows over and over; with room left in each page the indexes need not follow.
+        let room = "ALTER TABLE transfer SET (fillfactor = 80)";
+        manager.get_connection().execute_unprepared(room).await?;
     }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
+    Ok(())
 }
 
 fn table(postgres: bool) -> TableCreateStatement {
@@ -63,8 +41,10 @@ fn declared(table: &mut TableCreateStatement, postgres: bool) {
         .col(big_integer("records_requested").default(0))
         .col(text_null("conflict_strategy"))
         .col(text("requester_ip").default(""))
+        .col(text_null("observed_ip"))
         .col(text("requester_user_agent").default(""))
         .col(uuid_null("initiated_by_uuid"))
+        .col(uuid_null("acted_by_uuid"))
         .col(text("metadata").default("{}"))
         .col(uuid_null("retry_of_uuid"))
         .col(big_integer("inserted_at"));
@@ -74,6 +54,8 @@ fn standing(table: &mut TableCreateStatement) {
     table
         .col(text("status"))
         .col(boolean("requires_approval"))
+        .col(boolean("self_approval").default(false))
+        .col(big_integer("policy_revision").default(0))
         .col(big_integer("records_transferred").default(0))
         .col(big_integer("records_created").default(0))
         .col(big_integer("records_updated").default(0))
@@ -98,31 +80,29 @@ fn standing(table: &mut TableCreateStatement) {
 }
 
 fn checks(table: &mut TableCreateStatement) {
-    table
-        .check(Expr::cust("direction IN ('SEND', 'RECEIVE')"))
-        .check(Expr::cust(
-            "conflict_strategy IN ('SKIP', 'OVERWRITE', 'MERGE', 'APPEND')",
-        ))
-        .check(Expr::cust(
-            "status IN ('PENDING', 'PENDING_APPROVAL', 'APPROVED', 'DENIED', 'IN_PROGRESS', \
-             'COMPLETED', 'FAILED', 'CANCELLED', 'EXPIRED')",
-        ))
-        .check(Expr::cust(
-            "(approved_at IS NULL) = (approved_by_uuid IS NULL)",
-        ))
-        .check(Expr::cust("(denied_at IS NULL) = (denied_by_uuid IS NULL)"))
-        .check(Expr::cust("heartbeat_timeout >= 0"))
-        .check(Expr::cust("revision >= 1"));
-    for counter in [
-        "records_requested",
-        "records_transferred",
-        "records_created",
-        "records_updated",
-        "records_skipped",
-        "records_failed",
-        "bytes_transferred",
+    for check in [
+        "direction IN ('SEND', 'RECEIVE')",
+        "conflict_strategy IN ('SKIP', 'OVERWRITE', 'MERGE', 'APPEND')",
+        "status IN ('PENDING', 'PENDING_APPROVAL', 'APPROVED', 'DENIED', 'IN_PROGRESS', \
+         'COMPLETED', 'FAILED', 'CANCELLED', 'EXPIRED')",
+        "(approved_at IS NULL) = (approved_by_uuid IS NULL)",
+        "(denied_at IS NULL) = (denied_by_uuid IS NULL)",
+        // Neither who initiated a transfer nor who declared it has approved it, unless its policy said that they may.
+        "self_approval OR approved_by_uuid IS NULL OR initiated_by_uuid IS NULL \
+         OR approved_by_uuid <> initiated_by_uuid",
+        "self_approval OR approved_by_uuid IS NULL OR acted_by_uuid IS NULL \
+         OR approved_by_uuid <> acted_by_uuid",
+        "heartbeat_timeout >= 0",
+        "revision >= 1",
+        "records_requested >= 0",
+        "records_transferred >= 0",
+        "records_created >= 0",
+        "records_updated >= 0",
+        "records_skipped >= 0",
+        "records_failed >= 0",
+        "bytes_transferred >= 0",
     ] {
-        table.check(Expr::cust(format!("{counter} >= 0")));
+        table.check(Expr::cust(check));
     }
 }
 
