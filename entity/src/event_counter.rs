@@ -1,4 +1,4 @@
-//! The one row that hands out the positions of `transfer_event`.
+//! The one row that hands out the positions of `event`.
 
 use sea_orm::entity::prelude::*;
 

@@ -6,7 +6,7 @@
 pub mod access_token;
 pub mod connection;
 pub mod credential;
+pub mod event;
 pub mod event_counter;
 pub mod session;
 pub mod transfer;
-pub mod transfer_event;

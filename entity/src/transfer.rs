@@ -1,4 +1,4 @@
-//! A transfer as it stands now. How it got there is in `transfer_event`.
+//! A transfer as it stands now. How it got there is in `event`.
 
 use sea_orm::entity::prelude::*;
 

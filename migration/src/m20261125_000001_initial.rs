@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
             "access_token",
             "credential",
             "event_counter",
-            "transfer_event",
+            "event",
             "transfer",
             "connection",
         ] {

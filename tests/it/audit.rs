@@ -159,7 +159,8 @@ async fn the_command_says_it_in_one_line_beside_a_running_server() {
         assert_eq!(audit.code, Some(1), "{change}: {audit:?}");
         assert_eq!((audit.stdout.as_str(), audit.stderr.as_str()), (line, ""));
     };
-    let rewind = "DELETE FROM transfer_event WHERE sequence > 16; UPDATE event_counter SET last_sequence = 16";
+    let rewind =
+        "DELETE FROM event WHERE sequence > 16; UPDATE event_counter SET last_sequence = 16";
     let gone = "events after 16 are missing: 18 is expected\n";
     says(rewind, &["--expect", head], gone).await;
     let sound = verify(&database, &[]).await;
@@ -168,7 +169,7 @@ async fn the_command_says_it_in_one_line_beside_a_running_server() {
         Some(0),
         "the log alone does not show it: {sound:?}"
     );
-    let edit = "UPDATE transfer_event SET reason = 'as agreed' WHERE sequence = 7";
+    let edit = "UPDATE event SET reason = 'as agreed' WHERE sequence = 7";
     says(edit, &[], "event 7 was altered\n").await;
     behind.close().await.expect("it closes");
 }

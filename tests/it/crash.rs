@@ -47,7 +47,7 @@ async fn a_ledger_that_forgets_is_found_out() {
     let behind = fleet.database().connect().await;
     behind
         .execute_unprepared(
-            "DELETE FROM transfer_event WHERE sequence = (SELECT last_sequence FROM event_counter);
+            "DELETE FROM event WHERE sequence = (SELECT last_sequence FROM event_counter);
              UPDATE event_counter SET last_sequence = last_sequence - 1;",
         )
         .await

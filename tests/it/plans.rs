@@ -123,17 +123,17 @@ mod postgres_only {
                     'uuid', md5(transfer.uuid::text || n)::uuid,
                     'connection_uuid', CASE WHEN n % 200 = 0 THEN connection_uuid ELSE md5((n % 200)::text)::uuid END,
                     'inserted_at', transfer.inserted_at - n)) AS copy;
-            INSERT INTO transfer_event SELECT copy.* FROM transfer_event, generate_series(1, 5000) AS n,
-                jsonb_populate_record(transfer_event, jsonb_build_object(
-                    'sequence', transfer_event.sequence + n * 100,
-                    'transfer_uuid', md5(transfer_event.transfer_uuid::text || n)::uuid,
+            INSERT INTO event SELECT copy.* FROM event, generate_series(1, 5000) AS n,
+                jsonb_populate_record(event, jsonb_build_object(
+                    'sequence', event.sequence + n * 100,
+                    'transfer_uuid', md5(event.transfer_uuid::text || n)::uuid,
                     'connection_uuid', CASE WHEN n % 200 = 0 THEN connection_uuid ELSE md5((n % 200)::text)::uuid END,
-                    'request_id', transfer_event.request_id || n)) AS copy;
+                    'request_id', event.request_id || n)) AS copy;
             INSERT INTO connection SELECT copy.* FROM connection, generate_series(1, 5000) AS n,
                 jsonb_populate_record(connection, jsonb_build_object(
                     'uuid', md5(connection.uuid::text || n)::uuid,
                     'inserted_at', connection.inserted_at - n)) AS copy;
-            UPDATE event_counter SET last_sequence = (SELECT max(sequence) FROM transfer_event);";
+            UPDATE event_counter SET last_sequence = (SELECT max(sequence) FROM event);";
         let copied = pool.execute_unprepared(copies).await;
         copied.expect("there are more of them");
         world.resume().await;
@@ -200,8 +200,8 @@ mod postgres_only {
                 "transfer_pkey",
             )
             .await;
-        let requests = r#""transfer_event"."request_id" IN "#;
-        plans.follow(requests, "transfer_event_request_key").await;
+        let requests = r#""event"."request_id" IN "#;
+        plans.follow(requests, "event_request_key").await;
         plans.assert_nothing_was_scanned();
     }
 
@@ -271,20 +271,16 @@ mod postgres_only {
             ..every.clone()
         };
         for (request, sql, index) in [
-            (
-                every,
-                r#"WHERE "transfer_event"."sequence" > "#,
-                "transfer_event_pkey",
-            ),
+            (every, r#"WHERE "event"."sequence" > "#, "event_pkey"),
             (
                 of_transfer,
-                r#""transfer_event"."transfer_uuid" = "#,
-                "transfer_event_transfer",
+                r#""event"."transfer_uuid" = "#,
+                "event_transfer",
             ),
             (
                 of_connection,
-                r#""transfer_event"."connection_uuid" = "#,
-                "transfer_event_connection",
+                r#""event"."connection_uuid" = "#,
+                "event_connection",
             ),
         ] {
             plans.forget();

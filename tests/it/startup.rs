@@ -95,7 +95,7 @@ async fn a_fresh_start_migrates_and_the_next_one_keeps_what_is_there() {
         "event_counter",
         "seaql_migrations",
         "transfer",
-        "transfer_event",
+        "event",
     ] {
         let found = SchemaManager::new(&behind).has_table(table).await;
         assert_eq!(found, Ok(true), "{table}");

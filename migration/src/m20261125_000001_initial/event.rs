@@ -24,7 +24,7 @@ pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 fn log() -> TableCreateStatement {
     Table::create()
-        .table("transfer_event")
+        .table("event")
         .col(big_integer("sequence").primary_key())
         .col(uuid("transfer_uuid"))
         .col(uuid_null("connection_uuid"))
@@ -53,22 +53,22 @@ fn log() -> TableCreateStatement {
 fn indexes() -> [IndexCreateStatement; 3] {
     [
         Index::create()
-            .name("transfer_event_transfer")
-            .table("transfer_event")
+            .name("event_transfer")
+            .table("event")
             .col("transfer_uuid")
             .col("sequence")
             .take(),
         Index::create()
-            .name("transfer_event_connection")
-            .table("transfer_event")
+            .name("event_connection")
+            .table("event")
             .col("connection_uuid")
             .col("sequence")
             .and_where(Expr::cust("connection_uuid IS NOT NULL"))
             .take(),
         // A request is recognised when it is repeated.
         Index::create()
-            .name("transfer_event_request_key")
-            .table("transfer_event")
+            .name("event_request_key")
+            .table("event")
             .col("request_id")
             .col("actor")
             .unique()

@@ -4,7 +4,7 @@ use sea_orm::{
     ConnectionTrait,
     sea_query::{Expr, ExprTrait, JoinType, Order, Query},
 };
-use tidegate_entity::{event_counter, transfer_event};
+use tidegate_entity::{event, event_counter};
 
 use super::{
     error::{Inconsistency, StoreError},
@@ -19,16 +19,16 @@ pub(super) async fn head<C: ConnectionTrait>(db: &C) -> Result<Head, StoreError>
 
 /// What the event after `sequence` continues from: the hash of that event, or what retention kept of it.
 pub(super) async fn hash_at<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<Hash, StoreError> {
+    use event::Column::{Hash, Sequence};
     use event_counter::Column::{FloorHash, LastSequence};
-    use transfer_event::Column::{Hash, Sequence};
-    let place = (transfer_event::Entity, Sequence);
+    let place = (event::Entity, Sequence);
     let statement = Query::select()
-        .column((transfer_event::Entity, Hash))
+        .column((event::Entity, Hash))
         .column((event_counter::Entity, FloorHash))
         .from(event_counter::Entity)
         .join(
             JoinType::LeftJoin,
-            transfer_event::Entity,
+            event::Entity,
             Expr::col(place).eq(sequence),
         )
         // As `events::counter` finds it.

@@ -13,7 +13,7 @@ use sea_orm::{
 use super::error::StoreError;
 
 /// The unique index that two writers can race on: the loser finds the winner's row when it does its batch again.
-pub(super) const REQUEST_INDEX: &str = "transfer_event_request_key";
+pub(super) const REQUEST_INDEX: &str = "event_request_key";
 
 /// A prepared statement that is not there, or that is there already.
 const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
@@ -159,9 +159,7 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> Verdict {
     match code {
         // Serialisation failure, deadlock, lock timeout.
         "40001" | "40P01" | "55P03" => Verdict::Conflict,
-        "23505" if constraint == Some(REQUEST_INDEX) => {
-            Verdict::Conflict
-        }
+        "23505" if constraint == Some(REQUEST_INDEX) => Verdict::Conflict,
         // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
         "25006" | "25P03" | "25P04" => Verdict::Unavailable,
         // A disk without room.
@@ -204,11 +202,7 @@ mod tests {
         for (code, constraint, verdict) in [
             ("40001", None, Verdict::Conflict),
             ("40P01", None, Verdict::Conflict),
-            (
-                "23505",
-                Some("transfer_event_request_key"),
-                Verdict::Conflict,
-            ),
+            ("23505", Some("event_request_key"), Verdict::Conflict),
             ("23505", Some("transfer_pkey"), Verdict::Internal),
             ("23505", None, Verdict::Internal),
             ("57P01", None, Verdict::Unavailable),

@@ -6,8 +6,8 @@ use sea_orm::{
     sea_query::{Alias, Expr, ExprTrait as _, JoinType, Order, Query, SelectStatement},
 };
 use tidegate_entity::{
+    event::{Column, Entity},
     event_counter,
-    transfer_event::{Column, Entity},
 };
 
 use super::{
@@ -152,10 +152,7 @@ pub(super) async fn trim<C: ConnectionTrait>(
         .await?;
     event_counter::Entity::update_many()
         .col_expr(event_counter::Column::FloorSequence, Expr::value(*last))
-        .col_expr(
-            event_counter::Column::FloorHash,
-            Expr::value(floor_hash),
-        )
+        .col_expr(event_counter::Column::FloorHash, Expr::value(floor_hash))
         .filter(event_counter::Column::Id.eq(1))
         .filter(event_counter::Column::FloorSequence.lt(*last))
         .exec(db)

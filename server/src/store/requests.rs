@@ -3,7 +3,7 @@
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
 };
-use tidegate_entity::transfer_event;
+use tidegate_entity::event;
 use uuid::Uuid;
 
 use super::{Effect, Remembered, error::StoreError, rows};
@@ -22,7 +22,7 @@ struct Request {
 
 impl Request {
     fn effect(&self) -> Result<Option<Effect>, StoreError> {
-        let event_type = rows::parse("transfer_event.action", &self.action, EventType::parse)?;
+        let event_type = rows::parse("event.action", &self.action, EventType::parse)?;
         Ok(match event_type.subject() {
             Subject::Transfer => Some(Effect::Transfer {
                 uuid: self.transfer_uuid,
@@ -57,8 +57,8 @@ pub(super) async fn remembered<C: ConnectionTrait>(
     Ok(remembered)
 }
 
-pub(super) fn select(request_ids: &[&str]) -> Select<transfer_event::Entity> {
-    use transfer_event::Column::{
+pub(super) fn select(request_ids: &[&str]) -> Select<event::Entity> {
+    use event::Column::{
         Action, Actor, ConnectionUuid, RequestDigest, RequestId, SubjectUuid, TransferUuid,
     };
     let columns = [
@@ -70,7 +70,7 @@ pub(super) fn select(request_ids: &[&str]) -> Select<transfer_event::Entity> {
         SubjectUuid,
         Action,
     ];
-    transfer_event::Entity::find()
+    event::Entity::find()
         .select_only()
         .columns(columns)
         .filter(RequestId.is_in(request_ids.iter().copied()))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_entity::{transfer, transfer_event};
+use tidegate_entity::{event, transfer};
 use uuid::Uuid;
 
 use super::error::{Inconsistency, StoreError};
@@ -137,10 +137,10 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
     })
 }
 
-pub(super) fn from_event(event: &Event) -> transfer_event::Model {
+pub(super) fn from_event(event: &Event) -> event::Model {
     let (request_id, request_digest) = from_request(event.request.as_ref());
     let occurrence = &event.occurrence;
-    transfer_event::Model {
+    event::Model {
         sequence: event.sequence,
         transfer_uuid: event.transfer_uuid.unwrap_or_default(),
         subject_uuid: event.subject_uuid,
@@ -165,19 +165,19 @@ pub(super) fn from_event(event: &Event) -> transfer_event::Model {
     }
 }
 
-pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> {
-    let status = |name: String| parse("transfer_event.from_status", &name, TransferStatus::parse);
+pub(super) fn to_event(row: event::Model) -> Result<Event, StoreError> {
+    let status = |name: String| parse("event.from_status", &name, TransferStatus::parse);
     Ok(Event {
         sequence: row.sequence,
         subject_uuid: row.subject_uuid,
         transfer_uuid: Some(row.transfer_uuid).filter(|uuid| !uuid.is_nil()),
         connection_uuid: row.connection_uuid,
         occurrence: Occurrence {
-            event_type: parse("transfer_event.action", &row.action, EventType::parse)?,
+            event_type: parse("event.action", &row.action, EventType::parse)?,
             from_status: row.from_status.map(status).transpose()?,
             to_status: Some(row.to_status)
                 .filter(|name| !name.is_empty())
-                .map(|name| parse("transfer_event.to_status", &name, TransferStatus::parse))
+                .map(|name| parse("event.to_status", &name, TransferStatus::parse))
                 .transpose()?,
             actor_uuid: row.actor_uuid,
             reason: row.reason,
@@ -188,7 +188,7 @@ pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> 
         occurred_at: Timestamp::from_micros(row.occurred_at),
         address: row
             .address
-            .map(|text| parse("transfer_event.address", &text, |text| text.parse().ok()))
+            .map(|text| parse("event.address", &text, |text| text.parse().ok()))
             .transpose()?,
         hash: Some(to_hash(row.hash)?),
     })
@@ -197,7 +197,7 @@ pub(super) fn to_event(row: transfer_event::Model) -> Result<Event, StoreError> 
 pub(super) fn to_hash(bytes: Vec<u8>) -> Result<Hash, StoreError> {
     Hash::try_from(bytes).map_err(|bytes| {
         Inconsistency::Value {
-            column: "transfer_event.hash",
+            column: "event.hash",
             value: format!("{} bytes", bytes.len()),
         }
         .into()

@@ -11,7 +11,7 @@ use sea_orm::{
     QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, TransactionOptions,
     TransactionTrait as _,
 };
-use tidegate_entity::{event_counter, transfer_event};
+use tidegate_entity::{event, event_counter};
 
 use super::{
     Migrate, Options,
@@ -75,9 +75,9 @@ impl Snapshot {
     /// # Errors
     /// See [`StoreError`]. A row that has no meaning is none.
     pub async fn rows(&self, after: i64, limit: u32) -> Result<Vec<Found>, StoreError> {
-        let select = transfer_event::Entity::find()
-            .filter(transfer_event::Column::Sequence.gt(after))
-            .order_by_asc(transfer_event::Column::Sequence)
+        let select = event::Entity::find()
+            .filter(event::Column::Sequence.gt(after))
+            .order_by_asc(event::Column::Sequence)
             .limit(u64::from(limit))
             .into_query();
         let found = answer(self.transaction.query_all(&select)).await?;
@@ -108,7 +108,7 @@ fn read(row: &QueryResult) -> Result<Found, StoreError> {
     let sequence = row
         .try_get("", "sequence")
         .map_err(|error| Inconsistency::Sequence(error.to_string()))?;
-    let model = transfer_event::Model::from_query_result(row, "").ok();
+    let model = event::Model::from_query_result(row, "").ok();
     let event = model.and_then(|model| {
         let event = rows::to_event(model.clone()).ok()?;
         (rows::from_event(&event) == model).then_some(event)

@@ -43,7 +43,7 @@ impl Victim {
         let summary = sound(&database, None).await;
         let behind = database.connect().await;
         for sql in [
-            "CREATE TABLE kept_event AS SELECT * FROM transfer_event",
+            "CREATE TABLE kept_event AS SELECT * FROM event",
             "CREATE TABLE kept_counter AS SELECT * FROM event_counter",
         ] {
             behind.execute_unprepared(sql).await.expect("a copy");
@@ -52,7 +52,7 @@ impl Victim {
             let hasty = behind.execute_unprepared("PRAGMA synchronous = OFF").await;
             hasty.expect("it need not survive a power cut");
         }
-        let marked = "SELECT sequence FROM transfer_event WHERE request_id IS NOT NULL";
+        let marked = "SELECT sequence FROM event WHERE request_id IS NOT NULL";
         let backend = behind.get_database_backend();
         let rows = behind
             .query_all_raw(Statement::from_string(backend, marked))
@@ -80,7 +80,7 @@ impl Victim {
 
     async fn restore(&self) {
         self.run(
-            "DELETE FROM transfer_event; INSERT INTO transfer_event SELECT * FROM kept_event; \
+            "DELETE FROM event; INSERT INTO event SELECT * FROM kept_event; \
              DELETE FROM event_counter; INSERT INTO event_counter SELECT * FROM kept_counter",
         )
         .await;
@@ -93,7 +93,7 @@ impl Victim {
             5 => self.exchange(random),
             6 => {
                 let (after, last) = (random.random_range(self.floor..self.last), self.last);
-                let sql = format!("DELETE FROM transfer_event WHERE sequence > {after}");
+                let sql = format!("DELETE FROM event WHERE sequence > {after}");
                 Tampering::certain(sql, Fault::Truncated { after, last })
             }
             7 => self.forgery(random),
@@ -118,7 +118,7 @@ impl Victim {
             .replace("BYTES", &bytes(&random.random::<[u8; 32]>()))
             .replace("SHORT", &bytes(&[7; 31]))
             .replace("UUID", &uuid(random));
-        let sql = format!("UPDATE transfer_event SET {change} WHERE sequence = {row}");
+        let sql = format!("UPDATE event SET {change} WHERE sequence = {row}");
         Tampering::certain(sql, Fault::Altered(row))
     }
 
@@ -130,7 +130,7 @@ impl Victim {
         } else {
             Fault::Missing { from: row, to: row }
         };
-        let sql = format!("DELETE FROM transfer_event WHERE sequence = {row}");
+        let sql = format!("DELETE FROM event WHERE sequence = {row}");
         Tampering::certain(sql, wanted)
     }
 
@@ -138,9 +138,8 @@ impl Victim {
         let one = random.random_range(self.floor + 1..self.last);
         let other = random.random_range(one + 1..=self.last);
         let moves = [(one, ASIDE), (other, one), (ASIDE, other)];
-        let sql = moves.map(|(from, to)| {
-            format!("UPDATE transfer_event SET sequence = {to} WHERE sequence = {from}")
-        });
+        let sql = moves
+            .map(|(from, to)| format!("UPDATE event SET sequence = {to} WHERE sequence = {from}"));
         Tampering::certain(sql.join("; "), Fault::Altered(one))
     }
 
@@ -150,8 +149,8 @@ impl Victim {
         let columns = "transfer_uuid, connection_uuid, action, from_status, to_status, actor_uuid, actor, reason, \
                        revision, occurred_at, hash, address";
         let mut sql = format!(
-            "INSERT INTO transfer_event (sequence, {columns}) \
-             SELECT {sequence}, {columns} FROM transfer_event WHERE sequence = {row}"
+            "INSERT INTO event (sequence, {columns}) \
+             SELECT {sequence}, {columns} FROM event WHERE sequence = {row}"
         );
         let wanted = if random.random_bool(0.5) {
             sql.push_str("; UPDATE event_counter SET last_sequence = last_sequence + 1");

@@ -107,7 +107,7 @@ async fn a_watch_says_when_the_ledger_went_back() {
     let database = desk.server.database().connect().await;
     for sql in [
         "DELETE FROM transfer WHERE table_name = 'lost'",
-        "DELETE FROM transfer_event WHERE sequence = 2",
+        "DELETE FROM event WHERE sequence = 2",
         "UPDATE event_counter SET last_sequence = 1",
     ] {
         database.execute_unprepared(sql).await.expect("it is done");

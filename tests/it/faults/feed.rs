@@ -129,8 +129,8 @@ fn hex(hash: &[u8]) -> String {
 async fn forget_after(database: &DatabaseConnection, sequence: i64) {
     for sql in [
         "DELETE FROM transfer WHERE uuid IN \
-         (SELECT transfer_uuid FROM transfer_event WHERE sequence > $1 AND action = 'CREATED')",
-        "DELETE FROM transfer_event WHERE sequence > $1",
+         (SELECT transfer_uuid FROM event WHERE sequence > $1 AND action = 'CREATED')",
+        "DELETE FROM event WHERE sequence > $1",
         "UPDATE event_counter SET last_sequence = $1",
     ] {
         run(database, sql, [sequence.into()]).await;
@@ -139,7 +139,7 @@ async fn forget_after(database: &DatabaseConnection, sequence: i64) {
 
 /// Gives the newest event another hash: the log has another end at the same place.
 async fn fork(database: &DatabaseConnection) {
-    let sql = "UPDATE transfer_event SET hash = $1 \
+    let sql = "UPDATE event SET hash = $1 \
                WHERE sequence = (SELECT last_sequence FROM event_counter)";
     run(database, sql, [vec![7_u8; 32].into()]).await;
 }

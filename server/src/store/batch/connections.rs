@@ -11,10 +11,7 @@ use uuid::Uuid;
 use super::{Batch, expect_rows};
 use crate::{
     domain::connection::{Connection, Neighbour, Usage},
-    store::{
-        Glimpse, chunk, connections, error::StoreError, rows, stats, transfers,
-        update,
-    },
+    store::{Glimpse, chunk, connections, error::StoreError, rows, stats, transfers, update},
 };
 
 /// The limit that every session has.

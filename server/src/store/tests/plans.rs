@@ -157,11 +157,11 @@ async fn events_and_connections_follow_their_keys() {
         (all, "USING INTEGER PRIMARY KEY (rowid>?)"),
         (
             transfer,
-            "USING INDEX transfer_event_transfer (transfer_uuid=? AND sequence>?)",
+            "USING INDEX event_transfer (transfer_uuid=? AND sequence>?)",
         ),
         (
             site,
-            "USING INDEX transfer_event_connection (connection_uuid=? AND sequence>?)",
+            "USING INDEX event_connection (connection_uuid=? AND sequence>?)",
         ),
     ] {
         let plan = plan(&fixture, &events::select(&filter, 9)).await;
@@ -240,7 +240,7 @@ async fn requests_and_updates_go_straight_to_their_rows() {
     let fixture = Fixture::new().await;
     let event = plan(&fixture, &requests::select(&["a", "b"])).await;
     assert!(
-        event.contains("INDEX transfer_event_request_key (request_id=?)"),
+        event.contains("INDEX event_request_key (request_id=?)"),
         "{event}"
     );
     let rows: Vec<_> = (0..4).map(|number| from_transfer(&plain(number))).collect();

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 use sea_orm_migration::MigratorTrait;
-use tidegate_entity::{connection, event_counter, transfer, transfer_event};
+use tidegate_entity::{connection, event, event_counter, transfer};
 use tidegate_migration::Migrator;
 
 use super::{
@@ -27,10 +27,7 @@ async fn objects(store: &Store) -> Vec<String> {
 async fn every_entity_selects(store: &Store) {
     let db = &store.writer();
     transfer::Entity::find().all(db).await.expect("transfer");
-    transfer_event::Entity::find()
-        .all(db)
-        .await
-        .expect("transfer_event");
+    event::Entity::find().all(db).await.expect("event");
     connection::Entity::find()
         .all(db)
         .await
@@ -75,7 +72,7 @@ async fn entities_and_tables_have_the_same_columns() {
     let fixture = Fixture::new().await;
     for (table, mut columns) in [
         ("transfer", columns::<transfer::Entity>()),
-        ("transfer_event", columns::<transfer_event::Entity>()),
+        ("event", columns::<event::Entity>()),
         ("connection", columns::<connection::Entity>()),
         ("event_counter", columns::<event_counter::Entity>()),
     ] {

@@ -219,10 +219,7 @@ mod postgres_only {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_connection_that_dies_between_statements_leaves_nothing() {
-        assert_eq!(
-            interrupted("INSERT INTO \"transfer_event\"", Fate::Dead).await,
-            0
-        );
+        assert_eq!(interrupted("INSERT INTO \"event\"", Fate::Dead).await, 0);
     }
 }
 

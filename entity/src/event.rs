@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "transfer_event")]
+#[sea_orm(table_name = "event")]
 pub struct Model {
     /// Position in the log, without gaps, in commit order.
     #[sea_orm(primary_key, auto_increment = false)]
