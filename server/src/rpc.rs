@@ -23,7 +23,7 @@ use crate::{
     feed::Feed,
     gate::Gate,
     ledger::{Ledger, sweeper::Sweeper, time::Time},
-    store::Store,
+    store::Readers,
 };
 
 pub mod accept;
@@ -67,7 +67,7 @@ pub struct Backend {
     /// Where changes go.
     pub ledger: Ledger,
     /// Where questions go.
-    pub store: Store,
+    pub readers: Readers,
     /// Where live changes come from.
     pub feed: Feed,
     /// What `ExpirePendingApprovals` runs.

@@ -24,7 +24,7 @@ use crate::{
         tls::{self, Tls},
         transport,
     },
-    store::Store,
+    store::{Readers, Store},
     supervisor::{Ending, Fatal, Supervisor},
 };
 
@@ -222,7 +222,7 @@ async fn put_together(
     }
     Ok(Backend {
         ledger,
-        store: store.clone(),
+        readers: Readers::new(store.clone()),
         feed,
         sweeper,
         time,

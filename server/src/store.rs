@@ -41,6 +41,7 @@ mod recovery;
 mod requests;
 mod rewrite;
 mod rows;
+mod scoped;
 mod session;
 mod snapshot;
 mod sqlite;
@@ -58,6 +59,7 @@ pub use batch::Batch;
 pub use error::{OpenError, StoreError};
 pub use hints::Listener;
 pub use options::{Migrate, Options, Pooling};
+pub use scoped::{Readers, ScopedReader};
 pub use snapshot::Snapshot;
 
 use pools::Inner;

@@ -55,10 +55,9 @@ impl ConnectionApi {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &request.uuid);
         let uuid = check.finish(uuid)?;
-        let found = self.backend.store.connection(uuid).await?;
-        let connection = found
-            .filter(|_| caller.sees(Some(uuid)))
-            .ok_or(Refusal::ConnectionNotFound { uuid })?;
+        let reader = self.backend.readers.as_seen_by(caller);
+        let found = reader.connection(uuid).await?;
+        let connection = found.ok_or(Refusal::ConnectionNotFound { uuid })?;
         Ok(v1::GetConnectionResponse {
             connection: Some(answer::connection(&connection)),
         })
@@ -84,16 +83,8 @@ impl ConnectionApi {
             0,
         );
         let window = check.finish(window)?;
-        let store = &self.backend.store;
-        let rows = match caller.confined_to() {
-            None => store.connections(&filter, page::one_more(window)).await?,
-            // All that he sees is on the first page.
-            Some(own) => {
-                let own = store.connection(own).await?.into_iter();
-                own.filter(|own| window.after.is_none() && filter.matches(own))
-                    .collect()
-            }
-        };
+        let reader = self.backend.readers.as_seen_by(caller);
+        let rows = reader.connections(&filter, page::one_more(window)).await?;
         let place = |row: &Connection| Position {
             micros: row.inserted_at.as_micros(),
             uuid: row.uuid,

@@ -88,7 +88,7 @@ impl CredentialApi {
         let window = check.finish(window)?;
         let rows = self
             .backend
-            .store
+            .readers
             .credentials(&filter, page::one_more(window))
             .await?;
         let place = |row: &Credential| Position {
@@ -160,7 +160,7 @@ impl CredentialApi {
     }
 
     async fn find(&self, uuid: Uuid) -> Result<Credential, Error> {
-        let found = self.backend.store.credential(uuid).await?;
+        let found = self.backend.readers.credential(uuid).await?;
         let unknown = || Refusal::from(AccessRefusal::CredentialNotFound { uuid });
         Ok(found.ok_or_else(unknown)?)
     }

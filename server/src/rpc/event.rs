@@ -52,37 +52,37 @@ impl EventApi {
         caller: &caller::Caller,
         request: v1::ListEventsRequest,
     ) -> Result<v1::ListEventsResponse, Error> {
+        let reader = self.backend.readers.as_seen_by(caller);
         let mut check = Check::default();
         let filter = EventFilter {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
-            connection_uuid: caller
-                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
+            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
             after_sequence: request.after_sequence,
         };
         let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
         let limit = check.page_size("page_size", request.page_size, 50);
         let (filter, limit) = check.finish((filter, limit))?;
-        let rows = self.backend.store.events(&filter, limit).await?;
+        let rows = reader.events(&filter, limit).await?;
         // Read after the page: what is still kept now was kept then.
-        place(cursor, &self.backend.store.look(cursor.sequence).await?)?;
+        place(cursor, &reader.look(cursor.sequence).await?)?;
         let (events, _) = page::fit_messages(&rows, limit, answer::event);
         Ok(v1::ListEventsResponse { events })
     }
 
     async fn watch(&self, request: Request<v1::WatchEventsRequest>) -> Result<Updates, Error> {
         let place = self.streams.enter(Kind::Watch, &request);
-        let caller = Caller::of(&request).who;
+        let reader = self.backend.readers.as_seen_by(&Caller::of(&request).who);
         let request = request.into_inner();
         let mut check = Check::default();
         let filter = EventFilter {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
-            connection_uuid: caller
-                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
+            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
             after_sequence: request.after_sequence,
         };
         let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
         let filter = check.finish(filter)?;
-        let watch = watch::events(&self.backend, place?, self.turns.clone(), filter, cursor);
+        let (place, turns) = (place?, self.turns.clone());
+        let watch = watch::events(&self.backend, reader, place, turns, filter, cursor);
         Ok(Box::pin(watch.await?))
     }
 }

@@ -9,20 +9,22 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::{caller::Caller, metadata};
-use crate::domain::{
-    caller::Caller as Asker,
-    command::{Command, Order, Verb},
-    event::RequestMark,
-    progress::Report,
-    query::{SortOrder, TransferFilter},
-    refusal::Refusal,
-    status::{ConflictStrategy, Direction, TransferStatus},
-    time::Timestamp,
-    transfer::NewTransfer,
-    validate::{
-        Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, FILTER_STATUS_MAX,
-        HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
+use crate::{
+    domain::{
+        command::{Command, Order, Verb},
+        event::RequestMark,
+        progress::Report,
+        query::{SortOrder, TransferFilter},
+        refusal::Refusal,
+        status::{ConflictStrategy, Direction, TransferStatus},
+        time::Timestamp,
+        transfer::NewTransfer,
+        validate::{
+            Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, FILTER_STATUS_MAX,
+            HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
+        },
     },
+    store::ScopedReader,
 };
 
 mod connection;
@@ -267,10 +269,10 @@ pub(super) fn report(check: &mut Check, wire: Option<v1::Progress>) -> Report {
     })
 }
 
-/// The filter of a request, narrowed to what the caller may see.
+/// The filter of a request, narrowed to what the caller may see: page tokens and live changes are bound to it.
 pub(super) fn filter(
     check: &mut Check,
-    caller: &Asker,
+    reader: &ScopedReader,
     wire: Option<v1::TransferFilter>,
 ) -> TransferFilter {
     let wire = wire.unwrap_or_default();
@@ -288,7 +290,7 @@ pub(super) fn filter(
         status: status
             .filter_map(|value| transfer_status(check, *value))
             .collect(),
-        connection_uuid: caller
+        connection_uuid: reader
             .narrowed(check.optional_uuid("filter.connection_uuid", &wire.connection_uuid)),
         table_name: (!table_name.is_empty()).then_some(table_name),
         requires_approval: wire.requires_approval,

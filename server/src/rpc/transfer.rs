@@ -68,13 +68,12 @@ impl TransferApi {
         &self,
         request: Request<v1::WatchTransfersRequest>,
     ) -> Result<Answers<v1::WatchTransfersResponse>, Error> {
-        let (place, caller) = (
-            self.streams.enter(Kind::Watch, &request),
-            Caller::of(&request),
-        );
+        let place = self.streams.enter(Kind::Watch, &request);
+        let caller = Caller::of(&request).who;
+        let reader = self.backend.readers.as_seen_by(&caller);
         let request = request.into_inner();
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, &caller.who, request.filter);
+        let filter = incoming::filter(&mut check, &reader, request.filter);
         let after = request.after_sequence;
         let hash = request.after_hash.as_slice();
         let after = after.map(|after| event::cursor(&mut check, after, hash));
@@ -91,7 +90,8 @@ impl TransferApi {
             },
             positions: request.positions || after.is_some(),
         };
-        Ok(Box::pin(watch::many(&self.backend, place?, wish).await?))
+        let watch = watch::many(&self.backend, reader, place?, wish);
+        Ok(Box::pin(watch.await?))
     }
 
     async fn expire(

@@ -34,10 +34,10 @@ pub(super) async fn one(
     // First the subscription, then the snapshot: whatever is committed in between arrives twice rather than never.
     subscription.follow(uuid);
     let snapshot = backend
-        .store
+        .readers
+        .as_seen_by(caller)
         .transfer(uuid)
         .await?
-        .filter(|transfer| caller.sees(transfer.declared.connection_uuid))
         .ok_or(Refusal::TransferNotFound { uuid })?;
     let watch = One {
         place,

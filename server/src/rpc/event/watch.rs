@@ -22,7 +22,8 @@ use crate::{
         query::EventFilter,
     },
     error::Error,
-    feed::LogEnd,
+    feed::{Feed, LogEnd},
+    store::ScopedReader,
 };
 
 /// Events that are read at a time.
@@ -47,6 +48,7 @@ impl Default for Turns {
 /// Follows the log after `cursor`, whatever position the filter has.
 pub(super) async fn events(
     backend: &Backend,
+    reader: ScopedReader,
     place: Place,
     turns: Turns,
     filter: EventFilter,
@@ -55,9 +57,10 @@ pub(super) async fn events(
     // First the feed, then the log: what is committed in between is noticed.
     let mut end = backend.feed.end();
     let began = end.borrow_and_update().clone();
-    let view = backend.store.look(cursor.sequence).await?;
+    let view = reader.look(cursor.sequence).await?;
     let follower = Follower {
-        backend: backend.clone(),
+        feed: backend.feed.clone(),
+        reader,
         turns,
         from_the_oldest: cursor.sequence == 0,
         at: super::place(cursor, &view)?,
@@ -89,7 +92,8 @@ pub(super) async fn events(
 }
 
 struct Follower {
-    backend: Backend,
+    feed: Feed,
+    reader: ScopedReader,
     turns: Turns,
     /// Which events; its position stands for nothing.
     filter: EventFilter,
@@ -159,10 +163,10 @@ impl Follower {
             ..self.filter
         };
         let turn = self.turns.0.acquire().await;
-        let events = self.backend.store.events(&filter, PAGE).await?;
+        let events = self.reader.events(&filter, PAGE).await?;
         // Read after the page: if nothing after the position has been deleted by now, the page has no gap, and if the
         // event at the position is still the same, it is of the same log.
-        let view = self.backend.store.look(self.at.sequence).await?;
+        let view = self.reader.look(self.at.sequence).await?;
         drop(turn);
         if view.bounds.floor.sequence > self.at.sequence && self.from_the_oldest {
             self.at = view.bounds.floor;
@@ -183,7 +187,7 @@ impl Follower {
 
     /// Whether the log still has what was read of it.
     fn goes_on(&self, view: &LogView) -> Result<(), Error> {
-        super::still(self.at, view).inspect_err(|_| self.backend.feed.suspect())
+        super::still(self.at, view).inspect_err(|_| self.feed.suspect())
     }
 
     /// Waits until the log has grown, or until a bookmark is due.

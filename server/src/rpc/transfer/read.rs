@@ -18,6 +18,7 @@ use crate::{
         validate::{Check, NAME_MAX, PAGE_MAX},
     },
     error::Error,
+    store::ScopedReader,
 };
 
 impl Backend {
@@ -30,12 +31,10 @@ impl Backend {
         let uuid = check.uuid("uuid", &request.uuid);
         let preload = incoming::preload(&mut check, &request.preload);
         let uuid = check.finish(uuid)?;
-        let found = self.store.transfer(uuid).await?;
-        let transfer = found
-            .filter(|transfer| caller.sees(transfer.declared.connection_uuid))
-            .ok_or(Refusal::TransferNotFound { uuid })?;
-        let transfers = [transfer];
-        let connections = self.preloaded(&transfers, preload).await?;
+        let reader = self.readers.as_seen_by(caller);
+        let found = reader.transfer(uuid).await?;
+        let transfers = [found.ok_or(Refusal::TransferNotFound { uuid })?];
+        let connections = preloaded(&reader, &transfers, preload).await?;
         let transfer = transfers
             .first()
             .map(|transfer| with(&connections, transfer));
@@ -47,8 +46,9 @@ impl Backend {
         caller: &Caller,
         request: v1::ListTransfersRequest,
     ) -> Result<v1::ListTransfersResponse, Error> {
+        let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, caller, request.filter);
+        let filter = incoming::filter(&mut check, &reader, request.filter);
         let order = incoming::sort_order(&mut check, request.order);
         let preload = incoming::preload(&mut check, &request.preload);
         let skip = check.skip(request.skip);
@@ -62,7 +62,7 @@ impl Backend {
         );
         let window = check.finish(window)?;
         let (transfers, next_page_token) =
-            self.page(&filter, order, window, &scope, preload).await?;
+            list(&reader, &filter, order, window, &scope, preload).await?;
         Ok(v1::ListTransfersResponse {
             transfers,
             next_page_token,
@@ -74,11 +74,12 @@ impl Backend {
         caller: &Caller,
         request: v1::CountTransfersRequest,
     ) -> Result<v1::CountTransfersResponse, Error> {
+        let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, caller, request.filter);
+        let filter = incoming::filter(&mut check, &reader, request.filter);
         let filter = check.finish(filter)?;
         Ok(v1::CountTransfersResponse {
-            count: self.store.count_transfers(&filter).await?,
+            count: reader.count_transfers(&filter).await?,
         })
     }
 
@@ -87,10 +88,11 @@ impl Backend {
         caller: &Caller,
         request: v1::ListPendingApprovalsRequest,
     ) -> Result<v1::ListPendingApprovalsResponse, Error> {
+        let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
         let table_name = check.line("table_name", &request.table_name, NAME_MAX);
         let filter = ApprovalFilter {
-            connection_uuid: caller
+            connection_uuid: reader
                 .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
             table_name: (!table_name.is_empty()).then_some(table_name),
         };
@@ -104,11 +106,10 @@ impl Backend {
             0,
         );
         let window = check.finish(window)?;
-        let rows = self
-            .store
+        let rows = reader
             .pending_approvals(&filter, self.time.now().await?, page::one_more(window))
             .await?;
-        let connections = self.preloaded(&rows, preload).await?;
+        let connections = preloaded(&reader, &rows, preload).await?;
         let place = |row: &Transfer| Position {
             micros: row
                 .approval_expires_at
@@ -132,10 +133,9 @@ impl Backend {
         let mut check = Check::default();
         let uuid = check.uuid("connection_uuid", &request.connection_uuid);
         let uuid = check.finish(uuid)?;
-        let uuid = caller.narrowed(Some(uuid)).unwrap_or(uuid);
-        Ok(answer::connection_stats(
-            &self.store.connection_stats(uuid).await?,
-        ))
+        let reader = self.readers.as_seen_by(caller);
+        let stats = reader.connection_stats(uuid).await?;
+        Ok(answer::connection_stats(&stats))
     }
 
     pub(super) async fn list_table_stats(
@@ -147,13 +147,13 @@ impl Backend {
         let (from, to) = incoming::span(&mut check, request.from, request.to);
         let filter = TableStatsFilter {
             direction: incoming::direction(&mut check, "direction", request.direction),
-            connection_uuid: caller
-                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
+            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
             from,
             to,
         };
         let filter = check.finish(filter)?;
-        let rows = self.store.table_stats(&filter, PAGE_MAX + 1).await?;
+        let reader = self.readers.as_seen_by(caller);
+        let rows = reader.table_stats(&filter, PAGE_MAX + 1).await?;
         let (stats, more) = page::fit_messages(&rows, PAGE_MAX, answer::table_stats);
         Ok(v1::ListTableStatsResponse { stats, more })
     }
@@ -172,15 +172,11 @@ impl Backend {
             skip: 0,
             limit: limit + 1,
         };
-        let filter = TransferFilter {
-            connection_uuid: caller.narrowed(None),
-            ..TransferFilter::default()
-        };
-        let rows = self
-            .store
-            .transfers(&filter, SortOrder::Descending, window)
-            .await?;
-        let connections = self.preloaded(&rows, preload).await?;
+        let reader = self.readers.as_seen_by(caller);
+        let filter = TransferFilter::default();
+        let rows = reader.transfers(&filter, SortOrder::Descending, window);
+        let rows = rows.await?;
+        let connections = preloaded(&reader, &rows, preload).await?;
         let (transfers, more) = page::fit_messages(&rows, limit, |row| with(&connections, row));
         Ok(v1::ListRecentTransfersResponse { transfers, more })
     }
@@ -190,11 +186,12 @@ impl Backend {
         caller: &Caller,
         request: v1::ListActiveTransfersRequest,
     ) -> Result<v1::ListActiveTransfersResponse, Error> {
+        let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
         let preload = incoming::preload(&mut check, &request.preload);
         let filter = TransferFilter {
             status: vec![TransferStatus::InProgress],
-            connection_uuid: caller.narrowed(None),
+            connection_uuid: reader.narrowed(None),
             ..TransferFilter::default()
         };
         let scope = Scope::new("active", "desc", &filter.fingerprint());
@@ -206,47 +203,46 @@ impl Backend {
             0,
         );
         let window = check.finish(window)?;
-        let (transfers, next_page_token) = self
-            .page(&filter, SortOrder::Descending, window, &scope, preload)
-            .await?;
+        let order = SortOrder::Descending;
+        let (transfers, next_page_token) =
+            list(&reader, &filter, order, window, &scope, preload).await?;
         Ok(v1::ListActiveTransfersResponse {
             transfers,
             next_page_token,
         })
     }
+}
 
-    async fn page(
-        &self,
-        filter: &TransferFilter,
-        order: SortOrder,
-        window: Window,
-        scope: &Scope,
-        preload: bool,
-    ) -> Result<(Vec<v1::Transfer>, String), Error> {
-        let rows = self
-            .store
-            .transfers(filter, order, page::one_more(window))
-            .await?;
-        let connections = self.preloaded(&rows, preload).await?;
-        let place = |row: &Transfer| Position {
-            micros: row.inserted_at.as_micros(),
-            uuid: row.uuid,
-        };
-        Ok(page::fit(&rows, window.limit, scope, place, |row| {
-            with(&connections, row)
-        }))
-    }
+async fn list(
+    reader: &ScopedReader,
+    filter: &TransferFilter,
+    order: SortOrder,
+    window: Window,
+    scope: &Scope,
+    preload: bool,
+) -> Result<(Vec<v1::Transfer>, String), Error> {
+    let rows = reader
+        .transfers(filter, order, page::one_more(window))
+        .await?;
+    let connections = preloaded(reader, &rows, preload).await?;
+    let place = |row: &Transfer| Position {
+        micros: row.inserted_at.as_micros(),
+        uuid: row.uuid,
+    };
+    Ok(page::fit(&rows, window.limit, scope, place, |row| {
+        with(&connections, row)
+    }))
+}
 
-    async fn preloaded(
-        &self,
-        transfers: &[Transfer],
-        wanted: bool,
-    ) -> Result<HashMap<Uuid, Connection>, Error> {
-        if !wanted {
-            return Ok(HashMap::new());
-        }
-        Ok(self.store.connections_of(transfers).await?)
+async fn preloaded(
+    reader: &ScopedReader,
+    transfers: &[Transfer],
+    wanted: bool,
+) -> Result<HashMap<Uuid, Connection>, Error> {
+    if !wanted {
+        return Ok(HashMap::new());
     }
+    Ok(reader.connections_of(transfers).await?)
 }
 
 fn with(connections: &HashMap<Uuid, Connection>, transfer: &Transfer) -> v1::Transfer {

@@ -7,7 +7,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{super::Backend, many::Begin};
+use super::many::Begin;
 use crate::{
     domain::{
         chain::Head,
@@ -18,8 +18,9 @@ use crate::{
         transfer::Transfer,
     },
     error::Error,
-    feed::{Gone, tail},
+    feed::{Feed, Gone, tail},
     rpc::event,
+    store::ScopedReader,
 };
 
 /// Transfers, or events, that are read at a time.
@@ -37,7 +38,8 @@ pub(super) enum Known {
 
 /// How far the transfers that exist already have been sent.
 pub(super) struct Existing {
-    backend: Backend,
+    feed: Feed,
+    reader: ScopedReader,
     filter: TransferFilter,
     stage: Stage,
     read: VecDeque<Known>,
@@ -61,7 +63,8 @@ enum Stage {
 impl Existing {
     /// Everything that has happened from the first place, for one that resumes, up to the second is to be told by this.
     pub(super) fn new(
-        backend: &Backend,
+        feed: &Feed,
+        reader: ScopedReader,
         filter: TransferFilter,
         begin: Begin,
         (from, since): (Head, Head),
@@ -72,7 +75,8 @@ impl Existing {
             Begin::After(_) => (Stage::Log(from, since.later(from)), from),
         };
         Self {
-            backend: backend.clone(),
+            feed: feed.clone(),
+            reader,
             filter,
             stage,
             read: VecDeque::new(),
@@ -123,12 +127,17 @@ impl Existing {
             skip: 0,
             limit: STRIDE,
         };
-        let store = &self.backend.store;
-        let rows = store.transfers(&filter, SortOrder::Ascending, window);
+        let rows = self.reader.transfers(&filter, SortOrder::Ascending, window);
         let rows = rows.await?;
         if self.positions {
             // Read after the rows, so none of them is of a later event.
-            self.newest = store.log_bounds().await?.last.sequence.max(self.newest);
+            self.newest = self
+                .reader
+                .log_bounds()
+                .await?
+                .last
+                .sequence
+                .max(self.newest);
         }
         let last = rows.last().map(|last| Position {
             micros: last.inserted_at.as_micros(),
@@ -145,21 +154,20 @@ impl Existing {
     }
 
     async fn read_log(&mut self, after: Head, until: Head) -> Result<(), Error> {
-        let store = &self.backend.store;
         let filter = EventFilter {
             transfer_uuid: None,
             // A transfer's connection never changes.
             connection_uuid: self.filter.connection_uuid,
             after_sequence: after.sequence,
         };
-        let events = store.events(&filter, STRIDE).await?;
+        let events = self.reader.events(&filter, STRIDE).await?;
         let uuids: HashSet<Uuid> = events.iter().filter_map(|it| it.transfer_uuid).collect();
         let uuids: Vec<Uuid> = uuids.into_iter().collect();
-        let rows = store.existing_transfers(&uuids).await?;
+        let rows = self.reader.existing_transfers(&uuids).await?;
         // Read after the page and the rows: if nothing after the position has been deleted by now, the page has no gap; if
         // the event there is still the same, it is of the same log; and no row is of a later event.
-        let view = store.look(after.sequence).await?;
-        event::still(after, &view).inspect_err(|_| self.backend.feed.suspect())?;
+        let view = self.reader.look(after.sequence).await?;
+        event::still(after, &view).inspect_err(|_| self.feed.suspect())?;
         self.newest = view.bounds.last.sequence.max(self.newest);
         self.read = concerned(&events, rows, &self.filter);
         let last = events.last().map_or(after, Head::from);

@@ -13,6 +13,7 @@ use crate::{
     domain::{chain::Head, log::Cursor, query::TransferFilter},
     error::Error,
     feed::{Revisions, Subscription, Update},
+    store::ScopedReader,
 };
 
 /// What a watcher asks for.
@@ -39,17 +40,26 @@ pub(in crate::rpc) enum Begin {
 /// Follows every transfer that a filter means.
 pub(in crate::rpc) async fn many(
     backend: &Backend,
+    reader: ScopedReader,
     place: Place,
     wish: Wish,
 ) -> Result<impl Stream<Item = Result<v1::WatchTransfersResponse, Status>> + use<>, Error> {
     let from = if wish.positions {
-        place.unless_stopped(prepare(backend, wish.begin)).await?
+        place
+            .unless_stopped(prepare(backend, &reader, wish.begin))
+            .await?
     } else {
         Head::default()
     };
     let subscription = backend.feed.subscribe_matching(wish.filter.clone());
     let since = subscription.since();
-    let existing = Existing::new(backend, wish.filter, wish.begin, (from, since));
+    let existing = Existing::new(
+        &backend.feed,
+        reader,
+        wish.filter,
+        wish.begin,
+        (from, since),
+    );
     let watch = Many {
         backend: backend.clone(),
         place,
@@ -74,12 +84,12 @@ pub(in crate::rpc) async fn many(
 
 /// Waits until the feed has told all that is in the log by now. What was told on another replica already would else be
 /// told once more by this one, after a position that covers it. Answers where a watch that resumes goes on.
-async fn prepare(backend: &Backend, begin: Begin) -> Result<Head, Error> {
+async fn prepare(backend: &Backend, reader: &ScopedReader, begin: Begin) -> Result<Head, Error> {
     let cursor = match begin {
         Begin::After(cursor) => cursor,
         Begin::Live | Begin::Existing => Head::default().into(),
     };
-    let view = backend.store.look(cursor.sequence).await?;
+    let view = reader.look(cursor.sequence).await?;
     let from = match begin {
         Begin::After(cursor) => event::within(cursor, &view)?,
         Begin::Live | Begin::Existing => Head::default(),
