@@ -36,7 +36,7 @@ pub struct Model {
     /// When it ends by itself.
     pub expires_at: Option<i64>,
     /// Transfers that may be started.
-    pub max_downloads: Option<i64>,
+    pub max_transfers: Option<i64>,
     /// Records that all transfers together may move.
     pub max_records_total: Option<i64>,
     /// Records that one transfer may ask for and move.
@@ -58,7 +58,7 @@ pub struct Model {
     /// Why it was suspended or revoked.
     pub status_reason: String,
     /// Transfers that count against the limit.
-    pub downloads_used: i64,
+    pub transfers_used: i64,
     /// Records that count against the limit.
     pub records_used: i64,
 }

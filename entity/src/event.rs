@@ -14,7 +14,7 @@ pub struct Model {
     /// That transfer's connection.
     pub connection_uuid: Option<Uuid>,
     /// What happened.
-    pub action: String,
+    pub event_type: String,
     /// Status before; none for a creation.
     pub from_status: Option<String>,
     /// Status after; empty when it is not about a status.

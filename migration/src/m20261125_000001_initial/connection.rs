@@ -30,7 +30,7 @@ fn table() -> TableCreateStatement {
         .col(big_integer("revision"));
     policy(&mut table);
     table
-        .col(big_integer("downloads_used").default(0))
+        .col(big_integer("transfers_used").default(0))
         .col(big_integer("records_used").default(0))
         .check(Expr::cust("direction IN ('SENDER', 'RECEIVER')"))
         .check(Expr::cust(
@@ -48,7 +48,7 @@ fn policy(table: &mut TableCreateStatement) {
         .col(text("auto_approve_tables").default("[]"))
         .col(text_null("table_case"))
         .col(big_integer_null("expires_at"))
-        .col(big_integer_null("max_downloads"))
+        .col(big_integer_null("max_transfers"))
         .col(big_integer_null("max_records_total"))
         .col(big_integer_null("max_records_per_request"))
         .col(integer_null("rate_limit_requests_per_minute"))

@@ -29,7 +29,7 @@ fn log() -> TableCreateStatement {
         .col(uuid("transfer_uuid"))
         .col(uuid_null("connection_uuid"))
         .col(uuid_null("subject_uuid"))
-        .col(text("action"))
+        .col(text("event_type"))
         .col(text_null("from_status"))
         .col(text("to_status"))
         .col(uuid_null("actor_uuid"))

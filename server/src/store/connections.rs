@@ -165,7 +165,7 @@ pub(super) fn select_glimpses(transfers: Vec<Uuid>) -> SelectStatement {
     Query::select()
         .distinct()
         .column(its_connection)
-        .expr(is_set(Column::MaxDownloads).or(is_set(Column::MaxRecordsTotal)))
+        .expr(is_set(Column::MaxTransfers).or(is_set(Column::MaxRecordsTotal)))
         .from(transfer::Entity)
         .join(
             JoinType::LeftJoin,

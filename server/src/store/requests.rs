@@ -17,12 +17,12 @@ struct Request {
     transfer_uuid: Uuid,
     connection_uuid: Option<Uuid>,
     subject_uuid: Option<Uuid>,
-    action: String,
+    event_type: String,
 }
 
 impl Request {
     fn effect(&self) -> Result<Option<Effect>, StoreError> {
-        let event_type = rows::parse("event.action", &self.action, EventType::parse)?;
+        let event_type = rows::parse("event.event_type", &self.event_type, EventType::parse)?;
         Ok(match event_type.subject() {
             Subject::Transfer => Some(Effect::Transfer {
                 uuid: self.transfer_uuid,
@@ -59,7 +59,8 @@ pub(super) async fn remembered<C: ConnectionTrait>(
 
 pub(super) fn select(request_ids: &[&str]) -> Select<event::Entity> {
     use event::Column::{
-        Action, Actor, ConnectionUuid, RequestDigest, RequestId, SubjectUuid, TransferUuid,
+        Actor, ConnectionUuid, EventType as Type, RequestDigest, RequestId, SubjectUuid,
+        TransferUuid,
     };
     let columns = [
         Actor,
@@ -68,7 +69,7 @@ pub(super) fn select(request_ids: &[&str]) -> Select<event::Entity> {
         TransferUuid,
         ConnectionUuid,
         SubjectUuid,
-        Action,
+        Type,
     ];
     event::Entity::find()
         .select_only()

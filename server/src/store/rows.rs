@@ -145,7 +145,7 @@ pub(super) fn from_event(event: &Event) -> event::Model {
         transfer_uuid: event.transfer_uuid.unwrap_or_default(),
         subject_uuid: event.subject_uuid,
         connection_uuid: event.connection_uuid,
-        action: occurrence.event_type.name().to_owned(),
+        event_type: occurrence.event_type.name().to_owned(),
         from_status: occurrence
             .from_status
             .map(|status| status.name().to_owned()),
@@ -173,7 +173,7 @@ pub(super) fn to_event(row: event::Model) -> Result<Event, StoreError> {
         transfer_uuid: Some(row.transfer_uuid).filter(|uuid| !uuid.is_nil()),
         connection_uuid: row.connection_uuid,
         occurrence: Occurrence {
-            event_type: parse("event.action", &row.action, EventType::parse)?,
+            event_type: parse("event.event_type", &row.event_type, EventType::parse)?,
             from_status: row.from_status.map(status).transpose()?,
             to_status: Some(row.to_status)
                 .filter(|name| !name.is_empty())

@@ -65,7 +65,7 @@ pub(super) const CONNECTION: [connection::Column; 24] = {
         AutoApproveTables,
         TableCase,
         ExpiresAt,
-        MaxDownloads,
+        MaxTransfers,
         MaxRecordsTotal,
         MaxRecordsPerRequest,
         RateLimitRequestsPerMinute,
@@ -76,14 +76,14 @@ pub(super) const CONNECTION: [connection::Column; 24] = {
         SelfApproval,
         Metadata,
         StatusReason,
-        DownloadsUsed,
+        TransfersUsed,
         RecordsUsed,
     ]
 };
 
 /// What a start or a report changes about a connection.
 pub(super) const USAGE: [connection::Column; 2] = [
-    connection::Column::DownloadsUsed,
+    connection::Column::TransfersUsed,
     connection::Column::RecordsUsed,
 ];
 

@@ -146,7 +146,7 @@ impl Victim {
     fn forgery(&self, random: &mut StdRng) -> Tampering {
         let (row, last) = (self.any(random), self.last);
         let sequence = last + 1;
-        let columns = "transfer_uuid, connection_uuid, action, from_status, to_status, actor_uuid, actor, reason, \
+        let columns = "transfer_uuid, connection_uuid, event_type, from_status, to_status, actor_uuid, actor, reason, \
                        revision, occurred_at, hash, address";
         let mut sql = format!(
             "INSERT INTO event (sequence, {columns}) \
@@ -196,8 +196,8 @@ const VALUES: [&str; 17] = [
     "connection_uuid = UUID",
     "subject_uuid = UUID",
     "actor_uuid = UUID",
-    "action = CASE action WHEN 'FAILED' THEN 'COMPLETED' ELSE 'FAILED' END",
-    "action = 'NONSENSE'",
+    "event_type = CASE event_type WHEN 'FAILED' THEN 'COMPLETED' ELSE 'FAILED' END",
+    "event_type = 'NONSENSE'",
     "from_status = CASE from_status WHEN 'FAILED' THEN 'COMPLETED' ELSE 'FAILED' END",
     "to_status = CASE to_status WHEN 'FAILED' THEN 'COMPLETED' ELSE 'FAILED' END",
     "to_status = ''",

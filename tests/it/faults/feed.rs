@@ -129,7 +129,7 @@ fn hex(hash: &[u8]) -> String {
 async fn forget_after(database: &DatabaseConnection, sequence: i64) {
     for sql in [
         "DELETE FROM transfer WHERE uuid IN \
-         (SELECT transfer_uuid FROM event WHERE sequence > $1 AND action = 'CREATED')",
+         (SELECT transfer_uuid FROM event WHERE sequence > $1 AND event_type = 'CREATED')",
         "DELETE FROM event WHERE sequence > $1",
         "UPDATE event_counter SET last_sequence = $1",
     ] {

@@ -135,8 +135,7 @@ pub fn event_type(wire: i32) -> EventType {
     let name = v1::EventType::try_from(wire)
         .expect("a type of this version")
         .as_str_name();
-    EventType::parse(name.trim_start_matches("EVENT_TYPE_"))
-        .expect("a type that is sent")
+    EventType::parse(name.trim_start_matches("EVENT_TYPE_")).expect("a type that is sent")
 }
 
 /// The totals of a transfer, all of which are always there.

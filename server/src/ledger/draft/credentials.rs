@@ -62,8 +62,7 @@ impl Draft {
         verb: &CredentialVerb,
     ) -> Result<Outcome, Refusal> {
         let credential = Arc::clone(self.credential(uuid)?);
-        let Some((after, event_type, reason)) =
-            decide_credential(&credential, verb, self.now)?
+        let Some((after, event_type, reason)) = decide_credential(&credential, verb, self.now)?
         else {
             return Ok(granted(&credential));
         };
@@ -146,12 +145,7 @@ impl Draft {
         let credential = Arc::new(Credential::create(agent, new, &token, self.now));
         // One event for both: the session is over, and the reason says who its agent is.
         let after = Arc::new(after);
-        self.log_session(
-            &after,
-            EventType::SessionRedeemed,
-            agent.to_string(),
-            order,
-        );
+        self.log_session(&after, EventType::SessionRedeemed, agent.to_string(), order);
         if let Some(row) = self.sessions.get_mut(&after.uuid) {
             row.after = Some(after);
         }

@@ -38,7 +38,7 @@ pub(in crate::store) fn from_connection(connection: &Connection) -> connection::
         auto_approve_tables: list(&policy.auto_approve_tables),
         table_case: policy.table_case.map(|case| case.name().to_owned()),
         expires_at: policy.expires_at.map(Timestamp::as_micros),
-        max_downloads: policy.max_transfers,
+        max_transfers: policy.max_transfers,
         max_records_total: policy.max_records_total,
         max_records_per_request: policy.max_records_per_request,
         rate_limit_requests_per_minute: policy
@@ -53,7 +53,7 @@ pub(in crate::store) fn from_connection(connection: &Connection) -> connection::
         self_approval: policy.self_approval,
         metadata: Value::Object(connection.declared.metadata.clone()).to_string(),
         status_reason: connection.status_reason.clone(),
-        downloads_used: connection.used.transfers,
+        transfers_used: connection.used.transfers,
         records_used: connection.used.records,
     }
 }
@@ -68,7 +68,7 @@ pub(in crate::store) fn to_connection(row: connection::Model) -> Result<Connecti
         updated_at: Timestamp::from_micros(row.updated_at),
         revision: row.revision,
         used: Usage {
-            transfers: row.downloads_used,
+            transfers: row.transfers_used,
             records: row.records_used,
         },
         declared: NewConnection {
@@ -110,7 +110,7 @@ fn to_policy(row: &connection::Model) -> Result<Policy, StoreError> {
             .map(|name| parse("connection.table_case", name, TableCase::parse))
             .transpose()?,
         expires_at: row.expires_at.map(Timestamp::from_micros),
-        max_transfers: row.max_downloads,
+        max_transfers: row.max_transfers,
         max_records_total: row.max_records_total,
         max_records_per_request: row.max_records_per_request,
         rate_limit_requests_per_minute: row
