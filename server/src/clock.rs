@@ -1,4 +1,5 @@
-//! The only source of time and of identities. Never goes backwards, not even when the machine's clock does (P35).
+//! The only source of time and of identities. Never goes backwards, not even when the machine's clock does,
+//! so that a deadline that has passed stays passed.
 
 use std::sync::{
     Arc, Mutex, PoisonError,

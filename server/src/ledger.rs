@@ -189,7 +189,8 @@ impl Ledger {
 
     /// Carries out one command. Once this returns `Ok`, what it did is on disk.
     ///
-    /// Dropping the future does not undo the command: it is the ledger's from here on (P20).
+    /// Dropping the future does not undo the command: it is the ledger's from here on, since a transaction that is
+    /// dropped half-way may stay open on its pooled connection.
     ///
     /// # Errors
     /// [`Error::Refused`] with the reason, [`Error::QueueFull`], or that the database or the server is going away. What

@@ -1,7 +1,8 @@
 //! What the ledger remembers: the only module that speaks SQL, and the only one that knows `tidegate-entity`.
 //!
 //! Takes and gives values of [`domain`](crate::domain); decides nothing. Writes happen in a [`Batch`] alone, reads each
-//! in a statement of its own. No function of this module holds on to a row stream (P22).
+//! in a statement of its own. No function of this module holds on to a row stream: it would pin a connection of the
+//! pool, and a transaction that is dropped under it panics.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -449,7 +450,8 @@ impl Store {
         self.by(Instant::now() + BATCH_PATIENCE, work).await
     }
 
-    /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on (P37).
+    /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on: a transaction that asks for
+    /// the lock only after it has read is refused it when another program wrote in between.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -181,7 +181,7 @@ fn is_current(transfer: &Transfer, revision: Option<i64>) -> Result<(), Refusal>
     }
 }
 
-/// Before its deadline; at the deadline it is too late, so that approver and sweeper never both win (P35).
+/// Before its deadline; at the deadline it is too late, so that approver and sweeper never both win.
 fn is_undecided(transfer: &Transfer, now: Timestamp) -> bool {
     #[cfg(feature = "planted-bugs")]
     if crate::planted::is(crate::planted::Bug::DeadlineReversed) {

@@ -1,6 +1,6 @@
 //! Points in time as the ledger keeps them: microseconds since 1970-01-01 UTC.
 //!
-//! One integer on both databases sorts and compares the same everywhere, which text forms of a time do not (P36).
+//! One integer on both databases sorts and compares the same everywhere, which text forms of a time do not.
 
 use std::time::Duration;
 

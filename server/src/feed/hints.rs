@@ -19,7 +19,7 @@ mod tests;
 const QUIET: Duration = Duration::from_millis(20);
 /// Longest wait for the database to take a word, or to let us listen.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Time between two words to oneself, to find out whether the connection still hears (P24).
+/// Time between two words to oneself, to find out whether the connection still hears: the driver sets no keepalive.
 const PROBE: Duration = Duration::from_secs(10);
 /// A connection that heard nothing for so long, not even a probe, is dead.
 const DEAF: Duration = Duration::from_secs(30);

@@ -98,7 +98,7 @@ impl Cache {
         check.await
     }
 
-    /// Runs a check as a task of its own: a caller who goes away must not take a statement down half-way (P20).
+    /// Runs a check as a task of its own: a caller who goes away must not take a statement down half-way.
     fn start(self: &Arc<Self>, key: Key, era: u64, check: BoxFuture<'static, Found>) -> Check {
         let cache = Arc::clone(self);
         let task = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Accepting connections within limits (P7, P8, P9).
+//! Accepting connections within limits, since the transport has none for peers that are silent or many.
 //!
 //! How many in all, how many from one address, how long one may take for its handshake and for its first request, and how
 //! many frames without content it may send.

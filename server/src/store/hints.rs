@@ -1,5 +1,5 @@
 //! The word between replicas that something was committed. It carries nothing, may be lost, and is sent outside every
-//! transaction: inside one, it would make all commits of the database wait for each other (P25).
+//! transaction: inside one, it would make all commits of the database wait for each other.
 
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use sea_orm::{

@@ -1,5 +1,5 @@
 //! Opens an SQLite file for one server: one connection that writes, a few that read, and settings that keep what was
-//! acknowledged (P37 to P39).
+//! acknowledged.
 
 use std::{
     fs::OpenOptions,

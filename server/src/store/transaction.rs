@@ -28,7 +28,7 @@ impl Transaction {
         owner: &Arc<Inner>,
         pool: &DatabaseConnection,
     ) -> Result<Self, DbErr> {
-        // A deferred transaction that reads first is refused the write lock when another writer came in between (P37).
+        // A deferred transaction that reads first is refused the write lock when another writer came in between.
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

@@ -224,7 +224,7 @@ async fn process(session: &mut PgConnection) -> Result<String, SqlxError> {
 }
 
 /// Whether an idle session may be used. A future that was dropped while it began a transaction leaves it open on the
-/// server, where it would swallow the next borrower's writes: this ends it, and fails on a connection that is gone (P20).
+/// server, where it would swallow the next borrower's writes: this ends it, and fails on a connection that is gone.
 async fn is_good(
     session: &mut PgConnection,
     known: &PoolConnectionMetadata,
