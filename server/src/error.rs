@@ -27,7 +27,7 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
-    /// One caller has as many streams open as he may.
+    /// One caller has as many streams open as they may.
     #[error("the limit of {limit} open streams of this kind for one credential is reached")]
     TooManyOwnStreams {
         /// The limit.

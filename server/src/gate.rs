@@ -247,7 +247,7 @@ impl Gate {
     /// Whether somebody at `address` may try one more session code.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when he has tried too many.
+    /// [`Error::RateLimited`] when they have tried too many.
     pub fn guess(&self, address: Option<IpAddr>) -> Result<(), Error> {
         self.0.limits.guess(address)
     }

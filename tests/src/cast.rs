@@ -25,7 +25,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// A request of his.
+    /// A request of theirs.
     pub fn asks<T>(&self, message: T) -> Request<T> {
         bearing(&self.token, message)
     }

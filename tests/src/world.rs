@@ -155,7 +155,7 @@ impl World {
     /// The token of the first admin.
     ///
     /// # Panics
-    /// Where nobody has to prove who he is.
+    /// Where nobody has to prove who they are.
     pub fn admin(&self) -> &str {
         self.admin.as_deref().expect("authentication is required")
     }

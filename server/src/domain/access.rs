@@ -9,7 +9,7 @@ pub enum AccessRefusal {
     Unauthenticated,
     /// The caller's role may not make this call.
     PermissionDenied {
-        /// His role.
+        /// The caller's role.
         role: &'static str,
         /// The call.
         method: String,

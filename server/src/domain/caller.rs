@@ -1,4 +1,4 @@
-//! Who asks, and what his role lets him see.
+//! Who asks, and what their role lets them see.
 
 use std::net::IpAddr;
 
@@ -94,8 +94,8 @@ impl Caller {
             .is_none_or(|own| connection_uuid == Some(own))
     }
 
-    /// The connection that a search is about when the caller asks for `connection_uuid`: his own where he is confined
-    /// to it, and for any other the nil uuid, which is nobody's.
+    /// The connection that a search is about when the caller asks for `connection_uuid`: their own where they are
+    /// confined to it, and for any other the nil uuid, which is nobody's.
     pub fn narrowed(&self, connection_uuid: Option<Uuid>) -> Option<Uuid> {
         match self.confined_to() {
             Some(own) if connection_uuid.is_none_or(|asked| asked == own) => Some(own),

@@ -1,4 +1,4 @@
-//! Word of events that may end somebody's rights, for whoever keeps his streams open.
+//! Word of events that may end somebody's rights, for whoever keeps their streams open.
 
 use tokio::sync::broadcast;
 use uuid::Uuid;

@@ -149,7 +149,7 @@ impl Cache {
         }
     }
 
-    /// Has everything looked up again: somebody may have lost his rights.
+    /// Has everything looked up again: somebody may have lost their rights.
     pub(super) fn forget(&self) {
         self.slots().era += 1;
     }

@@ -49,7 +49,7 @@ impl Limits {
         }
     }
 
-    /// Whether somebody at `address` may try a token; `token_id` if what he shows is one.
+    /// Whether somebody at `address` may try a token; `token_id` if what they show is one.
     pub(super) fn may_try(
         &self,
         token_id: Option<&str>,

@@ -1,4 +1,4 @@
-//! Stands before every method where authentication is required: who calls, may he, and how often.
+//! Stands before every method where authentication is required: who calls, may they, and how often.
 
 use std::{
     net::IpAddr,

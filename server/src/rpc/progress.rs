@@ -185,8 +185,8 @@ impl Clerk {
                 Ok(None) => self.settle().await,
                 Ok(Some(update)) => self.tell(&update).await,
                 Err(error) => {
-                    // What has gathered is written all the same, unless the caller has lost the right to write; he learns
-                    // why the stream ends.
+                    // What has gathered is written all the same, unless the caller has lost the right to write; they
+                    // learn why the stream ends.
                     if !matches!(error, Error::Refused(_)) {
                         self.settle().await;
                     }

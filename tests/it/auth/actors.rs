@@ -261,7 +261,7 @@ async fn one_caller_fills_the_log_with_sixty_refusals_a_minute_at_most() {
     }
     let fits = 60 + usize::try_from(began.elapsed().as_secs()).expect("a short time");
     refusals(&world, &cast, &cast.agent, 60).await;
-    // Another's refusal is noted after all of his.
+    // Another's refusal is noted after all of theirs.
     let denied = cast.viewer.asks(request::starting(NOBODY));
     transfers
         .start_transfer(denied)

@@ -1,4 +1,4 @@
-//! How often somebody may be wrong, and how often he may call.
+//! How often somebody may be wrong, and how often they may call.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn unauthenticated(outcome: Result<(), Status>) {
 async fn an_address_may_be_wrong_so_often_and_takes_no_neighbour_along() {
     let (world, cast) = super::cast().await;
     let channel = channel_from(&world.address, 2).await;
-    // He has called from there before.
+    // They have called from there before.
     count(&channel, &cast.viewer.token)
         .await
         .expect("it is good");
@@ -53,7 +53,7 @@ async fn an_address_may_be_wrong_so_often_and_takes_no_neighbour_along() {
     count(&channel, &cast.viewer.token)
         .await
         .expect("it is still good");
-    // Nobody knows him yet, and it is not found out.
+    // Nobody knows them yet, and it is not found out.
     limited(count(&channel, &cast.approver.token).await);
     let elsewhere = channel_from(&world.address, 3).await;
     count(&elsewhere, &cast.approver.token)

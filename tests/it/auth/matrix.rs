@@ -46,7 +46,7 @@ enum Stranger {
     NoTransfer,
     /// There is no such connection.
     NoConnection,
-    /// An answer, without anything in it that is not his.
+    /// An answer, without anything in it that is not theirs.
     Answered,
     /// It is not for agents.
     Denied,

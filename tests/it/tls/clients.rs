@@ -1,4 +1,4 @@
-//! Everybody who may get in does, and is known by his address.
+//! Everybody who may get in does, and is known by their address.
 
 use futures::StreamExt as _;
 use serde_json::{Value, json};

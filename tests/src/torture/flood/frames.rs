@@ -108,7 +108,7 @@ async fn judge(mut offenders: JoinSet<Offence>, cut: Duration, report: &mut Repo
     eprintln!("  {what}: cut after {slowest:?} and {} KiB", sent / 1_024);
 }
 
-/// What somebody did, and how long he could.
+/// What somebody did, and how long they could.
 #[derive(Debug)]
 struct Offence {
     kind: Kind,
