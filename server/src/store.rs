@@ -450,8 +450,8 @@ impl Store {
         self.by(Instant::now() + BATCH_PATIENCE, work).await
     }
 
-    /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on: a transaction that asks for
-    /// the lock only after it has read is refused it when another program wrote in between.
+    /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on: a transaction that
+    /// reads first is refused the lock when another writer came in between.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -104,7 +104,7 @@ impl Caller {
         }
     }
 
-    /// The person that a request is for: whom it names, or the caller himself.
+    /// The person that a request is for: whom it names, or the caller.
     ///
     /// # Errors
     /// [`AccessRefusal::ActorMismatch`] when it names somebody else and the credential may not do that.
