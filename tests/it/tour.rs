@@ -1,4 +1,4 @@
-//! The tour in README.md works as it is written: its commands are run, line by line, against a fresh server.
+//! The tour in docs/tour.md works as it is written: its commands are run, line by line, against a fresh server.
 
 use std::{
     env, fs,
@@ -20,10 +20,10 @@ const ADDRESS: &str = "127.0.0.1:50051";
 fn commands(text: &str) -> String {
     let (_, after) = text
         .split_once(BEGIN)
-        .unwrap_or_else(|| panic!("README.md has no {BEGIN}"));
+        .unwrap_or_else(|| panic!("docs/tour.md has no {BEGIN}"));
     let (tour, _) = after
         .split_once(END)
-        .unwrap_or_else(|| panic!("README.md has no {END}"));
+        .unwrap_or_else(|| panic!("docs/tour.md has no {END}"));
     let mut commands = String::new();
     let mut inside = false;
     for line in tour.lines() {
@@ -42,8 +42,8 @@ fn commands(text: &str) -> String {
 
 #[tokio::test]
 async fn the_tour_works_as_it_is_written() {
-    let readme = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
-    let commands = commands(&fs::read_to_string(readme).expect("README.md is there"));
+    let tour = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tour.md"));
+    let commands = commands(&fs::read_to_string(tour).expect("docs/tour.md is there"));
     for program in ["grpcurl", "tidegate", "copy_table"] {
         assert!(
             commands.contains(program),
