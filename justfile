@@ -1,0 +1,48 @@
+# Short names for what is done often; each is a command that also works without just.
+
+export CARGO_TERM_COLOR := env("CARGO_TERM_COLOR", "auto")
+
+# Lists the recipes.
+default:
+    @just --list
+
+# Starts the server; FLAGS are its own.
+run *FLAGS:
+    cargo run --release -- {{FLAGS}}
+
+# Builds the programs that tests start: servers, tools, the example agent.
+programs:
+    cargo build --workspace --bins --examples
+    cargo build --workspace --features tidegate-server/failpoints,tidegate-server/planted-bugs --bin tidegate-server-torture
+
+# Runs the end-to-end tests with NAME in their names, on SQLite.
+test NAME:
+    cargo test -p tidegate-tests --test it {{quote(NAME)}} -- --skip postgres_only
+
+# Runs the end-to-end tests with NAME in their names, on a throw-away PostgreSQL.
+test-pg NAME:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    folder=$(mktemp -d)
+    trap 'scripts/postgres stop "$folder" immediate; rm -rf "$folder"' EXIT
+    url=$(scripts/postgres start "$folder")
+    export TIDEGATE_TEST_DATABASE=postgres TIDEGATE_TEST_POSTGRES=$url
+    cargo test -p tidegate-tests --test it {{quote(NAME)}} -- --skip sqlite_only
+
+# Checks format and lints.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --workspace --all-targets --features tidegate-server/failpoints,tidegate-server/planted-bugs -- -D warnings
+
+# Builds the documentation as strictly as .ci/run does.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Runs the torture runs: short or long.
+torture FORM="short":
+    scripts/torture {{FORM}}
+
+# Runs everything that must hold.
+ci:
+    .ci/run
