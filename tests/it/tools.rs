@@ -1,4 +1,4 @@
-//! Clients of other hands: grpcurl, buf, browsers over gRPC-Web, and whoever asks for health.
+//! Third-party clients: grpcurl, buf, browsers over gRPC-Web, and health checks.
 
 use serde_json::{Value, json};
 use tidegate_proto::v1;

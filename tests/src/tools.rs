@@ -1,8 +1,8 @@
-//! Programs of other hands that the tests drive: grpcurl and buf, brought by `scripts/tools`.
+//! Third-party tools that the tests drive: grpcurl and buf, fetched by `scripts/tools`.
 
 use std::path::PathBuf;
 
-/// The path of a tool that `scripts/tools` has brought.
+/// The path of a tool that `scripts/tools` has fetched.
 ///
 /// # Panics
 /// When it is missing: a test that needs it must not pass without.
