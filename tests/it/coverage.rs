@@ -51,7 +51,7 @@ const COVERED: &[(&str, &str)] = &[
     ),
     (
         "CredentialService.GetCaller",
-        "credentials::a_caller_is_told_who_he_is",
+        "credentials::a_caller_is_told_who_they_are",
     ),
     (
         "CredentialService.CreateCredential",

@@ -53,15 +53,15 @@ async fn whoever_decides_is_noted_and_may_not_name_another() {
     let refusal = transfers
         .approve_transfer(other)
         .await
-        .expect_err("that is not him");
+        .expect_err("that is somebody else");
     let said = assert_refused(&refusal, Code::PermissionDenied, "ACTOR_MISMATCH");
     assert_eq!(said.metadata["field"], "admin_user_uuid");
     assert_eq!(said.metadata["named"], ADMIN);
-    let himself = v1::ApproveTransferRequest {
+    let themselves = v1::ApproveTransferRequest {
         admin_user_uuid: String::new(),
         ..request::approval(&uuid)
     };
-    let approved = done(transfers.approve_transfer(cast.approver.asks(himself))).await;
+    let approved = done(transfers.approve_transfer(cast.approver.asks(themselves))).await;
     assert_eq!(approved.approved_by_uuid, cast.approver.uuid);
     assert_eq!(approved.initiated_by_uuid, cast.agent.uuid);
     let log = events(&channel, &cast.admin).await;
@@ -151,13 +151,13 @@ async fn who_acts_for_others_names_them_and_is_noted_beside_them() {
 }
 
 #[tokio::test]
-async fn the_caller_is_told_who_he_is_and_his_use_is_noted() {
+async fn the_caller_is_told_who_they_are_and_his_use_is_noted() {
     let (world, cast) = super::cast().await;
     let channel = world.channel().await;
     let mut credentials = CredentialServiceClient::new(channel.clone());
     let caller = v1::GetCallerRequest::default();
     let answer = told(credentials.get_caller(cast.agent.asks(caller))).await;
-    let told_of = answer.credential.expect("he is known");
+    let told_of = answer.credential.expect("they are known");
     assert_eq!(told_of.uuid, cast.agent.uuid);
     assert_eq!(told_of.role(), Role::Agent);
     assert_eq!(told_of.connection_uuid, cast.own);

@@ -78,7 +78,7 @@ async fn a_token_id_may_be_tried_five_times_from_one_address() {
         .expect("its owner is not locked out");
     count(&channel, &cast.viewer.token)
         .await
-        .expect("nor where he is known since");
+        .expect("nor where they are known since");
     unauthenticated(count(&channel, &with_wrong_secret(&cast.approver.token)).await);
 }
 

@@ -116,7 +116,7 @@ async fn whoever_initiated_a_transfer_does_not_approve_it() {
         let uuid = waiting(&mut raw, connection, INITIATOR).await;
         let before = raw.now(&uuid).await;
         let refusal = raw.transfers.approve_transfer(by(&uuid, INITIATOR)).await;
-        let refusal = refusal.expect_err("he initiated it");
+        let refusal = refusal.expect_err("they initiated it");
         let refused = assert_refused(&refusal, Code::PermissionDenied, "SELF_APPROVAL");
         assert_eq!(refused.metadata["uuid"], uuid);
         assert_eq!(raw.now(&uuid).await, before);

@@ -382,10 +382,10 @@ async fn a_connections_token_is_rotated_for_its_own_agent() {
 }
 
 #[tokio::test]
-async fn a_caller_is_told_who_he_is() {
+async fn a_caller_is_told_who_they_are() {
     let (_world, mut raw) = world().await;
     let answer = told(raw.credentials.get_caller(v1::GetCallerRequest {})).await;
-    assert_eq!(answer.credential, None, "nobody has to say who he is");
+    assert_eq!(answer.credential, None, "nobody has to say who they are");
 
     let guarded = World::start_with(WorldOptions::guarded()).await;
     let mut raw = guarded.services().await;
