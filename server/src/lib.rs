@@ -1,7 +1,7 @@
 //! Tidegate's server: the ledger of table transfers between sites, behind gRPC.
 //!
 //! In reading order: [`domain`] holds the rules, [`ledger`] is the only writer, [`store`] the only SQL, [`feed`] wakes
-//! watchers, [`gate`] lets callers in, [`rpc`] is the only gRPC, and [`serve`] puts them together.
+//! watchers, [`auth`] lets callers in, [`rpc`] is the only gRPC, and [`serve`] puts them together.
 
 pub mod audit;
 pub mod bootstrap;
@@ -11,7 +11,7 @@ pub mod domain;
 pub mod error;
 mod failpoint;
 pub mod feed;
-pub mod gate;
+pub mod auth;
 pub mod health;
 pub mod ledger;
 #[cfg(feature = "planted-bugs")]

@@ -21,7 +21,7 @@ use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::Trac
 use crate::{
     domain::token::Pepper,
     feed::Feed,
-    gate::Gate,
+    auth::Authenticator,
     ledger::{Ledger, sweeper::Sweeper, time::Time},
     store::Readers,
 };
@@ -79,7 +79,7 @@ pub struct Backend {
     /// Streams that may be open at once.
     pub max_streams: usize,
     /// What lets callers in; absent where authentication is off.
-    pub gate: Option<Gate>,
+    pub authenticator: Option<Authenticator>,
     /// The key of the digests of tokens.
     pub pepper: Pepper,
     /// The proxies that are believed when they say whom they speak for.
@@ -92,7 +92,7 @@ pub struct Backend {
 /// Only if the descriptors that were compiled in do not decode.
 pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::server::Error> {
     let health = Health::new();
-    let gate = backend.gate.clone();
+    let authenticator = backend.authenticator.clone();
     let proxies = backend.proxies.clone();
     let streams = Streams::new(backend.max_streams, backend.stop.clone());
     let transfers =
@@ -123,7 +123,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .routes()
         .prepare()
         .into_axum_router()
-        .layer(auth::AuthLayer(gate))
+        .layer(auth::AuthLayer(authenticator))
         .layer(origin::OriginLayer(proxies))
         .layer(layer_fn(deadline::Deadline::new))
         .layer(layer_fn(mark::Mark::new))

@@ -16,7 +16,7 @@ use crate::{
     config::{Auth, Config},
     failpoint,
     feed::{Feed, tail::Tail},
-    gate::{Gate, Means},
+    auth::{Authenticator, AuthDeps},
     health,
     ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
     rpc::{
@@ -208,8 +208,8 @@ async fn put_together(
             retention.run(config.sweep_interval, stop.clone()),
         );
     }
-    let gate = (config.auth() == Auth::Required).then(|| {
-        Gate::new(Means {
+    let authenticator = (config.auth() == Auth::Required).then(|| {
+        Authenticator::new(AuthDeps {
             store: store.clone(),
             time: time.clone(),
             ledger: ledger.clone(),
@@ -217,8 +217,8 @@ async fn put_together(
             requests_per_minute: config.requests_per_minute,
         })
     });
-    if let Some(gate) = &gate {
-        crew.spawn("gate", gate.clone().follow(feed.rights(), stop.clone()));
+    if let Some(authenticator) = &authenticator {
+        crew.spawn("authentication", authenticator.clone().follow(feed.rights(), stop.clone()));
     }
     Ok(Backend {
         ledger,
@@ -228,7 +228,7 @@ async fn put_together(
         time,
         stop: stop.clone(),
         max_streams: config.max_streams,
-        gate,
+        authenticator,
         pepper,
         proxies: config.transport.proxies(),
     })

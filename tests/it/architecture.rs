@@ -54,7 +54,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "server/src/gate",
+        "server/src/auth",
         &[
             "sea_orm",
             "sqlx",

@@ -15,30 +15,30 @@ use super::{origin, status::status};
 use crate::{
     domain::{access::AccessRefusal, refusal::Refusal},
     error::Error,
-    gate::{Admission, Gate},
+    auth::{Authenticated, Authenticator},
 };
 
 pub(super) mod access;
 
 use access::{Access, Effect, Who, access};
 
-/// The layer; without a gate it changes nothing.
+/// The layer; without authentication it changes nothing.
 #[derive(Clone)]
-pub(super) struct AuthLayer(pub(super) Option<Gate>);
+pub(super) struct AuthLayer(pub(super) Option<Authenticator>);
 
 /// The service that it makes.
 #[derive(Clone)]
 pub(super) struct Auth<S> {
     inner: S,
-    gate: Option<Gate>,
+    authenticator: Option<Authenticator>,
 }
 
 impl<S> Layer<S> for AuthLayer {
     type Service = Auth<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let gate = self.0.clone();
-        Auth { inner, gate }
+        let authenticator = self.0.clone();
+        Auth { inner, authenticator }
     }
 }
 
@@ -58,7 +58,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some(gate) = self.gate.clone() else {
+        let Some(authenticator) = self.authenticator.clone() else {
             return Box::pin(self.inner.call(request));
         };
         // The one that was polled goes along; its clone has to be polled first.
@@ -67,67 +67,67 @@ where
         let (path, token) = (path(&request), token(&request));
         let address = origin::of(request.extensions());
         Box::pin(async move {
-            let passage = match Passage::of(&gate, &path, token, address).await {
-                Ok(passage) => passage,
+            let context = match AuthContext::of(&authenticator, &path, token, address).await {
+                Ok(context) => context,
                 Err(error) => return Ok(status(error).into_http()),
             };
-            if let Err(error) = passage.is_allowed() {
+            if let Err(error) = context.is_allowed() {
                 let refusal = status(error);
-                passage.note(Some(&refusal));
+                context.note(Some(&refusal));
                 return Ok(refusal.into_http());
             }
-            if let Some(admission) = &passage.admission {
-                request.extensions_mut().insert(admission.caller());
-                request.extensions_mut().insert(admission.clone());
+            if let Some(authenticated) = &context.authenticated {
+                request.extensions_mut().insert(authenticated.caller());
+                request.extensions_mut().insert(authenticated.clone());
             }
             let response = inner.call(request).await?;
-            passage.note(response.extensions().get());
+            context.note(response.extensions().get());
             Ok(response)
         })
     }
 }
 
 /// One call on its way through.
-struct Passage {
+struct AuthContext {
     access: Access,
     method: String,
     /// Absent for the calls that take no token.
-    admission: Option<Admission>,
+    authenticated: Option<Authenticated>,
 }
 
-impl Passage {
+impl AuthContext {
     /// Finds out who calls.
     async fn of(
-        gate: &Gate,
+        authenticator: &Authenticator,
         path: &str,
         token: Option<String>,
         address: Option<IpAddr>,
     ) -> Result<Self, Error> {
         let access = access(path);
-        let admission = if access.who == Who::Anybody {
+        let authenticated = if access.who == Who::Anybody {
             if path == access::REDEEM {
-                gate.guess(address)?;
+                authenticator.guess(address)?;
             }
             None
         } else {
-            Some(gate.admit(token.as_deref(), address).await?)
+            Some(authenticator.admit(token.as_deref(), address).await?)
         };
         let method = path.rsplit('/').next().unwrap_or_default().to_owned();
         Ok(Self {
             access,
             method,
-            admission,
+            authenticated,
         })
     }
 
     /// Whether whoever calls may, and not too often.
     fn is_allowed(&self) -> Result<(), Error> {
-        let Some(admission) = &self.admission else {
+        let Some(authenticated) = &self.authenticated else {
             return Ok(());
         };
-        admission.count()?;
-        admission.note_use();
-        let role = admission.identity().role;
+        authenticated.count()?;
+        authenticated.note_use();
+        let role = authenticated.identity().role;
         if self.access.allows(role) {
             return Ok(());
         }
@@ -138,17 +138,17 @@ impl Passage {
         Err(Refusal::Access(refusal).into())
     }
 
-    /// Notes how the call ended: a refused change in the log, one that may have ended tokens at the gate.
+    /// Notes how the call ended: a refused change in the log, one that may have ended tokens.
     fn note(&self, ended: Option<&Status>) {
-        let Some(admission) = &self.admission else {
+        let Some(authenticated) = &self.authenticated else {
             return;
         };
         match (self.access.effect, ended) {
             (Effect::Reads, _) | (Effect::Changes, None) => {}
-            (Effect::ChangesRights, None) => admission.forget(),
+            (Effect::ChangesRights, None) => authenticated.forget(),
             (Effect::Changes | Effect::ChangesRights, Some(refusal)) => {
                 if let Some(reason) = noteworthy(&self.method, refusal) {
-                    admission.note_refusal(reason);
+                    authenticated.note_refusal(reason);
                 }
             }
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Error,
-    gate::{Admission, Vigil, unauthenticated},
+    auth::{Authenticated, RevocationWatch, unauthenticated},
 };
 
 /// What a stream is for.
@@ -49,7 +49,7 @@ pub(super) struct Streams {
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
     /// Absent where authentication is off.
-    caller: Option<(Arc<Vigil>, Share)>,
+    caller: Option<(Arc<RevocationWatch>, Share)>,
     stop: CancellationToken,
 }
 
@@ -68,9 +68,9 @@ impl Streams {
         if self.stop.is_cancelled() {
             return Err(Error::ShuttingDown);
         }
-        let admission: Option<&Admission> = request.extensions().get();
-        let share = admission.map(|admission| {
-            let uuid = admission.identity().credential_uuid;
+        let authenticated: Option<&Authenticated> = request.extensions().get();
+        let share = authenticated.map(|authenticated| {
+            let uuid = authenticated.identity().credential_uuid;
             Share::claim(&self.counts, uuid, kind)
         });
         let share = share.transpose()?;
@@ -79,7 +79,7 @@ impl Streams {
             .map_err(|_| Error::TooManyStreams { limit: self.limit })?;
         Ok(Place {
             _permit: permit,
-            caller: admission.map(Admission::vigil).zip(share),
+            caller: authenticated.map(Authenticated::watch).zip(share),
             stop: self.stop.clone(),
         })
     }
@@ -93,7 +93,7 @@ impl Place {
     ) -> Result<T, Error> {
         let over = async {
             match &self.caller {
-                Some((vigil, _)) => vigil.over().await,
+                Some((watch, _)) => watch.over().await,
                 None => std::future::pending().await,
             }
         };

@@ -51,7 +51,7 @@ async fn assert_bad(channel: &Channel, token: &str) {
     assert_refused(&refusal, Code::Unauthenticated, "UNAUTHENTICATED");
 }
 
-/// The gate looks at a token anew after a second of the machine's time; a clock that is moved by hand jumps over it.
+/// The server looks at a token again after a second of the machine's time; a clock that is moved by hand jumps over it.
 async fn assert_bad_soon(channel: &Channel, token: &str) {
     let ended = async {
         while caller(channel, token).await.is_ok() {

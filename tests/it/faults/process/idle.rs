@@ -91,7 +91,7 @@ async fn a_thousand_idle_watchers_with_tokens_cost_no_more_statements_than_none(
         let channel = server.channel().await;
         let members = (0..EACH).map(|_| issue(&channel, &admin, Role::Viewer, ""));
         let members: Vec<_> = stream::iter(members).buffered(4).collect().await;
-        // The gate looks up few strange tokens at a time.
+        // The server looks up few unknown tokens at a time.
         let streams = members.iter().map(|member| watches(&channel, member));
         let streams: Vec<_> = stream::iter(streams).buffer_unordered(8).collect().await;
         open.extend(streams);

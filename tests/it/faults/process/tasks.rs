@@ -90,8 +90,8 @@ async fn tasks_that_some_servers_need_are_missed_at_once() {
     let quick = ["--event-retention", "24h", "--sweep-interval", "20ms"];
     found_at_once("retention", &quick).await;
     let database = Database::fresh().await;
-    let guarded = doomed(&database, "task-gate=panic", &["--auth", "required"]).await;
-    ends_for("gate", guarded).await;
+    let guarded = doomed(&database, "task-authentication=panic", &["--auth", "required"]).await;
+    ends_for("authentication", guarded).await;
     let authority = Authority::new("authority");
     let files = Folder::of(&authority, &authority.server(&["localhost"]));
     let arguments = files.arguments();

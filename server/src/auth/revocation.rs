@@ -15,7 +15,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Gate, Known, No, cache::Key};
+use super::{Authenticator, VerifiedToken, AuthFailure, cache::Key};
 use crate::{
     domain::time::Timestamp,
     feed::{Concern, RightsNews},
@@ -31,18 +31,18 @@ const LOOKS: usize = 4;
 
 /// Those that are kept, by token.
 #[derive(Default)]
-pub(super) struct Vigils(Mutex<HashMap<Key, Weak<Vigil>>>);
+pub(super) struct RevocationWatches(Mutex<HashMap<Key, Weak<RevocationWatch>>>);
 
 /// A watch over one token; lasts as long as a stream holds it.
-pub struct Vigil {
-    known: Arc<Known>,
+pub struct RevocationWatch {
+    verified: Arc<VerifiedToken>,
     end: Mutex<End>,
     over: CancellationToken,
     /// The token is to be looked at.
     is_due: AtomicBool,
     /// The last look could not be had; the next pace brings another.
     has_failed: AtomicBool,
-    gate: Gate,
+    authenticator: Authenticator,
 }
 
 /// When a token ends, by the machine's time and by the ledger's.
@@ -53,11 +53,11 @@ struct End {
 }
 
 impl End {
-    fn of(known: &Known) -> Self {
-        let left = known.ends.saturating_duration_since(known.checked);
+    fn of(verified: &VerifiedToken) -> Self {
+        let left = verified.ends.saturating_duration_since(verified.checked);
         Self {
-            machine: known.ends,
-            ledger: known.checked_at.after(left),
+            machine: verified.ends,
+            ledger: verified.checked_at.after(left),
         }
     }
 
@@ -66,7 +66,7 @@ impl End {
     }
 }
 
-impl Vigil {
+impl RevocationWatch {
     /// Resolves when the caller may no longer call.
     pub async fn over(&self) {
         self.over.cancelled().await;
@@ -77,7 +77,7 @@ impl Vigil {
     }
 
     fn concerns(&self, concern: Concern) -> bool {
-        let identity = &self.known.identity;
+        let identity = &self.verified.identity;
         match concern {
             Concern::Credential(uuid) => identity.credential_uuid == uuid,
             Concern::Connection(uuid) => identity.connection_uuid == Some(uuid),
@@ -86,87 +86,87 @@ impl Vigil {
     }
 
     /// Takes in what a look has found.
-    fn settle(&self, found: Result<Arc<Known>, No>, now: Option<Timestamp>) {
+    fn settle(&self, found: Result<Arc<VerifiedToken>, AuthFailure>, now: Option<Timestamp>) {
         match found {
-            Ok(again) if again.identity == self.known.identity => *self.end() = End::of(&again),
+            Ok(again) if again.identity == self.verified.identity => *self.end() = End::of(&again),
             // A database that is away takes nobody's rights; an end that is known comes all the same.
-            Err(No::Failed(_)) if !self.end().has_come(now) => {
+            Err(AuthFailure::Failed(_)) if !self.end().has_come(now) => {
                 self.has_failed.store(true, Ordering::Relaxed);
             }
             _ => {
-                self.gate.0.cache.evict(&self.known.shown.key);
+                self.authenticator.0.cache.evict(&self.verified.presented.key);
                 self.over.cancel();
             }
         }
     }
 }
 
-impl Drop for Vigil {
+impl Drop for RevocationWatch {
     fn drop(&mut self) {
-        let mut vigils = self.gate.0.vigils.kept();
-        let key = &self.known.shown.key;
+        let mut watches = self.authenticator.0.watches.kept();
+        let key = &self.verified.presented.key;
         // Another may have taken the place of one that was over.
-        if vigils.get(key).is_some_and(|kept| kept.strong_count() == 0) {
-            vigils.remove(key);
+        if watches.get(key).is_some_and(|kept| kept.strong_count() == 0) {
+            watches.remove(key);
         }
     }
 }
 
-impl Vigils {
-    /// The vigil over whoever was let in so.
-    pub(super) fn keep(&self, gate: &Gate, known: &Arc<Known>) -> Arc<Vigil> {
-        // Outlives the lock, which the last one to let go of a vigil takes.
+impl RevocationWatches {
+    /// The watch over whoever was let in so.
+    pub(super) fn keep(&self, authenticator: &Authenticator, verified: &Arc<VerifiedToken>) -> Arc<RevocationWatch> {
+        // Outlives the lock, which the last one to let go of a watch takes.
         let before;
-        let mut vigils = self.kept();
-        before = vigils.get(&known.shown.key).and_then(Weak::upgrade);
+        let mut watches = self.kept();
+        before = watches.get(&verified.presented.key).and_then(Weak::upgrade);
         if let Some(kept) = &before
             && !kept.over.is_cancelled()
-            && kept.known.identity == known.identity
+            && kept.verified.identity == verified.identity
         {
             return Arc::clone(kept);
         }
-        let vigil = Arc::new(Vigil {
-            known: Arc::clone(known),
-            end: Mutex::new(End::of(known)),
+        let watch = Arc::new(RevocationWatch {
+            verified: Arc::clone(verified),
+            end: Mutex::new(End::of(verified)),
             over: CancellationToken::new(),
             // What was known is from before it was kept.
             is_due: AtomicBool::new(true),
             has_failed: AtomicBool::new(false),
-            gate: gate.clone(),
+            authenticator: authenticator.clone(),
         });
-        vigils.insert(known.shown.key, Arc::downgrade(&vigil));
-        vigil
+        watches.insert(verified.presented.key, Arc::downgrade(&watch));
+        watch
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<Key, Weak<Vigil>>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<Key, Weak<RevocationWatch>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everybody, to be let go of outside the lock: the last one to do so takes it.
-    fn all(&self) -> Vec<Arc<Vigil>> {
+    fn all(&self) -> Vec<Arc<RevocationWatch>> {
         self.kept().values().filter_map(Weak::upgrade).collect()
     }
 
-    fn take_due(&self) -> Vec<Arc<Vigil>> {
+    fn take_due(&self) -> Vec<Arc<RevocationWatch>> {
         let mut due = self.all();
-        due.retain(|vigil| {
-            vigil.is_due.swap(false, Ordering::Relaxed) && !vigil.over.is_cancelled()
+        due.retain(|watch| {
+            watch.is_due.swap(false, Ordering::Relaxed) && !watch.over.is_cancelled()
         });
         due
     }
 
-    fn mark(&self, is_due: impl Fn(&Vigil) -> bool) {
-        for vigil in self.all() {
-            if is_due(&vigil) {
-                vigil.is_due.store(true, Ordering::Relaxed);
+    fn mark(&self, is_due: impl Fn(&RevocationWatch) -> bool) {
+        for watch in self.all() {
+            if is_due(&watch) {
+                watch.is_due.store(true, Ordering::Relaxed);
             }
         }
     }
 }
 
 /// Keeps looking.
-pub(super) async fn keep_looking(gate: &Gate, mut news: RightsNews) {
-    let vigils = &gate.0.vigils;
+pub(super) async fn keep_looking(authenticator: &Authenticator, mut news: RightsNews) {
+    let watches = &authenticator.0.watches;
     let mut pace = interval(PACE);
     let mut everybody = interval(EVERYBODY);
     for ticks in [&mut pace, &mut everybody] {
@@ -176,37 +176,37 @@ pub(super) async fn keep_looking(gate: &Gate, mut news: RightsNews) {
     loop {
         tokio::select! {
             word = news.next() => match word {
-                Some(concern) => vigils.mark(|vigil| vigil.concerns(concern)),
+                Some(concern) => watches.mark(|watch| watch.concerns(concern)),
                 None => return,
             },
             _ = pace.tick() => {
-                let now = gate.0.means.time.own();
-                vigils.mark(|vigil| {
-                    vigil.has_failed.swap(false, Ordering::Relaxed) || vigil.end().has_come(now)
+                let now = authenticator.0.deps.time.own();
+                watches.mark(|watch| {
+                    watch.has_failed.swap(false, Ordering::Relaxed) || watch.end().has_come(now)
                 });
             }
-            _ = everybody.tick() => vigils.mark(|_| true),
+            _ = everybody.tick() => watches.mark(|_| true),
             Some(()) = looks.next() => {}
         }
         // A word that comes during a look does not wait for its end.
         if looks.len() < LOOKS {
-            let due = vigils.take_due();
+            let due = watches.take_due();
             if !due.is_empty() {
-                looks.push(look(gate, due));
+                looks.push(look(authenticator, due));
             }
         }
     }
 }
 
 /// Looks at those that are due, together.
-async fn look(gate: &Gate, due: Vec<Arc<Vigil>>) {
-    let shown: Vec<_> = due
+async fn look(authenticator: &Authenticator, due: Vec<Arc<RevocationWatch>>) {
+    let presented: Vec<_> = due
         .iter()
-        .map(|vigil| Arc::clone(&vigil.known.shown))
+        .map(|watch| Arc::clone(&watch.verified.presented))
         .collect();
-    let found = gate.look_up_all(&shown).await;
-    let now = gate.0.means.time.own();
-    for (vigil, found) in due.iter().zip(found) {
-        vigil.settle(found, now);
+    let found = authenticator.look_up_all(&presented).await;
+    let now = authenticator.0.deps.time.own();
+    for (watch, found) in due.iter().zip(found) {
+        watch.settle(found, now);
     }
 }

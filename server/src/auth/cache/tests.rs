@@ -6,19 +6,19 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    auth::PresentedToken,
     domain::{
         caller::{Identity, Role},
         time::Timestamp,
     },
-    gate::Shown,
 };
 
 const KEY: Key = [1; 32];
 
-fn known(life: Duration) -> Arc<Known> {
+fn verified(life: Duration) -> Arc<VerifiedToken> {
     let now = Instant::now();
-    Arc::new(Known {
-        shown: Arc::new(Shown {
+    Arc::new(VerifiedToken {
+        presented: Arc::new(PresentedToken {
             key: KEY,
             id: "a".to_owned(),
             digest: vec![1; 32],
@@ -75,7 +75,7 @@ const YEAR: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 #[tokio::test(start_paused = true)]
 async fn a_crowd_asks_once_whatever_the_answer() {
-    for found in [Ok(known(YEAR)), Err(No::Unknown)] {
+    for found in [Ok(verified(YEAR)), Err(AuthFailure::Unknown)] {
         let (cache, source) = (Arc::<Cache>::default(), Source::new());
         let crowd = (0..100).map(|_| cache.check(KEY, || source.answer(found.clone())));
         let answered = async {
@@ -92,18 +92,18 @@ async fn a_crowd_asks_once_whatever_the_answer() {
 async fn a_good_token_is_believed_for_a_second_and_no_longer_than_it_lives() {
     for (life, believed) in [(YEAR, FRESH), (FRESH / 2, FRESH / 2)] {
         let (cache, source) = (Arc::<Cache>::default(), Source::new());
-        ask(&cache, &source, Ok(known(life)))
+        ask(&cache, &source, Ok(verified(life)))
             .await
             .expect("it is good");
         tokio::time::advance(believed - Duration::from_millis(1)).await;
-        assert!(matches!(cache.standing(&KEY), Standing::Good(_)));
+        assert!(matches!(cache.hit(&KEY), CacheHit::Fresh(_)));
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(matches!(cache.standing(&KEY), Standing::Familiar));
-        ask(&cache, &source, Err(No::Unknown))
+        assert!(matches!(cache.hit(&KEY), CacheHit::Stale));
+        ask(&cache, &source, Err(AuthFailure::Unknown))
             .await
             .expect_err("over");
         assert_eq!(source.asked(), 2);
-        assert!(matches!(cache.standing(&KEY), Standing::Strange));
+        assert!(matches!(cache.hit(&KEY), CacheHit::Miss));
         assert!(cache.slots().by_key.is_empty(), "a bad token is not kept");
     }
 }
@@ -113,7 +113,7 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
     let (cache, source) = (Arc::<Cache>::default(), Source::new());
     let early = tokio::spawn({
         let (cache, source) = (Arc::clone(&cache), Arc::clone(&source));
-        async move { cache.check(KEY, || source.answer(Ok(known(YEAR)))).await }
+        async move { cache.check(KEY, || source.answer(Ok(verified(YEAR)))).await }
     });
     while source.asked() == 0 {
         tokio::task::yield_now().await;
@@ -121,7 +121,7 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
     cache.forget();
     let late = tokio::spawn({
         let (cache, source) = (Arc::clone(&cache), Arc::clone(&source));
-        async move { cache.check(KEY, || source.answer(Err(No::Unknown))).await }
+        async move { cache.check(KEY, || source.answer(Err(AuthFailure::Unknown))).await }
     });
     while source.asked() == 1 {
         tokio::task::yield_now().await;
@@ -129,27 +129,27 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
     source.may_answer.notify_waiters();
     early.await.expect("no panic").expect("it asked before");
     late.await.expect("no panic").expect_err("it asked after");
-    assert!(!matches!(cache.standing(&KEY), Standing::Good(_)));
+    assert!(!matches!(cache.hit(&KEY), CacheHit::Fresh(_)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_database_that_is_away_takes_no_good_name() {
     let (cache, source) = (Arc::<Cache>::default(), Source::new());
-    ask(&cache, &source, Ok(known(YEAR))).await.expect("good");
+    ask(&cache, &source, Ok(verified(YEAR))).await.expect("good");
     tokio::time::advance(FRESH).await;
-    let away = Err(No::Failed(Error::ShuttingDown));
+    let away = Err(AuthFailure::Failed(Error::ShuttingDown));
     ask(&cache, &source, away).await.expect_err("it is away");
-    assert!(matches!(cache.standing(&KEY), Standing::Familiar));
+    assert!(matches!(cache.hit(&KEY), CacheHit::Stale));
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_goes_away_leaves_the_check_running() {
     let (cache, source) = (Arc::<Cache>::default(), Source::new());
-    let check = cache.check(KEY, || source.answer(Ok(known(YEAR))));
+    let check = cache.check(KEY, || source.answer(Ok(verified(YEAR))));
     let gone = tokio::time::timeout(Duration::from_millis(1), check).await;
     assert!(gone.is_err(), "nobody has answered yet");
     source.may_answer.notify_one();
-    while !matches!(cache.standing(&KEY), Standing::Good(_)) {
+    while !matches!(cache.hit(&KEY), CacheHit::Fresh(_)) {
         tokio::task::yield_now().await;
     }
     assert_eq!(source.asked(), 1);

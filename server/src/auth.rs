@@ -29,21 +29,21 @@ use crate::{
 mod bucket;
 mod cache;
 mod limits;
-mod vigil;
+mod revocation;
 
-use cache::{Cache, Found, Key, Standing};
+use cache::{Cache, Found, Key, CacheHit};
 use limits::Limits;
-use vigil::Vigils;
+use revocation::RevocationWatches;
 
-pub use vigil::Vigil;
+pub use revocation::RevocationWatch;
 
 /// Strange tokens that are looked up at the same time.
 const TURNS: usize = 16;
 /// Longest wait for a turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the gate works with.
-pub struct Means {
+/// What authentication works with.
+pub struct AuthDeps {
     /// Where tokens are looked up.
     pub store: Store,
     /// The time that they end by.
@@ -58,19 +58,19 @@ pub struct Means {
 
 /// Lets callers in; cheap to clone.
 #[derive(Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct Authenticator(Arc<Inner>);
 
 struct Inner {
-    means: Means,
+    deps: AuthDeps,
     limits: Limits,
     cache: Arc<Cache>,
     turns: Semaphore,
-    vigils: Vigils,
+    watches: RevocationWatches,
 }
 
 /// A token as it was shown, without its secret.
 #[derive(Debug)]
-struct Shown {
+struct PresentedToken {
     key: Key,
     id: String,
     digest: Vec<u8>,
@@ -78,8 +78,8 @@ struct Shown {
 
 /// What is known of a good token.
 #[derive(Debug)]
-struct Known {
-    shown: Arc<Shown>,
+struct VerifiedToken {
+    presented: Arc<PresentedToken>,
     identity: Identity,
     /// What the policy of an agent's connection says.
     requests_per_minute: Option<u32>,
@@ -92,7 +92,7 @@ struct Known {
 
 /// Why there is nobody to let in. No caller is told which.
 #[derive(Clone, Debug)]
-enum No {
+enum AuthFailure {
     /// The id is a token's, the secret is not.
     WrongSecret,
     /// There is no such token, or it is no longer good.
@@ -103,21 +103,21 @@ enum No {
 
 /// Somebody who was let in; cheap to clone.
 #[derive(Clone)]
-pub struct Admission {
-    gate: Gate,
-    known: Arc<Known>,
+pub struct Authenticated {
+    authenticator: Authenticator,
+    verified: Arc<VerifiedToken>,
     address: Option<IpAddr>,
 }
 
-impl Gate {
-    /// A gate with nobody at it.
-    pub fn new(means: Means) -> Self {
+impl Authenticator {
+    /// One that nobody has shown a token to yet.
+    pub fn new(deps: AuthDeps) -> Self {
         Self(Arc::new(Inner {
-            limits: Limits::new(means.requests_per_minute),
-            means,
+            limits: Limits::new(deps.requests_per_minute),
+            deps,
             cache: Arc::default(),
             turns: Semaphore::new(TURNS),
-            vigils: Vigils::default(),
+            watches: RevocationWatches::default(),
         }))
     }
 
@@ -133,17 +133,17 @@ impl Gate {
         &self,
         text: Option<&str>,
         address: Option<IpAddr>,
-    ) -> Result<Admission, Error> {
+    ) -> Result<Authenticated, Error> {
         let text = text.ok_or_else(unauthenticated)?;
         let key: Key = Sha256::digest(text.as_bytes()).into();
-        let known = match self.0.cache.standing(&key) {
-            Standing::Good(known) => known,
-            Standing::Familiar => self.examine(key, text, true, address).await?,
-            Standing::Strange => self.examine(key, text, false, address).await?,
+        let verified = match self.0.cache.hit(&key) {
+            CacheHit::Fresh(verified) => verified,
+            CacheHit::Stale => self.examine(key, text, true, address).await?,
+            CacheHit::Miss => self.examine(key, text, false, address).await?,
         };
-        Ok(Admission {
-            gate: self.clone(),
-            known,
+        Ok(Authenticated {
+            authenticator: self.clone(),
+            verified,
             address,
         })
     }
@@ -154,7 +154,7 @@ impl Gate {
         text: &str,
         is_familiar: bool,
         address: Option<IpAddr>,
-    ) -> Result<Arc<Known>, Error> {
+    ) -> Result<Arc<VerifiedToken>, Error> {
         let limits = &self.0.limits;
         let token = Token::parse(text);
         let id = token.as_ref().map(Token::id);
@@ -172,75 +172,75 @@ impl Gate {
             limits.failed(None, address);
             return Err(unauthenticated());
         };
-        let shown = Arc::new(Shown {
+        let presented = Arc::new(PresentedToken {
             key,
             id: token.id().to_owned(),
-            digest: token.digest(&self.0.means.pepper),
+            digest: token.digest(&self.0.deps.pepper),
         });
-        let found = self.look_again(&shown).await;
+        let found = self.look_again(&presented).await;
         drop(turn);
         found.map_err(|no| {
             match no {
-                No::WrongSecret => limits.failed(Some(token.id()), address),
-                No::Unknown => limits.failed(None, address),
-                No::Failed(error) => return error,
+                AuthFailure::WrongSecret => limits.failed(Some(token.id()), address),
+                AuthFailure::Unknown => limits.failed(None, address),
+                AuthFailure::Failed(error) => return error,
             }
             unauthenticated()
         })
     }
 
     /// What is known of a token, and no older than a moment.
-    async fn look_again(&self, shown: &Arc<Shown>) -> Found {
-        if let Standing::Good(known) = self.0.cache.standing(&shown.key) {
-            return Ok(known);
+    async fn look_again(&self, presented: &Arc<PresentedToken>) -> Found {
+        if let CacheHit::Fresh(verified) = self.0.cache.hit(&presented.key) {
+            return Ok(verified);
         }
         let begin = || {
-            let (gate, shown) = (self.clone(), Arc::clone(shown));
-            async move { gate.look_up(shown).await }.boxed()
+            let (authenticator, presented) = (self.clone(), Arc::clone(presented));
+            async move { authenticator.look_up(presented).await }.boxed()
         };
-        self.0.cache.check(shown.key, begin).await
+        self.0.cache.check(presented.key, begin).await
     }
 
-    async fn look_up(&self, shown: Arc<Shown>) -> Found {
-        let Means { store, time, .. } = &self.0.means;
+    async fn look_up(&self, presented: Arc<PresentedToken>) -> Found {
+        let AuthDeps { store, time, .. } = &self.0.deps;
         let checked = Instant::now();
         let read = async {
-            let found = store.credential_of_token(&shown.id).await?;
+            let found = store.credential_of_token(&presented.id).await?;
             // After the row: whatever has ended by now is over.
             Ok((found, time.now().await?))
         };
         let read = store.in_time(read).await;
-        let (found, now) = read.map_err(|error| No::Failed(error.into()))?;
-        judge(shown, found.as_ref(), now, checked)
+        let (found, now) = read.map_err(|error| AuthFailure::Failed(error.into()))?;
+        judge(presented, found.as_ref(), now, checked)
     }
 
     /// As [`look_up`](Self::look_up) for many, in their order.
-    async fn look_up_all(&self, shown: &[Arc<Shown>]) -> Vec<Found> {
-        let Means { store, time, .. } = &self.0.means;
+    async fn look_up_all(&self, presented: &[Arc<PresentedToken>]) -> Vec<Found> {
+        let AuthDeps { store, time, .. } = &self.0.deps;
         let checked = Instant::now();
-        let ids: Vec<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
+        let ids: Vec<&str> = presented.iter().map(|presented| presented.id.as_str()).collect();
         let read = async {
             let found = store.credentials_of_tokens(&ids).await?;
             Ok((found, time.now().await?))
         };
         match store.in_time(read).await {
             Ok((found, now)) => {
-                let judge = |shown: &Arc<Shown>| {
-                    judge(Arc::clone(shown), found.get(&shown.id), now, checked)
+                let judge = |presented: &Arc<PresentedToken>| {
+                    judge(Arc::clone(presented), found.get(&presented.id), now, checked)
                 };
-                shown.iter().map(judge).collect()
+                presented.iter().map(judge).collect()
             }
             Err(error) => {
                 let error = Error::from(error);
-                let failed = |_| Err(No::Failed(error.clone()));
-                shown.iter().map(failed).collect()
+                let failed = |_| Err(AuthFailure::Failed(error.clone()));
+                presented.iter().map(failed).collect()
             }
         }
     }
 
     /// Ends the streams of those whose rights have ended, until `stop` is cancelled.
     pub async fn follow(self, news: RightsNews, stop: CancellationToken) {
-        let looking = vigil::keep_looking(&self, news);
+        let looking = revocation::keep_looking(&self, news);
         _ = stop.run_until_cancelled(looking).await;
     }
 
@@ -258,15 +258,15 @@ impl Gate {
     }
 }
 
-impl Admission {
+impl Authenticated {
     /// Who it is, and from where.
     pub fn caller(&self) -> Caller {
-        Caller::known(self.known.identity.clone(), self.address)
+        Caller::known(self.verified.identity.clone(), self.address)
     }
 
     /// Who it is.
     pub fn identity(&self) -> &Identity {
-        &self.known.identity
+        &self.verified.identity
     }
 
     /// Counts one call.
@@ -274,18 +274,18 @@ impl Admission {
     /// # Errors
     /// [`Error::RateLimited`] when there were too many by this credential, or by this connection.
     pub fn count(&self) -> Result<(), Error> {
-        let known = &self.known;
-        self.gate
+        let verified = &self.verified;
+        self.authenticator
             .0
             .limits
-            .call(&known.identity, known.requests_per_minute)
+            .call(&verified.identity, verified.requests_per_minute)
     }
 
     /// Notes once a minute that the credential is used. Waits for nothing.
     pub fn note_use(&self) {
-        let uuid = self.known.identity.credential_uuid;
-        if self.gate.0.limits.notes_use(uuid) {
-            let at = self.known.checked_at.after(self.known.checked.elapsed());
+        let uuid = self.verified.identity.credential_uuid;
+        if self.authenticator.0.limits.notes_use(uuid) {
+            let at = self.verified.checked_at.after(self.verified.checked.elapsed());
             self.note(Command::NoteUse { uuid, at });
         }
     }
@@ -293,14 +293,14 @@ impl Admission {
     /// Notes in the log that the caller was refused a change. Waits for nothing, and is lost when the server dies or is
     /// too busy.
     pub fn note_refusal(&self, reason: String) {
-        let uuid = self.known.identity.credential_uuid;
-        if self.gate.0.limits.notes_refusal(uuid) {
+        let uuid = self.verified.identity.credential_uuid;
+        if self.authenticator.0.limits.notes_refusal(uuid) {
             self.note(Command::NoteRefusal { reason });
         }
     }
 
     fn note(&self, command: Command) {
-        self.gate.0.means.ledger.note(Order {
+        self.authenticator.0.deps.ledger.note(Order {
             command,
             caller: self.caller(),
             request: None,
@@ -308,40 +308,40 @@ impl Admission {
     }
 
     /// Watches over the caller's rights for as long as a stream is open.
-    pub fn vigil(&self) -> Arc<Vigil> {
-        self.gate.0.vigils.keep(&self.gate, &self.known)
+    pub fn watch(&self) -> Arc<RevocationWatch> {
+        self.authenticator.0.watches.keep(&self.authenticator, &self.verified)
     }
 
     /// Looks every token up again, after this caller has made a change that may have ended some.
     pub fn forget(&self) {
-        self.gate.forget();
+        self.authenticator.forget();
     }
 }
 
 /// What a token is worth at `now`, as `found` has it.
 fn judge(
-    shown: Arc<Shown>,
+    presented: Arc<PresentedToken>,
     found: Option<&(Credential, Option<Connection>)>,
     now: Timestamp,
     checked: Instant,
 ) -> Found {
     let record = found.and_then(|(credential, _)| {
         let mut tokens = credential.tokens.iter();
-        tokens.find(|token| token.id == shown.id)
+        tokens.find(|token| token.id == presented.id)
     });
     // An unknown id takes as long as a known one.
     let kept = record.map_or(&[0; 32][..], |record| &record.digest);
-    let is_same = is_same(kept, &shown.digest);
+    let is_same = is_same(kept, &presented.digest);
     let is_known = record.is_some();
-    let (credential, connection) = found.filter(|_| is_known).ok_or(No::Unknown)?;
+    let (credential, connection) = found.filter(|_| is_known).ok_or(AuthFailure::Unknown)?;
     if !is_same {
-        return Err(No::WrongSecret);
+        return Err(AuthFailure::WrongSecret);
     }
     let status = connection.as_ref().map(|connection| connection.status);
-    let end = credential.good_until(&shown.id, status, now);
-    let left = end.ok_or(No::Unknown)?.as_micros() - now.as_micros();
+    let end = credential.good_until(&presented.id, status, now);
+    let left = end.ok_or(AuthFailure::Unknown)?.as_micros() - now.as_micros();
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-    Ok(Arc::new(Known {
+    Ok(Arc::new(VerifiedToken {
         identity: credential.identity(),
         requests_per_minute: connection
             .as_ref()
@@ -349,7 +349,7 @@ fn judge(
         checked_at: now,
         checked,
         ends: checked + left,
-        shown,
+        presented,
     }))
 }
 

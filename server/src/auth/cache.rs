@@ -10,13 +10,13 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture, future::Shared};
 use tokio::time::Instant;
 
-use super::{Known, No};
+use super::{VerifiedToken, AuthFailure};
 use crate::error::Error;
 
 /// SHA-256 of a token's text.
 pub(super) type Key = [u8; 32];
 /// What a check found, or why there is nobody to let in.
-pub(super) type Found = Result<Arc<Known>, No>;
+pub(super) type Found = Result<Arc<VerifiedToken>, AuthFailure>;
 /// A check on its way.
 type Check = Shared<BoxFuture<'static, Found>>;
 
@@ -39,32 +39,32 @@ struct Slots {
 #[derive(Default)]
 struct Slot {
     /// What it was when it was found good last, and in which era.
-    known: Option<(u64, Arc<Known>)>,
+    verified: Option<(u64, Arc<VerifiedToken>)>,
     /// The check that is on its way, and in which era it began.
     checking: Option<(u64, Check)>,
 }
 
 /// How a token stands.
-pub(super) enum Standing {
+pub(super) enum CacheHit {
     /// It was found good a moment ago.
-    Good(Arc<Known>),
+    Fresh(Arc<VerifiedToken>),
     /// It was found good when it was looked up last.
-    Familiar,
+    Stale,
     /// It was never found good, or that is long ago.
-    Strange,
+    Miss,
 }
 
 impl Cache {
     /// How a token stands.
-    pub(super) fn standing(&self, key: &Key) -> Standing {
+    pub(super) fn hit(&self, key: &Key) -> CacheHit {
         let slots = self.slots();
         match slots.by_key.get(key) {
             Some(slot) => match slot.good(slots.era) {
-                Some(known) => Standing::Good(known),
-                None if slot.known.is_some() => Standing::Familiar,
-                None => Standing::Strange,
+                Some(verified) => CacheHit::Fresh(verified),
+                None if slot.verified.is_some() => CacheHit::Stale,
+                None => CacheHit::Miss,
             },
-            None => Standing::Strange,
+            None => CacheHit::Miss,
         }
     }
 
@@ -80,8 +80,8 @@ impl Cache {
             let era = slots.era;
             let slot = slots.by_key.get(&key);
             // Whoever came before may have found it meanwhile.
-            if let Some(known) = slot.and_then(|slot| slot.good(era)) {
-                return Ok(known);
+            if let Some(verified) = slot.and_then(|slot| slot.good(era)) {
+                return Ok(verified);
             }
             let on_its_way = slot.and_then(|slot| slot.checking.clone());
             match on_its_way.filter(|(began, _)| *began == era) {
@@ -103,14 +103,14 @@ impl Cache {
         let cache = Arc::clone(self);
         let task = tokio::spawn(async move {
             let found = AssertUnwindSafe(check).catch_unwind().await;
-            let found = found.unwrap_or_else(|panic| Err(No::Failed(Error::panicked(&*panic))));
+            let found = found.unwrap_or_else(|panic| Err(AuthFailure::Failed(Error::panicked(&*panic))));
             cache.settle(key, era, &found);
             found
         });
         let found = async move {
             task.await.unwrap_or_else(|gone| {
                 let cause: Arc<dyn std::error::Error + Send + Sync> = Arc::new(gone);
-                Err(No::Failed(Error::Internal(cause)))
+                Err(AuthFailure::Failed(Error::Internal(cause)))
             })
         };
         found.boxed().shared()
@@ -129,11 +129,11 @@ impl Cache {
             slot.checking = None;
         }
         match found {
-            Ok(known) => slot.known = Some((era, Arc::clone(known))),
-            Err(No::Failed(_)) => {}
-            Err(No::WrongSecret | No::Unknown) => slot.known = None,
+            Ok(verified) => slot.verified = Some((era, Arc::clone(verified))),
+            Err(AuthFailure::Failed(_)) => {}
+            Err(AuthFailure::WrongSecret | AuthFailure::Unknown) => slot.verified = None,
         }
-        if slot.known.is_none() && slot.checking.is_none() {
+        if slot.verified.is_none() && slot.checking.is_none() {
             slots.by_key.remove(&key);
         }
     }
@@ -142,7 +142,7 @@ impl Cache {
     pub(super) fn evict(&self, key: &Key) {
         let mut slots = self.slots();
         if let Some(slot) = slots.by_key.get_mut(key) {
-            slot.known = None;
+            slot.verified = None;
             if slot.checking.is_none() {
                 slots.by_key.remove(key);
             }
@@ -161,11 +161,11 @@ impl Cache {
 
 impl Slot {
     /// What is known, if that is still to be believed.
-    fn good(&self, era: u64) -> Option<Arc<Known>> {
-        let (found, known) = self.known.as_ref()?;
+    fn good(&self, era: u64) -> Option<Arc<VerifiedToken>> {
+        let (found, verified) = self.verified.as_ref()?;
         let now = Instant::now();
-        let is_fresh = *found == era && now < known.checked + FRESH && now < known.ends;
-        is_fresh.then(|| Arc::clone(known))
+        let is_fresh = *found == era && now < verified.checked + FRESH && now < verified.ends;
+        is_fresh.then(|| Arc::clone(verified))
     }
 }
 
