@@ -13,7 +13,7 @@ use crate::{
     domain::{
         access::AccessRefusal,
         caller::{Caller, Identity},
-        command::{Command, Order},
+        command::{Command, Submission},
         connection::Connection,
         credential::Credential,
         refusal::Refusal,
@@ -300,7 +300,7 @@ impl Authenticated {
     }
 
     fn note(&self, command: Command) {
-        self.authenticator.0.deps.ledger.note(Order {
+        self.authenticator.0.deps.ledger.note(Submission {
             command,
             caller: self.caller(),
             request: None,

@@ -13,7 +13,7 @@ use crate::{
     config::{CreateToken, Database},
     domain::{
         caller::Caller,
-        command::{Command, Order},
+        command::{Command, Submission},
         credential::{Credential, NewCredential, NewToken},
         token::Token,
         validate::Check,
@@ -50,7 +50,7 @@ pub async fn create_token(
     );
     let new = Box::new(check.finish(new).map_err(Error::from)?);
     let token = secret::new_token()?;
-    let command = Command::Issue {
+    let command = Command::CreateCredential {
         new,
         token: NewToken {
             id: token.id().to_owned(),
@@ -83,7 +83,7 @@ async fn submit(store: &Store, clock: Clock, command: Command) -> anyhow::Result
     let (supervisor, stop) = (Supervisor::default(), CancellationToken::new());
     let time = Time::new(clock, store.clone());
     let ledger = Ledger::start(store, &time, &Feed::default(), &supervisor, &stop);
-    let order = Order {
+    let submission = Submission {
         command,
         caller: Caller {
             actor: ACTOR.to_owned(),
@@ -92,7 +92,7 @@ async fn submit(store: &Store, clock: Clock, command: Command) -> anyhow::Result
         },
         request: None,
     };
-    let outcome = ledger.submit(order).await;
+    let outcome = ledger.submit(submission).await;
     stop.cancel();
     supervisor.wait(SETTLE).await;
     if let Some(fatal) = supervisor.fatal() {

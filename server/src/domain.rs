@@ -10,7 +10,7 @@ pub mod connection;
 pub mod credential;
 pub mod decide;
 pub mod event;
-pub mod govern;
+pub mod authorize;
 pub mod limit;
 pub mod log;
 pub mod page;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{
-        command::{Command, Order},
+        command::{Command, Submission},
         connection::Connection,
         credential::{Credential, Session},
         transfer::Transfer,
@@ -32,7 +32,7 @@ use crate::{
     supervisor::{Fatal, Supervisor},
 };
 
-mod draft;
+mod batch;
 mod held;
 mod load;
 #[cfg(feature = "planted-bugs")]
@@ -79,7 +79,7 @@ pub enum Outcome {
 
 /// A command on its way, with the place for its answer.
 struct Pending {
-    order: Order,
+    submission: Submission,
     /// Its caller was told that it was not done. Not so when the caller has just gone away: then it is done.
     refused: Arc<AtomicBool>,
     since: Instant,
@@ -124,7 +124,7 @@ impl Queue {
 }
 
 impl Pending {
-    fn new(order: Order) -> (Self, Waiting) {
+    fn new(submission: Submission) -> (Self, Waiting) {
         let (answer, answered) = oneshot::channel();
         let refused = Arc::<AtomicBool>::default();
         let since = Instant::now();
@@ -134,7 +134,7 @@ impl Pending {
             since,
         };
         let pending = Self {
-            order,
+            submission,
             refused,
             since,
             answer,
@@ -195,9 +195,9 @@ impl Ledger {
     /// # Errors
     /// [`Error::Refused`] with the reason, [`Error::QueueFull`], or that the database or the server is going away. What
     /// the database does not answer in time may or may not stand.
-    pub async fn submit(&self, order: Order) -> Result<Outcome, Error> {
-        let queue = self.queue(&order);
-        let (pending, waiting) = Pending::new(order);
+    pub async fn submit(&self, submission: Submission) -> Result<Outcome, Error> {
+        let queue = self.queue(&submission);
+        let (pending, waiting) = Pending::new(submission);
         queue
             .commands
             .try_send(pending)
@@ -221,9 +221,9 @@ impl Ledger {
     }
 
     /// Queues a command that nobody waits for. It is lost when the queue is full, and with the process.
-    pub fn note(&self, order: Order) {
-        let queue = self.queue(&order);
-        if queue.commands.try_send(Pending::new(order).0).is_err() {
+    pub fn note(&self, submission: Submission) {
+        let queue = self.queue(&submission);
+        if queue.commands.try_send(Pending::new(submission).0).is_err() {
             tracing::debug!("a note was lost: the ledger is busy or ends");
         }
     }
@@ -232,9 +232,9 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`submit`](Self::submit), without [`Error::QueueFull`].
-    pub async fn submit_patiently(&self, order: Order) -> Result<Outcome, Error> {
-        let queue = self.queue(&order);
-        let (pending, waiting) = Pending::new(order);
+    pub async fn submit_patiently(&self, submission: Submission) -> Result<Outcome, Error> {
+        let queue = self.queue(&submission);
+        let (pending, waiting) = Pending::new(submission);
         // A full queue empties as soon as anything is done, or all of it is refused.
         queue
             .commands
@@ -247,13 +247,13 @@ impl Ledger {
     /// The queue that an order belongs to: always the same one for a transfer, a connection or a credential, so that its
     /// changes are written and told in the order in which they came, and always the same one for a request that makes
     /// something new, so that its repetition meets it.
-    fn queue(&self, order: &Order) -> &Queue {
+    fn queue(&self, submission: &Submission) -> &Queue {
         let mut hash = DefaultHasher::new();
-        match (&order.command, &order.request) {
+        match (&submission.command, &submission.request) {
             (
-                Command::Do { uuid, .. }
-                | Command::Manage { uuid, .. }
-                | Command::Credential { uuid, .. }
+                Command::ChangeTransfer { uuid, .. }
+                | Command::ChangeConnection { uuid, .. }
+                | Command::ChangeCredential { uuid, .. }
                 | Command::NoteUse { uuid, .. }
                 | Command::RotateAgent {
                     connection_uuid: uuid,

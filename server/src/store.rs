@@ -1,6 +1,6 @@
 //! What the ledger remembers: the only module that speaks SQL, and the only one that knows `tidegate-entity`.
 //!
-//! Takes and gives values of [`domain`](crate::domain); decides nothing. Writes happen in a [`Batch`] alone, reads each
+//! Takes and gives values of [`domain`](crate::domain); decides nothing. Writes happen in a [`WriteTransaction`] alone, reads each
 //! in a statement of its own. No function of this module holds on to a row stream: it would pin a connection of the
 //! pool, and a transaction that is dropped under it panics.
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::domain::{
     connection::Connection,
     credential::Credential,
-    event::{Event, RequestMark},
+    event::{Event, IdempotencyKey},
     query::{
         ApprovalFilter, ConnectionFilter, ConnectionStats, CredentialFilter, EventFilter,
         SortOrder, TableStats, TableStatsFilter, TransferFilter, Window,
@@ -22,7 +22,7 @@ use crate::domain::{
     transfer::Transfer,
 };
 
-mod batch;
+mod write;
 mod chain;
 mod chunk;
 mod classify;
@@ -56,7 +56,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-pub use batch::Batch;
+pub use write::WriteTransaction;
 pub use error::{OpenError, StoreError};
 pub use hints::Listener;
 pub use options::{Migrate, Options, Pooling};
@@ -85,11 +85,11 @@ pub struct Store {
 
 /// What a request with an id did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub struct PriorRequest {
     /// In what role it was asked.
     pub actor: String,
     /// Its id and digest.
-    pub request: RequestMark,
+    pub request: IdempotencyKey,
     /// What came of it.
     pub effect: Effect,
 }
@@ -119,7 +119,7 @@ pub enum Effect {
 
 /// The connection of some transfer, as it stands without a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Glimpse {
+pub struct ConnectionPeek {
     /// The connection, which may be gone.
     pub uuid: Uuid,
     /// Whether anything is counted on it.
@@ -455,11 +455,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn begin(&self) -> Result<Batch, StoreError> {
+    pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         self.recover().await?;
         let mut pool = self.writer();
         loop {
-            let error = match Batch::begin(&self.inner, &pool).await {
+            let error = match WriteTransaction::begin(&self.inner, &pool).await {
                 Err(StoreError::Unavailable(error)) => error,
                 begun => return begun,
             };

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    event::{Event, Occurrence},
+    event::{Event, EventBody},
     status::TransferStatus,
 };
 
@@ -37,7 +37,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
         transfer_uuid,
         connection_uuid,
         subject_uuid,
-        occurrence,
+        body,
         actor,
         request,
         revision,
@@ -45,13 +45,13 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
         address,
         hash: _,
     } = event;
-    let Occurrence {
+    let EventBody {
         event_type,
         from_status,
         to_status,
         actor_uuid,
         reason,
-    } = occurrence;
+    } = body;
     let mut encoder = Encoder(Sha256::new_with_prefix([VERSION]));
     encoder.0.update(previous);
     encoder.number(*sequence);

@@ -8,7 +8,7 @@ use super::{
     caller::Caller,
     connection::{ConnectionVerb, NewConnection},
     credential::{CredentialVerb, NewCredential, NewSession, NewToken},
-    event::RequestMark,
+    event::IdempotencyKey,
     progress::Report,
     rule::Action,
     time::Timestamp,
@@ -103,16 +103,16 @@ impl Verb {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Declare a transfer.
-    Create(Box<NewTransfer>),
+    CreateTransfer(Box<NewTransfer>),
     /// Do something to a transfer.
-    Do {
+    ChangeTransfer {
         /// Which one.
         uuid: Uuid,
         /// What.
         verb: Verb,
     },
     /// Create a connection.
-    Connect {
+    CreateConnection {
         /// What was asked for.
         new: Box<NewConnection>,
         /// Whether it waits for its approval.
@@ -121,21 +121,21 @@ pub enum Command {
         allow_duplicate: bool,
     },
     /// Do something to a connection.
-    Manage {
+    ChangeConnection {
         /// Which one.
         uuid: Uuid,
         /// What.
         verb: ConnectionVerb,
     },
     /// Create a credential.
-    Issue {
+    CreateCredential {
         /// What was asked for.
         new: Box<NewCredential>,
         /// Its first token.
         token: NewToken,
     },
     /// Do something to a credential.
-    Credential {
+    ChangeCredential {
         /// Which one.
         uuid: Uuid,
         /// What.
@@ -179,11 +179,11 @@ pub enum Command {
 
 /// A command with who asks and how a repetition is recognised.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Order {
+pub struct Submission {
     /// What to do.
     pub command: Command,
     /// Who asks.
     pub caller: Caller,
     /// The request's id and digest, where it carries an id.
-    pub request: Option<RequestMark>,
+    pub request: Option<IdempotencyKey>,
 }

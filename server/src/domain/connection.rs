@@ -245,7 +245,7 @@ pub fn site(url: &str) -> String {
 
 /// One of the connections that exist, as far as it matters to another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Neighbour {
+pub struct DuplicateCandidate {
     /// Which one.
     pub uuid: Uuid,
     /// The part that the local site plays.

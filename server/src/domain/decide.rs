@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     command::{HEARTBEAT_LOST, Verb},
-    event::{EventType, Occurrence},
+    event::{EventType, EventBody},
     progress::Report,
     refusal::Refusal,
     rule::Action,
@@ -25,9 +25,9 @@ pub enum Change {
     /// Totals, checkpoint or heartbeat only; no event.
     Progress(Transfer),
     /// A transition, with its event.
-    Transition(Transfer, Occurrence),
+    Transition(Transfer, EventBody),
     /// The row goes, its event stays.
-    Removal(Occurrence),
+    Removal(EventBody),
 }
 
 /// Decides `verb` on `transfer` at `now`.
@@ -96,7 +96,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             (EventType::Cancelled, None, reason.clone())
         }
         Verb::Delete => {
-            return Ok(Change::Removal(occurrence(
+            return Ok(Change::Removal(body(
                 transfer,
                 transfer.status,
                 EventType::Deleted,
@@ -105,12 +105,12 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
     };
     let to = action.rule().to.unwrap_or(transfer.status);
     enter(&mut after, to, now);
-    let occurrence = Occurrence {
+    let body = EventBody {
         actor_uuid,
         reason,
-        ..occurrence(transfer, to, event)
+        ..body(transfer, to, event)
     };
-    Ok(Change::Transition(after, occurrence))
+    Ok(Change::Transition(after, body))
 }
 
 /// What a refusal leaves behind: a decision that came too late makes the transfer EXPIRED, swept or not.
@@ -124,8 +124,8 @@ pub fn aftermath(transfer: &Transfer, refusal: &Refusal, now: Timestamp) -> Chan
 }
 
 /// The event of a creation.
-pub fn creation(initiated_by_uuid: Option<Uuid>) -> Occurrence {
-    Occurrence {
+pub fn creation(initiated_by_uuid: Option<Uuid>) -> EventBody {
+    EventBody {
         event_type: EventType::Created,
         from_status: None,
         to_status: Some(TransferStatus::Pending),
@@ -250,8 +250,8 @@ fn enter(transfer: &mut Transfer, status: TransferStatus, now: Timestamp) {
     }
 }
 
-fn occurrence(transfer: &Transfer, to: TransferStatus, event_type: EventType) -> Occurrence {
-    Occurrence {
+fn body(transfer: &Transfer, to: TransferStatus, event_type: EventType) -> EventBody {
+    EventBody {
         event_type,
         from_status: Some(transfer.status),
         to_status: Some(to),

@@ -66,7 +66,7 @@ named! {
 
 /// The kind of thing that something happened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum EventSubject {
     /// A transfer.
     Transfer,
     /// A connection.
@@ -81,7 +81,7 @@ pub enum Subject {
 
 impl EventType {
     /// What it happened to.
-    pub const fn subject(self) -> Subject {
+    pub const fn subject(self) -> EventSubject {
         match self {
             Self::Created
             | Self::ApprovalRequested
@@ -92,7 +92,7 @@ impl EventType {
             | Self::Completed
             | Self::Failed
             | Self::Cancelled
-            | Self::Deleted => Subject::Transfer,
+            | Self::Deleted => EventSubject::Transfer,
             Self::ConnectionCreated
             | Self::ConnectionUpdated
             | Self::ConnectionApproved
@@ -100,19 +100,19 @@ impl EventType {
             | Self::ConnectionReactivated
             | Self::ConnectionRevoked
             | Self::ConnectionExpired
-            | Self::ConnectionDeleted => Subject::Connection,
+            | Self::ConnectionDeleted => EventSubject::Connection,
             Self::CredentialCreated | Self::CredentialRotated | Self::CredentialRevoked => {
-                Subject::Credential
+                EventSubject::Credential
             }
-            Self::SessionCreated | Self::SessionRedeemed => Subject::Session,
-            Self::Refused => Subject::Nothing,
+            Self::SessionCreated | Self::SessionRedeemed => EventSubject::Session,
+            Self::Refused => EventSubject::Nothing,
         }
     }
 }
 
 /// The part of an event that the rules decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Occurrence {
+pub struct EventBody {
     /// What happened.
     pub event_type: EventType,
     /// Status before; `None` for a creation.
@@ -127,7 +127,7 @@ pub struct Occurrence {
 
 /// What makes a repeated request recognisable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestMark {
+pub struct IdempotencyKey {
     /// The id that the caller chose.
     pub request_id: String,
     /// SHA-256 of the call's name and its body without the id.
@@ -146,11 +146,11 @@ pub struct Event {
     /// The credential or session that it happened to, if any.
     pub subject_uuid: Option<Uuid>,
     /// What happened.
-    pub occurrence: Occurrence,
+    pub body: EventBody,
     /// In what role it was done.
     pub actor: String,
     /// The request that caused it, where it carried an id.
-    pub request: Option<RequestMark>,
+    pub request: Option<IdempotencyKey>,
     /// The revision after it of what it happened to; 0 where that has none.
     pub revision: i64,
     /// When it happened.

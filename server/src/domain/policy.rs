@@ -1,6 +1,6 @@
 //! What a connection lets its transfers do.
 //!
-//! The parts of a policy and the questions that one part answers. [`govern`](super::govern) asks them for commands.
+//! The parts of a policy and the questions that one part answers. [`authorize`](super::authorize) asks them for commands.
 
 use std::{
     net::{IpAddr, Ipv6Addr},

@@ -22,7 +22,7 @@ pub enum Concern {
 impl Concern {
     /// Whose rights an event may have ended, if anybody's.
     pub fn of(event: &Event) -> Option<Self> {
-        match event.occurrence.event_type {
+        match event.body.event_type {
             EventType::CredentialRotated | EventType::CredentialRevoked => {
                 event.subject_uuid.map(Self::Credential)
             }

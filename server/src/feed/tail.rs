@@ -230,7 +230,7 @@ impl Tail {
         let mut overtaken = Vec::new();
         for event in foreign {
             // What is not about a transfer's status is in the log alone.
-            let (Some(uuid), Some(status)) = (event.transfer_uuid, event.occurrence.to_status)
+            let (Some(uuid), Some(status)) = (event.transfer_uuid, event.body.to_status)
             else {
                 continue;
             };
@@ -254,10 +254,10 @@ impl Tail {
 /// The change that an event stands for. What a filter can ask for never changes, but for the status, which the event
 /// knows, and the need for an approval, which asking for one brings about.
 pub fn change(event: &Event, row: &Arc<Transfer>) -> FeedChange {
-    let before = event.occurrence.from_status.map(|status| {
+    let before = event.body.from_status.map(|status| {
         let mut before = Transfer::clone(row);
         before.status = status;
-        if event.occurrence.event_type == EventType::ApprovalRequested {
+        if event.body.event_type == EventType::ApprovalRequested {
             before.requires_approval = false;
         }
         Arc::new(before)

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::{draft::Draft, load::is_governed};
-use crate::domain::command::{Command, Order};
+use super::{batch::BatchState, load::is_governed};
+use crate::domain::command::{Command, Submission};
 
 /// What exists and could not be locked.
 #[derive(Debug, Default)]
@@ -26,29 +26,29 @@ impl Held {
     }
 }
 
-impl Draft {
+impl BatchState {
     /// Whether an order depends on a row that somebody else has locked.
-    pub(super) fn is_held(&self, order: &Order) -> bool {
+    pub(super) fn is_held(&self, submission: &Submission) -> bool {
         let held = &self.held;
         if held.is_empty() {
             return false;
         }
         let has_connection =
             |uuid: Option<Uuid>| uuid.is_some_and(|uuid| held.connections.contains(&uuid));
-        match &order.command {
-            Command::Create(new) => {
+        match &submission.command {
+            Command::CreateTransfer(new) => {
                 has_connection(new.connection_uuid)
                     || new
                         .retry_of_uuid
                         .is_some_and(|uuid| held.transfers.contains(&uuid))
             }
-            Command::Do { uuid, verb } => {
+            Command::ChangeTransfer { uuid, verb } => {
                 let of = |uuid| self.current(uuid).ok()?.declared.connection_uuid;
                 held.transfers.contains(uuid) || is_governed(verb) && has_connection(of(*uuid))
             }
-            Command::Manage { uuid, .. } => held.connections.contains(uuid),
-            Command::Issue { new, .. } => has_connection(new.connection_uuid),
-            Command::Credential { uuid, .. } | Command::NoteUse { uuid, .. } => {
+            Command::ChangeConnection { uuid, .. } => held.connections.contains(uuid),
+            Command::CreateCredential { new, .. } => has_connection(new.connection_uuid),
+            Command::ChangeCredential { uuid, .. } | Command::NoteUse { uuid, .. } => {
                 held.credentials.contains(uuid)
             }
             // Which of the credentials are the connection's is known for those alone that could be read.
@@ -62,14 +62,14 @@ impl Draft {
             Command::RedeemSession { digest, .. } => {
                 held.sessions.contains(digest) || !held.connections.is_empty()
             }
-            Command::Connect { .. } | Command::NoteRefusal { .. } => false,
+            Command::CreateConnection { .. } | Command::NoteRefusal { .. } => false,
         }
     }
 }
 
-/// Those of `wanted` that are not among `found`.
-pub(super) fn missing<T: Ord + Clone>(wanted: &[T], found: impl IntoIterator<Item = T>) -> Vec<T> {
+/// Those of `plan` that are not among `found`.
+pub(super) fn missing<T: Ord + Clone>(plan: &[T], found: impl IntoIterator<Item = T>) -> Vec<T> {
     let found: BTreeSet<T> = found.into_iter().collect();
     let is_missing = |each: &&T| !found.contains(*each);
-    wanted.iter().filter(is_missing).cloned().collect()
+    plan.iter().filter(is_missing).cloned().collect()
 }

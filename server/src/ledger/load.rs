@@ -9,18 +9,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 use super::{
-    draft::{Loaded, OPEN_ENOUGH},
+    batch::{BatchInputs, OPEN_ENOUGH},
     held::{Held, missing},
     time::Time,
 };
 use crate::{
     domain::{
-        command::{Command, Order, Verb},
+        command::{Command, Submission, Verb},
         connection::{Connection, ConnectionField, ConnectionVerb, Usage},
         policy::Policy,
         transfer::Transfer,
     },
-    store::{Batch, Effect, StoreError},
+    store::{WriteTransaction, Effect, StoreError},
 };
 
 mod credentials;
@@ -45,31 +45,31 @@ pub(super) enum Patience {
 /// What is remembered and the time are read under the locks: while this batch waited for them, another replica may have
 /// carried out the same request, or a deadline may have passed.
 pub(super) async fn load(
-    transaction: &Batch,
-    orders: &[&Order],
+    transaction: &WriteTransaction,
+    orders: &[&Submission],
     time: &Time,
     patience: Patience,
-) -> Result<Loaded, StoreError> {
-    let mut wanted = Wanted::by(orders);
+) -> Result<BatchInputs, StoreError> {
+    let mut plan = LockPlan::by(orders);
     // Before anything else is locked: whoever waits here holds nothing that the other could wait for.
-    let neighbours = if orders.iter().any(|order| looks_round(&order.command)) {
-        transaction.lock_neighbours().await?
+    let candidates = if orders.iter().any(|submission| looks_round(&submission.command)) {
+        transaction.lock_candidates().await?
     } else {
         Vec::new()
     };
     // A transfer never moves to another connection, so that this can be asked without a lock.
-    for its in transaction.glimpse_connections(&wanted.governed).await? {
-        wanted.connection(its.uuid, its.has_budget);
+    for its in transaction.glimpse_connections(&plan.governed).await? {
+        plan.connection(its.uuid, its.has_budget);
     }
-    for uuid in wanted.access.connections(transaction).await? {
-        wanted.connection(uuid, false);
+    for uuid in plan.access.connections(transaction).await? {
+        plan.connection(uuid, false);
     }
-    let mut connections = lock_connections(transaction, &wanted.connections, patience).await?;
-    let mut transfers = transaction.lock_transfers(&wanted.transfers).await?;
-    wanted.still_holds(&connections, &transfers)?;
-    let mut held = wanted.held(transaction, &connections, &transfers).await?;
-    let mut access = wanted.access.lock(transaction, &mut held).await?;
-    let remembered = transaction.remembered(&wanted.request_ids).await?;
+    let mut connections = lock_connections(transaction, &plan.connections, patience).await?;
+    let mut transfers = transaction.lock_transfers(&plan.transfers).await?;
+    plan.still_holds(&connections, &transfers)?;
+    let mut held = plan.held(transaction, &connections, &transfers).await?;
+    let mut access = plan.access.lock(transaction, &mut held).await?;
+    let remembered = transaction.remembered(&plan.request_ids).await?;
     let (mut of_transfers, mut of_connections) = (BTreeSet::new(), BTreeSet::new());
     for earlier in &remembered {
         match earlier.effect {
@@ -78,41 +78,41 @@ pub(super) async fn load(
             Effect::Credential(_) | Effect::Session(_) => {}
         }
     }
-    of_transfers.retain(|uuid| wanted.transfers.binary_search(uuid).is_err());
-    of_connections.retain(|uuid| !wanted.connections.contains_key(uuid));
+    of_transfers.retain(|uuid| plan.transfers.binary_search(uuid).is_err());
+    of_connections.retain(|uuid| !plan.connections.contains_key(uuid));
     let of_transfers: Vec<_> = of_transfers.into_iter().collect();
     transfers.extend(transaction.existing_transfers(&of_transfers).await?);
     let of_connections: Vec<_> = of_connections.into_iter().collect();
     connections.extend(transaction.existing_connections(&of_connections).await?);
-    let again = wanted.access.answers(transaction, &remembered).await?;
+    let again = plan.access.answers(transaction, &remembered).await?;
     access.extend(again);
-    let mut loaded = Loaded::at(time.now_in(transaction).await?);
-    loaded.held = held;
-    loaded.on_record = usage_on_record(transaction, orders, &connections).await?;
-    loaded.open = open_transfers(transaction, orders).await?;
-    loaded.neighbours = neighbours;
-    loaded.transfers = transfers;
-    loaded.connections = connections;
-    loaded.remembered = remembered;
-    loaded.credentials = access.credentials;
-    loaded.sessions = access.sessions;
-    Ok(loaded)
+    let mut inputs = BatchInputs::at(time.now_in(transaction).await?);
+    inputs.held = held;
+    inputs.on_record = usage_on_record(transaction, orders, &connections).await?;
+    inputs.open = open_transfers(transaction, orders).await?;
+    inputs.candidates = candidates;
+    inputs.transfers = transfers;
+    inputs.connections = connections;
+    inputs.remembered = remembered;
+    inputs.credentials = access.credentials;
+    inputs.sessions = access.sessions;
+    Ok(inputs)
 }
 
 /// Locks connections by uuid, each as it says: exclusively where it is changed or counted on.
 async fn lock_connections(
-    transaction: &Batch,
-    wanted: &BTreeMap<Uuid, bool>,
+    transaction: &WriteTransaction,
+    plan: &BTreeMap<Uuid, bool>,
     patience: Patience,
 ) -> Result<Vec<Connection>, StoreError> {
-    let wanted: Vec<_> = wanted.iter().collect();
-    let stretches: Vec<_> = wanted.chunk_by(|one, other| one.1 == other.1).collect();
+    let plan: Vec<_> = plan.iter().collect();
+    let stretches: Vec<_> = plan.chunk_by(|one, other| one.1 == other.1).collect();
     let stretches = if stretches.len() > STRETCHES {
-        vec![wanted.as_slice()]
+        vec![plan.as_slice()]
     } else {
         stretches
     };
-    let mut connections = Vec::with_capacity(wanted.len());
+    let mut connections = Vec::with_capacity(plan.len());
     for stretch in stretches {
         let uuids: Vec<_> = stretch.iter().map(|(uuid, _)| **uuid).collect();
         let exclusive = stretch.iter().any(|(_, exclusive)| **exclusive);
@@ -127,16 +127,16 @@ async fn lock_connections(
 
 /// For every connection that gets a limit: what counts against it already.
 async fn usage_on_record(
-    transaction: &Batch,
-    orders: &[&Order],
+    transaction: &WriteTransaction,
+    orders: &[&Submission],
     connections: &[Connection],
 ) -> Result<HashMap<Uuid, Usage>, StoreError> {
     let mut updates: HashMap<Uuid, Vec<_>> = HashMap::new();
-    for order in orders {
-        if let Command::Manage {
+    for submission in orders {
+        if let Command::ChangeConnection {
             uuid,
             verb: ConnectionVerb::Update { fields, to, .. },
-        } = &order.command
+        } = &submission.command
         {
             updates.entry(*uuid).or_default().push((fields, &to.policy));
         }
@@ -159,10 +159,10 @@ async fn usage_on_record(
 /// Whether a command may add a second way to one site.
 fn looks_round(command: &Command) -> bool {
     match command {
-        Command::Connect {
+        Command::CreateConnection {
             allow_duplicate, ..
         } => !allow_duplicate,
-        Command::Manage {
+        Command::ChangeConnection {
             verb:
                 ConnectionVerb::Update {
                     fields,
@@ -190,15 +190,15 @@ fn sets_limit(before: &Policy, fields: &[ConnectionField], to: &Policy) -> bool 
 
 /// For every connection that is to be deleted: its transfers that could still change.
 async fn open_transfers(
-    transaction: &Batch,
-    orders: &[&Order],
+    transaction: &WriteTransaction,
+    orders: &[&Submission],
 ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
     let mut open = HashMap::new();
-    for order in orders {
-        if let Command::Manage {
+    for submission in orders {
+        if let Command::ChangeConnection {
             uuid,
             verb: ConnectionVerb::Delete,
-        } = &order.command
+        } = &submission.command
         {
             open.insert(*uuid, transaction.open_transfers(*uuid, OPEN_ENOUGH).await?);
         }
@@ -207,7 +207,7 @@ async fn open_transfers(
 }
 
 /// What the orders of a batch name, each once and sorted.
-struct Wanted<'a> {
+struct LockPlan<'a> {
     transfers: Vec<Uuid>,
     /// Those of the transfers whose connection has a say in what is to be done.
     governed: Vec<Uuid>,
@@ -217,55 +217,55 @@ struct Wanted<'a> {
     request_ids: Vec<&'a str>,
 }
 
-impl<'a> Wanted<'a> {
-    fn by(orders: &[&'a Order]) -> Self {
+impl<'a> LockPlan<'a> {
+    fn by(orders: &[&'a Submission]) -> Self {
         let (mut transfers, mut governed) = (BTreeSet::new(), BTreeSet::new());
         let mut request_ids = BTreeSet::new();
-        let mut wanted = Self {
+        let mut plan = Self {
             transfers: Vec::new(),
             governed: Vec::new(),
             connections: BTreeMap::new(),
             access: WantedAccess::default(),
             request_ids: Vec::new(),
         };
-        for order in orders {
-            request_ids.extend(order.request.as_ref().map(|it| it.request_id.as_str()));
-            match &order.command {
-                Command::Create(new) => {
+        for submission in orders {
+            request_ids.extend(submission.request.as_ref().map(|it| it.request_id.as_str()));
+            match &submission.command {
+                Command::CreateTransfer(new) => {
                     transfers.extend(new.retry_of_uuid);
                     if let Some(uuid) = new.connection_uuid {
-                        wanted.connection(uuid, false);
+                        plan.connection(uuid, false);
                     }
                 }
-                Command::Do { uuid, verb } => {
+                Command::ChangeTransfer { uuid, verb } => {
                     transfers.insert(*uuid);
                     if is_governed(verb) {
                         governed.insert(*uuid);
                     }
                 }
-                Command::Manage { uuid, .. } => wanted.connection(*uuid, true),
+                Command::ChangeConnection { uuid, .. } => plan.connection(*uuid, true),
                 _ => {
-                    if let Some((uuid, exclusive)) = wanted.access.note(order) {
-                        wanted.connection(uuid, exclusive);
+                    if let Some((uuid, exclusive)) = plan.access.note(submission) {
+                        plan.connection(uuid, exclusive);
                     }
                 }
             }
         }
-        wanted.transfers = transfers.into_iter().collect();
-        wanted.governed = governed.into_iter().collect();
-        wanted.request_ids = request_ids.into_iter().collect();
-        wanted
+        plan.transfers = transfers.into_iter().collect();
+        plan.governed = governed.into_iter().collect();
+        plan.request_ids = request_ids.into_iter().collect();
+        plan
     }
 
     /// What exists and could not be locked.
     async fn held(
         &self,
-        transaction: &Batch,
+        transaction: &WriteTransaction,
         connections: &[Connection],
         transfers: &[Transfer],
     ) -> Result<Held, StoreError> {
-        let wanted: Vec<_> = self.connections.keys().copied().collect();
-        let connections = missing(&wanted, connections.iter().map(|it| it.uuid));
+        let plan: Vec<_> = self.connections.keys().copied().collect();
+        let connections = missing(&plan, connections.iter().map(|it| it.uuid));
         let transfers = missing(&self.transfers, transfers.iter().map(|it| it.uuid));
         let connections = transaction.existing_connections(&connections).await?;
         let transfers = transaction.existing_transfers(&transfers).await?;

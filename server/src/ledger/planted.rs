@@ -2,31 +2,31 @@
 
 use std::borrow::Cow;
 
-use super::{draft::Draft, writer::Writer};
+use super::{batch::BatchState, writer::Writer};
 use crate::{
-    domain::command::Order,
+    domain::command::Submission,
     planted::{Bug, DELAY, is},
-    store::{Batch, StoreError},
+    store::{WriteTransaction, StoreError},
 };
 
 /// The order without what would have to be remembered, if nothing is.
-pub(super) fn forgetful(order: &Order) -> Cow<'_, Order> {
+pub(super) fn forgetful(submission: &Submission) -> Cow<'_, Submission> {
     if is(Bug::RequestForgotten) {
         let request = None;
-        return Cow::Owned(Order {
+        return Cow::Owned(Submission {
             request,
-            ..order.clone()
+            ..submission.clone()
         });
     }
-    Cow::Borrowed(order)
+    Cow::Borrowed(submission)
 }
 
 /// Breaks a promise before the commit; `None` when the commit is left to somebody else.
 pub(super) async fn before_commit(
     writer: &Writer,
-    draft: &Draft,
-    transaction: Batch,
-) -> Option<Batch> {
+    state: &BatchState,
+    transaction: WriteTransaction,
+) -> Option<WriteTransaction> {
     if is(Bug::AnswerFirst) {
         tokio::spawn(async move {
             tokio::time::sleep(DELAY).await;
@@ -35,17 +35,17 @@ pub(super) async fn before_commit(
         return None;
     }
     if is(Bug::PublishFirst) {
-        writer.feed.committed(&draft.changes(), draft.appended());
+        writer.feed.committed(&state.changes(), state.appended());
         tokio::time::sleep(DELAY).await;
     }
     Some(transaction)
 }
 
 /// Does after the commit what belonged into it.
-pub(super) async fn after_commit(writer: &Writer, draft: &mut Draft) -> Result<(), StoreError> {
-    if is(Bug::EventOutside) && !draft.events().is_empty() {
+pub(super) async fn after_commit(writer: &Writer, state: &mut BatchState) -> Result<(), StoreError> {
+    if is(Bug::EventOutside) && !state.events().is_empty() {
         let transaction = writer.store.begin().await?;
-        draft.append(&transaction).await?;
+        state.append(&transaction).await?;
         transaction.commit().await?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use super::{BATCH, Ledger, Outcome, time::Time};
 use crate::{
     domain::{
         caller::Caller,
-        command::{Command, Order, Verb},
+        command::{Command, Submission, Verb},
         connection::{ConnectionStatus, ConnectionVerb},
         status::TransferStatus,
     },
@@ -77,7 +77,7 @@ impl Sweeper {
         loop {
             let now = self.time.now().await?;
             let overdue = self.store.overdue_connections(now, STRIDE).await?;
-            let commands = overdue.iter().map(|uuid| Command::Manage {
+            let commands = overdue.iter().map(|uuid| Command::ChangeConnection {
                 uuid: *uuid,
                 verb: ConnectionVerb::Expire,
             });
@@ -140,7 +140,7 @@ impl Sweeper {
         verb: &Verb,
         to: TransferStatus,
     ) -> Result<i64, Error> {
-        let commands = uuids.iter().map(|uuid| Command::Do {
+        let commands = uuids.iter().map(|uuid| Command::ChangeTransfer {
             uuid: *uuid,
             verb: verb.clone(),
         });
@@ -157,7 +157,7 @@ impl Sweeper {
         is_done: impl Fn(&Outcome) -> bool,
     ) -> Result<i64, Error> {
         let orders = commands.map(|command| {
-            self.ledger.submit_patiently(Order {
+            self.ledger.submit_patiently(Submission {
                 command,
                 caller: caller.clone(),
                 request: None,

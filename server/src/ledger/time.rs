@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     domain::time::Timestamp,
-    store::{Batch, Store, StoreError},
+    store::{WriteTransaction, Store, StoreError},
 };
 
 /// Tells the ledger's time; cheap to clone.
@@ -45,7 +45,7 @@ impl Time {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn now_in(&self, batch: &Batch) -> Result<Timestamp, StoreError> {
+    pub async fn now_in(&self, batch: &WriteTransaction) -> Result<Timestamp, StoreError> {
         if self.clock.is_hand_moved() {
             return Ok(self.clock.now());
         }

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::planted;
 use super::{
     BATCH, Outcome, PATIENCE, Pending,
-    draft::Draft,
+    batch::BatchState,
     load::{Patience, load},
     time::Time,
 };
 use crate::{
-    domain::{command::Order, event::Event, status::TransferStatus},
+    domain::{command::Submission, event::Event, status::TransferStatus},
     error::Error,
     failpoint,
     feed::Feed,
@@ -139,10 +139,10 @@ impl Writer {
     ) -> Result<Vec<Result<Outcome, Error>>, StoreError> {
         let limit = Instant::now() + PATIENCE;
         let mut tries = 0;
-        let draft = loop {
+        let state = loop {
             tries += 1;
             match self.store.by(limit, self.attempt(batch, patience)).await {
-                Ok(draft) => break draft,
+                Ok(state) => break state,
                 Err(StoreError::Conflict(error))
                     if tries < TRIES && Instant::now() + ANOTHER < limit =>
                 {
@@ -154,47 +154,47 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         };
-        self.feed.committed(&draft.changes(), draft.appended());
-        self.feed.tell_rights(draft.events());
-        log(draft.events());
+        self.feed.committed(&state.changes(), state.appended());
+        self.feed.tell_rights(state.events());
+        log(state.events());
         failpoint::pass("before-answer");
-        Ok(draft.into_answers())
+        Ok(state.into_answers())
     }
 
-    async fn attempt(&self, batch: &[Pending], patience: Patience) -> Result<Draft, StoreError> {
-        let orders: Vec<&Order> = batch.iter().map(|pending| &pending.order).collect();
+    async fn attempt(&self, batch: &[Pending], patience: Patience) -> Result<BatchState, StoreError> {
+        let orders: Vec<&Submission> = batch.iter().map(|pending| &pending.submission).collect();
         let transaction = self.store.begin().await?;
-        let mut draft = Draft::new(load(&transaction, &orders, &self.time, patience).await?);
+        let mut state = BatchState::new(load(&transaction, &orders, &self.time, patience).await?);
         self.works();
-        let now = draft.now();
+        let now = state.now();
         for pending in batch {
-            if draft.is_held(&pending.order) {
-                draft.pass_over(Error::RowLocked);
+            if state.is_held(&pending.submission) {
+                state.pass_over(Error::RowLocked);
             } else if !pending.refused.load(Ordering::Acquire) {
-                draft.carry_out(&pending.order, || self.time.clock().identity(now));
+                state.carry_out(&pending.submission, || self.time.clock().identity(now));
             } else {
-                draft.pass_over(Error::late());
+                state.pass_over(Error::late());
             }
         }
-        draft.write(&transaction).await?;
+        state.write(&transaction).await?;
         self.works();
         // A batch of refusals and repetitions has nothing to make durable.
-        if draft.is_clean() {
+        if state.is_clean() {
             transaction.rollback().await?;
         } else {
             #[cfg(feature = "planted-bugs")]
-            let Some(transaction) = planted::before_commit(self, &draft, transaction).await else {
-                return Ok(draft);
+            let Some(transaction) = planted::before_commit(self, &state, transaction).await else {
+                return Ok(state);
             };
             failpoint::pass("before-commit");
-            let announcement = self.feed.announce(draft.appended());
+            let announcement = self.feed.announce(state.appended());
             transaction.commit().await?;
             announcement.stands();
             failpoint::pass("after-commit");
             #[cfg(feature = "planted-bugs")]
-            planted::after_commit(self, &mut draft).await?;
+            planted::after_commit(self, &mut state).await?;
         }
-        Ok(draft)
+        Ok(state)
     }
 }
 
@@ -226,13 +226,13 @@ fn answer(
 
 fn log(events: &[Event]) {
     for event in events {
-        let occurrence = &event.occurrence;
+        let body = &event.body;
         tracing::info!(
             sequence = event.sequence,
             transfer_uuid = event.transfer_uuid.map(tracing::field::display),
             connection_uuid = event.connection_uuid.map(tracing::field::display),
-            event_type = occurrence.event_type.name(),
-            status = occurrence.to_status.map(TransferStatus::name),
+            event_type = body.event_type.name(),
+            status = body.to_status.map(TransferStatus::name),
             actor = event.actor,
             "committed"
         );

@@ -73,18 +73,18 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
 }
 
 pub(super) fn event(event: &Event) -> v1::Event {
-    let occurrence = &event.occurrence;
+    let body = &event.body;
     v1::Event {
         sequence: event.sequence,
         transfer_uuid: optional(event.transfer_uuid),
         connection_uuid: optional(event.connection_uuid),
         subject_uuid: optional(event.subject_uuid),
-        r#type: event_type(occurrence.event_type).into(),
-        from_status: occurrence.from_status.map_or(0, |each| status(each).into()),
-        to_status: occurrence.to_status.map_or(0, |each| status(each).into()),
-        actor_uuid: optional(occurrence.actor_uuid),
+        r#type: event_type(body.event_type).into(),
+        from_status: body.from_status.map_or(0, |each| status(each).into()),
+        to_status: body.to_status.map_or(0, |each| status(each).into()),
+        actor_uuid: optional(body.actor_uuid),
         actor: event.actor.clone(),
-        reason: occurrence.reason.clone(),
+        reason: body.reason.clone(),
         request_id: event
             .request
             .as_ref()

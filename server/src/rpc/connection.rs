@@ -39,8 +39,8 @@ impl ConnectionApi {
         &self,
         request: Request<M>,
     ) -> Result<Option<v1::Connection>, Error> {
-        let order = incoming::order(request)?;
-        match self.backend.ledger.submit(order).await? {
+        let submission = incoming::submission(request)?;
+        match self.backend.ledger.submit(submission).await? {
             Outcome::Connection(connection) => Ok(Some(answer::connection(&connection))),
             Outcome::ConnectionDeleted => Ok(None),
             _ => Err(super::transfer::unexpected("a connection was expected")),

@@ -10,7 +10,7 @@ use super::{Backend, answer, caller::Caller, incoming, page, status::status};
 use crate::{
     domain::{
         access::AccessRefusal,
-        command::{Command, Order},
+        command::{Command, Submission},
         credential::{Credential, Session},
         page::{Position, Scope},
         refusal::Refusal,
@@ -118,8 +118,8 @@ impl CredentialApi {
         &self,
         request: Request<v1::RevokeCredentialRequest>,
     ) -> Result<v1::RevokeCredentialResponse, Error> {
-        let order = incoming::order(request)?;
-        let credential = credential(self.backend.ledger.submit(order).await?)?;
+        let submission = incoming::submission(request)?;
+        let credential = credential(self.backend.ledger.submit(submission).await?)?;
         Ok(v1::RevokeCredentialResponse {
             credential: Some(answer::credential(&credential)),
         })
@@ -130,13 +130,13 @@ impl CredentialApi {
         request: Request<v1::CreateSessionRequest>,
     ) -> Result<v1::CreateSessionResponse, Error> {
         let mut code = secret::new_session_code()?;
-        let mut order = incoming::session_order(request, &code, &self.backend.pepper)?;
+        let mut submission = incoming::session_submission(request, &code, &self.backend.pepper)?;
         for _ in 0..CODE_TRIES {
-            match self.backend.ledger.submit(order.clone()).await? {
-                Outcome::Session(session) => return Ok(opened(&session, &order, code)),
+            match self.backend.ledger.submit(submission.clone()).await? {
+                Outcome::Session(session) => return Ok(opened(&session, &submission, code)),
                 Outcome::CodeTaken => {
                     code = secret::new_session_code()?;
-                    incoming::with_code(&mut order, &code, &self.backend.pepper);
+                    incoming::with_code(&mut submission, &code, &self.backend.pepper);
                 }
                 _ => return Err(super::transfer::unexpected("a session was expected")),
             }
@@ -151,8 +151,8 @@ impl CredentialApi {
         request: Request<v1::RedeemSessionRequest>,
     ) -> Result<v1::RedeemSessionResponse, Error> {
         let token = secret::new_token()?;
-        let order = incoming::redemption(request, &token, &self.backend.pepper)?;
-        let credential = credential(self.backend.ledger.submit(order).await?)?;
+        let submission = incoming::redemption(request, &token, &self.backend.pepper)?;
+        let credential = credential(self.backend.ledger.submit(submission).await?)?;
         Ok(v1::RedeemSessionResponse {
             credential: Some(answer::credential(&credential)),
             token: token.reveal(),
@@ -173,8 +173,8 @@ pub(super) async fn issue<M: incoming::TokenRequest>(
     request: Request<M>,
 ) -> Result<(v1::Credential, String), Error> {
     let token = secret::new_token()?;
-    let order = incoming::token_order(request, &token, &backend.pepper)?;
-    let credential = credential(backend.ledger.submit(order).await?)?;
+    let submission = incoming::token_submission(request, &token, &backend.pepper)?;
+    let credential = credential(backend.ledger.submit(submission).await?)?;
     let is_new = credential
         .tokens
         .last()
@@ -187,8 +187,8 @@ pub(super) async fn issue<M: incoming::TokenRequest>(
     Ok((answer::credential(&credential), token))
 }
 
-fn opened(session: &Session, order: &Order, code: String) -> v1::CreateSessionResponse {
-    let is_new = matches!(&order.command, Command::OpenSession(new) if new.digest == session.declared.digest);
+fn opened(session: &Session, submission: &Submission, code: String) -> v1::CreateSessionResponse {
+    let is_new = matches!(&submission.command, Command::OpenSession(new) if new.digest == session.declared.digest);
     v1::CreateSessionResponse {
         session_code: if is_new { code } else { String::new() },
         expires_at: Some(answer::timestamp(session.expires_at)),

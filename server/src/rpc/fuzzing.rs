@@ -33,20 +33,20 @@ pub fn decode_validate(data: &[u8]) {
 
 fn mutation<M: Mutation>(body: &[u8]) {
     if let Ok(message) = M::decode(body) {
-        _ = incoming::order(Request::new(message));
+        _ = incoming::submission(Request::new(message));
     }
 }
 
 fn token_request<M: TokenRequest>(body: &[u8]) {
     if let Ok(message) = M::decode(body) {
-        _ = incoming::token_order(Request::new(message), &token(), &Pepper::default());
+        _ = incoming::token_submission(Request::new(message), &token(), &Pepper::default());
     }
 }
 
 fn session(body: &[u8]) {
     let pepper = Pepper::default();
     if let Ok(message) = v1::CreateSessionRequest::decode(body) {
-        _ = incoming::session_order(Request::new(message), "2345WXYZ", &pepper);
+        _ = incoming::session_submission(Request::new(message), "2345WXYZ", &pepper);
     }
     if let Ok(message) = v1::RedeemSessionRequest::decode(body) {
         _ = incoming::redemption(Request::new(message), &token(), &pepper);

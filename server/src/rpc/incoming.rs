@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::{caller::Caller, metadata};
 use crate::{
     domain::{
-        command::{Command, Order, Verb},
-        event::RequestMark,
+        command::{Command, Submission, Verb},
+        event::IdempotencyKey,
         progress::Report,
         query::{SortOrder, TransferFilter},
         refusal::Refusal,
@@ -32,7 +32,7 @@ mod credential;
 
 pub(super) use connection::connection_filter;
 pub(super) use credential::{
-    TokenRequest, credential_filter, redemption, session_order, token_order, with_code,
+    TokenRequest, credential_filter, redemption, session_submission, token_submission, with_code,
 };
 
 /// A request that asks for a change.
@@ -47,30 +47,30 @@ pub(super) trait Mutation: Message + Default {
 }
 
 /// The order of a mutating call.
-pub(super) fn order<M: Mutation>(request: Request<M>) -> Result<Order, Refusal> {
-    order_by(request, M::METHOD, M::REMEMBERED, M::request_id, M::command)
+pub(super) fn submission<M: Mutation>(request: Request<M>) -> Result<Submission, Refusal> {
+    submission_by(request, M::METHOD, M::REMEMBERED, M::request_id, M::command)
 }
 
 /// The order of a mutating call whose command needs more than its message.
-fn order_by<M: Message>(
+fn submission_by<M: Message>(
     request: Request<M>,
     method: &str,
     remembered: bool,
     id: impl FnOnce(&mut M) -> &mut String,
     command: impl FnOnce(M, &mut Check, &Caller) -> Command,
-) -> Result<Order, Refusal> {
+) -> Result<Submission, Refusal> {
     let caller = Caller::of(&request);
     let mut message = request.into_inner();
     let mut check = Check::default();
     let request_id = check.request_id(&mem::take(id(&mut message)));
     let request = request_id
         .filter(|_| remembered)
-        .map(|request_id| RequestMark {
+        .map(|request_id| IdempotencyKey {
             request_id,
             digest: digest(method, &message),
         });
     let command = command(message, &mut check, &caller);
-    check.finish(Order {
+    check.finish(Submission {
         command,
         caller: caller.who,
         request,
@@ -99,7 +99,7 @@ macro_rules! verb {
             }
             fn command($self, $check: &mut Check, $caller: &Caller) -> Command {
                 let uuid = $check.uuid("uuid", &$self.uuid);
-                Command::Do { uuid, verb: $verb }
+                Command::ChangeTransfer { uuid, verb: $verb }
             }
         }
     };
@@ -178,7 +178,7 @@ impl Mutation for v1::UpdateProgressRequest {
             report: report(check, self.progress),
             checkpoint: check.checkpoint(self.checkpoint),
         };
-        Command::Do { uuid, verb }
+        Command::ChangeTransfer { uuid, verb }
     }
 }
 
@@ -197,7 +197,7 @@ impl Mutation for v1::CreateTransferRequest {
         check.required("table_name", &self.table_name);
         let requester_ip = check.ip("requester_ip", &self.requester_ip);
         let agent = check.name("requester_user_agent", &self.requester_user_agent, NAME_MAX);
-        Command::Create(Box::new(NewTransfer {
+        Command::CreateTransfer(Box::new(NewTransfer {
             direction: direction.unwrap_or(Direction::Send),
             table_name: check.table("table_name", &self.table_name),
             connection_uuid: check
@@ -231,7 +231,7 @@ impl Mutation for v1::ExpirePendingApprovalsRequest {
 
     /// One order for each overdue transfer is made by the sweeper; this one only carries the caller.
     fn command(self, _: &mut Check, _: &Caller) -> Command {
-        Command::Do {
+        Command::ChangeTransfer {
             uuid: Uuid::nil(),
             verb: Verb::Expire,
         }

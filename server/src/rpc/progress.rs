@@ -21,7 +21,7 @@ use super::{Backend, answer, incoming, mark, status, streams::Place};
 use crate::{
     domain::{
         caller::Caller,
-        command::{Command, Order, Verb},
+        command::{Command, Submission, Verb},
         progress::Report,
         refusal::Refusal,
         status::TransferStatus,
@@ -248,13 +248,13 @@ impl Clerk {
             report: draft.report,
             checkpoint: draft.checkpoint,
         };
-        let order = Order {
-            command: Command::Do { uuid, verb },
+        let submission = Submission {
+            command: Command::ChangeTransfer { uuid, verb },
             caller: self.caller.clone(),
             request: None,
         };
         // Reports join while this waits, so a full queue only makes them coarser.
-        (uuid, self.backend.ledger.submit_patiently(order).await)
+        (uuid, self.backend.ledger.submit_patiently(submission).await)
     }
 
     fn answer(

@@ -42,7 +42,7 @@ impl TransferApi {
         match self
             .backend
             .ledger
-            .submit(incoming::order(request)?)
+            .submit(incoming::submission(request)?)
             .await?
         {
             Outcome::Transfer(transfer) => Ok(Some(answer::transfer(&transfer, None))),
@@ -98,8 +98,8 @@ impl TransferApi {
         &self,
         request: Request<v1::ExpirePendingApprovalsRequest>,
     ) -> Result<v1::ExpirePendingApprovalsResponse, Error> {
-        let order = incoming::order(request)?;
-        let expired_count = self.backend.sweeper.expire_approvals(&order.caller).await?;
+        let submission = incoming::submission(request)?;
+        let expired_count = self.backend.sweeper.expire_approvals(&submission.caller).await?;
         Ok(v1::ExpirePendingApprovalsResponse { expired_count })
     }
 }

@@ -19,7 +19,7 @@ pub(super) const REQUEST_INDEX: &str = "event_request_key";
 const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum ErrorClass {
     Conflict,
     Unavailable,
     Full,
@@ -71,10 +71,10 @@ pub(super) fn is_busy(error: &DbErr) -> bool {
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         match verdict(&error) {
-            Verdict::Conflict => Self::Conflict(error),
-            Verdict::Unavailable => Self::Unavailable(error),
-            Verdict::Full => Self::Full(error),
-            Verdict::Internal => Self::Internal(Box::new(error)),
+            ErrorClass::Conflict => Self::Conflict(error),
+            ErrorClass::Unavailable => Self::Unavailable(error),
+            ErrorClass::Full => Self::Full(error),
+            ErrorClass::Internal => Self::Internal(Box::new(error)),
         }
     }
 }
@@ -121,16 +121,16 @@ fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
     }
 }
 
-fn verdict(error: &DbErr) -> Verdict {
+fn verdict(error: &DbErr) -> ErrorClass {
     if matches!(error, DbErr::ConnectionAcquire(_)) {
-        return Verdict::Unavailable;
+        return ErrorClass::Unavailable;
     }
     // Whatever keeps one from connecting is for the operator to mend, and passes.
     let is_connecting = matches!(error, DbErr::Conn(_));
     match sqlx_error(error) {
         Some(SqlxError::Database(error)) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(postgres) if is_connecting || is_final(postgres.severity()) => {
-                Verdict::Unavailable
+                ErrorClass::Unavailable
             }
             Some(postgres) => of_postgres(postgres.code(), postgres.constraint()),
             None => of_sqlite(error.as_ref()),
@@ -144,9 +144,9 @@ fn verdict(error: &DbErr) -> Verdict {
             | SqlxError::PoolTimedOut
             | SqlxError::PoolClosed
             | SqlxError::WorkerCrashed,
-        ) => Verdict::Unavailable,
-        _ if is_connecting => Verdict::Unavailable,
-        _ => Verdict::Internal,
+        ) => ErrorClass::Unavailable,
+        _ if is_connecting => ErrorClass::Unavailable,
+        _ => ErrorClass::Internal,
     }
 }
 
@@ -155,39 +155,39 @@ fn is_final(severity: PgSeverity) -> bool {
     matches!(severity, PgSeverity::Fatal | PgSeverity::Panic)
 }
 
-fn of_postgres(code: &str, constraint: Option<&str>) -> Verdict {
+fn of_postgres(code: &str, constraint: Option<&str>) -> ErrorClass {
     match code {
         // Serialisation failure, deadlock, lock timeout.
-        "40001" | "40P01" | "55P03" => Verdict::Conflict,
-        "23505" if constraint == Some(REQUEST_INDEX) => Verdict::Conflict,
+        "40001" | "40P01" | "55P03" => ErrorClass::Conflict,
+        "23505" if constraint == Some(REQUEST_INDEX) => ErrorClass::Conflict,
         // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
-        "25006" | "25P03" | "25P04" => Verdict::Unavailable,
+        "25006" | "25P03" | "25P04" => ErrorClass::Unavailable,
         // A disk without room.
-        "53100" => Verdict::Full,
-        _ if SHARED_SESSION.contains(&code) => Verdict::Unavailable,
+        "53100" => ErrorClass::Full,
+        _ if SHARED_SESSION.contains(&code) => ErrorClass::Unavailable,
         // Connection exceptions, login, exhausted resources, shutdown and its like, errors of the system below.
         _ if ["08", "28", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => {
-            Verdict::Unavailable
+            ErrorClass::Unavailable
         }
-        _ => Verdict::Internal,
+        _ => ErrorClass::Internal,
     }
 }
 
-fn of_sqlite(error: &dyn DatabaseError) -> Verdict {
+fn of_sqlite(error: &dyn DatabaseError) -> ErrorClass {
     /// `SQLITE_CONSTRAINT_UNIQUE`. Primary keys have a code of their own, so it can only be one of [`REQUEST_INDEX`].
     const UNIQUE: &str = "2067";
     if error.code().as_deref() == Some(UNIQUE) {
-        return Verdict::Conflict;
+        return ErrorClass::Conflict;
     }
     match sqlite_code(error) {
         // BUSY in all its forms, LOCKED.
-        Some(5 | 6) => Verdict::Conflict,
+        Some(5 | 6) => ErrorClass::Conflict,
         // FULL.
-        Some(13) => Verdict::Full,
+        Some(13) => ErrorClass::Full,
         // READONLY, IOERR, CORRUPT (which some read errors are told as), CANTOPEN, NOTADB. A file that is really corrupt is
         // found by the recovery.
-        Some(8 | 10 | 11 | 14 | 26) => Verdict::Unavailable,
-        _ => Verdict::Internal,
+        Some(8 | 10 | 11 | 14 | 26) => ErrorClass::Unavailable,
+        _ => ErrorClass::Internal,
     }
 }
 
@@ -200,24 +200,24 @@ mod tests {
     #[test]
     fn postgres_is_judged_by_sqlstate() {
         for (code, constraint, verdict) in [
-            ("40001", None, Verdict::Conflict),
-            ("40P01", None, Verdict::Conflict),
-            ("23505", Some("event_request_key"), Verdict::Conflict),
-            ("23505", Some("transfer_pkey"), Verdict::Internal),
-            ("23505", None, Verdict::Internal),
-            ("57P01", None, Verdict::Unavailable),
-            ("08006", None, Verdict::Unavailable),
-            ("53300", None, Verdict::Unavailable),
-            ("25006", None, Verdict::Unavailable),
-            ("25P03", None, Verdict::Unavailable),
-            ("28P01", None, Verdict::Unavailable),
-            ("57P03", None, Verdict::Unavailable),
-            ("57P04", None, Verdict::Unavailable),
-            ("57P05", None, Verdict::Unavailable),
-            ("26000", None, Verdict::Unavailable),
-            ("53100", None, Verdict::Full),
-            ("42P01", None, Verdict::Internal),
-            ("25P02", None, Verdict::Internal),
+            ("40001", None, ErrorClass::Conflict),
+            ("40P01", None, ErrorClass::Conflict),
+            ("23505", Some("event_request_key"), ErrorClass::Conflict),
+            ("23505", Some("transfer_pkey"), ErrorClass::Internal),
+            ("23505", None, ErrorClass::Internal),
+            ("57P01", None, ErrorClass::Unavailable),
+            ("08006", None, ErrorClass::Unavailable),
+            ("53300", None, ErrorClass::Unavailable),
+            ("25006", None, ErrorClass::Unavailable),
+            ("25P03", None, ErrorClass::Unavailable),
+            ("28P01", None, ErrorClass::Unavailable),
+            ("57P03", None, ErrorClass::Unavailable),
+            ("57P04", None, ErrorClass::Unavailable),
+            ("57P05", None, ErrorClass::Unavailable),
+            ("26000", None, ErrorClass::Unavailable),
+            ("53100", None, ErrorClass::Full),
+            ("42P01", None, ErrorClass::Internal),
+            ("25P02", None, ErrorClass::Internal),
         ] {
             assert_eq!(
                 of_postgres(code, constraint),
@@ -231,15 +231,15 @@ mod tests {
     fn a_lost_or_exhausted_connection_is_unavailable() {
         let io = io::Error::from(io::ErrorKind::ConnectionReset);
         let lost = DbErr::Query(RuntimeErr::SqlxError(Arc::new(SqlxError::Io(io))));
-        assert_eq!(verdict(&lost), Verdict::Unavailable);
+        assert_eq!(verdict(&lost), ErrorClass::Unavailable);
         let garbled = SqlxError::Protocol("unexpected message".to_owned());
         let garbled = DbErr::Query(RuntimeErr::SqlxError(Arc::new(garbled)));
-        assert_eq!(verdict(&garbled), Verdict::Unavailable);
+        assert_eq!(verdict(&garbled), ErrorClass::Unavailable);
         assert!(taints(&garbled) && !taints(&lost));
         let unreadable = SqlxError::Configuration("the certificate is gone".into());
-        assert_eq!(verdict(&connecting(unreadable)), Verdict::Unavailable);
+        assert_eq!(verdict(&connecting(unreadable)), ErrorClass::Unavailable);
         let exhausted = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
-        assert_eq!(verdict(&exhausted), Verdict::Unavailable);
-        assert_eq!(verdict(&DbErr::RecordNotUpdated), Verdict::Internal);
+        assert_eq!(verdict(&exhausted), ErrorClass::Unavailable);
+        assert_eq!(verdict(&DbErr::RecordNotUpdated), ErrorClass::Internal);
     }
 }

@@ -13,9 +13,9 @@ use tidegate_entity::{
 };
 use uuid::Uuid;
 
-use super::{Glimpse, chunk, condition, error::StoreError, rows};
+use super::{ConnectionPeek, chunk, condition, error::StoreError, rows};
 use crate::domain::{
-    connection::{Connection, ConnectionDirection, ConnectionStatus, Neighbour},
+    connection::{Connection, ConnectionDirection, ConnectionStatus, DuplicateCandidate},
     query::{ConnectionFilter, SortOrder, Window},
     time::Timestamp,
     transfer::Transfer,
@@ -81,7 +81,7 @@ pub(super) async fn lock<C: ConnectionTrait>(
 }
 
 /// No index holds the site; there are few connections to look through, and few are added.
-pub(super) async fn neighbours<C: ConnectionTrait>(db: &C) -> Result<Vec<Neighbour>, StoreError> {
+pub(super) async fn candidates<C: ConnectionTrait>(db: &C) -> Result<Vec<DuplicateCandidate>, StoreError> {
     if db.get_database_backend() == DbBackend::Postgres {
         let lock = format!("SELECT pg_advisory_xact_lock({NEIGHBOURS})");
         db.execute_unprepared(&lock).await?;
@@ -94,8 +94,8 @@ pub(super) async fn neighbours<C: ConnectionTrait>(db: &C) -> Result<Vec<Neighbo
         .into_tuple()
         .all(db)
         .await?;
-    let neighbour = |(uuid, direction, site_url): (Uuid, String, String)| {
-        Ok(Neighbour {
+    let candidate = |(uuid, direction, site_url): (Uuid, String, String)| {
+        Ok(DuplicateCandidate {
             uuid,
             direction: rows::parse(
                 "connection.direction",
@@ -105,22 +105,22 @@ pub(super) async fn neighbours<C: ConnectionTrait>(db: &C) -> Result<Vec<Neighbo
             site_url,
         })
     };
-    found.into_iter().map(neighbour).collect()
+    found.into_iter().map(candidate).collect()
 }
 
 /// The connections that `transfers` belong to, gone or not, each once.
-pub(super) async fn glimpse<C: ConnectionTrait>(
+pub(super) async fn peek<C: ConnectionTrait>(
     db: &C,
     transfers: &[Uuid],
-) -> Result<Vec<Glimpse>, StoreError> {
+) -> Result<Vec<ConnectionPeek>, StoreError> {
     let mut found = HashMap::new();
     for uuids in chunk::keys(transfers) {
-        for row in db.query_all(&select_glimpses(uuids)).await? {
-            let glimpse = Glimpse {
+        for row in db.query_all(&select_peeks(uuids)).await? {
+            let peek = ConnectionPeek {
                 uuid: row.try_get_by_index(0)?,
                 has_budget: row.try_get_by_index(1)?,
             };
-            found.insert(glimpse.uuid, glimpse);
+            found.insert(peek.uuid, peek);
         }
     }
     Ok(found.into_values().collect())
@@ -159,7 +159,7 @@ pub(super) async fn of<C: ConnectionTrait>(
         .collect())
 }
 
-pub(super) fn select_glimpses(transfers: Vec<Uuid>) -> SelectStatement {
+pub(super) fn select_peeks(transfers: Vec<Uuid>) -> SelectStatement {
     let its_connection = (transfer::Entity, transfer::Column::ConnectionUuid);
     let is_set = |column| Expr::col((Entity, column)).is_not_null();
     Query::select()

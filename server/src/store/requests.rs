@@ -6,8 +6,8 @@ use sea_orm::{
 use tidegate_entity::event;
 use uuid::Uuid;
 
-use super::{Effect, Remembered, error::StoreError, rows};
-use crate::domain::event::{EventType, Subject};
+use super::{Effect, PriorRequest, error::StoreError, rows};
+use crate::domain::event::{EventType, EventSubject};
 
 #[derive(FromQueryResult)]
 struct Request {
@@ -24,17 +24,17 @@ impl Request {
     fn effect(&self) -> Result<Option<Effect>, StoreError> {
         let event_type = rows::parse("event.event_type", &self.event_type, EventType::parse)?;
         Ok(match event_type.subject() {
-            Subject::Transfer => Some(Effect::Transfer {
+            EventSubject::Transfer => Some(Effect::Transfer {
                 uuid: self.transfer_uuid,
                 deleted_by_it: event_type == EventType::Deleted,
             }),
-            Subject::Connection => self.connection_uuid.map(|uuid| Effect::Connection {
+            EventSubject::Connection => self.connection_uuid.map(|uuid| Effect::Connection {
                 uuid,
                 deleted_by_it: event_type == EventType::ConnectionDeleted,
             }),
-            Subject::Credential => self.subject_uuid.map(Effect::Credential),
-            Subject::Session => self.subject_uuid.map(Effect::Session),
-            Subject::Nothing => None,
+            EventSubject::Credential => self.subject_uuid.map(Effect::Credential),
+            EventSubject::Session => self.subject_uuid.map(Effect::Session),
+            EventSubject::Nothing => None,
         })
     }
 }
@@ -42,13 +42,13 @@ impl Request {
 pub(super) async fn remembered<C: ConnectionTrait>(
     db: &C,
     request_ids: &[&str],
-) -> Result<Vec<Remembered>, StoreError> {
+) -> Result<Vec<PriorRequest>, StoreError> {
     let found: Vec<Request> = select(request_ids).into_model().all(db).await?;
     let mut remembered = Vec::with_capacity(found.len());
     for row in found {
         let effect = row.effect()?;
         let request = rows::to_request(row.request_id, row.request_digest);
-        remembered.extend(effect.zip(request).map(|(effect, request)| Remembered {
+        remembered.extend(effect.zip(request).map(|(effect, request)| PriorRequest {
             actor: row.actor,
             request,
             effect,

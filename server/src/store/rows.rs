@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::error::{Inconsistency, StoreError};
 use crate::domain::{
     chain::Hash,
-    event::{Event, EventType, Occurrence, RequestMark},
+    event::{Event, EventType, EventBody, IdempotencyKey},
     progress::Totals,
     status::{ConflictStrategy, Direction, TransferStatus},
     time::Timestamp,
@@ -139,23 +139,23 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
 
 pub(super) fn from_event(event: &Event) -> event::Model {
     let (request_id, request_digest) = from_request(event.request.as_ref());
-    let occurrence = &event.occurrence;
+    let body = &event.body;
     event::Model {
         sequence: event.sequence,
         transfer_uuid: event.transfer_uuid.unwrap_or_default(),
         subject_uuid: event.subject_uuid,
         connection_uuid: event.connection_uuid,
-        event_type: occurrence.event_type.name().to_owned(),
-        from_status: occurrence
+        event_type: body.event_type.name().to_owned(),
+        from_status: body
             .from_status
             .map(|status| status.name().to_owned()),
-        to_status: occurrence
+        to_status: body
             .to_status
             .map_or("", TransferStatus::name)
             .to_owned(),
-        actor_uuid: occurrence.actor_uuid,
+        actor_uuid: body.actor_uuid,
         actor: event.actor.clone(),
-        reason: occurrence.reason.clone(),
+        reason: body.reason.clone(),
         request_id,
         request_digest,
         revision: event.revision,
@@ -172,7 +172,7 @@ pub(super) fn to_event(row: event::Model) -> Result<Event, StoreError> {
         subject_uuid: row.subject_uuid,
         transfer_uuid: Some(row.transfer_uuid).filter(|uuid| !uuid.is_nil()),
         connection_uuid: row.connection_uuid,
-        occurrence: Occurrence {
+        body: EventBody {
             event_type: parse("event.event_type", &row.event_type, EventType::parse)?,
             from_status: row.from_status.map(status).transpose()?,
             to_status: Some(row.to_status)
@@ -219,14 +219,14 @@ pub(super) fn parse<T>(
     })
 }
 
-pub(super) fn to_request(id: Option<String>, digest: Option<Vec<u8>>) -> Option<RequestMark> {
-    Some(RequestMark {
+pub(super) fn to_request(id: Option<String>, digest: Option<Vec<u8>>) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey {
         request_id: id?,
         digest: digest?,
     })
 }
 
-fn from_request(request: Option<&RequestMark>) -> (Option<String>, Option<Vec<u8>>) {
+fn from_request(request: Option<&IdempotencyKey>) -> (Option<String>, Option<Vec<u8>>) {
     request
         .map(|mark| (mark.request_id.clone(), mark.digest.clone()))
         .unzip()

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::domain::{
-    event::{EventType, RequestMark},
+    event::{EventType, IdempotencyKey},
     time::Timestamp,
 };
 
@@ -12,7 +12,7 @@ pub(crate) fn event(sequence: i64) -> Event {
         transfer_uuid: Some(Uuid::from_u128(1)),
         connection_uuid: Some(Uuid::from_u128(2)),
         subject_uuid: Some(Uuid::from_u128(4)),
-        occurrence: Occurrence {
+        body: EventBody {
             event_type: EventType::Approved,
             from_status: Some(TransferStatus::PendingApproval),
             to_status: Some(TransferStatus::Approved),
@@ -20,7 +20,7 @@ pub(crate) fn event(sequence: i64) -> Event {
             reason: "ja, gęś".to_owned(),
         },
         actor: "anonymous".to_owned(),
-        request: Some(RequestMark {
+        request: Some(IdempotencyKey {
             request_id: "r-1".to_owned(),
             digest: vec![7; 32],
         }),
@@ -73,9 +73,9 @@ fn the_encoding_is_the_one_that_logs_were_written_with() {
     bare.transfer_uuid = None;
     bare.connection_uuid = None;
     bare.subject_uuid = None;
-    bare.occurrence.from_status = None;
-    bare.occurrence.to_status = None;
-    bare.occurrence.actor_uuid = None;
+    bare.body.from_status = None;
+    bare.body.to_status = None;
+    bare.body.actor_uuid = None;
     bare.request = None;
     bare.address = None;
     let first = link(&GENESIS, &bare);
@@ -99,13 +99,13 @@ const EDITS: [Edit; 20] = [
     |it| it.transfer_uuid = Some(Uuid::from_u128(9)),
     |it| it.connection_uuid = None,
     |it| it.subject_uuid = None,
-    |it| it.occurrence.event_type = EventType::Denied,
-    |it| it.occurrence.from_status = None,
-    |it| it.occurrence.to_status = None,
-    |it| it.occurrence.to_status = Some(TransferStatus::Denied),
-    |it| it.occurrence.actor_uuid = None,
+    |it| it.body.event_type = EventType::Denied,
+    |it| it.body.from_status = None,
+    |it| it.body.to_status = None,
+    |it| it.body.to_status = Some(TransferStatus::Denied),
+    |it| it.body.actor_uuid = None,
     |it| it.actor.push('x'),
-    |it| it.occurrence.reason.clear(),
+    |it| it.body.reason.clear(),
     |it| it.request = None,
     |it| it.revision = 4,
     |it| it.occurred_at = Timestamp::from_micros(0),
@@ -114,7 +114,7 @@ const EDITS: [Edit; 20] = [
     // The same bytes, differently divided.
     |it| {
         it.actor = "anonymou".to_owned();
-        it.occurrence.reason.insert(0, 's');
+        it.body.reason.insert(0, 's');
     },
     |it| it.request.as_mut().expect("a mark").request_id.push('1'),
     |it| it.request.as_mut().expect("a mark").digest[31] = 8,
@@ -263,7 +263,7 @@ fn a_head_that_was_kept_shows_what_the_log_cannot() {
     let mut previous = GENESIS;
     for row in &mut rewritten {
         let event = row.event.as_mut().expect("one");
-        event.occurrence.reason = "as if".to_owned();
+        event.body.reason = "as if".to_owned();
         previous = link(&previous, event);
         event.hash = Some(previous);
     }

@@ -87,11 +87,11 @@ fn every_verb_in_every_status_obeys_the_table() {
                 continue;
             }
             match (decided.expect("the table lets it"), rule.to) {
-                (Change::Transition(after, occurrence), Some(to)) => {
+                (Change::Transition(after, body), Some(to)) => {
                     assert_eq!(after.status, to, "{action} from {status}");
                     assert_eq!(after.revision, transfer.revision + 1);
                     assert_eq!(
-                        (occurrence.from_status, occurrence.to_status),
+                        (body.from_status, body.to_status),
                         (Some(*status), Some(to))
                     );
                     assert_eq!(after.completed_at.is_some(), to.is_terminal());
@@ -103,9 +103,9 @@ fn every_verb_in_every_status_obeys_the_table() {
                         (*status, transfer.revision + 1)
                     );
                 }
-                (Change::Removal(occurrence), None) => {
+                (Change::Removal(body), None) => {
                     assert_eq!(action, Action::Delete);
-                    assert_eq!(occurrence.to_status, Some(*status));
+                    assert_eq!(body.to_status, Some(*status));
                 }
                 (change, _) => panic!("{action} from {status} made {change:?}"),
             }
@@ -173,13 +173,13 @@ fn only_a_silent_agent_loses_its_transfer() {
         Ok(Change::Nothing)
     );
     match decide(&running, &Verb::LoseHeartbeat, deadline) {
-        Ok(Change::Transition(after, occurrence)) => {
+        Ok(Change::Transition(after, body)) => {
             assert_eq!(after.status, TransferStatus::Failed);
             assert_eq!(
                 after.error_message,
                 "HEARTBEAT_LOST: the agent did not report for 1 s"
             );
-            assert_eq!(occurrence.reason, HEARTBEAT_LOST);
+            assert_eq!(body.reason, HEARTBEAT_LOST);
             assert_eq!(after.heartbeat_expires_at, None);
         }
         other => panic!("the transfer should fail, not {other:?}"),
@@ -330,13 +330,13 @@ proptest! {
                     prop_assert_eq!(after.status, before.status);
                     transfer = after;
                 }
-                Change::Transition(after, occurrence) => {
+                Change::Transition(after, body) => {
                     prop_assert!(!before.status.is_terminal());
                     let legal = Action::ALL.iter().any(|action| {
                         action.may_leave(before.status) && action.rule().to == Some(after.status)
                     });
                     prop_assert!(legal, "{} to {}", before.status, after.status);
-                    prop_assert_eq!(occurrence.to_status, Some(after.status));
+                    prop_assert_eq!(body.to_status, Some(after.status));
                     transfer = after;
                 }
             }

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::super::held::{Held, missing};
 use crate::{
     domain::{
-        command::{Command, Order},
+        command::{Command, Submission},
         credential::{Credential, Session},
     },
-    store::{Batch, Effect, Remembered, StoreError},
+    store::{WriteTransaction, Effect, PriorRequest, StoreError},
 };
 
 /// What the orders of a batch name of them, each once and sorted.
@@ -33,10 +33,10 @@ pub(super) struct Access {
 
 impl WantedAccess {
     /// Notes what a command names, and answers which connection it depends on, and whether nothing else may.
-    pub(super) fn note(&mut self, order: &Order) -> Option<(Uuid, bool)> {
-        match &order.command {
-            Command::Issue { new, .. } => new.connection_uuid.map(|uuid| (uuid, false)),
-            Command::Credential { uuid, .. } | Command::NoteUse { uuid, .. } => {
+    pub(super) fn note(&mut self, submission: &Submission) -> Option<(Uuid, bool)> {
+        match &submission.command {
+            Command::CreateCredential { new, .. } => new.connection_uuid.map(|uuid| (uuid, false)),
+            Command::ChangeCredential { uuid, .. } | Command::NoteUse { uuid, .. } => {
                 self.credentials.insert(*uuid);
                 None
             }
@@ -61,7 +61,7 @@ impl WantedAccess {
 
     /// The connections of the sessions that are to be redeemed. A session never moves to another connection, so that
     /// this can be asked without a lock.
-    pub(super) async fn connections(&self, transaction: &Batch) -> Result<Vec<Uuid>, StoreError> {
+    pub(super) async fn connections(&self, transaction: &WriteTransaction) -> Result<Vec<Uuid>, StoreError> {
         let digests: Vec<_> = self.redeemed.iter().cloned().collect();
         let sessions = transaction.sessions(&digests).await?.into_iter();
         Ok(sessions.map(|it| it.declared.connection_uuid).collect())
@@ -70,7 +70,7 @@ impl WantedAccess {
     /// Loads and locks it all. The locks of the connections must be held.
     pub(super) async fn lock(
         &mut self,
-        transaction: &Batch,
+        transaction: &WriteTransaction,
         held: &mut Held,
     ) -> Result<Access, StoreError> {
         let connections: Vec<_> = self.agents_of.iter().copied().collect();
@@ -95,8 +95,8 @@ impl WantedAccess {
     /// What repetitions are answered with, as far as it was not locked.
     pub(super) async fn answers(
         &self,
-        transaction: &Batch,
-        remembered: &[Remembered],
+        transaction: &WriteTransaction,
+        remembered: &[PriorRequest],
     ) -> Result<Access, StoreError> {
         let (mut credentials, mut sessions) = (BTreeSet::new(), BTreeSet::new());
         for earlier in remembered {

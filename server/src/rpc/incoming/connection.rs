@@ -39,7 +39,7 @@ impl Mutation for v1::CreateConnectionRequest {
         if direction.is_none() && self.direction == 0 {
             check.add("direction", "is required");
         }
-        Command::Connect {
+        Command::CreateConnection {
             new: Box::new(NewConnection {
                 name: check.name("name", &self.name, NAME_MAX),
                 direction: direction.unwrap_or(ConnectionDirection::Sender),
@@ -90,7 +90,7 @@ impl Mutation for v1::UpdateConnectionRequest {
             revision: revision(check, self.revision),
             allow_duplicate: self.allow_duplicate,
         };
-        Command::Manage { uuid, verb }
+        Command::ChangeConnection { uuid, verb }
     }
 }
 
@@ -104,7 +104,7 @@ macro_rules! verb {
             }
             fn command($self, $check: &mut Check, _: &Caller) -> Command {
                 let uuid = $check.uuid("uuid", &$self.uuid);
-                Command::Manage { uuid, verb: $verb }
+                Command::ChangeConnection { uuid, verb: $verb }
             }
         }
     };

@@ -7,12 +7,12 @@ use prost::Message;
 use tidegate_proto::v1;
 use tonic::Request;
 
-use super::{Mutation, duration, order_by, unknown};
+use super::{Mutation, duration, submission_by, unknown};
 use crate::{
     domain::{
         access::AccessRefusal,
         caller::Role,
-        command::{Command, Order},
+        command::{Command, Submission},
         credential::{
             CODE_LIFE_DEFAULT, CredentialVerb, NewCredential, NewSession, NewToken, OVERLAP_MAX,
             SESSION_LIFE, SESSION_TOKEN_LIFE_DEFAULT, TOKEN_LIFE, TOKEN_LIFE_DEFAULT,
@@ -39,12 +39,12 @@ pub(in crate::rpc) trait TokenRequest: Message + Default {
 }
 
 /// The order to keep `token`.
-pub(in crate::rpc) fn token_order<M: TokenRequest>(
+pub(in crate::rpc) fn token_submission<M: TokenRequest>(
     request: Request<M>,
     token: &Token,
     pepper: &Pepper,
-) -> Result<Order, Refusal> {
-    order_by(
+) -> Result<Submission, Refusal> {
+    submission_by(
         request,
         M::METHOD,
         true,
@@ -93,7 +93,7 @@ impl TokenRequest for v1::CreateCredentialRequest {
             // What goes with the role cannot be said without one.
             None => NewCredential::declare(check, &self.name, Role::Viewer, "", false),
         };
-        Command::Issue {
+        Command::CreateCredential {
             new: Box::new(new),
             token,
         }
@@ -114,7 +114,7 @@ impl TokenRequest for v1::RotateCredentialRequest {
     fn command(self, check: &mut Check, token: NewToken) -> Command {
         let uuid = check.uuid("uuid", &self.uuid);
         let overlap = overlap(check, self.overlap);
-        Command::Credential {
+        Command::ChangeCredential {
             uuid,
             verb: CredentialVerb::Rotate { token, overlap },
         }
@@ -151,7 +151,7 @@ impl Mutation for v1::RevokeCredentialRequest {
     fn command(self, check: &mut Check, _: &Caller) -> Command {
         let uuid = check.uuid("uuid", &self.uuid);
         let reason = check.remark("reason", &self.reason, NAME_MAX);
-        Command::Credential {
+        Command::ChangeCredential {
             uuid,
             verb: CredentialVerb::Revoke { reason },
         }
@@ -159,12 +159,12 @@ impl Mutation for v1::RevokeCredentialRequest {
 }
 
 /// The order to open a session that `code` redeems.
-pub(in crate::rpc) fn session_order(
+pub(in crate::rpc) fn session_submission(
     request: Request<v1::CreateSessionRequest>,
     code: &str,
     pepper: &Pepper,
-) -> Result<Order, Refusal> {
-    order_by(
+) -> Result<Submission, Refusal> {
+    submission_by(
         request,
         "CreateSession",
         true,
@@ -193,8 +193,8 @@ pub(in crate::rpc) fn session_order(
 }
 
 /// Puts another code into the order of a session.
-pub(in crate::rpc) fn with_code(order: &mut Order, code: &str, pepper: &Pepper) {
-    if let Command::OpenSession(new) = &mut order.command {
+pub(in crate::rpc) fn with_code(submission: &mut Submission, code: &str, pepper: &Pepper) {
+    if let Command::OpenSession(new) = &mut submission.command {
         new.digest = code_digest(code, pepper);
     }
 }
@@ -204,11 +204,11 @@ pub(in crate::rpc) fn redemption(
     request: Request<v1::RedeemSessionRequest>,
     token: &Token,
     pepper: &Pepper,
-) -> Result<Order, Refusal> {
+) -> Result<Submission, Refusal> {
     let caller = Caller::of(&request).who;
     let code = parse_session_code(&request.into_inner().session_code)
         .ok_or(AccessRefusal::SessionCodeInvalid)?;
-    Ok(Order {
+    Ok(Submission {
         command: Command::RedeemSession {
             digest: code_digest(&code, pepper),
             code,

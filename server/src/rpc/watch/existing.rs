@@ -208,7 +208,7 @@ fn concerned(events: &[Event], rows: Vec<Transfer>, filter: &TransferFilter) -> 
     let mut concerned = VecDeque::new();
     for event in events {
         // What is not about a transfer's status has changed no transfer.
-        let (Some(uuid), Some(_)) = (event.transfer_uuid, event.occurrence.to_status) else {
+        let (Some(uuid), Some(_)) = (event.transfer_uuid, event.body.to_status) else {
             continue;
         };
         let row = rows.get(&uuid);
@@ -228,8 +228,8 @@ fn concerned(events: &[Event], rows: Vec<Transfer>, filter: &TransferFilter) -> 
 
 /// What is known of a transfer that is gone: what it was before and after the event.
 fn gone(event: &Event, uuid: Uuid) -> impl Iterator<Item = Gone> {
-    let occurrence = &event.occurrence;
-    let statuses = [occurrence.from_status, occurrence.to_status];
+    let body = &event.body;
+    let statuses = [body.from_status, body.to_status];
     let connection_uuid = event.connection_uuid;
     statuses.into_iter().flatten().map(move |status| Gone {
         uuid,

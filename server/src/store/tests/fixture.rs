@@ -10,7 +10,7 @@ use super::super::{Options, Store};
 use crate::domain::{
     connection::{Connection, ConnectionDirection, NewConnection},
     decide::creation,
-    event::{Event, RequestMark},
+    event::{Event, IdempotencyKey},
     policy::Policy,
     progress::Totals,
     query::Window,
@@ -131,13 +131,13 @@ fn notes() -> Map<String, serde_json::Value> {
     value.as_object().cloned().expect("an object")
 }
 
-pub(super) fn event(transfer: &Transfer, request: Option<RequestMark>) -> Event {
+pub(super) fn event(transfer: &Transfer, request: Option<IdempotencyKey>) -> Event {
     Event {
         sequence: 0,
         transfer_uuid: Some(transfer.uuid),
         connection_uuid: transfer.declared.connection_uuid,
         subject_uuid: None,
-        occurrence: creation(transfer.declared.initiated_by_uuid),
+        body: creation(transfer.declared.initiated_by_uuid),
         actor: "agent".to_owned(),
         request,
         revision: transfer.revision,
@@ -147,8 +147,8 @@ pub(super) fn event(transfer: &Transfer, request: Option<RequestMark>) -> Event 
     }
 }
 
-pub(super) fn mark(id: &str) -> RequestMark {
-    RequestMark {
+pub(super) fn mark(id: &str) -> IdempotencyKey {
+    IdempotencyKey {
         request_id: id.to_owned(),
         digest: vec![7; 32],
     }

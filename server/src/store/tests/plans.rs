@@ -227,11 +227,11 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
         );
     }
     let some = vec![Uuid::nil(), Uuid::max()];
-    let glimpses = DbBackend::Sqlite.build(&connections::select_glimpses(some));
-    let glimpses = explain(&fixture.store.reader(), glimpses).await;
+    let peeks = DbBackend::Sqlite.build(&connections::select_peeks(some));
+    let peeks = explain(&fixture.store.reader(), peeks).await;
     for key in ["transfer", "connection"] {
         let index = format!("INDEX sqlite_autoindex_{key}_1 (uuid=?)");
-        assert!(glimpses.contains(&index), "{glimpses}");
+        assert!(peeks.contains(&index), "{peeks}");
     }
 }
 

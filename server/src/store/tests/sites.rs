@@ -277,7 +277,7 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
     }
     // A connection that is gone is named all the same, each once.
     let uuids: Vec<_> = transfers.iter().map(|it| it.uuid).collect();
-    let glimpses = batch.glimpse_connections(&uuids).await.expect("read");
-    assert_eq!(glimpses.len(), 2);
-    assert!(glimpses.iter().all(|it| !it.has_budget));
+    let peeks = batch.glimpse_connections(&uuids).await.expect("read");
+    assert_eq!(peeks.len(), 2);
+    assert!(peeks.iter().all(|it| !it.has_budget));
 }

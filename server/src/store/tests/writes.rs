@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    super::{Effect, Remembered, StoreError},
+    super::{Effect, PriorRequest, StoreError},
     fixture::{Fixture, at, connection, event, first, full, mark, plain},
 };
 use crate::domain::{
@@ -139,7 +139,7 @@ async fn deleting_leaves_the_history() {
         .collect();
     batch.delete_transfers(&uuids).await.expect("deleted");
     let mut gone = event(&transfers[1], Some(mark("delete")));
-    gone.occurrence.event_type = EventType::Deleted;
+    gone.body.event_type = EventType::Deleted;
     batch.append_events(&mut [gone]).await.expect("appended");
     batch.commit().await.expect("committed");
     let count = fixture
@@ -247,11 +247,11 @@ async fn requests_are_remembered_with_what_they_did() {
         let mut event = event(&plain(0), Some(mark(id)));
         event.transfer_uuid = None;
         event.connection_uuid = Some(Uuid::from_u128(5));
-        event.occurrence.event_type = event_type;
+        event.body.event_type = event_type;
         event
     };
     let mut deleted = event(&plain(2), Some(mark("delete")));
-    deleted.occurrence.event_type = EventType::Deleted;
+    deleted.body.event_type = EventType::Deleted;
     let mut other = event(&plain(3), Some(mark("create")));
     other.actor = "somebody else".to_owned();
     let mut events = [
@@ -287,7 +287,7 @@ async fn requests_are_remembered_with_what_they_did() {
         uuid: Uuid::from_u128(number),
         deleted_by_it,
     };
-    let memory = |actor: &str, id: &str, effect| Remembered {
+    let memory = |actor: &str, id: &str, effect| PriorRequest {
         actor: actor.to_owned(),
         request: mark(id),
         effect,

@@ -1,50 +1,50 @@
-//! Transfers in the draft.
+//! Transfers in a batch.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{About, Draft, Row, Sorted};
+use super::{EventRefs, BatchState, Row, ChangeSet};
 use crate::{
     domain::{
-        command::{Order, Verb},
+        command::{Submission, Verb},
         decide::{Change, aftermath, creation},
-        event::{EventType, Occurrence},
-        govern,
+        event::{EventType, EventBody},
+        authorize,
         refusal::Refusal,
         transfer::{NewTransfer, Transfer},
     },
     ledger::Outcome,
-    store::{Batch, Effect, StoreError},
+    store::{WriteTransaction, Effect, StoreError},
 };
 
-impl Draft {
+impl BatchState {
     pub(super) fn create(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         new: &NewTransfer,
         uuid: Uuid,
     ) -> Result<Outcome, Refusal> {
         let connection = new.connection_uuid.map(|uuid| self.connection(uuid));
         let connection = connection.transpose()?.map(Arc::as_ref);
-        let transfer = govern::create(uuid, new.clone(), connection, &order.caller, self.now)?;
+        let transfer = authorize::create(uuid, new.clone(), connection, &submission.caller, self.now)?;
         if let Some(uuid) = new.retry_of_uuid {
             let earlier = self.current(uuid)?;
-            if !order.caller.sees(earlier.declared.connection_uuid) {
+            if !submission.caller.sees(earlier.declared.connection_uuid) {
                 return Err(Refusal::TransferNotFound { uuid });
             }
-            govern::retry(earlier, new)?;
+            authorize::retry(earlier, new)?;
         }
         let transfer = Arc::new(transfer);
-        let occurrence = creation(transfer.declared.initiated_by_uuid);
-        self.log_transfer(&transfer, occurrence, Some(order));
+        let body = creation(transfer.declared.initiated_by_uuid);
+        self.log_transfer(&transfer, body, Some(submission));
         self.rows.insert(uuid, Row::created(Arc::clone(&transfer)));
         Ok(Outcome::Transfer(transfer))
     }
 
     pub(super) fn apply(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         uuid: Uuid,
         verb: &Verb,
     ) -> Result<Outcome, Refusal> {
@@ -54,14 +54,14 @@ impl Draft {
             .connection_uuid
             .and_then(|uuid| self.connection(uuid).ok());
         let connection = connection.map(Arc::as_ref);
-        match govern::govern(&transfer, connection, verb, &order.caller, self.now) {
+        match authorize::authorize(&transfer, connection, verb, &submission.caller, self.now) {
             Ok(verdict) => {
                 if let (Some(uuid), Some(used)) =
                     (transfer.declared.connection_uuid, verdict.charged)
                 {
                     self.charge(uuid, used);
                 }
-                Ok(self.keep(&transfer, verdict.change, Some(order)))
+                Ok(self.keep(&transfer, verdict.change, Some(submission)))
             }
             Err(refusal) => {
                 let change = aftermath(&transfer, &refusal, self.now);
@@ -71,18 +71,18 @@ impl Draft {
         }
     }
 
-    /// Takes a change into the draft; `order` is what caused it, `None` when the rules themselves did.
-    fn keep(&mut self, before: &Arc<Transfer>, change: Change, order: Option<&Order>) -> Outcome {
+    /// Takes a change into the batch; `submission` is what caused it, `None` when the rules themselves did.
+    fn keep(&mut self, before: &Arc<Transfer>, change: Change, submission: Option<&Submission>) -> Outcome {
         let (after, transitioned) = match change {
             Change::Nothing => return Outcome::Transfer(Arc::clone(before)),
             Change::Progress(after) => (Some(Arc::new(after)), false),
-            Change::Transition(after, occurrence) => {
+            Change::Transition(after, body) => {
                 let after = Arc::new(after);
-                self.log_transfer(&after, occurrence, order);
+                self.log_transfer(&after, body, submission);
                 (Some(after), true)
             }
-            Change::Removal(occurrence) => {
-                self.log_transfer(before, occurrence, order);
+            Change::Removal(body) => {
+                self.log_transfer(before, body, submission);
                 (None, true)
             }
         };
@@ -100,34 +100,34 @@ impl Draft {
             .ok_or(Refusal::TransferNotFound { uuid })
     }
 
-    fn log_transfer(&mut self, transfer: &Transfer, occurrence: Occurrence, order: Option<&Order>) {
+    fn log_transfer(&mut self, transfer: &Transfer, body: EventBody, submission: Option<&Submission>) {
         let effect = Effect::Transfer {
             uuid: transfer.uuid,
-            deleted_by_it: occurrence.event_type == EventType::Deleted,
+            deleted_by_it: body.event_type == EventType::Deleted,
         };
-        self.remember(order, effect);
-        let about = About {
+        self.remember(submission, effect);
+        let refs = EventRefs {
             transfer_uuid: Some(transfer.uuid),
             connection_uuid: transfer.declared.connection_uuid,
             subject_uuid: None,
             revision: transfer.revision,
         };
-        self.log(about, occurrence, order);
+        self.log(refs, body, submission);
     }
 
-    pub(super) async fn write_transfers(&self, transaction: &Batch) -> Result<(), StoreError> {
-        let sorted = Sorted::of(&self.rows);
-        if !sorted.created.is_empty() {
-            transaction.insert_transfers(&sorted.created).await?;
+    pub(super) async fn write_transfers(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let changes = ChangeSet::of(&self.rows);
+        if !changes.created.is_empty() {
+            transaction.insert_transfers(&changes.created).await?;
         }
-        if !sorted.changed.is_empty() {
-            transaction.update_transfers(&sorted.changed).await?;
+        if !changes.changed.is_empty() {
+            transaction.update_transfers(&changes.changed).await?;
         }
-        if !sorted.touched.is_empty() {
-            transaction.update_progress(&sorted.touched).await?;
+        if !changes.touched.is_empty() {
+            transaction.update_progress(&changes.touched).await?;
         }
-        if !sorted.deleted.is_empty() {
-            transaction.delete_transfers(&sorted.deleted).await?;
+        if !changes.deleted.is_empty() {
+            transaction.delete_transfers(&changes.deleted).await?;
         }
         Ok(())
     }

@@ -1,30 +1,30 @@
-//! Connections in the draft, with what their transfers use up.
+//! Connections in a batch, with what their transfers use up.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{About, Draft, Row, Sorted};
+use super::{EventRefs, BatchState, Row, ChangeSet};
 use crate::{
     domain::{
-        command::Order,
+        command::Submission,
         connection::{
             Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
             ConnectionVerb, NewConnection, Usage, decide_connection, site,
         },
-        event::{EventType, Occurrence},
+        event::{EventType, EventBody},
         limit::ConnectionRefusal,
         refusal::Refusal,
         transfer::Transfer,
     },
     ledger::Outcome,
-    store::{Batch, Effect, StoreError},
+    store::{WriteTransaction, Effect, StoreError},
 };
 
-impl Draft {
+impl BatchState {
     pub(super) fn connect(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         new: &NewConnection,
         pending: bool,
         uuid: Uuid,
@@ -35,7 +35,7 @@ impl Draft {
             &connection,
             EventType::ConnectionCreated,
             String::new(),
-            order,
+            submission,
         );
         self.connections
             .insert(uuid, Row::created(Arc::clone(&connection)));
@@ -44,7 +44,7 @@ impl Draft {
 
     pub(super) fn manage(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         uuid: Uuid,
         verb: &ConnectionVerb,
     ) -> Result<Outcome, Refusal> {
@@ -64,11 +64,11 @@ impl Draft {
         let after = match decide_connection(&connection, verb, used, in_use, self.now)? {
             ConnectionChange::Nothing => return Ok(Outcome::Connection(connection)),
             ConnectionChange::Changed(after, event_type, reason) => {
-                self.log_connection(&after, event_type, reason, order);
+                self.log_connection(&after, event_type, reason, submission);
                 Some(Arc::from(after))
             }
             ConnectionChange::Removal(event_type) => {
-                self.log_connection(&connection, event_type, String::new(), order);
+                self.log_connection(&connection, event_type, String::new(), submission);
                 None
             }
         };
@@ -86,15 +86,15 @@ impl Draft {
         direction: ConnectionDirection,
         site_url: &str,
     ) -> Result<(), ConnectionRefusal> {
-        let wanted = site(site_url);
-        let is_same = |its: ConnectionDirection, url: &str| its == direction && site(url) == wanted;
+        let plan = site(site_url);
+        let is_same = |its: ConnectionDirection, url: &str| its == direction && site(url) == plan;
         let here = self.connections.iter().filter(|(_, row)| {
             row.after.as_ref().is_some_and(|it| {
                 it.status != ConnectionStatus::Revoked
                     && is_same(it.declared.direction, &it.declared.site_url)
             })
         });
-        let elsewhere = self.neighbours.iter().filter(|it| {
+        let elsewhere = self.candidates.iter().filter(|it| {
             !self.connections.contains_key(&it.uuid) && is_same(it.direction, &it.site_url)
         });
         let mut found = here
@@ -163,41 +163,41 @@ impl Draft {
         connection: &Connection,
         event_type: EventType,
         reason: String,
-        order: &Order,
+        submission: &Submission,
     ) {
         let effect = Effect::Connection {
             uuid: connection.uuid,
             deleted_by_it: event_type == EventType::ConnectionDeleted,
         };
-        self.remember(Some(order), effect);
-        let about = About {
+        self.remember(Some(submission), effect);
+        let refs = EventRefs {
             connection_uuid: Some(connection.uuid),
             revision: connection.revision,
-            ..About::default()
+            ..EventRefs::default()
         };
-        let occurrence = Occurrence {
+        let body = EventBody {
             event_type,
             from_status: None,
             to_status: None,
             actor_uuid: None,
             reason,
         };
-        self.log(about, occurrence, Some(order));
+        self.log(refs, body, Some(submission));
     }
 
-    pub(super) async fn write_connections(&self, transaction: &Batch) -> Result<(), StoreError> {
-        let sorted = Sorted::of(&self.connections);
-        if !sorted.created.is_empty() {
-            transaction.insert_connections(&sorted.created).await?;
+    pub(super) async fn write_connections(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let changes = ChangeSet::of(&self.connections);
+        if !changes.created.is_empty() {
+            transaction.insert_connections(&changes.created).await?;
         }
-        if !sorted.changed.is_empty() {
-            transaction.update_connections(&sorted.changed).await?;
+        if !changes.changed.is_empty() {
+            transaction.update_connections(&changes.changed).await?;
         }
-        if !sorted.touched.is_empty() {
-            transaction.update_usage(&sorted.touched).await?;
+        if !changes.touched.is_empty() {
+            transaction.update_usage(&changes.touched).await?;
         }
-        if !sorted.deleted.is_empty() {
-            transaction.delete_connections(&sorted.deleted).await?;
+        if !changes.deleted.is_empty() {
+            transaction.delete_connections(&changes.deleted).await?;
         }
         Ok(())
     }

@@ -17,12 +17,12 @@ fn its(number: u128) -> Transfer {
     transfer
 }
 
-fn manage(verb: ConnectionVerb) -> Order {
+fn manage(verb: ConnectionVerb) -> Submission {
     let uuid = site().uuid;
-    order(Command::Manage { uuid, verb }, None)
+    submission(Command::ChangeConnection { uuid, verb }, None)
 }
 
-fn set(fields: &[ConnectionField], policy: Policy) -> Order {
+fn set(fields: &[ConnectionField], policy: Policy) -> Submission {
     manage(ConnectionVerb::Update {
         fields: fields.to_vec(),
         to: Box::new(limited(policy).declared),
@@ -31,7 +31,7 @@ fn set(fields: &[ConnectionField], policy: Policy) -> Order {
     })
 }
 
-fn records(uuid: Uuid, records: i64) -> Order {
+fn records(uuid: Uuid, records: i64) -> Submission {
     let report = Report {
         records_transferred: Some(records),
         ..Report::default()
@@ -40,8 +40,8 @@ fn records(uuid: Uuid, records: i64) -> Order {
     verb(uuid, Verb::UpdateProgress { report, checkpoint })
 }
 
-fn used(draft: &Draft) -> (i64, i64) {
-    let connection = draft.connection(site().uuid).expect("it is there");
+fn used(state: &BatchState) -> (i64, i64) {
+    let connection = state.connection(site().uuid).expect("it is there");
     (connection.used.transfers, connection.used.records)
 }
 
@@ -52,17 +52,17 @@ fn fifty_starts_in_one_batch_share_one_budget() {
         ..Policy::default()
     };
     let transfers: Vec<_> = (100..150).map(its).collect();
-    let mut draft = with(transfers, vec![limited(policy)]);
+    let mut state = with(transfers, vec![limited(policy)]);
     for number in 100..150 {
-        draft.carry_out(&verb(Uuid::from_u128(number), START), Uuid::nil);
+        state.carry_out(&verb(Uuid::from_u128(number), START), Uuid::nil);
     }
-    assert_eq!(used(&draft), (10, 0));
-    assert_eq!(draft.events().len(), 10);
-    let connection = draft.connection(site().uuid).expect("it is there");
+    assert_eq!(used(&state), (10, 0));
+    assert_eq!(state.events().len(), 10);
+    let connection = state.connection(site().uuid).expect("it is there");
     assert_eq!(connection.revision, 1, "counting is no change");
-    let sorted = Sorted::of(&draft.connections);
-    assert_eq!((sorted.touched.len(), sorted.changed.len()), (1, 0));
-    let (_, answers) = draft.into_parts();
+    let changes = ChangeSet::of(&state.connections);
+    assert_eq!((changes.touched.len(), changes.changed.len()), (1, 0));
+    let (_, answers) = state.into_parts();
     let refused: Vec<_> = answers.iter().filter(|answer| answer.is_err()).collect();
     assert_eq!(refused.len(), 40);
     assert!(
@@ -78,9 +78,9 @@ fn records_of_several_transfers_share_one_budget() {
         max_records_total: Some(100),
         ..Policy::default()
     };
-    let mut draft = with(vec![its(1), its(2)], vec![limited(policy)]);
+    let mut state = with(vec![its(1), its(2)], vec![limited(policy)]);
     let [one, two] = [1, 2].map(Uuid::from_u128);
-    for order in [
+    for submission in [
         verb(one, START),
         verb(two, START),
         records(one, 60),
@@ -89,10 +89,10 @@ fn records_of_several_transfers_share_one_budget() {
         records(one, 60),
         records(one, 61),
     ] {
-        draft.carry_out(&order, Uuid::nil);
+        state.carry_out(&submission, Uuid::nil);
     }
-    assert_eq!(used(&draft), (0, 100));
-    let (_, answers) = draft.into_parts();
+    assert_eq!(used(&state), (0, 100));
+    let (_, answers) = state.into_parts();
     let refused: Vec<_> = (0..)
         .zip(&answers)
         .filter(|(_, answer)| answer.is_err())
@@ -112,11 +112,11 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
     ended.status = TransferStatus::Completed;
     ended.started_at = Some(NOW);
     ended.totals.records_transferred = 20;
-    let mut draft = Draft::new(Loaded {
+    let mut state = BatchState::new(BatchInputs {
         transfers: vec![its(1), its(2), ended],
         connections: vec![site()],
         on_record: HashMap::from([(site().uuid, on_record)]),
-        ..Loaded::at(NOW)
+        ..BatchInputs::at(NOW)
     });
     let fields = [
         ConnectionField::MaxTransfers,
@@ -128,7 +128,7 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
         ..Policy::default()
     };
     let [one, two] = [1, 2].map(Uuid::from_u128);
-    for order in [
+    for submission in [
         verb(one, START),
         verb(two, START),
         records(one, 5),
@@ -136,16 +136,16 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
         set(&fields, policy),
         records(two, 6),
     ] {
-        draft.carry_out(&order, Uuid::nil);
+        state.carry_out(&submission, Uuid::nil);
     }
     // Two more were started and one is gone; its records are gone with it.
-    assert_eq!(used(&draft), (8, 61));
-    let event = &draft.events()[3];
-    assert_eq!(event.occurrence.event_type, EventType::ConnectionUpdated);
+    assert_eq!(used(&state), (8, 61));
+    let event = &state.events()[3];
+    assert_eq!(event.body.event_type, EventType::ConnectionUpdated);
     assert_eq!((event.transfer_uuid, event.revision), (None, 2));
     assert_eq!(event.connection_uuid, Some(site().uuid));
     assert_eq!(
-        event.occurrence.reason,
+        event.body.reason,
         "policy.max_transfers, policy.max_records_total"
     );
 }
@@ -153,19 +153,19 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
 #[test]
 fn later_commands_see_the_connection_as_earlier_ones_left_it() {
     let uuid = site().uuid;
-    let mut draft = with(vec![its(1)], vec![site()]);
+    let mut state = with(vec![its(1)], vec![site()]);
     let suspend = ConnectionVerb::Suspend {
         reason: "noise".to_owned(),
     };
-    draft.carry_out(&manage(suspend), Uuid::nil);
-    draft.carry_out(&verb(Uuid::from_u128(1), START), Uuid::nil);
-    draft.carry_out(&manage(ConnectionVerb::Reactivate), Uuid::nil);
-    draft.carry_out(&verb(Uuid::from_u128(1), START), Uuid::nil);
+    state.carry_out(&manage(suspend), Uuid::nil);
+    state.carry_out(&verb(Uuid::from_u128(1), START), Uuid::nil);
+    state.carry_out(&manage(ConnectionVerb::Reactivate), Uuid::nil);
+    state.carry_out(&verb(Uuid::from_u128(1), START), Uuid::nil);
     let mut new = sample().declared;
     new.connection_uuid = Some(uuid);
-    let create = order(Command::Create(Box::new(new)), None);
-    draft.carry_out(&create, || Uuid::from_u128(9));
-    let (_, answers) = draft.into_parts();
+    let create = submission(Command::CreateTransfer(Box::new(new)), None);
+    state.carry_out(&create, || Uuid::from_u128(9));
+    let (_, answers) = state.into_parts();
     assert_eq!(reason(&answers[1]), "CONNECTION_NOT_ACTIVE");
     assert_eq!(status(&answers[3]), TransferStatus::InProgress);
     let Ok(Outcome::Transfer(created)) = &answers[4] else {
@@ -182,24 +182,24 @@ fn a_connection_with_open_transfers_stays() {
         let uuids = uuids.iter().copied().map(Uuid::from_u128).collect();
         HashMap::from([(site().uuid, uuids)])
     };
-    let delete = |draft: &mut Draft| {
-        draft.carry_out(&manage(ConnectionVerb::Delete), Uuid::nil);
+    let delete = |state: &mut BatchState| {
+        state.carry_out(&manage(ConnectionVerb::Delete), Uuid::nil);
     };
-    let mut elsewhere = Draft::new(Loaded {
+    let mut elsewhere = BatchState::new(BatchInputs {
         connections: vec![pending.clone()],
         open: open(&[8]),
-        ..Loaded::at(NOW)
+        ..BatchInputs::at(NOW)
     });
     delete(&mut elsewhere);
     assert!(elsewhere.is_clean());
     assert_eq!(reason(&elsewhere.into_parts().1[0]), "CONNECTION_IN_USE");
 
     // What the database calls open may have ended in this batch.
-    let mut here = Draft::new(Loaded {
+    let mut here = BatchState::new(BatchInputs {
         transfers: vec![its(8)],
         connections: vec![pending],
         open: open(&[8]),
-        ..Loaded::at(NOW)
+        ..BatchInputs::at(NOW)
     });
     delete(&mut here);
     let cancel = Verb::Cancel {
@@ -208,7 +208,7 @@ fn a_connection_with_open_transfers_stays() {
     here.carry_out(&verb(Uuid::from_u128(8), cancel), Uuid::nil);
     delete(&mut here);
     delete(&mut here);
-    let deleted = Sorted::of(&here.connections).deleted;
+    let deleted = ChangeSet::of(&here.connections).deleted;
     assert_eq!(deleted, [site().uuid]);
     let (_, answers) = here.into_parts();
     assert_eq!(reason(&answers[0]), "CONNECTION_IN_USE");
@@ -218,8 +218,8 @@ fn a_connection_with_open_transfers_stays() {
 
 #[test]
 fn a_change_of_a_connection_is_not_repeated() {
-    let suspend = |request| Order {
-        request: Some(RequestMark {
+    let suspend = |request| Submission {
+        request: Some(IdempotencyKey {
             request_id: "a".to_owned(),
             digest: vec![request],
         }),
@@ -227,12 +227,12 @@ fn a_change_of_a_connection_is_not_repeated() {
             reason: String::new(),
         })
     };
-    let mut draft = with(Vec::new(), vec![site()]);
+    let mut state = with(Vec::new(), vec![site()]);
     for request in [1, 1, 2] {
-        draft.carry_out(&suspend(request), Uuid::nil);
+        state.carry_out(&suspend(request), Uuid::nil);
     }
-    assert_eq!(event_types(&draft), [EventType::ConnectionSuspended]);
-    let (_, answers) = draft.into_parts();
+    assert_eq!(event_types(&state), [EventType::ConnectionSuspended]);
+    let (_, answers) = state.into_parts();
     assert_eq!(answers[0].as_ref().ok(), answers[1].as_ref().ok());
     assert_eq!(reason(&answers[2]), "REQUEST_ID_REUSED");
 }
@@ -240,7 +240,7 @@ fn a_change_of_a_connection_is_not_repeated() {
 #[test]
 fn events_say_who_and_from_where_once_that_is_known() {
     let address = "192.0.2.7".parse().ok();
-    let mut draft = with(Vec::new(), vec![site()]);
+    let mut state = with(Vec::new(), vec![site()]);
     let mut anonymous = manage(ConnectionVerb::Suspend {
         reason: String::new(),
     });
@@ -248,13 +248,13 @@ fn events_say_who_and_from_where_once_that_is_known() {
     let mut admin = manage(ConnectionVerb::Reactivate);
     admin.caller = known(Role::Admin, None);
     admin.caller.address = address;
-    draft.carry_out(&anonymous, Uuid::nil);
-    draft.carry_out(&admin, Uuid::nil);
-    let [first, second] = draft.events() else {
+    state.carry_out(&anonymous, Uuid::nil);
+    state.carry_out(&admin, Uuid::nil);
+    let [first, second] = state.events() else {
         panic!("two events were expected");
     };
-    assert_eq!((first.occurrence.actor_uuid, first.address), (None, None));
-    assert_eq!(second.occurrence.actor_uuid, admin.caller.credential());
+    assert_eq!((first.body.actor_uuid, first.address), (None, None));
+    assert_eq!(second.body.actor_uuid, admin.caller.credential());
     assert_eq!(second.address, address);
     assert_eq!(second.actor, admin.caller.actor);
 }

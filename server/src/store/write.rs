@@ -19,7 +19,7 @@ use tidegate_entity::{event_counter, transfer};
 use uuid::Uuid;
 
 use super::{
-    Remembered, chain, chunk,
+    PriorRequest, chain, chunk,
     error::{Inconsistency, StoreError},
     events,
     pools::Inner,
@@ -42,7 +42,7 @@ mod probe;
 /// One write transaction. Dropped without [`commit`](Self::commit) or [`rollback`](Self::rollback), it is rolled back, and
 /// on SQLite its connection is replaced.
 #[derive(Debug)]
-pub struct Batch {
+pub struct WriteTransaction {
     transaction: Transaction,
     /// The newest event of the log once this is committed, if it appends any.
     head: OnceLock<Head>,
@@ -50,7 +50,7 @@ pub struct Batch {
     pool: DatabaseConnection,
 }
 
-impl Batch {
+impl WriteTransaction {
     pub(super) async fn begin(
         inner: &Arc<Inner>,
         pool: &DatabaseConnection,
@@ -104,7 +104,7 @@ impl Batch {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn remembered(&self, request_ids: &[&str]) -> Result<Vec<Remembered>, StoreError> {
+    pub async fn remembered(&self, request_ids: &[&str]) -> Result<Vec<PriorRequest>, StoreError> {
         let mut remembered = Vec::new();
         for ids in chunk::keys(request_ids) {
             remembered.extend(requests::remembered(&self.transaction, &ids).await?);

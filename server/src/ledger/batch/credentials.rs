@@ -1,30 +1,30 @@
-//! Credentials and sessions in the draft. No secret comes here: tokens and codes are digests, but for a code that is being
+//! Credentials and sessions in a batch. No secret comes here: tokens and codes are digests, but for a code that is being
 //! redeemed and is good for nothing more.
 
 use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{About, Draft, Row, Sorted};
+use super::{EventRefs, BatchState, Row, ChangeSet};
 use crate::{
     domain::{
         access::AccessRefusal,
         caller::Role,
-        command::Order,
+        command::Submission,
         connection::ConnectionStatus,
         credential::{
             Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session,
             decide_credential,
         },
-        event::{EventType, Occurrence},
-        govern,
+        event::{EventType, EventBody},
+        authorize,
         limit::ConnectionRefusal,
         refusal::Refusal,
         time::Timestamp,
         validate::NAME_MAX,
     },
     ledger::Outcome,
-    store::{Batch, Effect, StoreError},
+    store::{WriteTransaction, Effect, StoreError},
 };
 
 /// What a code is redeemed with.
@@ -39,10 +39,10 @@ pub(super) struct Redemption<'a> {
     pub(super) token_digest: &'a [u8],
 }
 
-impl Draft {
+impl BatchState {
     pub(super) fn issue(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         new: &NewCredential,
         token: &NewToken,
         uuid: Uuid,
@@ -52,12 +52,12 @@ impl Draft {
         }
         let credential = Credential::create(uuid, new.clone(), token, self.now);
         let reason = format!("{} {}", new.role, new.name);
-        Ok(self.hand_out(order, credential, reason))
+        Ok(self.hand_out(submission, credential, reason))
     }
 
     pub(super) fn change_credential(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         uuid: Uuid,
         verb: &CredentialVerb,
     ) -> Result<Outcome, Refusal> {
@@ -67,7 +67,7 @@ impl Draft {
             return Ok(granted(&credential));
         };
         let after = Arc::new(after);
-        self.log_credential(&after, event_type, reason, order);
+        self.log_credential(&after, event_type, reason, submission);
         if let Some(row) = self.credentials.get_mut(&uuid) {
             row.after = Some(Arc::clone(&after));
             row.transitioned = true;
@@ -77,7 +77,7 @@ impl Draft {
 
     pub(super) fn rotate_agent(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         uuid: Uuid,
         token: &NewToken,
         overlap: Duration,
@@ -91,7 +91,7 @@ impl Draft {
         if let Some(agent) = self.own_agent(uuid) {
             let token = token.clone();
             let verb = CredentialVerb::Rotate { token, overlap };
-            return self.change_credential(order, agent, &verb);
+            return self.change_credential(submission, agent, &verb);
         }
         let name = format!("agent of {}", connection.declared.name);
         let new = NewCredential {
@@ -101,22 +101,22 @@ impl Draft {
             acts_for_others: false,
             session_code: String::new(),
         };
-        self.issue(order, &new, token, identity())
+        self.issue(submission, &new, token, identity())
     }
 
     pub(super) fn open_session(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         new: &NewSession,
         uuid: Uuid,
     ) -> Result<Outcome, Refusal> {
-        govern::in_use(self.connection(new.connection_uuid)?, self.now)?;
+        authorize::in_use(self.connection(new.connection_uuid)?, self.now)?;
         if self.session(&new.digest).is_some() {
             return Ok(Outcome::CodeTaken);
         }
         let session = Arc::new(Session::open(uuid, new.clone(), self.now));
-        self.remember(Some(order), Effect::Session(uuid));
-        self.log_session(&session, EventType::SessionCreated, String::new(), order);
+        self.remember(Some(submission), Effect::Session(uuid));
+        self.log_session(&session, EventType::SessionCreated, String::new(), submission);
         self.sessions
             .insert(uuid, Row::created(Arc::clone(&session)));
         Ok(Outcome::Session(Session::clone(&session)))
@@ -124,7 +124,7 @@ impl Draft {
 
     pub(super) fn redeem(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         with: &Redemption<'_>,
         agent: Uuid,
     ) -> Result<Outcome, Refusal> {
@@ -132,7 +132,7 @@ impl Draft {
         let session = session.ok_or(AccessRefusal::SessionCodeInvalid)?;
         let connection = self.connection(session.declared.connection_uuid).ok();
         // One whose end has passed is no longer in use, whether or not somebody has noted it already.
-        let status = connection.map(|it| match govern::in_use(it, self.now) {
+        let status = connection.map(|it| match authorize::in_use(it, self.now) {
             Err(ConnectionRefusal::Expired { .. }) => ConnectionStatus::Expired,
             _ => it.status,
         });
@@ -145,7 +145,7 @@ impl Draft {
         let credential = Arc::new(Credential::create(agent, new, &token, self.now));
         // One event for both: the session is over, and the reason says who its agent is.
         let after = Arc::new(after);
-        self.log_session(&after, EventType::SessionRedeemed, agent.to_string(), order);
+        self.log_session(&after, EventType::SessionRedeemed, agent.to_string(), submission);
         if let Some(row) = self.sessions.get_mut(&after.uuid) {
             row.after = Some(after);
         }
@@ -157,14 +157,14 @@ impl Draft {
     /// Notes a use, unless a later one was noted.
     pub(super) fn note_use(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         uuid: Uuid,
         at: Timestamp,
     ) -> Result<Outcome, Refusal> {
         let mut after = Credential::clone(self.credential(uuid)?);
         if after.last_used_at.is_none_or(|earlier| earlier < at) {
             after.last_used_at = Some(at);
-            after.last_used_address = order.caller.address;
+            after.last_used_address = submission.caller.address;
             if let Some(row) = self.credentials.get_mut(&uuid) {
                 row.after = Some(Arc::new(after));
             }
@@ -172,13 +172,13 @@ impl Draft {
         Ok(Outcome::Noted)
     }
 
-    pub(super) fn note_refusal(&mut self, order: &Order, reason: &str) -> Outcome {
-        let about = About {
-            connection_uuid: order.caller.confined_to(),
-            ..About::default()
+    pub(super) fn note_refusal(&mut self, submission: &Submission, reason: &str) -> Outcome {
+        let refs = EventRefs {
+            connection_uuid: submission.caller.confined_to(),
+            ..EventRefs::default()
         };
-        let occurrence = happened(EventType::Refused, reason.to_owned());
-        self.log(about, occurrence, Some(order));
+        let body = happened(EventType::Refused, reason.to_owned());
+        self.log(refs, body, Some(submission));
         Outcome::Noted
     }
 
@@ -215,9 +215,9 @@ impl Draft {
         newest.map(|agent| agent.uuid)
     }
 
-    fn hand_out(&mut self, order: &Order, credential: Credential, reason: String) -> Outcome {
+    fn hand_out(&mut self, submission: &Submission, credential: Credential, reason: String) -> Outcome {
         let credential = Arc::new(credential);
-        self.log_credential(&credential, EventType::CredentialCreated, reason, order);
+        self.log_credential(&credential, EventType::CredentialCreated, reason, submission);
         self.credentials
             .insert(credential.uuid, Row::created(Arc::clone(&credential)));
         granted(&credential)
@@ -228,16 +228,16 @@ impl Draft {
         credential: &Credential,
         event_type: EventType,
         reason: String,
-        order: &Order,
+        submission: &Submission,
     ) {
-        self.remember(Some(order), Effect::Credential(credential.uuid));
-        let about = About {
+        self.remember(Some(submission), Effect::Credential(credential.uuid));
+        let refs = EventRefs {
             transfer_uuid: None,
             connection_uuid: credential.declared.connection_uuid,
             subject_uuid: Some(credential.uuid),
             revision: credential.revision,
         };
-        self.log(about, happened(event_type, reason), Some(order));
+        self.log(refs, happened(event_type, reason), Some(submission));
     }
 
     fn log_session(
@@ -245,19 +245,19 @@ impl Draft {
         session: &Session,
         event_type: EventType,
         reason: String,
-        order: &Order,
+        submission: &Submission,
     ) {
-        let about = About {
+        let refs = EventRefs {
             transfer_uuid: None,
             connection_uuid: Some(session.declared.connection_uuid),
             subject_uuid: Some(session.uuid),
             revision: 0,
         };
-        self.log(about, happened(event_type, reason), Some(order));
+        self.log(refs, happened(event_type, reason), Some(submission));
     }
 
-    pub(super) async fn write_credentials(&self, transaction: &Batch) -> Result<(), StoreError> {
-        let credentials = Sorted::of(&self.credentials);
+    pub(super) async fn write_credentials(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let credentials = ChangeSet::of(&self.credentials);
         if !credentials.created.is_empty() {
             transaction.insert_credentials(&credentials.created).await?;
         }
@@ -268,7 +268,7 @@ impl Draft {
         if !credentials.touched.is_empty() {
             transaction.update_credentials(&credentials.touched).await?;
         }
-        let sessions = Sorted::of(&self.sessions);
+        let sessions = ChangeSet::of(&self.sessions);
         if !sessions.created.is_empty() {
             transaction.insert_sessions(&sessions.created).await?;
         }
@@ -283,8 +283,8 @@ pub(super) fn granted(credential: &Arc<Credential>) -> Outcome {
     Outcome::Credential(Box::new(Credential::clone(credential)))
 }
 
-fn happened(event_type: EventType, reason: String) -> Occurrence {
-    Occurrence {
+fn happened(event_type: EventType, reason: String) -> EventBody {
+    EventBody {
         event_type,
         from_status: None,
         to_status: None,

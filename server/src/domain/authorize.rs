@@ -18,7 +18,7 @@ use super::{
 
 /// What an accepted command does to a transfer and to the budgets of its connection.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct Authorization {
     /// What becomes of the transfer.
     pub change: Change,
     /// What the connection's transfers have used up with it; `None` when nothing is counted.
@@ -90,13 +90,13 @@ pub fn retry(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// A [`Refusal`]; see also [`aftermath`](super::decide::aftermath).
-pub fn govern(
+pub fn authorize(
     transfer: &Transfer,
     connection: Option<&Connection>,
     verb: &Verb,
     caller: &Caller,
     now: Timestamp,
-) -> Result<Verdict, Refusal> {
+) -> Result<Authorization, Refusal> {
     let uuid = transfer.uuid;
     if !caller.sees(transfer.declared.connection_uuid) {
         return Err(Refusal::TransferNotFound { uuid });
@@ -134,7 +134,7 @@ pub fn govern(
         }
         _ => {}
     }
-    Ok(Verdict { change, charged })
+    Ok(Authorization { change, charged })
 }
 
 /// Approval is a second pair of eyes: neither the person who approves nor the credential that they do it with is the

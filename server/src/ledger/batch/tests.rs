@@ -3,7 +3,7 @@ use crate::domain::{
     caller::{Caller, Role, tests::known},
     command::Verb,
     connection::{ConnectionField, ConnectionStatus, ConnectionVerb, tests::sample as site},
-    event::{EventType, RequestMark},
+    event::{EventType, IdempotencyKey},
     policy::Policy,
     progress::Report,
     status::TransferStatus,
@@ -14,36 +14,36 @@ mod connections;
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);
 
-fn draft(transfers: Vec<Transfer>) -> Draft {
+fn state(transfers: Vec<Transfer>) -> BatchState {
     with(transfers, Vec::new())
 }
 
-fn with(transfers: Vec<Transfer>, connections: Vec<Connection>) -> Draft {
-    Draft::new(Loaded {
+fn with(transfers: Vec<Transfer>, connections: Vec<Connection>) -> BatchState {
+    BatchState::new(BatchInputs {
         transfers,
         connections,
-        ..Loaded::at(NOW)
+        ..BatchInputs::at(NOW)
     })
 }
 
-fn order(command: Command, request: Option<(&str, u8)>) -> Order {
-    let request = request.map(|(id, digest)| RequestMark {
+fn submission(command: Command, request: Option<(&str, u8)>) -> Submission {
+    let request = request.map(|(id, digest)| IdempotencyKey {
         request_id: id.to_owned(),
         digest: vec![digest],
     });
-    Order {
+    Submission {
         command,
         caller: Caller::anonymous(None),
         request,
     }
 }
 
-fn verb(uuid: Uuid, verb: Verb) -> Order {
-    order(Command::Do { uuid, verb }, None)
+fn verb(uuid: Uuid, verb: Verb) -> Submission {
+    submission(Command::ChangeTransfer { uuid, verb }, None)
 }
 
-fn create(request: Option<(&str, u8)>) -> Order {
-    order(Command::Create(Box::new(sample().declared)), request)
+fn create(request: Option<(&str, u8)>) -> Submission {
+    submission(Command::CreateTransfer(Box::new(sample().declared)), request)
 }
 
 const START: Verb = Verb::Start {
@@ -56,11 +56,11 @@ fn complete() -> Verb {
     }
 }
 
-fn event_types(draft: &Draft) -> Vec<EventType> {
-    draft
+fn event_types(state: &BatchState) -> Vec<EventType> {
+    state
         .events()
         .iter()
-        .map(|event| event.occurrence.event_type)
+        .map(|event| event.body.event_type)
         .collect()
 }
 
@@ -78,13 +78,13 @@ fn reason(answer: &Result<Outcome, Error>) -> &'static str {
 #[test]
 fn a_whole_life_fits_into_one_batch() {
     let uuid = Uuid::from_u128(3);
-    let mut draft = draft(Vec::new());
-    draft.carry_out(&create(None), || uuid);
+    let mut state = state(Vec::new());
+    state.carry_out(&create(None), || uuid);
     for step in [START, complete(), Verb::Delete] {
-        draft.carry_out(&verb(uuid, step), Uuid::nil);
+        state.carry_out(&verb(uuid, step), Uuid::nil);
     }
     assert_eq!(
-        event_types(&draft),
+        event_types(&state),
         [
             EventType::Created,
             EventType::Started,
@@ -92,11 +92,11 @@ fn a_whole_life_fits_into_one_batch() {
             EventType::Deleted
         ]
     );
-    let revisions: Vec<_> = draft.events().iter().map(|event| event.revision).collect();
+    let revisions: Vec<_> = state.events().iter().map(|event| event.revision).collect();
     assert_eq!(revisions, [1, 2, 3, 3]);
     // Created and deleted: there are events, but no row to write and nothing for watchers.
-    assert!(!draft.is_clean() && draft.changes().is_empty());
-    let (changes, answers) = draft.into_parts();
+    assert!(!state.is_clean() && state.changes().is_empty());
+    let (changes, answers) = state.into_parts();
     assert!(changes.is_empty());
     assert_eq!(
         answers.last().and_then(|last| last.as_ref().ok()),
@@ -106,11 +106,11 @@ fn a_whole_life_fits_into_one_batch() {
 
 #[test]
 fn later_commands_see_what_earlier_ones_did() {
-    let mut draft = draft(vec![sample()]);
+    let mut state = state(vec![sample()]);
     for _ in 0..2 {
-        draft.carry_out(&verb(sample().uuid, START), Uuid::nil);
+        state.carry_out(&verb(sample().uuid, START), Uuid::nil);
     }
-    let (changes, answers) = draft.into_parts();
+    let (changes, answers) = state.into_parts();
     assert_eq!(status(&answers[0]), TransferStatus::InProgress);
     assert_eq!(reason(&answers[1]), "ILLEGAL_TRANSITION");
     assert_eq!(changes.len(), 1);
@@ -118,24 +118,24 @@ fn later_commands_see_what_earlier_ones_did() {
 
 #[test]
 fn a_refusal_leaves_the_draft_clean() {
-    let mut draft = draft(vec![sample()]);
-    draft.carry_out(&verb(sample().uuid, complete()), Uuid::nil);
-    draft.carry_out(&verb(Uuid::from_u128(404), START), Uuid::nil);
-    assert!(draft.is_clean());
-    let (_, answers) = draft.into_parts();
+    let mut state = state(vec![sample()]);
+    state.carry_out(&verb(sample().uuid, complete()), Uuid::nil);
+    state.carry_out(&verb(Uuid::from_u128(404), START), Uuid::nil);
+    assert!(state.is_clean());
+    let (_, answers) = state.into_parts();
     assert_eq!(reason(&answers[0]), "ILLEGAL_TRANSITION");
     assert_eq!(reason(&answers[1]), "TRANSFER_NOT_FOUND");
 }
 
 #[test]
 fn a_request_repeated_within_its_batch_happens_once() {
-    let mut draft = draft(Vec::new());
+    let mut state = state(Vec::new());
     let mut ids = (1..).map(Uuid::from_u128);
     for request in [("a", 1), ("a", 1), ("a", 2), ("b", 1)] {
-        draft.carry_out(&create(Some(request)), || ids.next().expect("endless"));
+        state.carry_out(&create(Some(request)), || ids.next().expect("endless"));
     }
-    assert_eq!(draft.events().len(), 2);
-    let (changes, answers) = draft.into_parts();
+    assert_eq!(state.events().len(), 2);
+    let (changes, answers) = state.into_parts();
     assert_eq!(changes.len(), 2);
     assert_eq!(answers[0].as_ref().ok(), answers[1].as_ref().ok());
     assert_eq!(reason(&answers[2]), "REQUEST_ID_REUSED");
@@ -143,12 +143,12 @@ fn a_request_repeated_within_its_batch_happens_once() {
 
 #[test]
 fn another_caller_may_use_the_same_request_id() {
-    let mut draft = draft(Vec::new());
+    let mut state = state(Vec::new());
     let mut other = create(Some(("a", 2)));
     other.caller.actor = "somebody else".to_owned();
-    draft.carry_out(&create(Some(("a", 1))), || Uuid::from_u128(1));
-    draft.carry_out(&other, || Uuid::from_u128(2));
-    let (changes, _) = draft.into_parts();
+    state.carry_out(&create(Some(("a", 1))), || Uuid::from_u128(1));
+    state.carry_out(&other, || Uuid::from_u128(2));
+    let (changes, _) = state.into_parts();
     assert_eq!(changes.len(), 2);
 }
 
@@ -162,16 +162,16 @@ fn a_late_approval_expires_the_transfer_in_the_name_of_the_server() {
         comment: String::new(),
         revision: None,
     };
-    let mut draft = draft(vec![late.clone()]);
-    let command = Command::Do {
+    let mut state = state(vec![late.clone()]);
+    let command = Command::ChangeTransfer {
         uuid: late.uuid,
         verb: approve,
     };
-    draft.carry_out(&order(command, Some(("a", 1))), Uuid::nil);
-    assert_eq!(event_types(&draft), [EventType::Expired]);
-    let event = &draft.events()[0];
+    state.carry_out(&submission(command, Some(("a", 1))), Uuid::nil);
+    assert_eq!(event_types(&state), [EventType::Expired]);
+    let event = &state.events()[0];
     assert_eq!((event.actor.as_str(), &event.request), (SERVER, &None));
-    let (changes, answers) = draft.into_parts();
+    let (changes, answers) = state.into_parts();
     assert_eq!(reason(&answers[0]), "APPROVAL_EXPIRED");
     assert_eq!(
         changes[0].after.as_ref().map(|after| after.status),
@@ -185,12 +185,12 @@ fn references_must_exist() {
     lost.connection_uuid = Some(Uuid::from_u128(404));
     let mut again = sample().declared;
     again.retry_of_uuid = Some(Uuid::from_u128(404));
-    let mut draft = draft(Vec::new());
+    let mut state = state(Vec::new());
     for declared in [lost, again] {
-        draft.carry_out(&order(Command::Create(Box::new(declared)), None), Uuid::nil);
+        state.carry_out(&submission(Command::CreateTransfer(Box::new(declared)), None), Uuid::nil);
     }
-    assert!(draft.is_clean());
-    let (_, answers) = draft.into_parts();
+    assert!(state.is_clean());
+    let (_, answers) = state.into_parts();
     assert_eq!(reason(&answers[0]), "CONNECTION_NOT_FOUND");
     assert_eq!(reason(&answers[1]), "TRANSFER_NOT_FOUND");
 }

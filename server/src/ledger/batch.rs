@@ -13,10 +13,10 @@ use super::{Outcome, held::Held};
 use crate::{
     domain::{
         chain::Head,
-        command::{Command, Order},
-        connection::{Connection, Neighbour, Usage},
+        command::{Command, Submission},
+        connection::{Connection, DuplicateCandidate, Usage},
         credential::{Credential, Session},
-        event::{Event, Occurrence},
+        event::{Event, EventBody},
         log::Appended,
         refusal::Refusal,
         time::Timestamp,
@@ -24,7 +24,7 @@ use crate::{
     },
     error::Error,
     feed::FeedChange,
-    store::{Batch, Effect, Remembered, StoreError},
+    store::{WriteTransaction, Effect, PriorRequest, StoreError},
 };
 
 mod connections;
@@ -34,7 +34,7 @@ mod transfers;
 use credentials::Redemption;
 
 /// What the decisions of a batch look at.
-pub(super) struct Loaded {
+pub(super) struct BatchInputs {
     /// The time of every decision.
     pub(super) now: Timestamp,
     /// The transfers that the commands name, and those that repetitions are answered with.
@@ -46,7 +46,7 @@ pub(super) struct Loaded {
     /// The sessions of the codes that the commands name, and those that repetitions are answered with.
     pub(super) sessions: Vec<Session>,
     /// What earlier requests with the same ids did.
-    pub(super) remembered: Vec<Remembered>,
+    pub(super) remembered: Vec<PriorRequest>,
     /// What the transfers of connections have used up by their rows, for connections that may get a limit.
     pub(super) on_record: HashMap<Uuid, Usage>,
     /// What exists and is locked by somebody else.
@@ -54,10 +54,10 @@ pub(super) struct Loaded {
     /// Transfers that could still change, for connections that are to be deleted; see [`OPEN_ENOUGH`].
     pub(super) open: HashMap<Uuid, Vec<Uuid>>,
     /// The connections that were not revoked, where one more is to lead to a site.
-    pub(super) neighbours: Vec<Neighbour>,
+    pub(super) candidates: Vec<DuplicateCandidate>,
 }
 
-impl Loaded {
+impl BatchInputs {
     /// Nothing, at `now`.
     pub(super) fn at(now: Timestamp) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Loaded {
             on_record: HashMap::new(),
             held: Held::default(),
             open: HashMap::new(),
-            neighbours: Vec::new(),
+            candidates: Vec::new(),
         }
     }
 }
@@ -79,7 +79,7 @@ impl Loaded {
 #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
 pub(super) const OPEN_ENOUGH: u32 = super::BATCH as u32 + 1;
 
-/// A transfer, a connection, a credential or a session in the draft.
+/// A transfer, a connection, a credential or a session in a batch.
 struct Row<T> {
     /// As it was loaded; `None` when this batch creates it.
     before: Option<Arc<T>>,
@@ -90,7 +90,7 @@ struct Row<T> {
 }
 
 impl<T> Row<T> {
-    fn loaded(value: T) -> Self {
+    fn inputs(value: T) -> Self {
         let value = Arc::new(value);
         Self {
             before: Some(Arc::clone(&value)),
@@ -117,7 +117,7 @@ impl<T> Row<T> {
 }
 
 /// Rows sorted by the statement that writes them.
-struct Sorted<T> {
+struct ChangeSet<T> {
     created: Vec<Arc<T>>,
     /// By a transition.
     changed: Vec<Arc<T>>,
@@ -126,9 +126,9 @@ struct Sorted<T> {
     deleted: Vec<Uuid>,
 }
 
-impl<T> Sorted<T> {
+impl<T> ChangeSet<T> {
     fn of(rows: &BTreeMap<Uuid, Row<T>>) -> Self {
-        let mut sorted = Self {
+        let mut changes = Self {
             created: Vec::new(),
             changed: Vec::new(),
             touched: Vec::new(),
@@ -136,29 +136,29 @@ impl<T> Sorted<T> {
         };
         for (uuid, row) in rows.iter().filter(|(_, row)| row.has_changed()) {
             match (&row.before, &row.after) {
-                (None, Some(after)) => sorted.created.push(Arc::clone(after)),
+                (None, Some(after)) => changes.created.push(Arc::clone(after)),
                 (Some(_), Some(after)) if row.transitioned => {
-                    sorted.changed.push(Arc::clone(after))
+                    changes.changed.push(Arc::clone(after))
                 }
-                (Some(_), Some(after)) => sorted.touched.push(Arc::clone(after)),
-                (Some(_), None) => sorted.deleted.push(*uuid),
+                (Some(_), Some(after)) => changes.touched.push(Arc::clone(after)),
+                (Some(_), None) => changes.deleted.push(*uuid),
                 (None, None) => {}
             }
         }
-        sorted
+        changes
     }
 }
 
 /// What an event is about.
 #[derive(Clone, Copy, Default)]
-struct About {
+struct EventRefs {
     transfer_uuid: Option<Uuid>,
     connection_uuid: Option<Uuid>,
     subject_uuid: Option<Uuid>,
     revision: i64,
 }
 
-pub(super) struct Draft {
+pub(super) struct BatchState {
     now: Timestamp,
     rows: BTreeMap<Uuid, Row<Transfer>>,
     connections: BTreeMap<Uuid, Row<Connection>>,
@@ -167,34 +167,34 @@ pub(super) struct Draft {
     on_record: HashMap<Uuid, Usage>,
     pub(super) held: Held,
     open: HashMap<Uuid, Vec<Uuid>>,
-    neighbours: Vec<Neighbour>,
-    requests: HashMap<(String, String), Remembered>,
+    candidates: Vec<DuplicateCandidate>,
+    requests: HashMap<(String, String), PriorRequest>,
     events: Vec<Event>,
     /// What the events continue from, once they are written.
     after: Option<Head>,
     answers: Vec<Result<Outcome, Error>>,
 }
 
-impl Draft {
-    pub(super) fn new(loaded: Loaded) -> Self {
-        let transfers = loaded.transfers.into_iter();
-        let connections = loaded.connections.into_iter();
-        let credentials = loaded.credentials.into_iter();
-        let sessions = loaded.sessions.into_iter();
-        let requests = loaded.remembered.into_iter().map(|earlier| {
+impl BatchState {
+    pub(super) fn new(inputs: BatchInputs) -> Self {
+        let transfers = inputs.transfers.into_iter();
+        let connections = inputs.connections.into_iter();
+        let credentials = inputs.credentials.into_iter();
+        let sessions = inputs.sessions.into_iter();
+        let requests = inputs.remembered.into_iter().map(|earlier| {
             let key = (earlier.actor.clone(), earlier.request.request_id.clone());
             (key, earlier)
         });
         Self {
-            now: loaded.now,
-            rows: transfers.map(|it| (it.uuid, Row::loaded(it))).collect(),
-            connections: connections.map(|it| (it.uuid, Row::loaded(it))).collect(),
-            credentials: credentials.map(|it| (it.uuid, Row::loaded(it))).collect(),
-            sessions: sessions.map(|it| (it.uuid, Row::loaded(it))).collect(),
-            on_record: loaded.on_record,
-            held: loaded.held,
-            open: loaded.open,
-            neighbours: loaded.neighbours,
+            now: inputs.now,
+            rows: transfers.map(|it| (it.uuid, Row::inputs(it))).collect(),
+            connections: connections.map(|it| (it.uuid, Row::inputs(it))).collect(),
+            credentials: credentials.map(|it| (it.uuid, Row::inputs(it))).collect(),
+            sessions: sessions.map(|it| (it.uuid, Row::inputs(it))).collect(),
+            on_record: inputs.on_record,
+            held: inputs.held,
+            open: inputs.open,
+            candidates: inputs.candidates,
             requests: requests.collect(),
             events: Vec::new(),
             after: None,
@@ -208,12 +208,12 @@ impl Draft {
     }
 
     /// Decides one order against what the earlier ones left, and notes its answer.
-    pub(super) fn carry_out(&mut self, order: &Order, identity: impl FnOnce() -> Uuid) {
+    pub(super) fn carry_out(&mut self, submission: &Submission, identity: impl FnOnce() -> Uuid) {
         #[cfg(feature = "planted-bugs")]
-        let order = &*super::planted::forgetful(order);
-        let answer = match self.repetition(order) {
+        let submission = &*super::planted::forgetful(submission);
+        let answer = match self.repetition(submission) {
             Some(answer) => answer,
-            None => self.decide(order, identity),
+            None => self.decide(submission, identity),
         };
         self.answers.push(answer.map_err(Error::Refused));
     }
@@ -225,13 +225,13 @@ impl Draft {
 
     fn decide(
         &mut self,
-        order: &Order,
+        submission: &Submission,
         identity: impl FnOnce() -> Uuid,
     ) -> Result<Outcome, Refusal> {
-        match &order.command {
-            Command::Create(new) => self.create(order, new, identity()),
-            Command::Do { uuid, verb } => self.apply(order, *uuid, verb),
-            Command::Connect {
+        match &submission.command {
+            Command::CreateTransfer(new) => self.create(submission, new, identity()),
+            Command::ChangeTransfer { uuid, verb } => self.apply(submission, *uuid, verb),
+            Command::CreateConnection {
                 new,
                 pending,
                 allow_duplicate,
@@ -239,17 +239,17 @@ impl Draft {
                 if !allow_duplicate {
                     self.is_first_to(None, new.direction, &new.site_url)?;
                 }
-                Ok(self.connect(order, new, *pending, identity()))
+                Ok(self.connect(submission, new, *pending, identity()))
             }
-            Command::Manage { uuid, verb } => self.manage(order, *uuid, verb),
-            Command::Issue { new, token } => self.issue(order, new, token, identity()),
-            Command::Credential { uuid, verb } => self.change_credential(order, *uuid, verb),
+            Command::ChangeConnection { uuid, verb } => self.manage(submission, *uuid, verb),
+            Command::CreateCredential { new, token } => self.issue(submission, new, token, identity()),
+            Command::ChangeCredential { uuid, verb } => self.change_credential(submission, *uuid, verb),
             Command::RotateAgent {
                 connection_uuid,
                 token,
                 overlap,
-            } => self.rotate_agent(order, *connection_uuid, token, *overlap, identity),
-            Command::OpenSession(new) => self.open_session(order, new, identity()),
+            } => self.rotate_agent(submission, *connection_uuid, token, *overlap, identity),
+            Command::OpenSession(new) => self.open_session(submission, new, identity()),
             Command::RedeemSession {
                 digest,
                 code,
@@ -262,17 +262,17 @@ impl Draft {
                     token_id,
                     token_digest,
                 };
-                self.redeem(order, &with, identity())
+                self.redeem(submission, &with, identity())
             }
-            Command::NoteUse { uuid, at } => self.note_use(order, *uuid, *at),
-            Command::NoteRefusal { reason } => Ok(self.note_refusal(order, reason)),
+            Command::NoteUse { uuid, at } => self.note_use(submission, *uuid, *at),
+            Command::NoteRefusal { reason } => Ok(self.note_refusal(submission, reason)),
         }
     }
 
     /// The answer to a request that was carried out before; `None` when it is new.
-    fn repetition(&self, order: &Order) -> Option<Result<Outcome, Refusal>> {
-        let request = order.request.as_ref()?;
-        let key = (order.caller.actor.clone(), request.request_id.clone());
+    fn repetition(&self, submission: &Submission) -> Option<Result<Outcome, Refusal>> {
+        let request = submission.request.as_ref()?;
+        let key = (submission.caller.actor.clone(), request.request_id.clone());
         let earlier = self.requests.get(&key)?;
         if earlier.request.digest != request.digest {
             return Some(Err(Refusal::RequestIdReused { request_id: key.1 }));
@@ -297,20 +297,20 @@ impl Draft {
         })
     }
 
-    /// Writes down what happened; `order` is what caused it, `None` when the rules themselves did.
-    fn log(&mut self, about: About, mut occurrence: Occurrence, order: Option<&Order>) {
-        let caller = order.map(|order| &order.caller);
+    /// Writes down what happened; `submission` is what caused it, `None` when the rules themselves did.
+    fn log(&mut self, refs: EventRefs, mut body: EventBody, submission: Option<&Submission>) {
+        let caller = submission.map(|submission| &submission.caller);
         let credential = caller.and_then(|caller| caller.credential());
-        occurrence.actor_uuid = occurrence.actor_uuid.or(credential);
+        body.actor_uuid = body.actor_uuid.or(credential);
         self.events.push(Event {
             sequence: 0,
-            transfer_uuid: about.transfer_uuid,
-            connection_uuid: about.connection_uuid,
-            subject_uuid: about.subject_uuid,
-            occurrence,
+            transfer_uuid: refs.transfer_uuid,
+            connection_uuid: refs.connection_uuid,
+            subject_uuid: refs.subject_uuid,
+            body,
             actor: caller.map_or_else(|| SERVER.to_owned(), |caller| caller.actor.clone()),
-            request: order.and_then(|order| order.request.clone()),
-            revision: about.revision,
+            request: submission.and_then(|submission| submission.request.clone()),
+            revision: refs.revision,
             occurred_at: self.now,
             address: caller
                 .filter(|_| credential.is_some())
@@ -319,15 +319,15 @@ impl Draft {
         });
     }
 
-    fn remember(&mut self, order: Option<&Order>, effect: Effect) {
-        let Some((order, request)) = order.and_then(|order| Some((order, order.request.clone()?)))
+    fn remember(&mut self, submission: Option<&Submission>, effect: Effect) {
+        let Some((submission, request)) = submission.and_then(|submission| Some((submission, submission.request.clone()?)))
         else {
             return;
         };
-        let actor = order.caller.actor.clone();
+        let actor = submission.caller.actor.clone();
         let key = (actor.clone(), request.request_id.clone());
         if let Entry::Vacant(place) = self.requests.entry(key) {
-            place.insert(Remembered {
+            place.insert(PriorRequest {
                 actor,
                 request,
                 effect,
@@ -344,8 +344,8 @@ impl Draft {
             && !self.sessions.values().any(Row::has_changed)
     }
 
-    /// Writes the draft. The event counter comes last, since its lock orders the commits.
-    pub(super) async fn write(&mut self, transaction: &Batch) -> Result<(), StoreError> {
+    /// Writes the batch. The event counter comes last, since its lock orders the commits.
+    pub(super) async fn write(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         self.write_connections(transaction).await?;
         self.write_transfers(transaction).await?;
         self.write_credentials(transaction).await?;
@@ -357,7 +357,7 @@ impl Draft {
     }
 
     /// Writes the events.
-    pub(super) async fn append(&mut self, transaction: &Batch) -> Result<(), StoreError> {
+    pub(super) async fn append(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         if self.events.is_empty() {
             return Ok(());
         }

@@ -9,13 +9,13 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use tidegate_entity::{access_token, credential, session};
 use uuid::Uuid;
 
-use super::{Batch, StoreError, chunk, expect_rows, rows};
+use super::{WriteTransaction, StoreError, chunk, expect_rows, rows};
 use crate::{
     domain::credential::{Credential, Session},
     store::credentials::{self, Lock},
 };
 
-impl Batch {
+impl WriteTransaction {
     /// Loads credentials for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
     /// be sorted; those that do not exist are left out.
     ///

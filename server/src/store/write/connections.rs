@@ -8,16 +8,16 @@ use sea_orm::{
 use tidegate_entity::connection;
 use uuid::Uuid;
 
-use super::{Batch, expect_rows};
+use super::{WriteTransaction, expect_rows};
 use crate::{
-    domain::connection::{Connection, Neighbour, Usage},
-    store::{Glimpse, chunk, connections, error::StoreError, rows, stats, transfers, update},
+    domain::connection::{Connection, DuplicateCandidate, Usage},
+    store::{ConnectionPeek, chunk, connections, error::StoreError, rows, stats, transfers, update},
 };
 
 /// The limit that every session has.
 const LOCK_TIMEOUT: &str = "2s";
 
-impl Batch {
+impl WriteTransaction {
     /// The connections that `transfers` belong to, each once, without a lock.
     ///
     /// # Errors
@@ -25,8 +25,8 @@ impl Batch {
     pub async fn glimpse_connections(
         &self,
         transfers: &[Uuid],
-    ) -> Result<Vec<Glimpse>, StoreError> {
-        connections::glimpse(&self.transaction, transfers).await
+    ) -> Result<Vec<ConnectionPeek>, StoreError> {
+        connections::peek(&self.transaction, transfers).await
     }
 
     /// Loads connections and keeps other writers away from changing them: with `exclusive` from counting on them, too.
@@ -68,8 +68,8 @@ impl Batch {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn lock_neighbours(&self) -> Result<Vec<Neighbour>, StoreError> {
-        connections::neighbours(&self.transaction).await
+    pub async fn lock_candidates(&self) -> Result<Vec<DuplicateCandidate>, StoreError> {
+        connections::candidates(&self.transaction).await
     }
 
     /// What the transfers of a connection have used up, counted from their rows.

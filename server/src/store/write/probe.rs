@@ -11,10 +11,10 @@ use super::{
         error::{Inconsistency, StoreError},
         events,
     },
-    Batch,
+    WriteTransaction,
 };
 
-impl Batch {
+impl WriteTransaction {
     /// Takes the lock that every change takes last. `durably`: changes something there and back, and commits it.
     pub(in crate::store) async fn probe(self, durably: bool) -> Result<(), StoreError> {
         let counter = events::counter().lock_exclusive();

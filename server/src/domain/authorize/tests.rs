@@ -82,14 +82,14 @@ fn the_policy_fills_in_what_the_caller_leaves_open() {
     );
     let start = |heartbeat_timeout| {
         let verb = Verb::Start { heartbeat_timeout };
-        let verdict = govern(
+        let verdict = authorize(
             &transfer,
             Some(&site(policy.clone())),
             &verb,
             &anyone(),
             at(100),
         );
-        let Ok(Verdict {
+        let Ok(Authorization {
             change: Change::Transition(after, _),
             ..
         }) = verdict
@@ -169,20 +169,20 @@ fn what_the_policy_does_not_admit_is_neither_created_nor_started() {
     };
     for (policy, wanted) in closed() {
         assert_eq!(reason(created(policy.clone(), &anyone())), wanted);
-        let verdict = govern(&transfer, Some(&site(policy)), &start, &anyone(), at(100));
+        let verdict = authorize(&transfer, Some(&site(policy)), &start, &anyone(), at(100));
         assert_eq!(reason(verdict), wanted);
     }
     for status in ConnectionStatus::ALL {
         let mut connection = north();
         connection.status = *status;
-        let verdict = govern(&transfer, Some(&connection), &start, &anyone(), at(100));
+        let verdict = authorize(&transfer, Some(&connection), &start, &anyone(), at(100));
         match status {
             ConnectionStatus::Active => assert!(verdict.is_ok()),
             ConnectionStatus::Expired => assert_eq!(reason(verdict), "CONNECTION_EXPIRED"),
             _ => assert_eq!(reason(verdict), "CONNECTION_NOT_ACTIVE", "{status}"),
         }
     }
-    let gone = govern(&transfer, None, &start, &anyone(), at(100));
+    let gone = authorize(&transfer, None, &start, &anyone(), at(100));
     assert_eq!(reason(gone), "CONNECTION_NOT_FOUND");
 }
 
@@ -197,13 +197,13 @@ fn starts_are_counted_where_they_are_limited() {
         heartbeat_timeout: None,
     };
     for used in [1, 2] {
-        let verdict = govern(&transfer, Some(&connection), &start, &anyone(), at(1));
+        let verdict = authorize(&transfer, Some(&connection), &start, &anyone(), at(1));
         connection.used = verdict.expect("it is allowed").charged.expect("it counts");
         assert_eq!(connection.used.transfers, used);
     }
-    let third = govern(&transfer, Some(&connection), &start, &anyone(), at(1));
+    let third = authorize(&transfer, Some(&connection), &start, &anyone(), at(1));
     assert_eq!(reason(third), "TRANSFER_LIMIT_REACHED");
-    let unlimited = govern(&transfer, Some(&north()), &start, &anyone(), at(1));
+    let unlimited = authorize(&transfer, Some(&north()), &start, &anyone(), at(1));
     assert_eq!(unlimited.expect("it is allowed").charged, None);
 }
 
@@ -223,7 +223,7 @@ fn records_are_refused_at_the_first_one_too_many() {
         ..Report::default()
     };
     let ask = |connection: &Connection, verb: &Verb| {
-        govern(&transfer, Some(connection), verb, &anyone(), at(1))
+        authorize(&transfer, Some(connection), verb, &anyone(), at(1))
     };
     let update = |records| Verb::UpdateProgress {
         report: report(records),
@@ -262,7 +262,7 @@ fn what_an_agent_may_not_see_is_not_there() {
     let cancel = Verb::Cancel {
         reason: String::new(),
     };
-    let verdict = govern(&transfer, Some(&north()), &cancel, &other, at(1));
+    let verdict = authorize(&transfer, Some(&north()), &cancel, &other, at(1));
     assert_eq!(reason(verdict), "TRANSFER_NOT_FOUND");
     assert_eq!(
         reason(created(Policy::default(), &other)),
@@ -271,7 +271,7 @@ fn what_an_agent_may_not_see_is_not_there() {
     let own = known(Role::Agent, Some(north().uuid));
     let transfer = created(Policy::default(), &own).expect("its own");
     assert_eq!(transfer.declared.initiated_by_uuid, own.credential());
-    assert!(govern(&transfer, Some(&north()), &cancel, &own, at(1)).is_ok());
+    assert!(authorize(&transfer, Some(&north()), &cancel, &own, at(1)).is_ok());
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn approval_is_a_second_pair_of_eyes() {
             comment: String::new(),
             revision: None,
         };
-        govern(transfer, Some(&north()), &verb, caller, at(1))
+        authorize(transfer, Some(&north()), &verb, caller, at(1))
     };
     assert_eq!(reason(approve(&transfer, one, &anyone())), "SELF_APPROVAL");
     let verdict = approve(&transfer, other, &anyone()).expect("somebody else");
@@ -332,7 +332,7 @@ fn a_decision_holds_for_the_revision_that_was_looked_at() {
         reason: String::new(),
         revision,
     };
-    let ask = |verb: &Verb| govern(&transfer, Some(&north()), verb, &anyone(), at(1));
+    let ask = |verb: &Verb| authorize(&transfer, Some(&north()), verb, &anyone(), at(1));
     assert_eq!(reason(ask(&deny(Some(7)))), "STALE_REVISION");
     assert!(ask(&deny(Some(transfer.revision))).is_ok());
 }

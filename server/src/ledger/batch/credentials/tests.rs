@@ -9,7 +9,7 @@ use crate::{
         policy::Policy,
     },
     error::Error,
-    ledger::draft::Loaded,
+    ledger::batch::BatchInputs,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);
@@ -55,24 +55,24 @@ fn session(digest: u8) -> NewSession {
 }
 
 /// What the commands leave, as the same caller asks for all of them.
-fn decide(loaded: Loaded, caller: &Caller, commands: Vec<Command>) -> Draft {
-    let mut draft = Draft::new(loaded);
+fn decide(inputs: BatchInputs, caller: &Caller, commands: Vec<Command>) -> BatchState {
+    let mut state = BatchState::new(inputs);
     let mut ids = (100..).map(Uuid::from_u128);
     for command in commands {
-        let order = Order {
+        let submission = Submission {
             command,
             caller: caller.clone(),
             request: None,
         };
-        draft.carry_out(&order, || ids.next().expect("endless"));
+        state.carry_out(&submission, || ids.next().expect("endless"));
     }
-    draft
+    state
 }
 
-fn loaded() -> Loaded {
-    Loaded {
+fn inputs() -> BatchInputs {
+    BatchInputs {
         connections: vec![connection()],
-        ..Loaded::at(NOW)
+        ..BatchInputs::at(NOW)
     }
 }
 
@@ -112,9 +112,9 @@ fn a_session_opened_in_a_batch_is_redeemed_in_it_once() {
         redemption(7, "b"),
         redemption(8, "c"),
     ];
-    let draft = decide(loaded(), &nobody(), commands);
-    assert_eq!(draft.events().len(), 2);
-    let (_, answers) = draft.into_parts();
+    let state = decide(inputs(), &nobody(), commands);
+    assert_eq!(state.events().len(), 2);
+    let (_, answers) = state.into_parts();
     assert_eq!(credential(&answers[1]).tokens[0].id, "a");
     for refused in &answers[2..] {
         let reason = refused.as_ref().expect_err("a no").reason();
@@ -125,18 +125,18 @@ fn a_session_opened_in_a_batch_is_redeemed_in_it_once() {
 #[test]
 fn a_code_that_is_taken_is_not_opened_again() {
     let taken = Session::open(Uuid::from_u128(5), session(7), NOW);
-    let loaded = Loaded {
+    let inputs = BatchInputs {
         sessions: vec![taken],
-        ..loaded()
+        ..inputs()
     };
     let commands = vec![
         Command::OpenSession(session(7)),
         Command::OpenSession(session(8)),
         Command::OpenSession(session(8)),
     ];
-    let draft = decide(loaded, &nobody(), commands);
-    assert_eq!(draft.events().len(), 1);
-    let (_, answers) = draft.into_parts();
+    let state = decide(inputs, &nobody(), commands);
+    assert_eq!(state.events().len(), 1);
+    let (_, answers) = state.into_parts();
     assert_eq!(answers[0].as_ref().ok(), Some(&Outcome::CodeTaken));
     assert!(matches!(answers[1], Ok(Outcome::Session(_))));
     assert_eq!(answers[2].as_ref().ok(), Some(&Outcome::CodeTaken));
@@ -146,15 +146,15 @@ fn a_code_that_is_taken_is_not_opened_again() {
 fn a_session_waits_for_a_connection_whose_end_has_passed_in_vain() {
     let mut over = connection();
     over.declared.policy.expires_at = Some(NOW);
-    let loaded = Loaded {
+    let inputs = BatchInputs {
         connections: vec![over],
         sessions: vec![Session::open(Uuid::from_u128(5), session(7), NOW)],
-        ..Loaded::at(NOW)
+        ..BatchInputs::at(NOW)
     };
     let commands = vec![redemption(7, "a"), Command::OpenSession(session(8))];
-    let draft = decide(loaded, &nobody(), commands);
-    assert!(draft.is_clean());
-    let (_, answers) = draft.into_parts();
+    let state = decide(inputs, &nobody(), commands);
+    assert!(state.is_clean());
+    let (_, answers) = state.into_parts();
     let reasons: Vec<_> = answers
         .iter()
         .map(|it| it.as_ref().expect_err("a no").reason())
@@ -164,8 +164,8 @@ fn a_session_waits_for_a_connection_whose_end_has_passed_in_vain() {
 
 #[test]
 fn two_rotations_of_a_connection_without_an_agent_make_one() {
-    let draft = decide(loaded(), &nobody(), vec![rotation("a"), rotation("b")]);
-    let (_, answers) = draft.into_parts();
+    let state = decide(inputs(), &nobody(), vec![rotation("a"), rotation("b")]);
+    let (_, answers) = state.into_parts();
     let (first, second) = (credential(&answers[0]), credential(&answers[1]));
     assert_eq!(first.uuid, second.uuid);
     assert_eq!((first.revision, second.revision), (1, 2));
@@ -177,20 +177,20 @@ fn two_rotations_of_a_connection_without_an_agent_make_one() {
 fn the_agent_of_a_session_is_not_the_connections_own() {
     let mut guest = agent(50, "guest");
     guest.declared.session_code = "2345WXYZ".to_owned();
-    let loaded = Loaded {
+    let inputs = BatchInputs {
         credentials: vec![agent(40, "own"), guest],
-        ..loaded()
+        ..inputs()
     };
-    let draft = decide(loaded, &nobody(), vec![rotation("a")]);
-    let (_, answers) = draft.into_parts();
+    let state = decide(inputs, &nobody(), vec![rotation("a")]);
+    let (_, answers) = state.into_parts();
     assert_eq!(credential(&answers[0]).declared.name, "own");
 }
 
 #[test]
 fn a_use_is_noted_without_an_event_and_never_moves_back() {
-    let loaded = || Loaded {
+    let inputs = || BatchInputs {
         credentials: vec![agent(40, "own")],
-        ..loaded()
+        ..inputs()
     };
     let note = |micros| Command::NoteUse {
         uuid: Uuid::from_u128(40),
@@ -198,20 +198,20 @@ fn a_use_is_noted_without_an_event_and_never_moves_back() {
     };
     let address = "192.0.2.7".parse::<IpAddr>().ok();
     let caller = Caller::anonymous(address);
-    let draft = decide(loaded(), &caller, vec![note(20), note(10)]);
-    assert!(draft.events().is_empty() && !draft.is_clean());
-    let after = draft.credential(Uuid::from_u128(40)).expect("it is there");
+    let state = decide(inputs(), &caller, vec![note(20), note(10)]);
+    assert!(state.events().is_empty() && !state.is_clean());
+    let after = state.credential(Uuid::from_u128(40)).expect("it is there");
     assert_eq!(after.last_used_at, Some(Timestamp::from_micros(20)));
     assert_eq!((after.last_used_address, after.revision), (address, 1));
-    assert!(!draft.credentials[&Uuid::from_u128(40)].transitioned);
+    assert!(!state.credentials[&Uuid::from_u128(40)].transitioned);
 
     let mut used = agent(40, "own");
     used.last_used_at = Some(Timestamp::from_micros(20));
-    let loaded = Loaded {
+    let inputs = BatchInputs {
         credentials: vec![used],
-        ..Loaded::at(NOW)
+        ..BatchInputs::at(NOW)
     };
-    assert!(decide(loaded, &caller, vec![note(20), note(19)]).is_clean());
+    assert!(decide(inputs, &caller, vec![note(20), note(19)]).is_clean());
 }
 
 #[test]
@@ -219,19 +219,19 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
     let mut caller = known(Role::Agent, Some(Uuid::from_u128(1)));
     caller.address = "192.0.2.7".parse().ok();
     let reason = "PERMISSION_DENIED ApproveTransfer".to_owned();
-    let draft = decide(
-        Loaded::at(NOW),
+    let state = decide(
+        BatchInputs::at(NOW),
         &caller,
         vec![Command::NoteRefusal {
             reason: reason.clone(),
         }],
     );
-    let [event] = draft.events() else {
-        panic!("one event: {:?}", draft.events());
+    let [event] = state.events() else {
+        panic!("one event: {:?}", state.events());
     };
-    assert_eq!(event.occurrence.event_type, EventType::Refused);
-    assert_eq!(event.occurrence.reason, reason);
-    assert_eq!(event.occurrence.actor_uuid, caller.credential());
+    assert_eq!(event.body.event_type, EventType::Refused);
+    assert_eq!(event.body.reason, reason);
+    assert_eq!(event.body.actor_uuid, caller.credential());
     assert_eq!(event.actor, caller.actor);
     assert_eq!(event.address, caller.address);
     assert_eq!(event.connection_uuid, Some(Uuid::from_u128(1)));
@@ -246,8 +246,8 @@ fn what_is_secret_is_in_no_event() {
         Command::OpenSession(session(7)),
         redemption(7, "public"),
     ];
-    let draft = decide(loaded(), &nobody(), commands);
-    let events = format!("{:?}", draft.events());
+    let state = decide(inputs(), &nobody(), commands);
+    let events = format!("{:?}", state.events());
     for secret in ["2345WXYZ", &format!("{:?}", [1_u8; 32])] {
         assert!(!events.contains(secret), "{events}");
     }
