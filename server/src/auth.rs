@@ -31,7 +31,7 @@ mod cache;
 mod limits;
 mod revocation;
 
-use cache::{Cache, Found, Key, CacheHit};
+use cache::{Cache, CacheHit, Found, Key};
 use limits::Limits;
 use revocation::RevocationWatches;
 
@@ -218,7 +218,10 @@ impl Authenticator {
     async fn look_up_all(&self, presented: &[Arc<PresentedToken>]) -> Vec<Found> {
         let AuthDeps { store, time, .. } = &self.0.deps;
         let checked = Instant::now();
-        let ids: Vec<&str> = presented.iter().map(|presented| presented.id.as_str()).collect();
+        let ids: Vec<&str> = presented
+            .iter()
+            .map(|presented| presented.id.as_str())
+            .collect();
         let read = async {
             let found = store.credentials_of_tokens(&ids).await?;
             Ok((found, time.now().await?))
@@ -226,7 +229,12 @@ impl Authenticator {
         match store.in_time(read).await {
             Ok((found, now)) => {
                 let judge = |presented: &Arc<PresentedToken>| {
-                    judge(Arc::clone(presented), found.get(&presented.id), now, checked)
+                    judge(
+                        Arc::clone(presented),
+                        found.get(&presented.id),
+                        now,
+                        checked,
+                    )
                 };
                 presented.iter().map(judge).collect()
             }
@@ -285,7 +293,10 @@ impl Authenticated {
     pub fn note_use(&self) {
         let uuid = self.verified.identity.credential_uuid;
         if self.authenticator.0.limits.notes_use(uuid) {
-            let at = self.verified.checked_at.after(self.verified.checked.elapsed());
+            let at = self
+                .verified
+                .checked_at
+                .after(self.verified.checked.elapsed());
             self.note(Command::NoteUse { uuid, at });
         }
     }
@@ -309,7 +320,10 @@ impl Authenticated {
 
     /// Watches over the caller's rights for as long as a stream is open.
     pub fn watch(&self) -> Arc<RevocationWatch> {
-        self.authenticator.0.watches.keep(&self.authenticator, &self.verified)
+        self.authenticator
+            .0
+            .watches
+            .keep(&self.authenticator, &self.verified)
     }
 
     /// Looks every token up again, after this caller has made a change that may have ended some.

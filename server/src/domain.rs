@@ -3,6 +3,7 @@
 //! Knows nothing of gRPC, of SQL or of tasks: everything here can be tried without a server, a database or a clock.
 
 pub mod access;
+pub mod authorize;
 pub mod caller;
 pub mod chain;
 pub mod command;
@@ -10,7 +11,6 @@ pub mod connection;
 pub mod credential;
 pub mod decide;
 pub mod event;
-pub mod authorize;
 pub mod limit;
 pub mod log;
 pub mod page;

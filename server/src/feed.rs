@@ -3,7 +3,7 @@
 //! Every subscription holds at most one change for each transfer, the newest: a slow watcher loses steps in between, never
 //! the last one, and delays nobody. One that falls behind by more than [`BACKLOG`] transfers is told so and ended.
 //!
-//! Changes come from two sides: from this replica's ledger as it commits, and from [`tail`], which reads what the other
+//! Changes come from two sides: from this replica's ledger as it commits, and from [`log_follower`], which reads what the other
 //! replicas have committed. Of one transfer, no older state is passed on after a newer one, whichever side it comes from.
 
 use std::{
@@ -22,23 +22,23 @@ use crate::{
     error::Error,
 };
 
-mod announcement;
 mod end;
-mod hints;
-mod mark;
+pub mod log_follower;
+mod notify;
+mod pending_commit;
 mod position;
 mod revisions;
 mod rights;
-pub mod tail;
+mod watermark;
 
-pub use announcement::Announcement;
 pub use end::LogEnd;
+pub use pending_commit::PendingCommit;
 pub use revisions::Revisions;
 pub use rights::{Concern, RightsNews};
 
-use mark::Mark;
 use position::Position;
 use rights::Rights;
+use watermark::Watermark;
 
 /// Transfers with an undelivered change that one subscription may hold.
 pub const BACKLOG: usize = 10_000;
@@ -152,7 +152,7 @@ struct Waiting {
     newest: HashMap<Uuid, Update>,
     /// Why nothing more comes.
     over: Option<Error>,
-    mark: Option<Mark>,
+    watermark: Option<Watermark>,
 }
 
 impl Feed {
@@ -344,7 +344,7 @@ impl Mailbox {
             return Some(Err(error.clone()));
         }
         let uuid = waiting.order.pop_front()?;
-        waiting.step_towards_mark();
+        waiting.step_towards_watermark();
         waiting.newest.remove(&uuid).map(Ok)
     }
 

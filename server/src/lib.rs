@@ -4,6 +4,7 @@
 //! watchers, [`auth`] lets callers in, [`rpc`] is the only gRPC, and [`serve`] puts them together.
 
 pub mod audit;
+pub mod auth;
 pub mod bootstrap;
 pub mod clock;
 pub mod config;
@@ -11,7 +12,6 @@ pub mod domain;
 pub mod error;
 mod failpoint;
 pub mod feed;
-pub mod auth;
 pub mod health;
 pub mod ledger;
 #[cfg(feature = "planted-bugs")]

@@ -19,9 +19,9 @@ use tower::layer::layer_fn;
 use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::TraceLayer};
 
 use crate::{
+    auth::Authenticator,
     domain::token::Pepper,
     feed::Feed,
-    auth::Authenticator,
     ledger::{Ledger, sweeper::Sweeper, time::Time},
     store::Readers,
 };

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
+    auth::{AuthDeps, Authenticator},
     clock::Clock,
     config::{Auth, Config},
     failpoint,
-    feed::{Feed, tail::Tail},
-    auth::{Authenticator, AuthDeps},
+    feed::{Feed, log_follower::LogFollower},
     health,
     ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
     rpc::{
@@ -193,8 +193,8 @@ async fn put_together(
     let stop = &crew.streams_end;
     let feed = Feed::default();
     let time = Time::new(clock, store.clone());
-    let tail = Tail::begin(store.clone(), feed.clone(), time.clone()).await?;
-    tail.start(&crew.supervisor, stop);
+    let follower = LogFollower::begin(store.clone(), feed.clone(), time.clone()).await?;
+    follower.start(&crew.supervisor, stop);
     let ledger = Ledger::start(store, &time, &feed, &crew.supervisor, &crew.writer_ends);
     let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
     crew.spawn(
@@ -218,7 +218,10 @@ async fn put_together(
         })
     });
     if let Some(authenticator) = &authenticator {
-        crew.spawn("authentication", authenticator.clone().follow(feed.rights(), stop.clone()));
+        crew.spawn(
+            "authentication",
+            authenticator.clone().follow(feed.rights(), stop.clone()),
+        );
     }
     Ok(Backend {
         ledger,

@@ -22,7 +22,6 @@ use crate::domain::{
     transfer::Transfer,
 };
 
-mod write;
 mod chain;
 mod chunk;
 mod classify;
@@ -31,8 +30,8 @@ mod connections;
 mod credentials;
 mod error;
 mod events;
-mod hints;
 mod lock;
+mod notify;
 mod open;
 mod options;
 mod pools;
@@ -52,16 +51,17 @@ mod time;
 mod transaction;
 mod transfers;
 mod update;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use write::WriteTransaction;
 pub use error::{OpenError, StoreError};
-pub use hints::Listener;
+pub use notify::Listener;
 pub use options::{Migrate, Options, Pooling};
 pub use scoped::{Readers, ScopedReader};
 pub use snapshot::Snapshot;
+pub use write::WriteTransaction;
 
 use pools::Inner;
 use reader::Reader;
@@ -189,16 +189,16 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn send_hint(&self) -> Result<(), StoreError> {
-        hints::send(&self.reads()).await
+    pub async fn send_notification(&self) -> Result<(), StoreError> {
+        notify::send(&self.reads()).await
     }
 
-    /// Begins to listen to [`send_hint`](Self::send_hint); `None` where there are no replicas.
+    /// Begins to listen to [`send_notification`](Self::send_notification); `None` where there are no replicas.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
-        hints::listen(self.inner.source.as_ref()).await
+        notify::listen(self.inner.source.as_ref()).await
     }
 
     /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only

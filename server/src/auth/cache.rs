@@ -10,7 +10,7 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture, future::Shared};
 use tokio::time::Instant;
 
-use super::{VerifiedToken, AuthFailure};
+use super::{AuthFailure, VerifiedToken};
 use crate::error::Error;
 
 /// SHA-256 of a token's text.
@@ -103,7 +103,8 @@ impl Cache {
         let cache = Arc::clone(self);
         let task = tokio::spawn(async move {
             let found = AssertUnwindSafe(check).catch_unwind().await;
-            let found = found.unwrap_or_else(|panic| Err(AuthFailure::Failed(Error::panicked(&*panic))));
+            let found =
+                found.unwrap_or_else(|panic| Err(AuthFailure::Failed(Error::panicked(&*panic))));
             cache.settle(key, era, &found);
             found
         });

@@ -15,7 +15,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Authenticator, VerifiedToken, AuthFailure, cache::Key};
+use super::{AuthFailure, Authenticator, VerifiedToken, cache::Key};
 use crate::{
     domain::time::Timestamp,
     feed::{Concern, RightsNews},
@@ -94,7 +94,10 @@ impl RevocationWatch {
                 self.has_failed.store(true, Ordering::Relaxed);
             }
             _ => {
-                self.authenticator.0.cache.evict(&self.verified.presented.key);
+                self.authenticator
+                    .0
+                    .cache
+                    .evict(&self.verified.presented.key);
                 self.over.cancel();
             }
         }
@@ -106,7 +109,10 @@ impl Drop for RevocationWatch {
         let mut watches = self.authenticator.0.watches.kept();
         let key = &self.verified.presented.key;
         // Another may have taken the place of one that was over.
-        if watches.get(key).is_some_and(|kept| kept.strong_count() == 0) {
+        if watches
+            .get(key)
+            .is_some_and(|kept| kept.strong_count() == 0)
+        {
             watches.remove(key);
         }
     }
@@ -114,7 +120,11 @@ impl Drop for RevocationWatch {
 
 impl RevocationWatches {
     /// The watch over whoever was let in so.
-    pub(super) fn keep(&self, authenticator: &Authenticator, verified: &Arc<VerifiedToken>) -> Arc<RevocationWatch> {
+    pub(super) fn keep(
+        &self,
+        authenticator: &Authenticator,
+        verified: &Arc<VerifiedToken>,
+    ) -> Arc<RevocationWatch> {
         // Outlives the lock, which the last one to let go of a watch takes.
         let before;
         let mut watches = self.kept();

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     command::{HEARTBEAT_LOST, Verb},
-    event::{EventType, EventBody},
+    event::{EventBody, EventType},
     progress::Report,
     refusal::Refusal,
     rule::Action,

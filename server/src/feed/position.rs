@@ -49,7 +49,7 @@ impl Position {
 
     /// Notes events that this replica is about to commit. Whether they continue the log that is known: if not, it is
     /// another one.
-    pub(super) fn announce(&mut self, events: Appended) -> bool {
+    pub(super) fn begin_commit(&mut self, events: Appended) -> bool {
         self.announced.insert(events.first(), events);
         let (known, after) = (self.known, events.after);
         after.sequence > known.sequence || after == known
@@ -156,14 +156,14 @@ mod tests {
     #[test]
     fn an_announcement_that_came_to_nothing_is_read_again() {
         let mut position = Position::default();
-        assert!(position.announce(appended(1..=3)));
+        assert!(position.begin_commit(appended(1..=3)));
         assert!(position.is_told(2));
         // Somebody else took the positions, and the reader passed them by.
         position.read(head(4));
         position.revoke(&appended(1..=3));
         assert_eq!(position.known, Head::default());
         assert!(!position.is_told(2));
-        position.announce(appended(1..=3));
+        position.begin_commit(appended(1..=3));
         position.written(appended(1..=3));
         assert_eq!(position.known(), 3);
         assert!(position.announced.is_empty());
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn what_is_revoked_while_a_page_is_told_is_not_passed_by() {
         let mut position = Position::default();
-        position.announce(appended(2..=3));
+        position.begin_commit(appended(2..=3));
         assert_eq!(position.begin_page(), Head::default());
         assert!(position.is_told(2));
         position.revoke(&appended(2..=3));
@@ -186,8 +186,8 @@ mod tests {
     fn what_is_about_to_be_told_is_not_told() {
         let mut position = Position::default();
         position.read(head(1));
-        position.announce(appended(2..=3));
-        position.announce(appended(5..=5));
+        position.begin_commit(appended(2..=3));
+        position.begin_commit(appended(5..=5));
         position.read(head(5));
         assert_eq!((position.known(), position.told()), (5, head(1)));
         position.written(appended(2..=3));
@@ -199,22 +199,22 @@ mod tests {
     #[test]
     fn events_that_continue_from_elsewhere_are_of_another_log() {
         let mut position = Position::at(head(5));
-        assert!(position.announce(appended(6..=7)));
-        assert!(position.announce(appended(9..=9)), "others lie between");
-        assert!(!position.announce(appended(5..=5)), "it went back");
+        assert!(position.begin_commit(appended(6..=7)));
+        assert!(position.begin_commit(appended(9..=9)), "others lie between");
+        assert!(!position.begin_commit(appended(5..=5)), "it went back");
         let mut forked = appended(6..=6);
         forked.after.hash = [9; 32];
-        assert!(!position.announce(forked));
+        assert!(!position.begin_commit(forked));
     }
 
     #[test]
     fn what_was_announced_for_another_log_is_not_taken_back_from_this_one() {
         let mut position = Position::at(head(5));
-        position.announce(appended(6..=7));
+        position.begin_commit(appended(6..=7));
         position = Position::at(head(3));
         let mut ours = appended(6..=6);
         ours.last.hash = [9; 32];
-        position.announce(ours);
+        position.begin_commit(ours);
         position.revoke(&appended(6..=7));
         assert_eq!(position.known, head(3));
         assert!(position.is_told(6));

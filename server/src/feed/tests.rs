@@ -162,7 +162,7 @@ async fn a_new_beginning_ends_every_watch_and_goes_back() {
     let mut one = feed.subscribe();
     one.follow(Uuid::from_u128(1));
     let all = feed.subscribe_matching(TransferFilter::default());
-    all.mark();
+    all.watermark();
     let mut end = feed.end();
     let before = end.borrow_and_update().clone();
     let why = Error::LogDiverged(Divergence {
@@ -174,7 +174,7 @@ async fn a_new_beginning_ends_every_watch_and_goes_back() {
         let over = subscription.next().await.expect_err("it is over");
         assert_eq!(over.reason(), "LOG_DIVERGED");
     }
-    all.mark();
+    all.watermark();
     assert_eq!(all.reached(), None, "nothing more is true of it");
     let after = end.borrow_and_update().clone();
     assert_eq!(after.head, head(3));
@@ -203,13 +203,13 @@ fn created(uuid: u128, revision: i64) -> FeedChange {
 async fn a_mark_is_reached_when_what_waited_before_it_was_taken() {
     let feed = Feed::default();
     let subscription = feed.subscribe_matching(TransferFilter::default());
-    subscription.mark();
+    subscription.watermark();
     assert_eq!(subscription.reached(), Some(head(0)), "nothing waits");
     feed.committed(&[created(1, 1), created(2, 1)], Some(appended(1..=2)));
-    subscription.mark();
+    subscription.watermark();
     // A later mark must not displace the earlier one, which could be put off for ever.
     feed.committed(&[created(3, 1), created(1, 2)], Some(appended(3..=4)));
-    subscription.mark();
+    subscription.watermark();
     for revision_of_next in [2, 1] {
         assert_eq!(subscription.reached(), None);
         let update = subscription.next().await.expect("no overflow");
@@ -229,7 +229,7 @@ async fn a_mark_stays_in_its_place_when_something_is_discarded() {
     let feed = Feed::default();
     let subscription = feed.subscribe_matching(TransferFilter::default());
     feed.committed(&[created(1, 1), created(2, 1)], Some(appended(1..=2)));
-    subscription.mark();
+    subscription.watermark();
     feed.committed(&[created(3, 1)], Some(appended(3..=3)));
     subscription.discard(Uuid::from_u128(1), 1);
     subscription.discard(Uuid::from_u128(3), 1);
@@ -254,7 +254,7 @@ async fn a_position_waits_for_what_others_have_committed_before() {
     feed.publish(&[created(2, 1)]);
     feed.has_read(head(2));
     wait.await;
-    subscription.mark();
+    subscription.watermark();
     assert!(subscription.next().await.is_ok());
     assert_eq!(subscription.reached(), Some(head(3)));
 }

@@ -24,7 +24,7 @@ use crate::{
     },
     error::Error,
     feed::FeedChange,
-    store::{WriteTransaction, Effect, PriorRequest, StoreError},
+    store::{Effect, PriorRequest, StoreError, WriteTransaction},
 };
 
 mod connections;
@@ -242,8 +242,12 @@ impl BatchState {
                 Ok(self.connect(submission, new, *pending, identity()))
             }
             Command::ChangeConnection { uuid, verb } => self.manage(submission, *uuid, verb),
-            Command::CreateCredential { new, token } => self.issue(submission, new, token, identity()),
-            Command::ChangeCredential { uuid, verb } => self.change_credential(submission, *uuid, verb),
+            Command::CreateCredential { new, token } => {
+                self.issue(submission, new, token, identity())
+            }
+            Command::ChangeCredential { uuid, verb } => {
+                self.change_credential(submission, *uuid, verb)
+            }
             Command::RotateAgent {
                 connection_uuid,
                 token,
@@ -320,7 +324,8 @@ impl BatchState {
     }
 
     fn remember(&mut self, submission: Option<&Submission>, effect: Effect) {
-        let Some((submission, request)) = submission.and_then(|submission| Some((submission, submission.request.clone()?)))
+        let Some((submission, request)) =
+            submission.and_then(|submission| Some((submission, submission.request.clone()?)))
         else {
             return;
         };
@@ -357,7 +362,10 @@ impl BatchState {
     }
 
     /// Writes the events.
-    pub(super) async fn append(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    pub(super) async fn append(
+        &mut self,
+        transaction: &WriteTransaction,
+    ) -> Result<(), StoreError> {
         if self.events.is_empty() {
             return Ok(());
         }

@@ -20,7 +20,7 @@ use crate::{
         policy::Policy,
         transfer::Transfer,
     },
-    store::{WriteTransaction, Effect, StoreError},
+    store::{Effect, StoreError, WriteTransaction},
 };
 
 mod credentials;
@@ -52,7 +52,10 @@ pub(super) async fn load(
 ) -> Result<BatchInputs, StoreError> {
     let mut plan = LockPlan::by(orders);
     // Before anything else is locked: whoever waits here holds nothing that the other could wait for.
-    let candidates = if orders.iter().any(|submission| looks_round(&submission.command)) {
+    let candidates = if orders
+        .iter()
+        .any(|submission| looks_round(&submission.command))
+    {
         transaction.lock_candidates().await?
     } else {
         Vec::new()

@@ -6,7 +6,7 @@ use super::{batch::BatchState, writer::Writer};
 use crate::{
     domain::command::Submission,
     planted::{Bug, DELAY, is},
-    store::{WriteTransaction, StoreError},
+    store::{StoreError, WriteTransaction},
 };
 
 /// The order without what would have to be remembered, if nothing is.
@@ -42,7 +42,10 @@ pub(super) async fn before_commit(
 }
 
 /// Does after the commit what belonged into it.
-pub(super) async fn after_commit(writer: &Writer, state: &mut BatchState) -> Result<(), StoreError> {
+pub(super) async fn after_commit(
+    writer: &Writer,
+    state: &mut BatchState,
+) -> Result<(), StoreError> {
     if is(Bug::EventOutside) && !state.events().is_empty() {
         let transaction = writer.store.begin().await?;
         state.append(&transaction).await?;

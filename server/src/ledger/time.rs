@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     domain::time::Timestamp,
-    store::{WriteTransaction, Store, StoreError},
+    store::{Store, StoreError, WriteTransaction},
 };
 
 /// Tells the ledger's time; cheap to clone.

@@ -161,7 +161,11 @@ impl Writer {
         Ok(state.into_answers())
     }
 
-    async fn attempt(&self, batch: &[Pending], patience: Patience) -> Result<BatchState, StoreError> {
+    async fn attempt(
+        &self,
+        batch: &[Pending],
+        patience: Patience,
+    ) -> Result<BatchState, StoreError> {
         let orders: Vec<&Submission> = batch.iter().map(|pending| &pending.submission).collect();
         let transaction = self.store.begin().await?;
         let mut state = BatchState::new(load(&transaction, &orders, &self.time, patience).await?);
@@ -187,9 +191,9 @@ impl Writer {
                 return Ok(state);
             };
             failpoint::pass("before-commit");
-            let announcement = self.feed.announce(state.appended());
+            let pending_commit = self.feed.begin_commit(state.appended());
             transaction.commit().await?;
-            announcement.stands();
+            pending_commit.stands();
             failpoint::pass("after-commit");
             #[cfg(feature = "planted-bugs")]
             planted::after_commit(self, &mut state).await?;

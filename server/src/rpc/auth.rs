@@ -13,9 +13,9 @@ use tower::{Layer, Service};
 
 use super::{origin, status::status};
 use crate::{
+    auth::{Authenticated, Authenticator},
     domain::{access::AccessRefusal, refusal::Refusal},
     error::Error,
-    auth::{Authenticated, Authenticator},
 };
 
 pub(super) mod access;
@@ -38,7 +38,10 @@ impl<S> Layer<S> for AuthLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         let authenticator = self.0.clone();
-        Auth { inner, authenticator }
+        Auth {
+            inner,
+            authenticator,
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use tonic::Request;
 use uuid::Uuid;
 
 use crate::{
-    error::Error,
     auth::{Authenticated, RevocationWatch, unauthenticated},
+    error::Error,
 };
 
 /// What a stream is for.

@@ -99,7 +99,11 @@ impl TransferApi {
         request: Request<v1::ExpirePendingApprovalsRequest>,
     ) -> Result<v1::ExpirePendingApprovalsResponse, Error> {
         let submission = incoming::submission(request)?;
-        let expired_count = self.backend.sweeper.expire_approvals(&submission.caller).await?;
+        let expired_count = self
+            .backend
+            .sweeper
+            .expire_approvals(&submission.caller)
+            .await?;
         Ok(v1::ExpirePendingApprovalsResponse { expired_count })
     }
 }

@@ -81,7 +81,9 @@ pub(super) async fn lock<C: ConnectionTrait>(
 }
 
 /// No index holds the site; there are few connections to look through, and few are added.
-pub(super) async fn candidates<C: ConnectionTrait>(db: &C) -> Result<Vec<DuplicateCandidate>, StoreError> {
+pub(super) async fn candidates<C: ConnectionTrait>(
+    db: &C,
+) -> Result<Vec<DuplicateCandidate>, StoreError> {
     if db.get_database_backend() == DbBackend::Postgres {
         let lock = format!("SELECT pg_advisory_xact_lock({NEIGHBOURS})");
         db.execute_unprepared(&lock).await?;

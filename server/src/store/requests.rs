@@ -7,7 +7,7 @@ use tidegate_entity::event;
 use uuid::Uuid;
 
 use super::{Effect, PriorRequest, error::StoreError, rows};
-use crate::domain::event::{EventType, EventSubject};
+use crate::domain::event::{EventSubject, EventType};
 
 #[derive(FromQueryResult)]
 struct Request {

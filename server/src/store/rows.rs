@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::error::{Inconsistency, StoreError};
 use crate::domain::{
     chain::Hash,
-    event::{Event, EventType, EventBody, IdempotencyKey},
+    event::{Event, EventBody, EventType, IdempotencyKey},
     progress::Totals,
     status::{ConflictStrategy, Direction, TransferStatus},
     time::Timestamp,
@@ -146,13 +146,8 @@ pub(super) fn from_event(event: &Event) -> event::Model {
         subject_uuid: event.subject_uuid,
         connection_uuid: event.connection_uuid,
         event_type: body.event_type.name().to_owned(),
-        from_status: body
-            .from_status
-            .map(|status| status.name().to_owned()),
-        to_status: body
-            .to_status
-            .map_or("", TransferStatus::name)
-            .to_owned(),
+        from_status: body.from_status.map(|status| status.name().to_owned()),
+        to_status: body.to_status.map_or("", TransferStatus::name).to_owned(),
         actor_uuid: body.actor_uuid,
         actor: event.actor.clone(),
         reason: body.reason.clone(),

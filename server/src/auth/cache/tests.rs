@@ -121,7 +121,11 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
     cache.forget();
     let late = tokio::spawn({
         let (cache, source) = (Arc::clone(&cache), Arc::clone(&source));
-        async move { cache.check(KEY, || source.answer(Err(AuthFailure::Unknown))).await }
+        async move {
+            cache
+                .check(KEY, || source.answer(Err(AuthFailure::Unknown)))
+                .await
+        }
     });
     while source.asked() == 1 {
         tokio::task::yield_now().await;
@@ -135,7 +139,9 @@ async fn what_was_to_be_forgotten_is_asked_again_and_not_joined() {
 #[tokio::test(start_paused = true)]
 async fn a_database_that_is_away_takes_no_good_name() {
     let (cache, source) = (Arc::<Cache>::default(), Source::new());
-    ask(&cache, &source, Ok(verified(YEAR))).await.expect("good");
+    ask(&cache, &source, Ok(verified(YEAR)))
+        .await
+        .expect("good");
     tokio::time::advance(FRESH).await;
     let away = Err(AuthFailure::Failed(Error::ShuttingDown));
     ask(&cache, &source, away).await.expect_err("it is away");

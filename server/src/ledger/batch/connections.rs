@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{EventRefs, BatchState, Row, ChangeSet};
+use super::{BatchState, ChangeSet, EventRefs, Row};
 use crate::{
     domain::{
         command::Submission,
@@ -12,13 +12,13 @@ use crate::{
             Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
             ConnectionVerb, NewConnection, Usage, decide_connection, site,
         },
-        event::{EventType, EventBody},
+        event::{EventBody, EventType},
         limit::ConnectionRefusal,
         refusal::Refusal,
         transfer::Transfer,
     },
     ledger::Outcome,
-    store::{WriteTransaction, Effect, StoreError},
+    store::{Effect, StoreError, WriteTransaction},
 };
 
 impl BatchState {
@@ -185,7 +185,10 @@ impl BatchState {
         self.log(refs, body, Some(submission));
     }
 
-    pub(super) async fn write_connections(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    pub(super) async fn write_connections(
+        &self,
+        transaction: &WriteTransaction,
+    ) -> Result<(), StoreError> {
         let changes = ChangeSet::of(&self.connections);
         if !changes.created.is_empty() {
             transaction.insert_connections(&changes.created).await?;

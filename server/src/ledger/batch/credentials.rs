@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{EventRefs, BatchState, Row, ChangeSet};
+use super::{BatchState, ChangeSet, EventRefs, Row};
 use crate::{
     domain::{
         access::AccessRefusal,
+        authorize,
         caller::Role,
         command::Submission,
         connection::ConnectionStatus,
@@ -16,15 +17,14 @@ use crate::{
             Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session,
             decide_credential,
         },
-        event::{EventType, EventBody},
-        authorize,
+        event::{EventBody, EventType},
         limit::ConnectionRefusal,
         refusal::Refusal,
         time::Timestamp,
         validate::NAME_MAX,
     },
     ledger::Outcome,
-    store::{WriteTransaction, Effect, StoreError},
+    store::{Effect, StoreError, WriteTransaction},
 };
 
 /// What a code is redeemed with.
@@ -116,7 +116,12 @@ impl BatchState {
         }
         let session = Arc::new(Session::open(uuid, new.clone(), self.now));
         self.remember(Some(submission), Effect::Session(uuid));
-        self.log_session(&session, EventType::SessionCreated, String::new(), submission);
+        self.log_session(
+            &session,
+            EventType::SessionCreated,
+            String::new(),
+            submission,
+        );
         self.sessions
             .insert(uuid, Row::created(Arc::clone(&session)));
         Ok(Outcome::Session(Session::clone(&session)))
@@ -145,7 +150,12 @@ impl BatchState {
         let credential = Arc::new(Credential::create(agent, new, &token, self.now));
         // One event for both: the session is over, and the reason says who its agent is.
         let after = Arc::new(after);
-        self.log_session(&after, EventType::SessionRedeemed, agent.to_string(), submission);
+        self.log_session(
+            &after,
+            EventType::SessionRedeemed,
+            agent.to_string(),
+            submission,
+        );
         if let Some(row) = self.sessions.get_mut(&after.uuid) {
             row.after = Some(after);
         }
@@ -215,9 +225,19 @@ impl BatchState {
         newest.map(|agent| agent.uuid)
     }
 
-    fn hand_out(&mut self, submission: &Submission, credential: Credential, reason: String) -> Outcome {
+    fn hand_out(
+        &mut self,
+        submission: &Submission,
+        credential: Credential,
+        reason: String,
+    ) -> Outcome {
         let credential = Arc::new(credential);
-        self.log_credential(&credential, EventType::CredentialCreated, reason, submission);
+        self.log_credential(
+            &credential,
+            EventType::CredentialCreated,
+            reason,
+            submission,
+        );
         self.credentials
             .insert(credential.uuid, Row::created(Arc::clone(&credential)));
         granted(&credential)
@@ -256,7 +276,10 @@ impl BatchState {
         self.log(refs, happened(event_type, reason), Some(submission));
     }
 
-    pub(super) async fn write_credentials(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    pub(super) async fn write_credentials(
+        &self,
+        transaction: &WriteTransaction,
+    ) -> Result<(), StoreError> {
         let credentials = ChangeSet::of(&self.credentials);
         if !credentials.created.is_empty() {
             transaction.insert_credentials(&credentials.created).await?;

@@ -43,7 +43,10 @@ fn verb(uuid: Uuid, verb: Verb) -> Submission {
 }
 
 fn create(request: Option<(&str, u8)>) -> Submission {
-    submission(Command::CreateTransfer(Box::new(sample().declared)), request)
+    submission(
+        Command::CreateTransfer(Box::new(sample().declared)),
+        request,
+    )
 }
 
 const START: Verb = Verb::Start {
@@ -187,7 +190,10 @@ fn references_must_exist() {
     again.retry_of_uuid = Some(Uuid::from_u128(404));
     let mut state = state(Vec::new());
     for declared in [lost, again] {
-        state.carry_out(&submission(Command::CreateTransfer(Box::new(declared)), None), Uuid::nil);
+        state.carry_out(
+            &submission(Command::CreateTransfer(Box::new(declared)), None),
+            Uuid::nil,
+        );
     }
     assert!(state.is_clean());
     let (_, answers) = state.into_parts();

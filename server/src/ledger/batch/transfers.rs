@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{EventRefs, BatchState, Row, ChangeSet};
+use super::{BatchState, ChangeSet, EventRefs, Row};
 use crate::{
     domain::{
+        authorize,
         command::{Submission, Verb},
         decide::{Change, aftermath, creation},
-        event::{EventType, EventBody},
-        authorize,
+        event::{EventBody, EventType},
         refusal::Refusal,
         transfer::{NewTransfer, Transfer},
     },
     ledger::Outcome,
-    store::{WriteTransaction, Effect, StoreError},
+    store::{Effect, StoreError, WriteTransaction},
 };
 
 impl BatchState {
@@ -27,7 +27,8 @@ impl BatchState {
     ) -> Result<Outcome, Refusal> {
         let connection = new.connection_uuid.map(|uuid| self.connection(uuid));
         let connection = connection.transpose()?.map(Arc::as_ref);
-        let transfer = authorize::create(uuid, new.clone(), connection, &submission.caller, self.now)?;
+        let transfer =
+            authorize::create(uuid, new.clone(), connection, &submission.caller, self.now)?;
         if let Some(uuid) = new.retry_of_uuid {
             let earlier = self.current(uuid)?;
             if !submission.caller.sees(earlier.declared.connection_uuid) {
@@ -72,7 +73,12 @@ impl BatchState {
     }
 
     /// Takes a change into the batch; `submission` is what caused it, `None` when the rules themselves did.
-    fn keep(&mut self, before: &Arc<Transfer>, change: Change, submission: Option<&Submission>) -> Outcome {
+    fn keep(
+        &mut self,
+        before: &Arc<Transfer>,
+        change: Change,
+        submission: Option<&Submission>,
+    ) -> Outcome {
         let (after, transitioned) = match change {
             Change::Nothing => return Outcome::Transfer(Arc::clone(before)),
             Change::Progress(after) => (Some(Arc::new(after)), false),
@@ -100,7 +106,12 @@ impl BatchState {
             .ok_or(Refusal::TransferNotFound { uuid })
     }
 
-    fn log_transfer(&mut self, transfer: &Transfer, body: EventBody, submission: Option<&Submission>) {
+    fn log_transfer(
+        &mut self,
+        transfer: &Transfer,
+        body: EventBody,
+        submission: Option<&Submission>,
+    ) {
         let effect = Effect::Transfer {
             uuid: transfer.uuid,
             deleted_by_it: body.event_type == EventType::Deleted,
@@ -115,7 +126,10 @@ impl BatchState {
         self.log(refs, body, submission);
     }
 
-    pub(super) async fn write_transfers(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    pub(super) async fn write_transfers(
+        &self,
+        transaction: &WriteTransaction,
+    ) -> Result<(), StoreError> {
         let changes = ChangeSet::of(&self.rows);
         if !changes.created.is_empty() {
             transaction.insert_transfers(&changes.created).await?;

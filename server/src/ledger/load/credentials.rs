@@ -10,7 +10,7 @@ use crate::{
         command::{Command, Submission},
         credential::{Credential, Session},
     },
-    store::{WriteTransaction, Effect, PriorRequest, StoreError},
+    store::{Effect, PriorRequest, StoreError, WriteTransaction},
 };
 
 /// What the orders of a batch name of them, each once and sorted.
@@ -61,7 +61,10 @@ impl WantedAccess {
 
     /// The connections of the sessions that are to be redeemed. A session never moves to another connection, so that
     /// this can be asked without a lock.
-    pub(super) async fn connections(&self, transaction: &WriteTransaction) -> Result<Vec<Uuid>, StoreError> {
+    pub(super) async fn connections(
+        &self,
+        transaction: &WriteTransaction,
+    ) -> Result<Vec<Uuid>, StoreError> {
         let digests: Vec<_> = self.redeemed.iter().cloned().collect();
         let sessions = transaction.sessions(&digests).await?.into_iter();
         Ok(sessions.map(|it| it.declared.connection_uuid).collect())

@@ -18,7 +18,7 @@ use crate::{
         transfer::Transfer,
     },
     error::Error,
-    feed::{Feed, Gone, tail},
+    feed::{Feed, Gone, log_follower},
     rpc::event,
     store::ScopedReader,
 };
@@ -213,7 +213,7 @@ fn concerned(events: &[Event], rows: Vec<Transfer>, filter: &TransferFilter) -> 
         };
         let row = rows.get(&uuid);
         let concerns = match row {
-            Some(row) => tail::change(event, row).concerns(filter),
+            Some(row) => log_follower::change(event, row).concerns(filter),
             None => gone(event, uuid).any(|gone| gone.may_concern(filter)),
         };
         if concerns && told.insert(uuid) {

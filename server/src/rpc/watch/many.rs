@@ -209,7 +209,7 @@ impl Many {
     fn position(&mut self) -> Option<v1::WatchTransfersResponse> {
         let pace = self.pace.as_mut()?;
         if pace.due() <= tokio::time::Instant::now() {
-            self.subscription.mark();
+            self.subscription.watermark();
         }
         let at = self.subscription.reached()?;
         let newest = self.newest.max(self.backend.feed.newest());

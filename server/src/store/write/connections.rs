@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::{WriteTransaction, expect_rows};
 use crate::{
     domain::connection::{Connection, DuplicateCandidate, Usage},
-    store::{ConnectionPeek, chunk, connections, error::StoreError, rows, stats, transfers, update},
+    store::{
+        ConnectionPeek, chunk, connections, error::StoreError, rows, stats, transfers, update,
+    },
 };
 
 /// The limit that every session has.

@@ -9,7 +9,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use tidegate_entity::{access_token, credential, session};
 use uuid::Uuid;
 
-use super::{WriteTransaction, StoreError, chunk, expect_rows, rows};
+use super::{StoreError, WriteTransaction, chunk, expect_rows, rows};
 use crate::{
     domain::credential::{Credential, Session},
     store::credentials::{self, Lock},

@@ -90,7 +90,12 @@ async fn tasks_that_some_servers_need_are_missed_at_once() {
     let quick = ["--event-retention", "24h", "--sweep-interval", "20ms"];
     found_at_once("retention", &quick).await;
     let database = Database::fresh().await;
-    let guarded = doomed(&database, "task-authentication=panic", &["--auth", "required"]).await;
+    let guarded = doomed(
+        &database,
+        "task-authentication=panic",
+        &["--auth", "required"],
+    )
+    .await;
     ends_for("authentication", guarded).await;
     let authority = Authority::new("authority");
     let files = Folder::of(&authority, &authority.server(&["localhost"]));
@@ -105,7 +110,7 @@ mod postgres_only {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn tasks_that_replicas_need_are_missed_at_once() {
-        for task in ["hints-sender", "hints-listener"] {
+        for task in ["notification-sender", "notification-listener"] {
             found_at_once(task, &[]).await;
         }
     }

@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Feed, FeedChange, Gone, hints};
+use super::{Feed, FeedChange, Gone, notify};
 use crate::{
     domain::{
         chain::Head,
@@ -42,7 +42,7 @@ const READS: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The reader of the log for one replica.
-pub struct Tail {
+pub struct LogFollower {
     store: Store,
     feed: Feed,
     progress: Progress,
@@ -58,7 +58,7 @@ enum Continuation {
     Broken(Error),
 }
 
-impl Tail {
+impl LogFollower {
     /// A reader that goes on from the present end of the log. To be made before the first watcher comes.
     ///
     /// # Errors
@@ -81,14 +81,14 @@ impl Tail {
         if self.store.is_shared() {
             let (store, feed) = (self.store.clone(), self.feed.clone());
             supervisor.spawn(
-                "hints-sender",
+                "notification-sender",
                 stop,
-                hints::send(store.clone(), feed, stop.clone()),
+                notify::send(store.clone(), feed, stop.clone()),
             );
             supervisor.spawn(
-                "hints-listener",
+                "notification-listener",
                 stop,
-                hints::listen(store, Arc::clone(&heard), stop.clone()),
+                notify::listen(store, Arc::clone(&heard), stop.clone()),
             );
         }
         supervisor.spawn("log-follower", stop, self.run(heard, stop.clone()));
@@ -230,8 +230,7 @@ impl Tail {
         let mut overtaken = Vec::new();
         for event in foreign {
             // What is not about a transfer's status is in the log alone.
-            let (Some(uuid), Some(status)) = (event.transfer_uuid, event.body.to_status)
-            else {
+            let (Some(uuid), Some(status)) = (event.transfer_uuid, event.body.to_status) else {
                 continue;
             };
             match rows.get(&uuid) {

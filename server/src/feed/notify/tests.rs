@@ -20,9 +20,9 @@ fn deaf() -> Listener {
 
 /// A connection that hears what is sent.
 fn hearing() -> (mpsc::UnboundedSender<()>, Listener) {
-    let (sender, hints) = mpsc::unbounded_channel();
-    let hints = UnboundedReceiverStream::new(hints).map(Ok);
-    (sender, Listener::of(hints))
+    let (sender, notifications) = mpsc::unbounded_channel();
+    let notifications = UnboundedReceiverStream::new(notifications).map(Ok);
+    (sender, Listener::of(notifications))
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +61,7 @@ async fn a_connection_that_hears_its_own_probes_is_kept_for_ever() {
 async fn silence_is_counted_from_the_last_hint() {
     let (sender, listener) = hearing();
     let (heard, began) = (Notify::new(), Instant::now());
-    let hint = async {
+    let notification = async {
         sleep(25 * SECOND).await;
         _ = sender.send(());
         // Until the end, or the connection would be lost.
@@ -69,7 +69,7 @@ async fn silence_is_counted_from_the_last_hint() {
     };
     let end = tokio::select! {
         end = hear(listener, || ready(Ok(())), &heard) => end,
-        () = hint => unreachable!("it waits for ever"),
+        () = notification => unreachable!("it waits for ever"),
     };
     assert!(matches!(end, Deaf::Silent), "{end:?}");
     // The first probe after 25 s and half a minute.

@@ -14,22 +14,24 @@ const CHANNEL: &str = "tidegate";
 /// The listening connection's name in `pg_stat_activity`.
 const APPLICATION: &str = "tidegate feed";
 
-/// Hears the hints of all replicas, this one included, on a connection of its own.
+/// Hears the notifications of all replicas, this one included, on a connection of its own.
 pub struct Listener(BoxStream<'static, Result<(), StoreError>>);
 
 impl Listener {
-    /// One that hears what comes out of `hints`, and is lost when they end.
-    pub(crate) fn of(hints: impl Stream<Item = Result<(), StoreError>> + Send + 'static) -> Self {
-        Self(hints.boxed())
+    /// One that hears what comes out of `notifications`, and is lost when they end.
+    pub(crate) fn of(
+        notifications: impl Stream<Item = Result<(), StoreError>> + Send + 'static,
+    ) -> Self {
+        Self(notifications.boxed())
     }
 
     /// The next hint. May be dropped and asked again without losing one.
     ///
     /// # Errors
-    /// [`StoreError`] when the connection is lost, and with it any number of hints: listen anew.
+    /// [`StoreError`] when the connection is lost, and with it any number of notifications: listen again.
     pub async fn next(&mut self) -> Result<(), StoreError> {
         match self.0.next().await {
-            Some(hint) => hint,
+            Some(notification) => notification,
             None => Err(lost()),
         }
     }
@@ -61,15 +63,15 @@ pub(super) async fn listen(source: Option<&Source>) -> Result<Option<Listener>, 
     // It is made anew by its owner, who knows what to do about what was missed.
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await.map_err(failed)?;
-    let hints = stream::unfold(listener, |mut listener| async {
-        let hint = match listener.try_recv().await {
+    let notifications = stream::unfold(listener, |mut listener| async {
+        let notification = match listener.try_recv().await {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(lost()),
             Err(error) => Err(failed(error)),
         };
-        Some((hint, listener))
+        Some((notification, listener))
     });
-    Ok(Some(Listener::of(hints)))
+    Ok(Some(Listener::of(notifications)))
 }
 
 fn failed(error: SqlxError) -> StoreError {

@@ -10,7 +10,7 @@ use crate::domain::chain::Head;
 
 /// A place in a mailbox.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct Watermark {
     /// So many changes are to be taken before it.
     ahead: usize,
     /// What stands for this event and for everything before it is among them, or was taken earlier.
@@ -19,9 +19,9 @@ pub(super) struct Mark {
 
 impl Waiting {
     /// Notes that the first of those that wait was taken.
-    pub(super) fn step_towards_mark(&mut self) {
-        if let Some(mark) = &mut self.mark {
-            mark.ahead = mark.ahead.saturating_sub(1);
+    pub(super) fn step_towards_watermark(&mut self) {
+        if let Some(watermark) = &mut self.watermark {
+            watermark.ahead = watermark.ahead.saturating_sub(1);
         }
     }
 
@@ -29,10 +29,10 @@ impl Waiting {
     pub(super) fn strike(&mut self, uuid: Uuid) {
         if let Some(place) = self.order.iter().position(|each| *each == uuid) {
             self.order.remove(place);
-            if let Some(mark) = &mut self.mark
-                && place < mark.ahead
+            if let Some(watermark) = &mut self.watermark
+                && place < watermark.ahead
             {
-                mark.ahead -= 1;
+                watermark.ahead -= 1;
             }
         }
     }
@@ -72,14 +72,14 @@ impl Subscription {
     }
 
     /// Sets a mark behind what waits now, unless one is set.
-    pub fn mark(&self) {
+    pub fn watermark(&self) {
         // The registry stays locked, so that nothing is told in between.
         let registry = self.feed.registry();
         let head = registry.position.told();
         let mut waiting = self.mailbox.waiting();
-        if waiting.mark.is_none() && waiting.over.is_none() {
+        if waiting.watermark.is_none() && waiting.over.is_none() {
             let ahead = waiting.order.len();
-            waiting.mark = Some(Mark { ahead, head });
+            waiting.watermark = Some(Watermark { ahead, head });
         }
         drop(waiting);
         drop(registry);
@@ -88,7 +88,9 @@ impl Subscription {
     /// The position of the mark, once everything before it was taken; that removes it.
     pub fn reached(&self) -> Option<Head> {
         let mut waiting = self.mailbox.waiting();
-        let mark = waiting.mark.take_if(|mark| mark.ahead == 0)?;
-        Some(mark.head)
+        let watermark = waiting
+            .watermark
+            .take_if(|watermark| watermark.ahead == 0)?;
+        Some(watermark.head)
     }
 }

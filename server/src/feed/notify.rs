@@ -31,7 +31,7 @@ pub(super) async fn send(store: Store, feed: Feed, stop: CancellationToken) {
     let work = async {
         loop {
             feed.next_commit().await;
-            match timeout(PATIENCE, store.send_hint()).await {
+            match timeout(PATIENCE, store.send_notification()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "the other replicas were not told"),
                 Err(_) => tracing::debug!("the database did not pass a word on in time"),
@@ -45,7 +45,7 @@ pub(super) async fn send(store: Store, feed: Feed, stop: CancellationToken) {
 /// Passes what is heard on to `heard` until `stop` is cancelled.
 pub(super) async fn listen(store: Store, heard: Arc<Notify>, stop: CancellationToken) {
     let work = async {
-        keep_listening(|| store.listen(), || store.send_hint(), &heard).await;
+        keep_listening(|| store.listen(), || store.send_notification(), &heard).await;
         // There is nobody to listen to: the reader of the log polls.
         std::future::pending::<()>().await;
     };
@@ -90,7 +90,7 @@ where
     let mut last = Instant::now();
     loop {
         tokio::select! {
-            hint = listener.next() => match hint {
+            notification = listener.next() => match notification {
                 Ok(()) => {
                     last = Instant::now();
                     heard.notify_one();
