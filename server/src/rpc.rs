@@ -27,18 +27,18 @@ use crate::{
 };
 
 pub mod accept;
-mod answer;
 mod auth;
 mod caller;
 mod connection;
 mod credential;
 mod deadline;
+mod decode;
+mod encode;
+mod error_info;
 mod event;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
-mod incoming;
-mod mark;
 mod metadata;
 pub mod origin;
 mod page;
@@ -126,7 +126,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .layer(auth::AuthLayer(authenticator))
         .layer(origin::OriginLayer(proxies))
         .layer(layer_fn(deadline::Deadline::new))
-        .layer(layer_fn(mark::Mark::new))
+        .layer(layer_fn(error_info::ErrorInfoService::new))
         .layer(layer_fn(unread::Unread::new))
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())

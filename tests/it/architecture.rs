@@ -278,7 +278,7 @@ fn every_reason_is_in_the_contract() {
         "domain/limit.rs",
         "domain/access.rs",
         "error.rs",
-        "rpc/mark.rs",
+        "rpc/error_info.rs",
         "rpc/unread.rs",
     ] {
         let text = fs::read_to_string(root().join("server/src").join(file)).expect("a source");

@@ -4,11 +4,11 @@ use tidegate_proto::v1::{self, connection_service_server::ConnectionService};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Backend, answer,
+    Backend,
     caller::Caller,
     credential,
-    incoming::{self, Mutation},
-    page,
+    decode::{self, Mutation},
+    encode, page,
     status::status,
 };
 use crate::{
@@ -39,9 +39,9 @@ impl ConnectionApi {
         &self,
         request: Request<M>,
     ) -> Result<Option<v1::Connection>, Error> {
-        let submission = incoming::submission(request)?;
+        let submission = decode::submission(request)?;
         match self.backend.ledger.submit(submission).await? {
-            Outcome::Connection(connection) => Ok(Some(answer::connection(&connection))),
+            Outcome::Connection(connection) => Ok(Some(encode::connection(&connection))),
             Outcome::ConnectionDeleted => Ok(None),
             _ => Err(super::transfer::unexpected("a connection was expected")),
         }
@@ -59,7 +59,7 @@ impl ConnectionApi {
         let found = reader.connection(uuid).await?;
         let connection = found.ok_or(Refusal::ConnectionNotFound { uuid })?;
         Ok(v1::GetConnectionResponse {
-            connection: Some(answer::connection(&connection)),
+            connection: Some(encode::connection(&connection)),
         })
     }
 
@@ -69,7 +69,7 @@ impl ConnectionApi {
         request: v1::ListConnectionsRequest,
     ) -> Result<v1::ListConnectionsResponse, Error> {
         let mut check = Check::default();
-        let filter = incoming::connection_filter(&mut check, &request);
+        let filter = decode::connection_filter(&mut check, &request);
         let mut fingerprint = filter.fingerprint();
         if let Some(own) = caller.confined_to() {
             fingerprint = format!("{fingerprint};{own}");
@@ -90,7 +90,7 @@ impl ConnectionApi {
             uuid: row.uuid,
         };
         let (connections, next_page_token) =
-            page::fit(&rows, window.limit, &scope, place, answer::connection);
+            page::fit(&rows, window.limit, &scope, place, encode::connection);
         Ok(v1::ListConnectionsResponse {
             connections,
             next_page_token,

@@ -6,7 +6,7 @@ use tidegate_proto::v1::{self, credential_service_server::CredentialService};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Backend, answer, caller::Caller, incoming, page, status::status};
+use super::{Backend, caller::Caller, decode, encode, page, status::status};
 use crate::{
     domain::{
         access::AccessRefusal,
@@ -43,7 +43,7 @@ impl CredentialApi {
         };
         let credential = self.find(uuid).await?;
         Ok(v1::GetCallerResponse {
-            credential: Some(answer::credential(&credential)),
+            credential: Some(encode::credential(&credential)),
         })
     }
 
@@ -67,7 +67,7 @@ impl CredentialApi {
         let uuid = check.finish(uuid)?;
         let credential = self.find(uuid).await?;
         Ok(v1::GetCredentialResponse {
-            credential: Some(answer::credential(&credential)),
+            credential: Some(encode::credential(&credential)),
         })
     }
 
@@ -76,7 +76,7 @@ impl CredentialApi {
         request: v1::ListCredentialsRequest,
     ) -> Result<v1::ListCredentialsResponse, Error> {
         let mut check = Check::default();
-        let filter = incoming::credential_filter(&mut check, &request);
+        let filter = decode::credential_filter(&mut check, &request);
         let scope = Scope::new("credentials", "desc", &filter.fingerprint());
         let window = page::window(
             &mut check,
@@ -96,7 +96,7 @@ impl CredentialApi {
             uuid: row.uuid,
         };
         let (credentials, next_page_token) =
-            page::fit(&rows, window.limit, &scope, place, answer::credential);
+            page::fit(&rows, window.limit, &scope, place, encode::credential);
         Ok(v1::ListCredentialsResponse {
             credentials,
             next_page_token,
@@ -118,10 +118,10 @@ impl CredentialApi {
         &self,
         request: Request<v1::RevokeCredentialRequest>,
     ) -> Result<v1::RevokeCredentialResponse, Error> {
-        let submission = incoming::submission(request)?;
+        let submission = decode::submission(request)?;
         let credential = credential(self.backend.ledger.submit(submission).await?)?;
         Ok(v1::RevokeCredentialResponse {
-            credential: Some(answer::credential(&credential)),
+            credential: Some(encode::credential(&credential)),
         })
     }
 
@@ -130,13 +130,13 @@ impl CredentialApi {
         request: Request<v1::CreateSessionRequest>,
     ) -> Result<v1::CreateSessionResponse, Error> {
         let mut code = secret::new_session_code()?;
-        let mut submission = incoming::session_submission(request, &code, &self.backend.pepper)?;
+        let mut submission = decode::session_submission(request, &code, &self.backend.pepper)?;
         for _ in 0..CODE_TRIES {
             match self.backend.ledger.submit(submission.clone()).await? {
                 Outcome::Session(session) => return Ok(opened(&session, &submission, code)),
                 Outcome::CodeTaken => {
                     code = secret::new_session_code()?;
-                    incoming::with_code(&mut submission, &code, &self.backend.pepper);
+                    decode::with_code(&mut submission, &code, &self.backend.pepper);
                 }
                 _ => return Err(super::transfer::unexpected("a session was expected")),
             }
@@ -151,10 +151,10 @@ impl CredentialApi {
         request: Request<v1::RedeemSessionRequest>,
     ) -> Result<v1::RedeemSessionResponse, Error> {
         let token = secret::new_token()?;
-        let submission = incoming::redemption(request, &token, &self.backend.pepper)?;
+        let submission = decode::redemption(request, &token, &self.backend.pepper)?;
         let credential = credential(self.backend.ledger.submit(submission).await?)?;
         Ok(v1::RedeemSessionResponse {
-            credential: Some(answer::credential(&credential)),
+            credential: Some(encode::credential(&credential)),
             token: token.reveal(),
         })
     }
@@ -168,12 +168,12 @@ impl CredentialApi {
 
 /// Gives out a new token: the credential that it belongs to, and the token; empty for a repetition, whose token was
 /// given out before and cannot be shown again.
-pub(super) async fn issue<M: incoming::TokenRequest>(
+pub(super) async fn issue<M: decode::TokenRequest>(
     backend: &Backend,
     request: Request<M>,
 ) -> Result<(v1::Credential, String), Error> {
     let token = secret::new_token()?;
-    let submission = incoming::token_submission(request, &token, &backend.pepper)?;
+    let submission = decode::token_submission(request, &token, &backend.pepper)?;
     let credential = credential(backend.ledger.submit(submission).await?)?;
     let is_new = credential
         .tokens
@@ -184,14 +184,14 @@ pub(super) async fn issue<M: incoming::TokenRequest>(
     } else {
         String::new()
     };
-    Ok((answer::credential(&credential), token))
+    Ok((encode::credential(&credential), token))
 }
 
 fn opened(session: &Session, submission: &Submission, code: String) -> v1::CreateSessionResponse {
     let is_new = matches!(&submission.command, Command::OpenSession(new) if new.digest == session.declared.digest);
     v1::CreateSessionResponse {
         session_code: if is_new { code } else { String::new() },
-        expires_at: Some(answer::timestamp(session.expires_at)),
+        expires_at: Some(encode::timestamp(session.expires_at)),
     }
 }
 

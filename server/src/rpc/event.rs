@@ -7,9 +7,9 @@ use tidegate_proto::v1::{self, event_service_server::EventService};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Backend, answer,
+    Backend,
     caller::Caller,
-    page,
+    encode, page,
     status::status,
     streams::{Kind, Streams},
 };
@@ -26,14 +26,14 @@ use crate::{
 
 mod watch;
 
-use watch::Turns;
+use watch::ReadPermits;
 
 /// The service.
 #[derive(Clone)]
 pub(super) struct EventApi {
     backend: Backend,
     streams: Streams,
-    turns: Turns,
+    read_permits: ReadPermits,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<v1::WatchEventsResponse, Status>> + Send>>;
@@ -43,7 +43,7 @@ impl EventApi {
         Self {
             backend,
             streams,
-            turns: Turns::default(),
+            read_permits: ReadPermits::default(),
         }
     }
 
@@ -65,7 +65,7 @@ impl EventApi {
         let rows = reader.events(&filter, limit).await?;
         // Read after the page: what is still kept now was kept then.
         place(cursor, &reader.look(cursor.sequence).await?)?;
-        let (events, _) = page::fit_messages(&rows, limit, answer::event);
+        let (events, _) = page::fit_messages(&rows, limit, encode::event);
         Ok(v1::ListEventsResponse { events })
     }
 
@@ -81,8 +81,8 @@ impl EventApi {
         };
         let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
         let filter = check.finish(filter)?;
-        let (place, turns) = (place?, self.turns.clone());
-        let watch = watch::events(&self.backend, reader, place, turns, filter, cursor);
+        let (place, read_permits) = (place?, self.read_permits.clone());
+        let watch = watch::events(&self.backend, reader, place, read_permits, filter, cursor);
         Ok(Box::pin(watch.await?))
     }
 }

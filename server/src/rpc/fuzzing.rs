@@ -4,7 +4,7 @@ use prost::Message;
 use tidegate_proto::v1;
 use tonic::Request;
 
-use super::incoming::{self, Mutation, TokenRequest};
+use super::decode::{self, Mutation, TokenRequest};
 use crate::domain::{
     caller::Caller,
     token::{ID_BYTES, Pepper, SECRET_BYTES, Token},
@@ -33,30 +33,30 @@ pub fn decode_validate(data: &[u8]) {
 
 fn mutation<M: Mutation>(body: &[u8]) {
     if let Ok(message) = M::decode(body) {
-        _ = incoming::submission(Request::new(message));
+        _ = decode::submission(Request::new(message));
     }
 }
 
 fn token_request<M: TokenRequest>(body: &[u8]) {
     if let Ok(message) = M::decode(body) {
-        _ = incoming::token_submission(Request::new(message), &token(), &Pepper::default());
+        _ = decode::token_submission(Request::new(message), &token(), &Pepper::default());
     }
 }
 
 fn session(body: &[u8]) {
     let pepper = Pepper::default();
     if let Ok(message) = v1::CreateSessionRequest::decode(body) {
-        _ = incoming::session_submission(Request::new(message), "2345WXYZ", &pepper);
+        _ = decode::session_submission(Request::new(message), "2345WXYZ", &pepper);
     }
     if let Ok(message) = v1::RedeemSessionRequest::decode(body) {
-        _ = incoming::redemption(Request::new(message), &token(), &pepper);
+        _ = decode::redemption(Request::new(message), &token(), &pepper);
     }
 }
 
 fn list(body: &[u8]) {
     if let Ok(message) = v1::ListTransfersRequest::decode(body) {
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, &Caller::anonymous(None), message.filter);
+        let filter = decode::filter(&mut check, &Caller::anonymous(None), message.filter);
         _ = check.finish(filter.fingerprint());
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 use uuid::Uuid;
 
-use super::{Backend, answer, incoming, mark, status, streams::Place};
+use super::{Backend, decode, encode, error_info, status, streams::StreamPermit};
 use crate::{
     domain::{
         caller::Caller,
@@ -43,25 +43,28 @@ type Answer = Result<v1::ReportProgressResponse, Status>;
 /// Serves one stream.
 pub(super) fn serve(
     backend: &Backend,
-    place: Place,
+    permit: StreamPermit,
     caller: Caller,
     reports: Streaming<v1::ReportProgressRequest>,
 ) -> impl Stream<Item = Answer> + use<> {
-    let desk = Arc::<Desk>::default();
-    let reader = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&desk), reports)));
+    let pending = Arc::<PendingReports>::default();
+    let reader = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&pending), reports)));
     let (answers, answered) = mpsc::channel(ANSWERS);
     let last = answers.clone();
-    let clerk = Clerk {
+    let report_writer = ReportWriter {
         backend: backend.clone(),
         caller,
         subscription: backend.feed.subscribe(),
         followed: HashSet::new(),
-        desk,
+        pending,
         answers,
     };
     let writer = AbortOnDropHandle::new(tokio::spawn(async move {
-        if let Err(panic) = AssertUnwindSafe(clerk.run(place)).catch_unwind().await {
-            _ = last.send(Err(mark::panicked(&*panic))).await;
+        if let Err(panic) = AssertUnwindSafe(report_writer.run(permit))
+            .catch_unwind()
+            .await
+        {
+            _ = last.send(Err(error_info::panicked(&*panic))).await;
         }
     }));
     // Both tasks end with the stream, whoever ends it.
@@ -73,14 +76,14 @@ pub(super) fn serve(
 
 /// What was read and not yet written.
 #[derive(Default)]
-struct Desk {
-    papers: Mutex<Papers>,
+struct PendingReports {
+    gathered: Mutex<GatheredReports>,
     notify: Notify,
 }
 
 #[derive(Default)]
-struct Papers {
-    reports: HashMap<Uuid, Draft>,
+struct GatheredReports {
+    reports: HashMap<Uuid, JoinedReport>,
     refused: HashMap<String, Error>,
     known: HashSet<Uuid>,
     end: Option<Result<(), Status>>,
@@ -88,50 +91,54 @@ struct Papers {
 
 /// The joined reports of one transfer.
 #[derive(Clone, Default)]
-struct Draft {
+struct JoinedReport {
     report: Report,
     checkpoint: Option<Vec<u8>>,
 }
 
-impl Desk {
-    fn papers(&self) -> MutexGuard<'_, Papers> {
-        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+impl PendingReports {
+    fn gathered(&self) -> MutexGuard<'_, GatheredReports> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn read(desk: Arc<Desk>, reports: Streaming<v1::ReportProgressRequest>) {
-    let end = AssertUnwindSafe(read_all(&desk, reports)).catch_unwind();
+async fn read(pending: Arc<PendingReports>, reports: Streaming<v1::ReportProgressRequest>) {
+    let end = AssertUnwindSafe(read_all(&pending, reports)).catch_unwind();
     let end = end
         .await
-        .unwrap_or_else(|panic| Err(mark::panicked(&*panic)));
-    desk.papers().end = Some(end);
-    desk.notify.notify_one();
+        .unwrap_or_else(|panic| Err(error_info::panicked(&*panic)));
+    pending.gathered().end = Some(end);
+    pending.notify.notify_one();
 }
 
 async fn read_all(
-    desk: &Desk,
+    pending: &PendingReports,
     mut reports: Streaming<v1::ReportProgressRequest>,
 ) -> Result<(), Status> {
-    while let Some(message) = reports.message().await.map_err(mark::marked)? {
+    while let Some(message) = reports
+        .message()
+        .await
+        .map_err(error_info::with_error_info)?
+    {
         failpoint::pass("report-read");
-        let taken_in = desk.papers().take_in(message);
+        let taken_in = pending.gathered().take_in(message);
         taken_in.map_err(status::status)?;
-        desk.notify.notify_one();
+        pending.notify.notify_one();
     }
     Ok(())
 }
 
-impl Papers {
+impl GatheredReports {
     /// Takes one report in. An error ends the stream; a bad report is only noted for its answer.
     fn take_in(&mut self, message: v1::ReportProgressRequest) -> Result<(), Error> {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &message.uuid);
-        let draft = Draft {
-            report: incoming::report(&mut check, message.progress),
+        let joined = JoinedReport {
+            report: decode::report(&mut check, message.progress),
             checkpoint: check.checkpoint(message.checkpoint),
         };
         let refusal = match check.finish(()) {
-            Ok(()) => self.join(uuid, draft).err(),
+            Ok(()) => self.join(uuid, joined).err(),
             Err(refusal) => Some(refusal),
         };
         if let Some(refusal) = refusal {
@@ -145,38 +152,38 @@ impl Papers {
         Ok(())
     }
 
-    fn join(&mut self, uuid: Uuid, newer: Draft) -> Result<(), Refusal> {
+    fn join(&mut self, uuid: Uuid, newer: JoinedReport) -> Result<(), Refusal> {
         self.known.insert(uuid);
-        let draft = self.reports.entry(uuid).or_default();
-        draft.report = draft
+        let joined = self.reports.entry(uuid).or_default();
+        joined.report = joined
             .report
             .join(&newer.report)
             .map_err(|regression| Refusal::ProgressRegressed { uuid, regression })?;
         if newer.checkpoint.is_some() {
-            draft.checkpoint = newer.checkpoint;
+            joined.checkpoint = newer.checkpoint;
         }
         Ok(())
     }
 }
 
-struct Clerk {
+struct ReportWriter {
     backend: Backend,
     caller: Caller,
     subscription: Subscription,
     /// Transfers whose leaving `IN_PROGRESS` has to be told.
     followed: HashSet<Uuid>,
-    desk: Arc<Desk>,
+    pending: Arc<PendingReports>,
     answers: mpsc::Sender<Answer>,
 }
 
-impl Clerk {
-    async fn run(mut self, place: Place) {
-        let desk = Arc::clone(&self.desk);
+impl ReportWriter {
+    async fn run(mut self, permit: StreamPermit) {
+        let pending = Arc::clone(&self.pending);
         loop {
-            let event = place
+            let event = permit
                 .unless_stopped(async {
                     tokio::select! {
-                        () = desk.notify.notified() => Ok(None),
+                        () = pending.notify.notified() => Ok(None),
                         update = self.subscription.next() => update.map(Some),
                     }
                 })
@@ -204,11 +211,11 @@ impl Clerk {
     async fn settle(&mut self) -> bool {
         failpoint::pass("report-write");
         let (reports, refused, end) = {
-            let mut papers = self.desk.papers();
+            let mut gathered = self.pending.gathered();
             (
-                std::mem::take(&mut papers.reports),
-                std::mem::take(&mut papers.refused),
-                papers.end.take(),
+                std::mem::take(&mut gathered.reports),
+                std::mem::take(&mut gathered.refused),
+                gathered.end.take(),
             )
         };
         for (uuid, error) in refused {
@@ -225,7 +232,7 @@ impl Clerk {
         let written = join_all(
             reports
                 .into_iter()
-                .map(|(uuid, draft)| self.write(uuid, draft)),
+                .map(|(uuid, joined)| self.write(uuid, joined)),
         );
         for (uuid, outcome) in written.await {
             let answer = self.answer(uuid, outcome);
@@ -243,10 +250,10 @@ impl Clerk {
         }
     }
 
-    async fn write(&self, uuid: Uuid, draft: Draft) -> (Uuid, Result<Outcome, Error>) {
+    async fn write(&self, uuid: Uuid, joined: JoinedReport) -> (Uuid, Result<Outcome, Error>) {
         let verb = Verb::UpdateProgress {
-            report: draft.report,
-            checkpoint: draft.checkpoint,
+            report: joined.report,
+            checkpoint: joined.checkpoint,
         };
         let submission = Submission {
             command: Command::ChangeTransfer { uuid, verb },
@@ -266,7 +273,7 @@ impl Clerk {
             Ok(Outcome::Transfer(transfer)) => v1::ReportProgressResponse {
                 uuid: uuid.to_string(),
                 revision: transfer.revision,
-                status: answer::status(transfer.status).into(),
+                status: encode::status(transfer.status).into(),
                 error: None,
             },
             Ok(_) => refusal(
@@ -299,7 +306,7 @@ impl Clerk {
                 let answer = v1::ReportProgressResponse {
                     uuid: transfer.uuid.to_string(),
                     revision: transfer.revision,
-                    status: answer::status(transfer.status).into(),
+                    status: encode::status(transfer.status).into(),
                     error: None,
                 };
                 (transfer.uuid, answer)
@@ -320,7 +327,7 @@ impl Clerk {
     fn forget(&mut self, uuid: Uuid) {
         self.followed.remove(&uuid);
         self.subscription.unfollow(uuid);
-        self.desk.papers().known.remove(&uuid);
+        self.pending.gathered().known.remove(&uuid);
     }
 
     async fn send(&self, answer: Answer) -> bool {
@@ -337,7 +344,7 @@ fn refusal(
     v1::ReportProgressResponse {
         uuid,
         revision: 0,
-        status: status.map_or(0, |status| answer::status(status).into()),
+        status: status.map_or(0, |status| encode::status(status).into()),
         error: Some(v1::ReportProgressError {
             code: status::code(error) as i32,
             reason: error.reason().to_owned(),

@@ -46,10 +46,10 @@ pub(super) struct Streams {
 }
 
 /// One open stream's place; given back with its drop.
-pub(super) struct Place {
+pub(super) struct StreamPermit {
     _permit: OwnedSemaphorePermit,
     /// Absent where authentication is off.
-    caller: Option<(Arc<RevocationWatch>, Share)>,
+    caller: Option<(Arc<RevocationWatch>, CountGuard)>,
     stop: CancellationToken,
 }
 
@@ -64,28 +64,28 @@ impl Streams {
     }
 
     /// A place for the stream that `request` asks for.
-    pub(super) fn enter<T>(&self, kind: Kind, request: &Request<T>) -> Result<Place, Error> {
+    pub(super) fn enter<T>(&self, kind: Kind, request: &Request<T>) -> Result<StreamPermit, Error> {
         if self.stop.is_cancelled() {
             return Err(Error::ShuttingDown);
         }
         let authenticated: Option<&Authenticated> = request.extensions().get();
-        let share = authenticated.map(|authenticated| {
+        let guard = authenticated.map(|authenticated| {
             let uuid = authenticated.identity().credential_uuid;
-            Share::claim(&self.counts, uuid, kind)
+            CountGuard::claim(&self.counts, uuid, kind)
         });
-        let share = share.transpose()?;
+        let guard = guard.transpose()?;
         let permit = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Error::TooManyStreams { limit: self.limit })?;
-        Ok(Place {
+        Ok(StreamPermit {
             _permit: permit,
-            caller: authenticated.map(Authenticated::watch).zip(share),
+            caller: authenticated.map(Authenticated::watch).zip(guard),
             stop: self.stop.clone(),
         })
     }
 }
 
-impl Place {
+impl StreamPermit {
     /// Waits for `work`, but no longer than the server lives and the caller may call.
     pub(super) async fn unless_stopped<T>(
         &self,
@@ -107,12 +107,12 @@ impl Place {
 }
 
 /// One stream's share of what its caller may have open.
-struct Share {
+struct CountGuard {
     counts: Counts,
     key: (Uuid, Kind),
 }
 
-impl Share {
+impl CountGuard {
     fn claim(counts: &Counts, credential: Uuid, kind: Kind) -> Result<Self, Error> {
         let mut open = counts.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (credential, kind);
@@ -129,7 +129,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         let mut open = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.key) {
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn a_credential_has_so_many_streams_of_each_kind() {
         let counts = Counts::default();
-        let claim = |credential, kind| Share::claim(&counts, Uuid::from_u128(credential), kind);
+        let claim =
+            |credential, kind| CountGuard::claim(&counts, Uuid::from_u128(credential), kind);
         let mut held: Vec<_> = (0..16).map(|_| claim(1, Kind::Progress).ok()).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(claim(1, Kind::Progress).is_err());

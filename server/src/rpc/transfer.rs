@@ -7,11 +7,10 @@ use tidegate_proto::v1::{self, transfer_service_server::TransferService};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    Backend, answer,
+    Backend,
     caller::Caller,
-    event,
-    incoming::{self, Mutation},
-    progress,
+    decode::{self, Mutation},
+    encode, event, progress,
     status::status,
     streams::{Kind, Streams},
     watch,
@@ -42,10 +41,10 @@ impl TransferApi {
         match self
             .backend
             .ledger
-            .submit(incoming::submission(request)?)
+            .submit(decode::submission(request)?)
             .await?
         {
-            Outcome::Transfer(transfer) => Ok(Some(answer::transfer(&transfer, None))),
+            Outcome::Transfer(transfer) => Ok(Some(encode::transfer(&transfer, None))),
             Outcome::Deleted => Ok(None),
             _ => Err(unexpected("a transfer was expected")),
         }
@@ -58,9 +57,9 @@ impl TransferApi {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &request.get_ref().uuid);
         let uuid = check.finish(uuid)?;
-        let place = self.streams.enter(Kind::Watch, &request)?;
+        let permit = self.streams.enter(Kind::Watch, &request)?;
         let caller = Caller::of(&request).who;
-        let watch = watch::one(&self.backend, place, &caller, uuid);
+        let watch = watch::one(&self.backend, permit, &caller, uuid);
         Ok(Box::pin(watch.await?))
     }
 
@@ -68,12 +67,12 @@ impl TransferApi {
         &self,
         request: Request<v1::WatchTransfersRequest>,
     ) -> Result<Answers<v1::WatchTransfersResponse>, Error> {
-        let place = self.streams.enter(Kind::Watch, &request);
+        let permit = self.streams.enter(Kind::Watch, &request);
         let caller = Caller::of(&request).who;
         let reader = self.backend.readers.as_seen_by(&caller);
         let request = request.into_inner();
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, &reader, request.filter);
+        let filter = decode::filter(&mut check, &reader, request.filter);
         let after = request.after_sequence;
         let hash = request.after_hash.as_slice();
         let after = after.map(|after| event::cursor(&mut check, after, hash));
@@ -81,16 +80,16 @@ impl TransferApi {
             check.add("after_hash", "has no meaning without after_sequence");
         }
         let (filter, after) = check.finish((filter, after))?;
-        let wish = watch::Wish {
+        let watch_request = watch::WatchRequest {
             filter,
-            begin: match after {
-                Some(after) => watch::Begin::After(after),
-                None if request.include_existing => watch::Begin::Existing,
-                None => watch::Begin::Live,
+            start_from: match after {
+                Some(after) => watch::StartFrom::After(after),
+                None if request.include_existing => watch::StartFrom::Existing,
+                None => watch::StartFrom::Live,
             },
             positions: request.positions || after.is_some(),
         };
-        let watch = watch::many(&self.backend, reader, place?, wish);
+        let watch = watch::many(&self.backend, reader, permit?, watch_request);
         Ok(Box::pin(watch.await?))
     }
 
@@ -98,7 +97,7 @@ impl TransferApi {
         &self,
         request: Request<v1::ExpirePendingApprovalsRequest>,
     ) -> Result<v1::ExpirePendingApprovalsResponse, Error> {
-        let submission = incoming::submission(request)?;
+        let submission = decode::submission(request)?;
         let expired_count = self
             .backend
             .sweeper
@@ -189,9 +188,9 @@ service! {
         &self,
         request: Request<Streaming<v1::ReportProgressRequest>>,
     ) -> Result<Response<Self::ReportProgressStream>, Status> {
-        let place = self.streams.enter(Kind::Progress, &request).map_err(status)?;
+        let permit = self.streams.enter(Kind::Progress, &request).map_err(status)?;
         let caller = Caller::of(&request).who;
-        let answers = progress::serve(&self.backend, place, caller, request.into_inner());
+        let answers = progress::serve(&self.backend, permit, caller, request.into_inner());
         Ok(Response::new(Box::pin(answers)))
     }
 

@@ -10,23 +10,23 @@ use tidegate_proto::v1;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{Backend, answer, status::status, streams::Place};
+use super::{Backend, encode, status::status, streams::StreamPermit};
 use crate::{
     domain::{caller::Caller, refusal::Refusal, transfer::Transfer},
     error::Error,
     feed::{Subscription, Update},
 };
 
-mod existing;
+mod backfill;
 mod many;
-mod pace;
+mod position_timer;
 
-pub(super) use many::{Begin, Wish, many};
+pub(super) use many::{StartFrom, WatchRequest, many};
 
 /// Follows one transfer until its terminal status.
 pub(super) async fn one(
     backend: &Backend,
-    place: Place,
+    permit: StreamPermit,
     caller: &Caller,
     uuid: Uuid,
 ) -> Result<impl Stream<Item = Result<v1::WatchTransferResponse, Status>> + use<>, Error> {
@@ -40,7 +40,7 @@ pub(super) async fn one(
         .await?
         .ok_or(Refusal::TransferNotFound { uuid })?;
     let watch = One {
-        place,
+        permit,
         subscription,
         snapshot: Some(Arc::new(snapshot)),
         seen: 0,
@@ -50,7 +50,7 @@ pub(super) async fn one(
         match watch.next().await {
             Ok(transfer) => {
                 let message = v1::WatchTransferResponse {
-                    transfer: Some(answer::transfer(&transfer, None)),
+                    transfer: Some(encode::transfer(&transfer, None)),
                 };
                 let rest = (!transfer.status.is_terminal()).then_some(watch);
                 Some((Ok(message), rest))
@@ -61,7 +61,7 @@ pub(super) async fn one(
 }
 
 struct One {
-    place: Place,
+    permit: StreamPermit,
     subscription: Subscription,
     snapshot: Option<Arc<Transfer>>,
     seen: i64,
@@ -74,7 +74,7 @@ impl One {
             return Ok(snapshot);
         }
         loop {
-            match self.place.unless_stopped(self.subscription.next()).await? {
+            match self.permit.unless_stopped(self.subscription.next()).await? {
                 Update::Changed(transfer) if transfer.revision > self.seen => {
                     self.seen = transfer.revision;
                     return Ok(transfer);

@@ -25,7 +25,7 @@ impl Listener {
         Self(notifications.boxed())
     }
 
-    /// The next hint. May be dropped and asked again without losing one.
+    /// The next notification. May be dropped and asked again without losing one.
     ///
     /// # Errors
     /// [`StoreError`] when the connection is lost, and with it any number of notifications: listen again.

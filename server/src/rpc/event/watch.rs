@@ -13,7 +13,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::super::{Backend, answer, status::status, streams::Place};
+use super::super::{Backend, encode, status::status, streams::StreamPermit};
 use crate::{
     domain::{
         chain::Head,
@@ -37,9 +37,9 @@ const READERS: usize = 2;
 
 /// Lets few watchers read at a time, in the order in which they asked; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Turns(Arc<Semaphore>);
+pub(super) struct ReadPermits(Arc<Semaphore>);
 
-impl Default for Turns {
+impl Default for ReadPermits {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(READERS)))
     }
@@ -49,8 +49,8 @@ impl Default for Turns {
 pub(super) async fn events(
     backend: &Backend,
     reader: ScopedReader,
-    place: Place,
-    turns: Turns,
+    place: StreamPermit,
+    read_permits: ReadPermits,
     filter: EventFilter,
     cursor: Cursor,
 ) -> Result<impl Stream<Item = Result<v1::WatchEventsResponse, Status>> + use<>, Error> {
@@ -61,7 +61,7 @@ pub(super) async fn events(
     let follower = Follower {
         feed: backend.feed.clone(),
         reader,
-        turns,
+        read_permits,
         from_the_oldest: cursor.sequence == 0,
         at: super::place(cursor, &view)?,
         filter,
@@ -94,7 +94,7 @@ pub(super) async fn events(
 struct Follower {
     feed: Feed,
     reader: ScopedReader,
-    turns: Turns,
+    read_permits: ReadPermits,
     /// Which events; its position stands for nothing.
     filter: EventFilter,
     /// Everything up to here was read.
@@ -122,7 +122,7 @@ impl Follower {
             let head = self.head()?;
             if let Some(event) = self.read.pop_front() {
                 self.due = Instant::now() + BOOKMARK;
-                return Ok(Update::Event(answer::event(&event)));
+                return Ok(Update::Event(encode::event(&event)));
             }
             if self.due <= Instant::now() {
                 return Ok(self.bookmark());
@@ -143,7 +143,7 @@ impl Follower {
         self.due = Instant::now() + BOOKMARK;
         Update::Bookmark(v1::Bookmark {
             sequence: self.at.sequence,
-            hash: answer::hash(&self.at),
+            hash: encode::hash(&self.at),
         })
     }
 
@@ -162,7 +162,7 @@ impl Follower {
             after_sequence: self.at.sequence,
             ..self.filter
         };
-        let turn = self.turns.0.acquire().await;
+        let turn = self.read_permits.0.acquire().await;
         let events = self.reader.events(&filter, PAGE).await?;
         // Read after the page: if nothing after the position has been deleted by now, the page has no gap, and if the
         // event at the position is still the same, it is of the same log.

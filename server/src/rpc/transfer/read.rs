@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tidegate_proto::v1;
 use uuid::Uuid;
 
-use super::super::{Backend, answer, incoming, page};
+use super::super::{Backend, decode, encode, page};
 use crate::{
     domain::{
         caller::Caller,
@@ -29,7 +29,7 @@ impl Backend {
     ) -> Result<v1::GetTransferResponse, Error> {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &request.uuid);
-        let preload = incoming::preload(&mut check, &request.preload);
+        let preload = decode::preload(&mut check, &request.preload);
         let uuid = check.finish(uuid)?;
         let reader = self.readers.as_seen_by(caller);
         let found = reader.transfer(uuid).await?;
@@ -48,9 +48,9 @@ impl Backend {
     ) -> Result<v1::ListTransfersResponse, Error> {
         let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, &reader, request.filter);
-        let order = incoming::sort_order(&mut check, request.order);
-        let preload = incoming::preload(&mut check, &request.preload);
+        let filter = decode::filter(&mut check, &reader, request.filter);
+        let order = decode::sort_order(&mut check, request.order);
+        let preload = decode::preload(&mut check, &request.preload);
         let skip = check.skip(request.skip);
         let scope = Scope::new("transfers", name(order), &filter.fingerprint());
         let window = page::window(
@@ -76,7 +76,7 @@ impl Backend {
     ) -> Result<v1::CountTransfersResponse, Error> {
         let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = incoming::filter(&mut check, &reader, request.filter);
+        let filter = decode::filter(&mut check, &reader, request.filter);
         let filter = check.finish(filter)?;
         Ok(v1::CountTransfersResponse {
             count: reader.count_transfers(&filter).await?,
@@ -96,7 +96,7 @@ impl Backend {
                 .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
             table_name: (!table_name.is_empty()).then_some(table_name),
         };
-        let preload = incoming::preload(&mut check, &request.preload);
+        let preload = decode::preload(&mut check, &request.preload);
         let scope = Scope::new("approvals", "asc", &filter.fingerprint());
         let window = page::window(
             &mut check,
@@ -135,7 +135,7 @@ impl Backend {
         let uuid = check.finish(uuid)?;
         let reader = self.readers.as_seen_by(caller);
         let stats = reader.connection_stats(uuid).await?;
-        Ok(answer::connection_stats(&stats))
+        Ok(encode::connection_stats(&stats))
     }
 
     pub(super) async fn list_table_stats(
@@ -144,9 +144,9 @@ impl Backend {
         request: v1::ListTableStatsRequest,
     ) -> Result<v1::ListTableStatsResponse, Error> {
         let mut check = Check::default();
-        let (from, to) = incoming::span(&mut check, request.from, request.to);
+        let (from, to) = decode::span(&mut check, request.from, request.to);
         let filter = TableStatsFilter {
-            direction: incoming::direction(&mut check, "direction", request.direction),
+            direction: decode::direction(&mut check, "direction", request.direction),
             connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
             from,
             to,
@@ -154,7 +154,7 @@ impl Backend {
         let filter = check.finish(filter)?;
         let reader = self.readers.as_seen_by(caller);
         let rows = reader.table_stats(&filter, PAGE_MAX + 1).await?;
-        let (stats, more) = page::fit_messages(&rows, PAGE_MAX, answer::table_stats);
+        let (stats, more) = page::fit_messages(&rows, PAGE_MAX, encode::table_stats);
         Ok(v1::ListTableStatsResponse { stats, more })
     }
 
@@ -165,7 +165,7 @@ impl Backend {
     ) -> Result<v1::ListRecentTransfersResponse, Error> {
         let mut check = Check::default();
         let limit = check.page_size("limit", request.limit, 10);
-        let preload = incoming::preload(&mut check, &request.preload);
+        let preload = decode::preload(&mut check, &request.preload);
         let limit = check.finish(limit)?;
         let window = Window {
             after: None,
@@ -188,7 +188,7 @@ impl Backend {
     ) -> Result<v1::ListActiveTransfersResponse, Error> {
         let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let preload = incoming::preload(&mut check, &request.preload);
+        let preload = decode::preload(&mut check, &request.preload);
         let filter = TransferFilter {
             status: vec![TransferStatus::InProgress],
             connection_uuid: reader.narrowed(None),
@@ -250,7 +250,7 @@ fn with(connections: &HashMap<Uuid, Connection>, transfer: &Transfer) -> v1::Tra
         .declared
         .connection_uuid
         .and_then(|uuid| connections.get(&uuid));
-    answer::transfer(transfer, connection)
+    encode::transfer(transfer, connection)
 }
 
 const fn name(order: SortOrder) -> &'static str {

@@ -5,9 +5,9 @@ use tidegate_proto::v1::{self, watch_transfers_response::Update as Wire};
 use tonic::Status;
 
 use super::{
-    super::{Backend, answer, event, status::status, streams::Place},
-    existing::{Existing, Known},
-    pace::Pace,
+    super::{Backend, encode, event, status::status, streams::StreamPermit},
+    backfill::{Backfill, BackfillItem},
+    position_timer::PositionTimer,
 };
 use crate::{
     domain::{chain::Head, log::Cursor, query::TransferFilter},
@@ -17,18 +17,18 @@ use crate::{
 };
 
 /// What a watcher asks for.
-pub(in crate::rpc) struct Wish {
+pub(in crate::rpc) struct WatchRequest {
     /// Which transfers.
     pub(in crate::rpc) filter: TransferFilter,
     /// What it is told before it is live.
-    pub(in crate::rpc) begin: Begin,
+    pub(in crate::rpc) start_from: StartFrom,
     /// Whether it wants positions to resume from.
     pub(in crate::rpc) positions: bool,
 }
 
 /// What a watcher is told before it is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rpc) enum Begin {
+pub(in crate::rpc) enum StartFrom {
     /// Nothing.
     Live,
     /// All that exist.
@@ -41,37 +41,39 @@ pub(in crate::rpc) enum Begin {
 pub(in crate::rpc) async fn many(
     backend: &Backend,
     reader: ScopedReader,
-    place: Place,
-    wish: Wish,
+    permit: StreamPermit,
+    watch_request: WatchRequest,
 ) -> Result<impl Stream<Item = Result<v1::WatchTransfersResponse, Status>> + use<>, Error> {
-    let from = if wish.positions {
-        place
-            .unless_stopped(prepare(backend, &reader, wish.begin))
+    let from = if watch_request.positions {
+        permit
+            .unless_stopped(prepare(backend, &reader, watch_request.start_from))
             .await?
     } else {
         Head::default()
     };
-    let subscription = backend.feed.subscribe_matching(wish.filter.clone());
+    let subscription = backend
+        .feed
+        .subscribe_matching(watch_request.filter.clone());
     let since = subscription.since();
-    let existing = Existing::new(
+    let backfill = Backfill::new(
         &backend.feed,
         reader,
-        wish.filter,
-        wish.begin,
+        watch_request.filter,
+        watch_request.start_from,
         (from, since),
     );
     let watch = Many {
         backend: backend.clone(),
-        place,
+        permit,
         subscription,
-        existing: Some(if wish.positions {
-            existing.with_positions()
+        backfill: Some(if watch_request.positions {
+            backfill.with_positions()
         } else {
-            existing
+            backfill
         }),
         told: Revisions::default(),
         newest: since.sequence,
-        pace: wish.positions.then(Pace::new),
+        timer: watch_request.positions.then(PositionTimer::new),
     };
     Ok(stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
@@ -84,15 +86,19 @@ pub(in crate::rpc) async fn many(
 
 /// Waits until the feed has told all that is in the log by now. What was told on another replica already would else be
 /// told once more by this one, after a position that covers it. Answers where a watch that resumes goes on.
-async fn prepare(backend: &Backend, reader: &ScopedReader, begin: Begin) -> Result<Head, Error> {
-    let cursor = match begin {
-        Begin::After(cursor) => cursor,
-        Begin::Live | Begin::Existing => Head::default().into(),
+async fn prepare(
+    backend: &Backend,
+    reader: &ScopedReader,
+    start_from: StartFrom,
+) -> Result<Head, Error> {
+    let cursor = match start_from {
+        StartFrom::After(cursor) => cursor,
+        StartFrom::Live | StartFrom::Existing => Head::default().into(),
     };
     let view = reader.look(cursor.sequence).await?;
-    let from = match begin {
-        Begin::After(cursor) => event::within(cursor, &view)?,
-        Begin::Live | Begin::Existing => Head::default(),
+    let from = match start_from {
+        StartFrom::After(cursor) => event::within(cursor, &view)?,
+        StartFrom::Live | StartFrom::Existing => Head::default(),
     };
     backend.feed.has_told(view.bounds.last.sequence).await;
     Ok(from)
@@ -100,36 +106,36 @@ async fn prepare(backend: &Backend, reader: &ScopedReader, begin: Begin) -> Resu
 
 struct Many {
     backend: Backend,
-    place: Place,
+    permit: StreamPermit,
     subscription: Subscription,
     /// Until everything that existed was sent.
-    existing: Option<Existing>,
+    backfill: Option<Backfill>,
     /// What was read from the rows rather than taken from the feed, which may still be about to tell what came before.
     told: Revisions,
     /// What was read from the rows rests on no later event.
     newest: i64,
     /// Absent when no positions are wanted.
-    pace: Option<Pace>,
+    timer: Option<PositionTimer>,
 }
 
 impl Many {
     async fn next(&mut self) -> Result<v1::WatchTransfersResponse, Error> {
-        while let Some(existing) = &mut self.existing {
-            let known = self.place.unless_stopped(existing.next()).await?;
-            let (at, newest) = (existing.at(), existing.newest());
-            match known {
-                Some(known) => {
-                    if let Some(message) = self.known(known) {
+        while let Some(backfill) = &mut self.backfill {
+            let item = self.permit.unless_stopped(backfill.next()).await?;
+            let (at, newest) = (backfill.at(), backfill.newest());
+            match item {
+                Some(item) => {
+                    if let Some(message) = self.item(item) {
                         return Ok(message);
                     }
                 }
                 None => {
-                    self.existing = None;
+                    self.backfill = None;
                     self.newest = newest;
-                    let pace = self.pace.as_mut();
+                    let timer = self.timer.as_mut();
                     return Ok(v1::WatchTransfersResponse {
                         update: Some(Wire::CaughtUp(true)),
-                        position: pace.map(|pace| pace.told(at, newest)),
+                        position: timer.map(|timer| timer.told(at, newest)),
                     });
                 }
             }
@@ -138,11 +144,11 @@ impl Many {
             if let Some(position) = self.position() {
                 return Ok(position);
             }
-            let update = match &self.pace {
-                None => Some(self.place.unless_stopped(self.subscription.next()).await?),
-                Some(pace) => {
-                    let due = tokio::time::sleep_until(pace.due());
-                    let news = self.place.unless_stopped(self.subscription.next());
+            let update = match &self.timer {
+                None => Some(self.permit.unless_stopped(self.subscription.next()).await?),
+                Some(timer) => {
+                    let due = tokio::time::sleep_until(timer.due());
+                    let news = self.permit.unless_stopped(self.subscription.next());
                     tokio::select! {
                         // First the news: whatever is waiting stands before the position that is due.
                         biased;
@@ -158,9 +164,9 @@ impl Many {
     }
 
     /// A message for what existed before; `None` when it was sent already.
-    fn known(&mut self, known: Known) -> Option<v1::WatchTransfersResponse> {
-        let update = match known {
-            Known::Row(transfer) => {
+    fn item(&mut self, item: BackfillItem) -> Option<v1::WatchTransfersResponse> {
+        let update = match item {
+            BackfillItem::Row(transfer) => {
                 let (uuid, revision) = (transfer.uuid, transfer.revision);
                 // A change that is waiting and not newer is contained in what was just read.
                 self.subscription.discard(uuid, revision);
@@ -168,9 +174,9 @@ impl Many {
                     return None;
                 }
                 self.told.admit(uuid, revision);
-                Wire::Transfer(answer::transfer(&transfer, None))
+                Wire::Transfer(encode::transfer(&transfer, None))
             }
-            Known::Gone(uuid) => {
+            BackfillItem::Gone(uuid) => {
                 self.subscription.discard(uuid, i64::MAX);
                 if self.has_told(uuid, i64::MAX) {
                     return None;
@@ -178,11 +184,11 @@ impl Many {
                 self.told.admit(uuid, i64::MAX);
                 Wire::DeletedUuid(uuid.to_string())
             }
-            Known::Position(at, newest) => {
-                let pace = self.pace.as_mut()?;
+            BackfillItem::Position(at, newest) => {
+                let timer = self.timer.as_mut()?;
                 return Some(v1::WatchTransfersResponse {
                     update: None,
-                    position: Some(pace.told(at, newest)),
+                    position: Some(timer.told(at, newest)),
                 });
             }
         };
@@ -196,26 +202,26 @@ impl Many {
                 return None;
             }
             Update::Deleted(uuid) if self.has_told(uuid, i64::MAX) => return None,
-            Update::Changed(transfer) => Wire::Transfer(answer::transfer(&transfer, None)),
+            Update::Changed(transfer) => Wire::Transfer(encode::transfer(&transfer, None)),
             Update::Deleted(uuid) => Wire::DeletedUuid(uuid.to_string()),
         };
-        if let Some(pace) = &mut self.pace {
-            pace.news();
+        if let Some(timer) = &mut self.timer {
+            timer.news();
         }
         Some(message(update))
     }
 
     /// A message for a position, when one was reached and is worth telling. Sets out for one when it is time.
     fn position(&mut self) -> Option<v1::WatchTransfersResponse> {
-        let pace = self.pace.as_mut()?;
-        if pace.due() <= tokio::time::Instant::now() {
+        let timer = self.timer.as_mut()?;
+        if timer.due() <= tokio::time::Instant::now() {
             self.subscription.watermark();
         }
         let at = self.subscription.reached()?;
         let newest = self.newest.max(self.backend.feed.newest());
         Some(v1::WatchTransfersResponse {
             update: None,
-            position: Some(pace.reached(at, newest)?),
+            position: Some(timer.reached(at, newest)?),
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1;
 use tokio::time::Instant;
 
-use super::super::answer;
+use super::super::encode;
 use crate::domain::chain::Head;
 
 /// Least time between two positions.
@@ -14,7 +14,7 @@ const PACE: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The positions of one watch.
-pub(super) struct Pace {
+pub(super) struct PositionTimer {
     /// The last place sent.
     at: Head,
     /// When it was sent.
@@ -27,7 +27,7 @@ pub(super) struct Pace {
     due: Instant,
 }
 
-impl Pace {
+impl PositionTimer {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
@@ -82,7 +82,7 @@ impl Pace {
         v1::WatchPosition {
             sequence: self.at.sequence,
             newest_sequence: newest,
-            hash: answer::hash(&self.at),
+            hash: encode::hash(&self.at),
         }
     }
 }
@@ -104,31 +104,31 @@ mod tests {
     async fn positions_follow_news_at_a_distance_and_silence_after_a_while() {
         pause();
         let begun = Instant::now();
-        let mut pace = Pace::new();
-        pace.told(head(5), 5);
-        assert_eq!(pace.due(), begun + IDLE);
-        pace.news();
-        pace.news();
-        assert_eq!(pace.due(), begun + PACE);
+        let mut timer = PositionTimer::new();
+        timer.told(head(5), 5);
+        assert_eq!(timer.due(), begun + IDLE);
+        timer.news();
+        timer.news();
+        assert_eq!(timer.due(), begun + PACE);
         advance(PACE).await;
-        let position = pace.reached(head(6), 6).expect("it is a new one");
+        let position = timer.reached(head(6), 6).expect("it is a new one");
         assert_eq!((position.sequence, position.newest_sequence), (6, 6));
-        assert_eq!(pace.due(), begun + PACE + IDLE);
+        assert_eq!(timer.due(), begun + PACE + IDLE);
         advance(IDLE).await;
-        assert!(pace.reached(head(6), 6).is_some(), "it was silent");
+        assert!(timer.reached(head(6), 6).is_some(), "it was silent");
     }
 
     #[tokio::test]
     async fn a_position_that_lags_is_looked_for_again_soon_and_progress_is_not() {
         pause();
-        let mut pace = Pace::new();
-        pace.told(head(5), 5);
-        pace.news();
+        let mut timer = PositionTimer::new();
+        timer.told(head(5), 5);
+        timer.news();
         advance(PACE).await;
-        assert_eq!(pace.reached(head(5), 7), None);
-        assert_eq!(pace.due(), Instant::now() + PACE);
+        assert_eq!(timer.reached(head(5), 7), None);
+        assert_eq!(timer.due(), Instant::now() + PACE);
         advance(PACE).await;
-        assert_eq!(pace.reached(head(5), 5), None);
-        assert!(pace.due() > Instant::now() + PACE);
+        assert_eq!(timer.reached(head(5), 5), None);
+        assert!(timer.due() > Instant::now() + PACE);
     }
 }

@@ -24,24 +24,24 @@ use crate::{error::Error, failpoint};
 
 /// The service around all others.
 #[derive(Clone)]
-pub(super) struct Mark<S> {
+pub(super) struct ErrorInfoService<S> {
     inner: S,
 }
 
-impl<S> Mark<S> {
+impl<S> ErrorInfoService<S> {
     pub(super) const fn new(inner: S) -> Self {
         Self { inner }
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Mark<S>
+impl<S, B, R> Service<Request<B>> for ErrorInfoService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
     R: Default + Send + 'static,
 {
-    type Response = Response<Marked<R>>;
+    type Response = Response<WithErrorInfo<R>>;
     type Error = S::Error;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
@@ -52,7 +52,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if size(&request) > METADATA_MAX {
             let refused = metadata_too_large().into_http();
-            return Box::pin(std::future::ready(Ok(refused.map(Marked::of))));
+            return Box::pin(std::future::ready(Ok(refused.map(WithErrorInfo::of))));
         }
         let answered = self.inner.call(request);
         let answered = AssertUnwindSafe(async {
@@ -64,8 +64,8 @@ where
                 Ok(answer) => answer?,
                 Err(panic) => panicked(panic.as_ref()).into_http(),
             };
-            mark(response.headers_mut());
-            Ok(response.map(Marked::of))
+            add_error_info(response.headers_mut());
+            Ok(response.map(WithErrorInfo::of))
         })
     }
 }
@@ -92,10 +92,10 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Status {
 }
 
 /// Marks the status in `headers`, if one other than OK is there.
-fn mark(headers: &mut HeaderMap) {
+fn add_error_info(headers: &mut HeaderMap) {
     let refused = headers.get("grpc-status").is_some_and(|value| value != "0");
     if refused && let Some(status) = Status::from_header_map(headers) {
-        put(&marked(status), headers);
+        put(&with_error_info(status), headers);
     }
 }
 
@@ -105,18 +105,18 @@ fn put(status: &Status, headers: &mut HeaderMap) {
 }
 
 /// The body of an answer, whose trailers are marked.
-pub(super) struct Marked<B> {
+pub(super) struct WithErrorInfo<B> {
     /// Gone after a panic.
     body: Option<B>,
 }
 
-impl<B> Marked<B> {
+impl<B> WithErrorInfo<B> {
     const fn of(body: B) -> Self {
         Self { body: Some(body) }
     }
 }
 
-impl<B: Body + Unpin> Body for Marked<B> {
+impl<B: Body + Unpin> Body for WithErrorInfo<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -143,7 +143,7 @@ impl<B: Body + Unpin> Body for Marked<B> {
         Poll::Ready(frame.map(|frame| {
             frame.map(|mut frame| {
                 if let Some(trailers) = frame.trailers_mut() {
-                    mark(trailers);
+                    add_error_info(trailers);
                 }
                 frame
             })
@@ -162,7 +162,7 @@ impl<B: Body + Unpin> Body for Marked<B> {
 }
 
 /// The status with an `ErrorInfo`; one that has details already stays as it is.
-pub(super) fn marked(status: Status) -> Status {
+pub(super) fn with_error_info(status: Status) -> Status {
     if !status.details().is_empty() {
         return status;
     }
@@ -204,8 +204,11 @@ mod tests {
             assert!(std::hint::black_box(false), "it cannot be");
             Ok::<_, std::convert::Infallible>(Response::new(TonicBody::empty()))
         });
-        let mut marked = Mark::new(handler);
-        let answer = marked.call(Request::new(())).await.expect("an answer");
+        let mut with_error_info = ErrorInfoService::new(handler);
+        let answer = with_error_info
+            .call(Request::new(()))
+            .await
+            .expect("an answer");
         let status = Status::from_header_map(answer.headers()).expect("a status");
         assert_eq!(status.code(), Code::Internal);
         let details = status.get_error_details();

@@ -7,7 +7,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::many::Begin;
+use super::many::StartFrom;
 use crate::{
     domain::{
         chain::Head,
@@ -27,7 +27,7 @@ use crate::{
 const STRIDE: u32 = 200;
 
 /// One thing to tell.
-pub(super) enum Known {
+pub(super) enum BackfillItem {
     /// A transfer as it is now.
     Row(Box<Transfer>),
     /// A transfer that is gone.
@@ -37,12 +37,12 @@ pub(super) enum Known {
 }
 
 /// How far the transfers that exist already have been sent.
-pub(super) struct Existing {
+pub(super) struct Backfill {
     feed: Feed,
     reader: ScopedReader,
     filter: TransferFilter,
     stage: Stage,
-    read: VecDeque<Known>,
+    read: VecDeque<BackfillItem>,
     /// Whoever is told everything else has been told the log up to here.
     at: Head,
     /// What was read rests on no later event.
@@ -60,19 +60,19 @@ enum Stage {
     Done,
 }
 
-impl Existing {
+impl Backfill {
     /// Everything that has happened from the first place, for one that resumes, up to the second is to be told by this.
     pub(super) fn new(
         feed: &Feed,
         reader: ScopedReader,
         filter: TransferFilter,
-        begin: Begin,
+        start_from: StartFrom,
         (from, since): (Head, Head),
     ) -> Self {
-        let (stage, at) = match begin {
-            Begin::Live => (Stage::Done, since),
-            Begin::Existing => (Stage::Rows(filter.clone(), None), since),
-            Begin::After(_) => (Stage::Log(from, since.later(from)), from),
+        let (stage, at) = match start_from {
+            StartFrom::Live => (Stage::Done, since),
+            StartFrom::Existing => (Stage::Rows(filter.clone(), None), since),
+            StartFrom::After(_) => (Stage::Log(from, since.later(from)), from),
         };
         Self {
             feed: feed.clone(),
@@ -103,10 +103,10 @@ impl Existing {
     }
 
     /// The next thing to tell; `None` once all was told. Keeps what it has read when it is dropped.
-    pub(super) async fn next(&mut self) -> Result<Option<Known>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<BackfillItem>, Error> {
         loop {
-            if let Some(known) = self.read.pop_front() {
-                return Ok(Some(known));
+            if let Some(item) = self.read.pop_front() {
+                return Ok(Some(item));
             }
             match &self.stage {
                 Stage::Log(after, until) => self.read_log(*after, *until).await?,
@@ -148,7 +148,7 @@ impl Existing {
         } else {
             Stage::Rows(filter, last)
         };
-        let rows = rows.into_iter().map(|row| Known::Row(Box::new(row)));
+        let rows = rows.into_iter().map(|row| BackfillItem::Row(Box::new(row)));
         self.read = rows.collect();
         Ok(())
     }
@@ -179,7 +179,8 @@ impl Existing {
             self.stage = Stage::Log(last, until);
         }
         // An interruption from here on need not begin over: what is in progress is told whatever the position.
-        self.read.push_back(Known::Position(self.at, self.newest));
+        self.read
+            .push_back(BackfillItem::Position(self.at, self.newest));
         Ok(())
     }
 }
@@ -199,7 +200,11 @@ fn in_progress(filter: &TransferFilter) -> Stage {
 }
 
 /// The transfers that `filter` means now, or meant before one of these events; each once.
-fn concerned(events: &[Event], rows: Vec<Transfer>, filter: &TransferFilter) -> VecDeque<Known> {
+fn concerned(
+    events: &[Event],
+    rows: Vec<Transfer>,
+    filter: &TransferFilter,
+) -> VecDeque<BackfillItem> {
     let rows: HashMap<Uuid, Arc<Transfer>> = rows
         .into_iter()
         .map(|row| (row.uuid, Arc::new(row)))
@@ -218,8 +223,8 @@ fn concerned(events: &[Event], rows: Vec<Transfer>, filter: &TransferFilter) -> 
         };
         if concerns && told.insert(uuid) {
             concerned.push_back(match row {
-                Some(row) => Known::Row(Box::new(Transfer::clone(row))),
-                None => Known::Gone(uuid),
+                Some(row) => BackfillItem::Row(Box::new(Transfer::clone(row))),
+                None => BackfillItem::Gone(uuid),
             });
         }
     }
