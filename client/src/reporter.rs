@@ -1,16 +1,16 @@
 //! The progress reporter: an agent says how far it has come as often as it likes, and is told when to stop.
 //!
-//! `cell` holds the newest totals and what became of them; `courier` is the task between the cell and the server.
+//! `slot` holds the newest totals and what became of them; `worker` is the task between the cell and the server.
 
-mod cell;
-mod courier;
+mod slot;
+mod worker;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use self::{cell::Cell, courier::Courier};
+use self::{slot::ReportSlot, worker::ReportWorker};
 use crate::{Client, Error, Totals, Transfer, TransferStatus};
 
 /// Reports the progress of one transfer from a task of its own; made by [`Client::report_progress`].
@@ -28,7 +28,7 @@ use crate::{Client, Error, Totals, Transfer, TransferStatus};
 pub struct ProgressReporter {
     client: Client,
     uuid: Uuid,
-    cell: Arc<Cell>,
+    slot: Arc<ReportSlot>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -57,13 +57,13 @@ impl Client {
     ///
     /// The server is told of the reporter at once, so a cancellation is noticed even before the first report.
     pub fn report_progress(&self, uuid: Uuid) -> ProgressReporter {
-        let cell = Arc::<Cell>::default();
-        let courier = Courier::new(self.clone(), uuid, Arc::clone(&cell));
-        let task = self.runtime().spawn(courier.run());
+        let slot = Arc::<ReportSlot>::default();
+        let worker = ReportWorker::new(self.clone(), uuid, Arc::clone(&slot));
+        let task = self.runtime().spawn(worker.run());
         ProgressReporter {
             client: self.clone(),
             uuid,
-            cell,
+            slot,
             _task: AbortOnDropHandle::new(task),
         }
     }
@@ -73,37 +73,37 @@ impl ProgressReporter {
     /// Repeats the newest totals whenever a third of `timeout` passed without a report. By default the timeout is the
     /// transfer's own `heartbeat_timeout`, which the reporter asks the server for.
     pub fn heartbeat(self, timeout: Duration) -> Self {
-        self.cell.set_heartbeat(Some(timeout));
+        self.slot.set_heartbeat(Some(timeout));
         self
     }
 
     /// Says how far the transfer has come. Never waits and never fails; see [`status`](Self::status) for refusals.
     pub fn report(&self, totals: Totals) {
-        self.cell.put(totals, None);
+        self.slot.put(totals, None);
     }
 
     /// Says how far the transfer has come, and where the agent would resume from there: at most 4,096 bytes.
     ///
     /// Both are stored together. A checkpoint is sent until it is stored or replaced by a newer one.
     pub fn report_with_checkpoint(&self, totals: Totals, checkpoint: impl Into<Vec<u8>>) {
-        self.cell.put(totals, Some(checkpoint.into()));
+        self.slot.put(totals, Some(checkpoint.into()));
     }
 
     /// Why the agent should stop, once there is a reason. Cheap enough to ask after every row.
     #[must_use]
     pub fn status(&self) -> Option<ReporterStop> {
-        self.cell.stop()
+        self.slot.stop()
     }
 
     /// Waits for a reason to stop.
     pub async fn stopped(&self) -> ReporterStop {
-        self.cell.stopped().await
+        self.slot.stopped().await
     }
 
     /// The newest totals that are known to be stored durably; `None` before the first.
     #[must_use]
     pub fn acknowledged(&self) -> Option<Totals> {
-        self.cell.acknowledged()
+        self.slot.acknowledged()
     }
 
     /// Waits until everything reported so far is stored durably; for as long as the server cannot be reached.
@@ -112,7 +112,7 @@ impl ProgressReporter {
     /// The reason to stop, when it comes first: the refusal, or `FAILED_PRECONDITION` (`ILLEGAL_TRANSITION`) when the
     /// transfer left its progress.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.cell.flushed().await
+        self.slot.flushed().await
     }
 
     /// Completes the transfer with its final totals, which need not have been reported before.
@@ -137,7 +137,7 @@ impl ProgressReporter {
     /// # Errors
     /// As [`finish`](Self::finish).
     pub async fn fail(self, message: impl Into<String>, totals: Totals) -> Result<Transfer, Error> {
-        if self.cell.holds_checkpoint() {
+        if self.slot.holds_checkpoint() {
             // Failing matters more than the checkpoint: whatever became of it, go on.
             let _ = tokio::time::timeout(self.client.timeout(), self.flush()).await;
         }

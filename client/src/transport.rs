@@ -31,15 +31,15 @@ const ANSWER_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection whose calls say who makes them.
-type Line = InterceptedService<Channel, Bearer>;
+type AuthorizedChannel = InterceptedService<Channel, Bearer>;
 
 /// The stubs of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Stubs {
-    pub(crate) transfers: TransferServiceClient<Line>,
-    pub(crate) events: EventServiceClient<Line>,
-    pub(crate) connections: ConnectionServiceClient<Line>,
-    pub(crate) credentials: CredentialServiceClient<Line>,
+    pub(crate) transfers: TransferServiceClient<AuthorizedChannel>,
+    pub(crate) events: EventServiceClient<AuthorizedChannel>,
+    pub(crate) connections: ConnectionServiceClient<AuthorizedChannel>,
+    pub(crate) credentials: CredentialServiceClient<AuthorizedChannel>,
 }
 
 impl Stubs {
@@ -55,15 +55,15 @@ impl Stubs {
     }
 
     fn carrying(bearer: &Bearer, channel: Channel) -> Self {
-        let line = InterceptedService::new(channel, bearer.clone());
+        let authorized = InterceptedService::new(channel, bearer.clone());
         Self {
-            transfers: TransferServiceClient::new(line.clone())
+            transfers: TransferServiceClient::new(authorized.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            events: EventServiceClient::new(line.clone())
+            events: EventServiceClient::new(authorized.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            connections: ConnectionServiceClient::new(line.clone())
+            connections: ConnectionServiceClient::new(authorized.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            credentials: CredentialServiceClient::new(line)
+            credentials: CredentialServiceClient::new(authorized)
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
         }
     }

@@ -1,12 +1,12 @@
 //! Watches: streams that reconnect by themselves and tell no state twice and none backwards.
 //!
-//! `one` follows a transfer, `many` a filter, `events` the log; `line` is what all know about connections, `memory` what `many` has told.
+//! `one` follows a transfer, `many` a filter, `events` the log; `connection` is what all know about connections, `seen` what `many` has told.
 
 mod events;
-mod line;
 mod many;
-mod memory;
 mod one;
+mod reconnect;
+mod seen;
 
 pub use self::{
     events::{EventsWatch, WatchEvents},

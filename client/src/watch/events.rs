@@ -15,7 +15,7 @@ use futures::{
 use tidegate_proto::v1::{self, watch_events_response::Update};
 use uuid::Uuid;
 
-use super::line::Line;
+use super::reconnect::ReconnectingStream;
 use crate::{Client, Error, Event, LogPosition, convert, transport::within};
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ impl WatchEvents {
     pub fn into_stream(self) -> EventsWatch {
         let position = Reached::new(Mutex::new(self.after.clone()));
         let follower = Follower {
-            line: Line::new(self.client.clone()),
+            connection: ReconnectingStream::new(self.client.clone()),
             request: self,
             position: Arc::clone(&position),
             done: false,
@@ -139,7 +139,7 @@ impl fmt::Debug for EventsWatch {
 
 struct Follower {
     request: WatchEvents,
-    line: Line<v1::WatchEventsResponse>,
+    connection: ReconnectingStream<v1::WatchEventsResponse>,
     position: Reached,
     done: bool,
 }
@@ -156,21 +156,21 @@ impl Follower {
 
     async fn next_event(&mut self) -> Result<Event, Error> {
         loop {
-            if !self.line.is_open() {
+            if !self.connection.is_open() {
                 self.open().await?;
                 continue;
             }
-            let Ok(message) = tokio::time::timeout(SILENCE, self.line.message()).await else {
+            let Ok(message) = tokio::time::timeout(SILENCE, self.connection.message()).await else {
                 // A stream that has ended is waiting for its next try: that is no silence.
-                if self.line.is_open() {
-                    self.line.is_silent().await?;
+                if self.connection.is_open() {
+                    self.connection.is_silent().await?;
                 }
                 continue;
             };
             let Some(message) = message? else {
                 continue;
             };
-            self.line.was_useful();
+            self.connection.was_useful();
             match message.update {
                 Some(Update::Event(event)) => {
                     let event = convert::event(event)?;
@@ -198,7 +198,7 @@ impl Follower {
         let client = &self.request.client;
         let mut stubs = client.streams().clone();
         let stream = within(client.timeout(), stubs.events.watch_events(request)).await;
-        self.line.opened(stream).await
+        self.connection.opened(stream).await
     }
 
     /// Notes a position; whether it is a new one.

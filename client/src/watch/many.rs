@@ -13,7 +13,7 @@ use futures::{
 use tidegate_proto::v1::{self, watch_transfers_response::Update};
 use uuid::Uuid;
 
-use super::{line::Line, memory::Memory};
+use super::{reconnect::ReconnectingStream, seen::SeenRevisions};
 use crate::{Client, Error, LogPosition, Transfer, TransferFilter, convert, transport::within};
 
 /// Asks to follow transfers; made by [`Client::watch_transfers`].
@@ -94,8 +94,8 @@ impl WatchTransfers {
     /// Begins the watch, which connects when first polled.
     pub fn into_stream(self) -> TransfersWatch {
         let follower = Follower {
-            line: Line::new(self.client.clone()),
-            memory: Memory::default(),
+            connection: ReconnectingStream::new(self.client.clone()),
+            seen: SeenRevisions::default(),
             missing: Vec::new(),
             position: None,
             resumes: false,
@@ -136,8 +136,8 @@ impl fmt::Debug for TransfersWatch {
 
 struct Follower {
     request: WatchTransfers,
-    line: Line<v1::WatchTransfersResponse>,
-    memory: Memory,
+    connection: ReconnectingStream<v1::WatchTransfersResponse>,
+    seen: SeenRevisions,
     /// Transfers that a reconnection named nothing of; each is looked up before anything else is told.
     missing: Vec<Uuid>,
     /// The position of the log from which the watch can be resumed.
@@ -171,7 +171,7 @@ impl Follower {
                 if let Some(update) = self.look_up(uuid).await? {
                     return Ok(update);
                 }
-            } else if !self.line.is_open() {
+            } else if !self.connection.is_open() {
                 self.open().await?;
             } else if let Some(message) = self.message().await?
                 && let Some(update) = self.receive(message)?
@@ -200,16 +200,16 @@ impl Follower {
         match stream {
             Err(error) if self.begins_over(&error) => return Ok(()),
             Ok(_) => {
-                self.memory.expect_all();
+                self.seen.expect_all();
                 self.resumes = self.position.is_some();
             }
             Err(_) => {}
         }
-        self.line.opened(stream).await
+        self.connection.opened(stream).await
     }
 
     async fn message(&mut self) -> Result<Option<v1::WatchTransfersResponse>, Error> {
-        match self.line.message().await {
+        match self.connection.message().await {
             Err(error) if self.begins_over(&error) => Ok(None),
             message => message,
         }
@@ -229,7 +229,7 @@ impl Follower {
 
     /// Nothing that was told needs to be true.
     fn restart(&mut self) {
-        self.memory.forget();
+        self.seen.forget();
         self.missing.clear();
         self.told_caught_up = false;
         self.everything = true;
@@ -240,11 +240,11 @@ impl Follower {
         &mut self,
         message: v1::WatchTransfersResponse,
     ) -> Result<Option<WatchUpdate>, Error> {
-        self.line.was_useful();
+        self.connection.was_useful();
         let position = message.position;
         if let Some(position) = &position {
             self.position = Some(convert::position(position.sequence, &position.hash));
-            self.memory
+            self.seen
                 .reached(position.sequence, position.newest_sequence);
         }
         Ok(match message.update {
@@ -254,7 +254,7 @@ impl Follower {
             }
             Some(Update::DeletedUuid(uuid)) => {
                 let uuid = convert::deleted(&uuid)?;
-                let news = self.memory.is_gone(uuid);
+                let news = self.seen.is_gone(uuid);
                 news.then_some(WatchUpdate::Deleted(uuid))
             }
             Some(Update::CaughtUp(_)) => self.caught_up(position.is_some()),
@@ -264,16 +264,16 @@ impl Follower {
     }
 
     fn told(&mut self, transfer: Transfer) -> Option<WatchUpdate> {
-        self.memory
+        self.seen
             .is_news(&transfer, &self.request.filter)
             .then(|| WatchUpdate::Transfer(Box::new(transfer)))
     }
 
     fn caught_up(&mut self, knows_positions: bool) -> Option<WatchUpdate> {
         if self.resumes && knows_positions {
-            self.memory.expect_none();
+            self.seen.expect_none();
         } else {
-            self.missing = self.memory.take_unnamed();
+            self.missing = self.seen.take_unnamed();
         }
         let first = !self.told_caught_up;
         self.told_caught_up = true;
@@ -296,11 +296,11 @@ impl Follower {
             }
             Err(error) if error.is_not_found() => {
                 self.missing.pop();
-                let news = self.memory.is_gone(uuid);
+                let news = self.seen.is_gone(uuid);
                 Ok(news.then_some(WatchUpdate::Deleted(uuid)))
             }
             Err(error) => {
-                self.line.pause(Some(error)).await?;
+                self.connection.pause(Some(error)).await?;
                 Ok(None)
             }
         }

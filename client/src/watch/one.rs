@@ -13,7 +13,7 @@ use futures::{
 use tidegate_proto::v1;
 use uuid::Uuid;
 
-use super::line::Line;
+use super::reconnect::ReconnectingStream;
 use crate::{Client, Error, Transfer, convert, transport::within};
 
 /// The states of one transfer as they come: the present one at once, then its changes; made by [`Client::watch`].
@@ -34,7 +34,7 @@ impl Client {
         let follower = Follower {
             client: self.clone(),
             uuid,
-            line: Line::new(self.clone()),
+            connection: ReconnectingStream::new(self.clone()),
             revision: 0,
             done: false,
         };
@@ -65,7 +65,7 @@ impl fmt::Debug for TransferWatch {
 struct Follower {
     client: Client,
     uuid: Uuid,
-    line: Line<v1::WatchTransferResponse>,
+    connection: ReconnectingStream<v1::WatchTransferResponse>,
     /// The newest that was given.
     revision: i64,
     done: bool,
@@ -86,17 +86,17 @@ impl Follower {
 
     async fn newer_state(&mut self) -> Result<Transfer, Error> {
         loop {
-            if !self.line.is_open() {
+            if !self.connection.is_open() {
                 let request = v1::WatchTransferRequest {
                     uuid: self.uuid.to_string(),
                 };
                 let mut stubs = self.client.streams().clone();
                 let opening = stubs.transfers.watch_transfer(request);
                 let stream = within(self.client.timeout(), opening).await;
-                self.line.opened(stream).await?;
+                self.connection.opened(stream).await?;
                 continue;
             }
-            let Some(message) = self.line.message().await? else {
+            let Some(message) = self.connection.message().await? else {
                 continue;
             };
             let transfer = convert::transfer(message.transfer)?;
@@ -106,7 +106,7 @@ impl Follower {
             }
             if transfer.revision > self.revision {
                 self.revision = transfer.revision;
-                self.line.was_useful();
+                self.connection.was_useful();
                 return Ok(transfer);
             }
         }

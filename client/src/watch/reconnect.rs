@@ -14,14 +14,14 @@ const STEADY: Duration = Duration::from_secs(10);
 
 /// The connection side of a watch.
 #[derive(Debug)]
-pub(super) struct Line<M> {
+pub(super) struct ReconnectingStream<M> {
     client: Client,
     stream: Option<Streaming<M>>,
     opened_at: Instant,
     pauses: Endless,
 }
 
-impl<M> Line<M> {
+impl<M> ReconnectingStream<M> {
     pub(super) fn new(client: Client) -> Self {
         let pauses = client.retry().endless();
         Self {

@@ -13,7 +13,7 @@ use super::ReporterStop;
 use crate::{Error, Totals};
 
 #[derive(Debug, Default)]
-pub(super) struct Cell {
+pub(super) struct ReportSlot {
     newest: Mutex<Newest>,
     settled: watch::Sender<Settled>,
     /// Tells the task that there is something new.
@@ -40,13 +40,13 @@ struct Settled {
 
 /// What is to be sent: the newest of everything, and how many reports that covers.
 #[derive(Clone, Debug)]
-pub(super) struct Letter {
+pub(super) struct PendingReport {
     pub(super) count: u64,
     pub(super) totals: Option<Totals>,
     pub(super) checkpoint: Option<Vec<u8>>,
 }
 
-impl Cell {
+impl ReportSlot {
     pub(super) fn put(&self, totals: Totals, checkpoint: Option<Vec<u8>>) {
         {
             let mut newest = self.newest();
@@ -68,9 +68,9 @@ impl Cell {
         self.newest().heartbeat
     }
 
-    pub(super) fn letter(&self) -> Letter {
+    pub(super) fn pending_report(&self) -> PendingReport {
         let newest = self.newest();
-        Letter {
+        PendingReport {
             count: newest.count,
             totals: newest.totals,
             checkpoint: newest.checkpoint.as_ref().map(|(_, bytes)| bytes.clone()),
@@ -93,20 +93,20 @@ impl Cell {
     }
 
     /// What the letter says is stored.
-    pub(super) fn settle(&self, letter: &Letter) {
+    pub(super) fn settle(&self, pending_report: &PendingReport) {
         {
             let mut newest = self.newest();
             if newest
                 .checkpoint
                 .as_ref()
-                .is_some_and(|(count, _)| *count <= letter.count)
+                .is_some_and(|(count, _)| *count <= pending_report.count)
             {
                 newest.checkpoint = None;
             }
         }
         self.settled.send_modify(|settled| {
-            settled.count = letter.count;
-            settled.totals = letter.totals.or(settled.totals);
+            settled.count = pending_report.count;
+            settled.totals = pending_report.totals.or(settled.totals);
         });
     }
 

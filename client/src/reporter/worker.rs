@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     ReporterStop,
-    cell::{Cell, Letter},
+    slot::{PendingReport, ReportSlot},
 };
 use crate::{
     Client, Error, TransferStatus, convert,
@@ -30,10 +30,10 @@ const PACE: Duration = Duration::from_millis(100);
 
 type Answers = Streaming<v1::ReportProgressResponse>;
 
-pub(super) struct Courier {
+pub(super) struct ReportWorker {
     client: Client,
     uuid: Uuid,
-    cell: Arc<Cell>,
+    slot: Arc<ReportSlot>,
     pauses: Endless,
     knows_heartbeat: bool,
 }
@@ -56,13 +56,13 @@ impl From<Error> for End {
     }
 }
 
-impl Courier {
-    pub(super) fn new(client: Client, uuid: Uuid, cell: Arc<Cell>) -> Self {
+impl ReportWorker {
+    pub(super) fn new(client: Client, uuid: Uuid, slot: Arc<ReportSlot>) -> Self {
         let pauses = client.retry().endless();
         Self {
             client,
             uuid,
-            cell,
+            slot,
             pauses,
             knows_heartbeat: false,
         }
@@ -70,11 +70,11 @@ impl Courier {
 
     pub(super) async fn run(mut self) {
         // Nobody may wait for an answer of a task that is gone, however it went.
-        let _last_word = LastWord(Arc::clone(&self.cell));
+        let _last_word = LastWord(Arc::clone(&self.slot));
         loop {
             let Err(end) = self.report().await;
             match end {
-                End::Stop(stop) => return self.cell.set_stop(stop),
+                End::Stop(stop) => return self.slot.set_stop(stop),
                 End::Interrupted(error) => self.pause(error).await,
             }
         }
@@ -84,11 +84,11 @@ impl Courier {
     async fn report(&mut self) -> Result<Infallible, End> {
         self.learn_heartbeat().await?;
         let (sender, letters) = mpsc::channel(1);
-        let mut letter = self.cell.letter();
+        let mut pending_report = self.slot.pending_report();
         // The first one lies ready before the stream is opened: some servers answer only then. It also makes the server
         // watch over the transfer for this stream, even if it says nothing new.
         sender
-            .try_send(self.message(&letter))
+            .try_send(self.message(&pending_report))
             .map_err(|_| End::Interrupted(None))?;
         let mut stubs = self.client.streams().clone();
         let opening = stubs
@@ -97,10 +97,10 @@ impl Courier {
         let mut answers = within(self.client.timeout(), opening).await?;
         loop {
             let sent_at = Instant::now();
-            self.await_answer(&mut answers, &letter).await?;
+            self.await_answer(&mut answers, &pending_report).await?;
             self.await_occasion(&mut answers, sent_at).await?;
-            letter = self.cell.letter();
-            if sender.send(self.message(&letter)).await.is_err() {
+            pending_report = self.slot.pending_report();
+            if sender.send(self.message(&pending_report)).await.is_err() {
                 // The transport gave the stream up; its answers say why.
                 return Err(self.await_end(&mut answers).await);
             }
@@ -109,7 +109,7 @@ impl Courier {
 
     /// Asks how long the agent may stay silent, unless it has said so itself.
     async fn learn_heartbeat(&mut self) -> Result<(), End> {
-        if self.knows_heartbeat || self.cell.heartbeat().is_some() {
+        if self.knows_heartbeat || self.slot.heartbeat().is_some() {
             return Ok(());
         }
         let request = v1::GetTransferRequest {
@@ -123,14 +123,18 @@ impl Courier {
         }
         self.knows_heartbeat = true;
         // What the agent set in the meantime counts.
-        if self.cell.heartbeat().is_none() && transfer.heartbeat_timeout.is_some() {
-            self.cell.set_heartbeat(transfer.heartbeat_timeout);
+        if self.slot.heartbeat().is_none() && transfer.heartbeat_timeout.is_some() {
+            self.slot.set_heartbeat(transfer.heartbeat_timeout);
         }
         Ok(())
     }
 
     /// Waits until the letter is known to be stored.
-    async fn await_answer(&mut self, answers: &mut Answers, letter: &Letter) -> Result<(), End> {
+    async fn await_answer(
+        &mut self,
+        answers: &mut Answers,
+        pending_report: &PendingReport,
+    ) -> Result<(), End> {
         let patience = self.client.timeout();
         let stored = timeout(patience, async {
             while !self.is_stored(next(answers).await?)? {}
@@ -139,7 +143,7 @@ impl Courier {
         stored
             .await
             .unwrap_or_else(|_elapsed| Err(Error::no_answer().into()))?;
-        self.cell.settle(letter);
+        self.slot.settle(pending_report);
         self.pauses.start_over();
         Ok(())
     }
@@ -148,9 +152,9 @@ impl Courier {
     async fn await_occasion(&self, answers: &mut Answers, sent_at: Instant) -> Result<(), End> {
         let occasion = async {
             sleep_until(sent_at + PACE).await;
-            while !self.cell.has_news() {
+            while !self.slot.has_news() {
                 tokio::select! {
-                    () = self.cell.woken() => {}
+                    () = self.slot.woken() => {}
                     () = self.silence_ends(sent_at) => break,
                 }
             }
@@ -193,18 +197,18 @@ impl Courier {
         }
     }
 
-    fn message(&self, letter: &Letter) -> v1::ReportProgressRequest {
-        let progress = letter.totals.map(Into::into).unwrap_or_default();
+    fn message(&self, pending_report: &PendingReport) -> v1::ReportProgressRequest {
+        let progress = pending_report.totals.map(Into::into).unwrap_or_default();
         v1::ReportProgressRequest {
             uuid: self.uuid.to_string(),
             progress: Some(convert::to_progress(progress)),
-            checkpoint: letter.checkpoint.clone(),
+            checkpoint: pending_report.checkpoint.clone(),
         }
     }
 
     /// How long the server may hear nothing; `None`: for ever.
     fn silence(&self) -> Option<Duration> {
-        let timeout = self.cell.heartbeat()?;
+        let timeout = self.slot.heartbeat()?;
         Some((timeout / 3).max(PACE))
     }
 
@@ -238,7 +242,7 @@ async fn next(answers: &mut Answers) -> Result<v1::ReportProgressResponse, End> 
     }
 }
 
-struct LastWord(Arc<Cell>);
+struct LastWord(Arc<ReportSlot>);
 
 impl Drop for LastWord {
     fn drop(&mut self) {

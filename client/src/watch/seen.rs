@@ -13,28 +13,28 @@ use crate::{Transfer, TransferFilter};
 /// one whose log grows by so many events while it reads on; the oldest can be told again then.
 const ENDED: usize = 65_536;
 /// The oldest are forgotten by so many at a time.
-const STRETCH: usize = ENDED / 16;
+const SEGMENT: usize = ENDED / 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct SeenRevisions {
     /// Revisions told of transfers that may still change.
     under_way: HashMap<Uuid, i64>,
     /// What else was told, oldest first; the last one is being filled.
-    ended: VecDeque<Stretch>,
+    ended: VecDeque<Segment>,
     /// Of those under way, the ones that the present connection has not named yet; until it has caught up.
     unnamed: HashSet<Uuid>,
 }
 
 /// Transfers that ended, left the filter or were deleted between two positions.
 #[derive(Debug)]
-struct Stretch {
+struct Segment {
     /// The last revision told; the greatest number for a deletion.
     revisions: HashMap<Uuid, i64>,
     /// They rest on no event after this one; unknown until a position says so.
     newest: Option<i64>,
 }
 
-impl Memory {
+impl SeenRevisions {
     /// A new connection is about to name what exists.
     pub(super) fn expect_all(&mut self) {
         self.unnamed = self.under_way.keys().copied().collect();
@@ -82,10 +82,10 @@ impl Memory {
     /// From now on the watch would be resumed after `sequence`, and nothing told so far rests on an event after `newest`,
     /// but for what is in progress.
     pub(super) fn reached(&mut self, sequence: i64, newest: i64) {
-        for stretch in &mut self.ended {
-            stretch.newest = stretch.newest.or(Some(newest));
+        for segment in &mut self.ended {
+            segment.newest = segment.newest.or(Some(newest));
         }
-        let covered = |stretch: &mut Stretch| stretch.newest.is_some_and(|it| it <= sequence);
+        let covered = |segment: &mut Segment| segment.newest.is_some_and(|it| it <= sequence);
         while self.ended.pop_front_if(covered).is_some() {}
     }
 
@@ -97,8 +97,8 @@ impl Memory {
     /// The last revision told, as far as it is remembered.
     fn told(&self, uuid: Uuid) -> Option<i64> {
         let ended = || {
-            let mut stretches = self.ended.iter().rev();
-            stretches.find_map(|stretch| stretch.revisions.get(&uuid))
+            let mut segments = self.ended.iter().rev();
+            segments.find_map(|segment| segment.revisions.get(&uuid))
         };
         self.under_way.get(&uuid).or_else(ended).copied()
     }
@@ -106,17 +106,17 @@ impl Memory {
     fn end(&mut self, uuid: Uuid, revision: i64) {
         self.under_way.remove(&uuid);
         let is_open =
-            |stretch: &&mut Stretch| stretch.newest.is_none() && stretch.revisions.len() < STRETCH;
-        if let Some(stretch) = self.ended.back_mut().filter(is_open) {
-            stretch.revisions.insert(uuid, revision);
+            |segment: &&mut Segment| segment.newest.is_none() && segment.revisions.len() < SEGMENT;
+        if let Some(segment) = self.ended.back_mut().filter(is_open) {
+            segment.revisions.insert(uuid, revision);
             return;
         }
-        self.ended.push_back(Stretch {
+        self.ended.push_back(Segment {
             revisions: HashMap::from([(uuid, revision)]),
             newest: None,
         });
         let mut count: usize = self.ended.iter().map(|it| it.revisions.len()).sum();
-        while count > ENDED - STRETCH {
+        while count > ENDED - SEGMENT {
             let oldest = self.ended.pop_front();
             count -= oldest.map_or(count, |oldest| oldest.revisions.len());
         }
@@ -147,93 +147,93 @@ mod tests {
         TransferFilter::default()
     }
 
-    fn remembered(memory: &Memory) -> usize {
-        memory.ended.iter().map(|it| it.revisions.len()).sum()
+    fn remembered(seen: &SeenRevisions) -> usize {
+        seen.ended.iter().map(|it| it.revisions.len()).sum()
     }
 
     #[test]
     fn what_ended_is_remembered_until_a_position_covers_it() {
-        let mut memory = Memory::default();
+        let mut seen = SeenRevisions::default();
         let ended = transfer(1, 3, Wire::Completed);
-        assert!(memory.is_news(&ended, &any()));
+        assert!(seen.is_news(&ended, &any()));
         // The log was told up to 7 only, and what was told may rest on 9.
-        memory.reached(7, 9);
-        assert!(!memory.is_news(&ended, &any()));
+        seen.reached(7, 9);
+        assert!(!seen.is_news(&ended, &any()));
         let later = transfer(2, 3, Wire::Failed);
-        assert!(memory.is_news(&later, &any()));
-        memory.reached(9, 12);
-        assert_eq!((memory.told(ended.uuid), remembered(&memory)), (None, 1));
-        assert!(!memory.is_news(&later, &any()));
-        memory.reached(12, 12);
-        assert!(memory.ended.is_empty());
+        assert!(seen.is_news(&later, &any()));
+        seen.reached(9, 12);
+        assert_eq!((seen.told(ended.uuid), remembered(&seen)), (None, 1));
+        assert!(!seen.is_news(&later, &any()));
+        seen.reached(12, 12);
+        assert!(seen.ended.is_empty());
     }
 
     #[test]
     fn what_is_under_way_is_remembered_whatever_the_position() {
-        let mut memory = Memory::default();
+        let mut seen = SeenRevisions::default();
         let running = transfer(1, 3, Wire::InProgress);
-        assert!(memory.is_news(&running, &any()));
+        assert!(seen.is_news(&running, &any()));
         for sequence in 1..100 {
-            memory.reached(sequence, sequence);
+            seen.reached(sequence, sequence);
         }
-        assert!(!memory.is_news(&running, &any()));
-        assert!(memory.is_news(&transfer(1, 4, Wire::InProgress), &any()));
-        assert!(memory.is_news(&transfer(1, 5, Wire::Completed), &any()));
-        assert!(!memory.is_news(&transfer(1, 4, Wire::InProgress), &any()));
-        assert!(memory.under_way.is_empty());
+        assert!(!seen.is_news(&running, &any()));
+        assert!(seen.is_news(&transfer(1, 4, Wire::InProgress), &any()));
+        assert!(seen.is_news(&transfer(1, 5, Wire::Completed), &any()));
+        assert!(!seen.is_news(&transfer(1, 4, Wire::InProgress), &any()));
+        assert!(seen.under_way.is_empty());
     }
 
     #[test]
     fn a_deletion_is_told_once_and_is_the_last_word() {
-        let mut memory = Memory::default();
+        let mut seen = SeenRevisions::default();
         let pending = transfer(1, 1, Wire::Pending);
-        memory.is_news(&pending, &any());
-        assert!(memory.is_gone(pending.uuid));
-        assert!(!memory.is_gone(pending.uuid));
-        assert!(!memory.is_news(&transfer(1, 2, Wire::Cancelled), &any()));
-        memory.reached(5, 5);
-        assert!(memory.ended.is_empty());
+        seen.is_news(&pending, &any());
+        assert!(seen.is_gone(pending.uuid));
+        assert!(!seen.is_gone(pending.uuid));
+        assert!(!seen.is_news(&transfer(1, 2, Wire::Cancelled), &any()));
+        seen.reached(5, 5);
+        assert!(seen.ended.is_empty());
     }
 
     #[test]
     fn without_positions_the_oldest_are_pushed_out() {
-        let mut memory = Memory::default();
+        let mut seen = SeenRevisions::default();
         let count = u128::try_from(2 * ENDED).expect("small");
         for uuid in 0..count {
-            memory.is_news(&transfer(uuid, 3, Wire::Completed), &any());
-            assert!(remembered(&memory) <= ENDED);
+            seen.is_news(&transfer(uuid, 3, Wire::Completed), &any());
+            assert!(remembered(&seen) <= ENDED);
         }
-        assert!(remembered(&memory) >= ENDED - 2 * STRETCH);
-        assert!(!memory.is_news(&transfer(count - 1, 3, Wire::Completed), &any()));
-        assert!(memory.is_news(&transfer(0, 3, Wire::Completed), &any()));
+        assert!(remembered(&seen) >= ENDED - 2 * SEGMENT);
+        assert!(!seen.is_news(&transfer(count - 1, 3, Wire::Completed), &any()));
+        assert!(seen.is_news(&transfer(0, 3, Wire::Completed), &any()));
     }
 
     #[test]
     fn one_that_left_the_filter_is_not_missed() {
-        let mut memory = Memory::default();
+        let mut seen = SeenRevisions::default();
         let pending = TransferFilter {
             status: vec![TransferStatus::Pending],
             ..TransferFilter::default()
         };
-        memory.is_news(&transfer(1, 1, Wire::Pending), &pending);
-        memory.is_news(&transfer(2, 1, Wire::Pending), &pending);
-        memory.is_news(&transfer(2, 2, Wire::InProgress), &pending);
-        memory.expect_all();
-        assert_eq!(memory.take_unnamed(), [Uuid::from_u128(1)]);
+        seen.is_news(&transfer(1, 1, Wire::Pending), &pending);
+        seen.is_news(&transfer(2, 1, Wire::Pending), &pending);
+        seen.is_news(&transfer(2, 2, Wire::InProgress), &pending);
+        seen.expect_all();
+        assert_eq!(seen.take_unnamed(), [Uuid::from_u128(1)]);
         // And it may come back.
-        assert!(memory.is_news(&transfer(2, 3, Wire::Pending), &pending));
-        assert!(memory.is_news(&transfer(2, 4, Wire::Cancelled), &pending));
+        assert!(seen.is_news(&transfer(2, 3, Wire::Pending), &pending));
+        assert!(seen.is_news(&transfer(2, 4, Wire::Cancelled), &pending));
     }
 
     #[test]
     fn what_is_forgotten_is_news_again_and_not_missed() {
-        let mut memory = Memory::default();
-        memory.is_news(&transfer(1, 5, Wire::InProgress), &any());
-        memory.is_news(&transfer(2, 5, Wire::Completed), &any());
-        memory.forget();
-        memory.expect_all();
-        assert!(memory.is_news(&transfer(2, 4, Wire::InProgress), &any()));
-        assert!(memory.take_unnamed().is_empty());
-        assert!(memory.is_news(&transfer(1, 1, Wire::Pending), &any()));
+        let mut seen = SeenRevisions::default();
+        seen.is_news(&transfer(1, 5, Wire::InProgress), &any());
+        seen.is_news(&transfer(2, 5, Wire::Completed), &any());
+        seen.forget();
+        seen.expect_all();
+        assert!(seen.is_news(&transfer(2, 4, Wire::InProgress), &any()));
+        assert!(seen.take_unnamed().is_empty());
+        assert!(seen.is_news(&transfer(1, 1, Wire::Pending), &any()));
     }
 }
