@@ -209,7 +209,7 @@ impl Authenticator {
             // After the row: whatever has ended by now is over.
             Ok((found, time.now().await?))
         };
-        let read = store.in_time(read).await;
+        let read = store.within_limit(read).await;
         let (found, now) = read.map_err(|error| AuthFailure::Failed(error.into()))?;
         judge(presented, found.as_ref(), now, checked)
     }
@@ -226,7 +226,7 @@ impl Authenticator {
             let found = store.credentials_of_tokens(&ids).await?;
             Ok((found, time.now().await?))
         };
-        match store.in_time(read).await {
+        match store.within_limit(read).await {
             Ok((found, now)) => {
                 let judge = |presented: &Arc<PresentedToken>| {
                     judge(

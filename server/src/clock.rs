@@ -33,7 +33,7 @@ enum Source {
         steady: Mutex<Steady>,
     },
     /// Microseconds.
-    Hand(AtomicI64),
+    Manual(AtomicI64),
 }
 
 impl Clock {
@@ -47,13 +47,13 @@ impl Clock {
     }
 
     /// A clock that stands still until somebody moves it, for tests.
-    pub fn hand(start: Timestamp) -> Self {
-        Self::new(Source::Hand(AtomicI64::new(start.as_micros())))
+    pub fn manual(start: Timestamp) -> Self {
+        Self::new(Source::Manual(AtomicI64::new(start.as_micros())))
     }
 
     /// Whether a test moves it. Such a clock rules even where the database has one of its own.
     pub fn is_hand_moved(&self) -> bool {
-        matches!(self.0.source, Source::Hand(_))
+        matches!(self.0.source, Source::Manual(_))
     }
 
     fn new(source: Source) -> Self {
@@ -82,7 +82,7 @@ impl Clock {
     fn look(
         &self,
         machine: impl FnOnce(&mut Steady, Reading) -> i64,
-        hand: impl FnOnce(&AtomicI64) -> i64,
+        manual: impl FnOnce(&AtomicI64) -> i64,
     ) -> Timestamp {
         Timestamp::from_micros(match &self.0.source {
             Source::Machine { start, steady } => {
@@ -95,7 +95,7 @@ impl Clock {
                 };
                 machine(&mut steady, reading)
             }
-            Source::Hand(latest) => hand(latest),
+            Source::Manual(latest) => manual(latest),
         })
     }
 
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_hand_moved_clock_stands_still() {
-        let clock = Clock::hand(Timestamp::from_micros(5));
+        let clock = Clock::manual(Timestamp::from_micros(5));
         assert_eq!(clock.now(), clock.now());
         clock.advance(Duration::from_micros(2));
         assert_eq!(clock.now(), Timestamp::from_micros(7));
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn identities_of_one_moment_ascend() {
-        let clock = Clock::hand(Timestamp::from_micros(1_700_000_000_000_000));
+        let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let ids: Vec<_> = (0..1_000).map(|_| clock.identity(clock.now())).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
     }

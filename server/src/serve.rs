@@ -61,33 +61,33 @@ pub async fn serve(
         opened = Store::open(&config.database.url, &options) => opened?,
         () = &mut shutdown => return Ok(()),
     };
-    let crew = Crew::default();
-    let backend = put_together(config, clock, &store, &crew).await?;
-    let tls = crew.reload_on(hangup, tls);
+    let tasks = Tasks::default();
+    let backend = build(config, clock, &store, &tasks).await?;
+    let tls = tasks.reload_on(hangup, tls);
     // Kept to the end: writers end when they are told to, not for want of callers.
     let ledger = backend.ledger.clone();
     let feed = backend.feed.clone();
     let (routes, health) = rpc::routes(backend)?;
-    crew.spawn(
+    tasks.spawn(
         "health",
         health::watch(
             store.clone(),
             ledger.clone(),
             feed,
             health.clone(),
-            crew.streams_end.clone(),
+            tasks.streams_end.clone(),
         ),
     );
-    let server = crew.listen(listener, config, tls, routes)?;
+    let server = tasks.listen(listener, config, tls, routes)?;
     tokio::select! {
-        () = crew.supervisor.dead() => health.stop_serving(),
+        () = tasks.supervisor.dead() => health.stop_serving(),
         () = shutdown => {
             tracing::info!("draining");
             health.stop_serving();
             tokio::time::sleep(config.drain_delay).await;
         }
     }
-    crew.end(server, health, &store).await?;
+    tasks.end(server, health, &store).await?;
     drop(ledger);
     tracing::info!("stopped");
     Ok(())
@@ -95,13 +95,13 @@ pub async fn serve(
 
 /// The tasks of the server, and what ends them: first those that calls do not need, then the ledger's.
 #[derive(Default)]
-struct Crew {
+struct Tasks {
     supervisor: Supervisor,
     streams_end: CancellationToken,
     writer_ends: CancellationToken,
 }
 
-impl Crew {
+impl Tasks {
     /// Runs what ends with the streams.
     fn spawn(
         &self,
@@ -180,30 +180,30 @@ impl Crew {
 }
 
 /// What the services work with, at work.
-async fn put_together(
+async fn build(
     config: &Config,
     clock: Clock,
     store: &Store,
-    crew: &Crew,
+    tasks: &Tasks,
 ) -> anyhow::Result<Backend> {
     let pepper = config.pepper.read()?;
     if let Some(latest) = store.latest_time().await? {
         clock.not_before(latest);
     }
-    let stop = &crew.streams_end;
+    let stop = &tasks.streams_end;
     let feed = Feed::default();
     let time = Time::new(clock, store.clone());
     let follower = LogFollower::begin(store.clone(), feed.clone(), time.clone()).await?;
-    follower.start(&crew.supervisor, stop);
-    let ledger = Ledger::start(store, &time, &feed, &crew.supervisor, &crew.writer_ends);
+    follower.start(&tasks.supervisor, stop);
+    let ledger = Ledger::start(store, &time, &feed, &tasks.supervisor, &tasks.writer_ends);
     let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
-    crew.spawn(
+    tasks.spawn(
         "sweeper",
         sweeper.clone().run(config.sweep_interval, stop.clone()),
     );
     if let Some(keep) = config.event_retention {
         let retention = Retention::new(store.clone(), time.clone(), keep);
-        crew.spawn(
+        tasks.spawn(
             "retention",
             retention.run(config.sweep_interval, stop.clone()),
         );
@@ -218,7 +218,7 @@ async fn put_together(
         })
     });
     if let Some(authenticator) = &authenticator {
-        crew.spawn(
+        tasks.spawn(
             "authentication",
             authenticator.clone().follow(feed.rights(), stop.clone()),
         );

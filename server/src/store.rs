@@ -169,7 +169,7 @@ impl Store {
             self.log_bounds().await?;
             self.begin().await?.probe(durably).await
         };
-        self.in_time(probe).await
+        self.within_limit(probe).await
     }
 
     /// How many transactions may write at the same time.
@@ -443,7 +443,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`by`](Self::by).
-    pub async fn in_time<T>(
+    pub async fn within_limit<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {

@@ -65,7 +65,7 @@ impl WorldOptions {
     /// A clock that the test moves, and no sweeper to speak of: nothing happens unless the test asks for it.
     pub fn still() -> Self {
         Self {
-            clock: Clock::hand(Timestamp::from_micros(1_800_000_000_000_000)),
+            clock: Clock::manual(Timestamp::from_micros(1_800_000_000_000_000)),
             sweep_interval: Duration::from_secs(3_600),
             ..Self::default()
         }

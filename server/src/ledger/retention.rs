@@ -58,7 +58,7 @@ impl Retention {
         let before = self.time.now().await?.before(self.keep);
         let mut total = 0;
         loop {
-            match self.store.in_time(self.stride(before)).await {
+            match self.store.within_limit(self.stride(before)).await {
                 Ok(0) => return Ok(total),
                 Ok(deleted) => total += deleted,
                 // Another replica deletes the same ones.

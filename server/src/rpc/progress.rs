@@ -1,6 +1,6 @@
 //! The stream of `ReportProgress`.
 //!
-//! Two tasks share a desk. One reads reports as fast as they come and joins those of the same transfer; it never waits
+//! Two tasks share what is pending. One reads reports as fast as they come and joins those of the same transfer; it never waits
 //! for the database, since h2 closes a connection on which too many small frames are left unread. The other takes
 //! whatever has gathered, has it written, and answers.
 

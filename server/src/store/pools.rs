@@ -56,8 +56,8 @@ impl Inner {
     }
 
     /// Whether a session is ours for no longer than a transaction.
-    pub(super) fn lends(&self) -> bool {
-        self.source.as_ref().is_some_and(Source::lends)
+    pub(super) fn is_pooled(&self) -> bool {
+        self.source.as_ref().is_some_and(Source::is_pooled)
     }
 
     pub(super) fn pools(&self) -> Pools {

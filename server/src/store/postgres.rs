@@ -55,7 +55,7 @@ const LIMITS: [Setting; 4] = [
 pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {
     let source = Source::new(url, options);
     let failed = |error| other(name, &connecting(error));
-    if !source.lends() && source.is_shared().await.map_err(failed)? {
+    if !source.is_pooled() && source.is_shared().await.map_err(failed)? {
         return Err(OpenError::SharedSessions {
             database: name.to_owned(),
         });
@@ -67,8 +67,8 @@ pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
         prepared?;
     }
     let pool = source.service().await.map_err(failed)?;
-    if source.lends() {
-        let session = Session::lend(&pool).await;
+    if source.is_pooled() {
+        let session = Session::begin_pooled(&pool).await;
         let session = session.map_err(|error| other(name, &error))?;
         check(&session, name, &SETTINGS).await?;
         check(&session, name, &LIMITS).await?;

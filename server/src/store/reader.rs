@@ -57,13 +57,13 @@ impl ConnectionTrait for Reader<'_> {
         self.inner.backend
     }
 
-    /// On a lent session nothing of it stays: see [`execute_unprepared`](Self::execute_unprepared) for what is to stay.
+    /// On a pooled session nothing of it stays: see [`execute_unprepared`](Self::execute_unprepared) for what is to stay.
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.run(|pool| {
             let statement = statement.clone();
             async move {
-                if self.inner.lends() {
-                    let transaction = Session::lend(&pool).await?;
+                if self.inner.is_pooled() {
+                    let transaction = Session::begin_pooled(&pool).await?;
                     return transaction.execute_raw(statement).await;
                 }
                 pool.execute_raw(statement).await
@@ -81,8 +81,8 @@ impl ConnectionTrait for Reader<'_> {
         self.run(|pool| {
             let statement = statement.clone();
             async move {
-                if self.inner.lends() {
-                    let transaction = Session::lend(&pool).await?;
+                if self.inner.is_pooled() {
+                    let transaction = Session::begin_pooled(&pool).await?;
                     return transaction.query_one_raw(statement).await;
                 }
                 pool.query_one_raw(statement).await
@@ -95,8 +95,8 @@ impl ConnectionTrait for Reader<'_> {
         self.run(|pool| {
             let statement = statement.clone();
             async move {
-                if self.inner.lends() {
-                    let transaction = Session::lend(&pool).await?;
+                if self.inner.is_pooled() {
+                    let transaction = Session::begin_pooled(&pool).await?;
                     return transaction.query_all_raw(statement).await;
                 }
                 pool.query_all_raw(statement).await

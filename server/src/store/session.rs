@@ -1,6 +1,6 @@
-//! The session of a transaction: one of our own, or one that a pooler lends for no longer than the transaction lasts.
+//! The session of a transaction: one of our own, or one that a pooler gives for no longer than the transaction lasts.
 //!
-//! Of a lent session nothing is known before and nothing may be left behind: limits are set for the transaction, and
+//! Of a pooled session nothing is known before and nothing may be left behind: limits are set for the transaction, and
 //! statements are prepared without a name, so that neither meets those of others.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
-/// How a transaction on a lent session begins.
+/// How a transaction on a pooled session begins.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'; \
      SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '4s'; \
      SET LOCAL jit = off";
@@ -25,7 +25,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeou
 #[derive(Debug)]
 pub(super) enum Session {
     Own(DatabaseTransaction),
-    Lent(Mutex<sqlx::Transaction<'static, Postgres>>),
+    Pooled(Mutex<sqlx::Transaction<'static, Postgres>>),
 }
 
 impl Session {
@@ -36,27 +36,27 @@ impl Session {
         Ok(Self::Own(pool.begin_with_options(options).await?))
     }
 
-    pub(super) async fn lend(pool: &DatabaseConnection) -> Result<Self, DbErr> {
+    pub(super) async fn begin_pooled(pool: &DatabaseConnection) -> Result<Self, DbErr> {
         let pool = pool.get_postgres_connection_pool();
         let begun = pool.begin_with(BEGIN).await.map_err(|error| match error {
             SqlxError::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
             SqlxError::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
             other => failed(other),
         });
-        Ok(Self::Lent(Mutex::new(begun?)))
+        Ok(Self::Pooled(Mutex::new(begun?)))
     }
 
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         match self {
             Self::Own(transaction) => transaction.commit().await,
-            Self::Lent(transaction) => transaction.into_inner().commit().await.map_err(failed),
+            Self::Pooled(transaction) => transaction.into_inner().commit().await.map_err(failed),
         }
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         match self {
             Self::Own(transaction) => transaction.rollback().await,
-            Self::Lent(transaction) => transaction.into_inner().rollback().await.map_err(failed),
+            Self::Pooled(transaction) => transaction.into_inner().rollback().await.map_err(failed),
         }
     }
 }
@@ -66,14 +66,14 @@ impl ConnectionTrait for Session {
     fn get_database_backend(&self) -> DbBackend {
         match self {
             Self::Own(transaction) => transaction.get_database_backend(),
-            Self::Lent(_) => DbBackend::Postgres,
+            Self::Pooled(_) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
             Self::Own(transaction) => transaction.execute_raw(statement).await,
-            Self::Lent(transaction) => {
+            Self::Pooled(transaction) => {
                 let mut transaction = transaction.lock().await;
                 let done = query(&statement).execute(&mut **transaction);
                 done.await.map(Into::into).map_err(failed)
@@ -84,7 +84,7 @@ impl ConnectionTrait for Session {
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match self {
             Self::Own(transaction) => transaction.execute_unprepared(sql).await,
-            Self::Lent(transaction) => {
+            Self::Pooled(transaction) => {
                 let mut transaction = transaction.lock().await;
                 let done = transaction.execute(AssertSqlSafe(sql.to_owned()));
                 done.await.map(Into::into).map_err(failed)
@@ -95,7 +95,7 @@ impl ConnectionTrait for Session {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Own(transaction) => transaction.query_one_raw(statement).await,
-            Self::Lent(transaction) => {
+            Self::Pooled(transaction) => {
                 let mut transaction = transaction.lock().await;
                 let found = query(&statement).fetch_optional(&mut **transaction);
                 let found = found.await.map_err(failed)?;
@@ -107,7 +107,7 @@ impl ConnectionTrait for Session {
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Own(transaction) => transaction.query_all_raw(statement).await,
-            Self::Lent(transaction) => {
+            Self::Pooled(transaction) => {
                 let mut transaction = transaction.lock().await;
                 let found = query(&statement).fetch_all(&mut **transaction);
                 let found = found.await.map_err(failed)?;

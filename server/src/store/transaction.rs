@@ -33,8 +33,8 @@ impl Transaction {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let begun = if owner.lends() {
-            Session::lend(pool).await
+        let begun = if owner.is_pooled() {
+            Session::begin_pooled(pool).await
         } else {
             Session::begin(pool, options).await
         };

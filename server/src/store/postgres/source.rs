@@ -88,13 +88,13 @@ impl Source {
 
     /// How to get a session of one's own, if that can be had.
     pub(in super::super) fn direct(&self) -> Option<Result<PgConnectOptions, SqlxError>> {
-        let own = (!self.lends()).then_some(&self.url);
+        let own = (!self.is_pooled()).then_some(&self.url);
         let url = self.direct_url.as_ref().or(own)?;
         Some(self.options(url))
     }
 
     /// Whether a session is ours for no longer than a transaction.
-    pub(in super::super) fn lends(&self) -> bool {
+    pub(in super::super) fn is_pooled(&self) -> bool {
         self.pooling == Pooling::Transaction
     }
 
@@ -155,7 +155,7 @@ impl Source {
     }
 
     fn pool(&self, purpose: Purpose) -> PgPoolOptions {
-        let lends = self.lends();
+        let is_pooled = self.is_pooled();
         let [acquired, released] = [&self.silent, &self.silent].map(Arc::clone);
         PgPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -163,7 +163,7 @@ impl Source {
             .test_before_acquire(false)
             .after_connect(move |session, _| {
                 Box::pin(async move {
-                    if purpose == Purpose::Service && lends {
+                    if purpose == Purpose::Service && is_pooled {
                         return Ok(());
                     }
                     set_up(session, purpose).await

@@ -75,7 +75,7 @@ mod sqlite_only {
         let machine = Clock::machine();
         let future = machine.now().after(Duration::from_secs(30 * 24 * 3_600));
         let mut world = World::start_with(WorldOptions {
-            clock: Clock::hand(future),
+            clock: Clock::manual(future),
             ..WorldOptions::still()
         })
         .await;
