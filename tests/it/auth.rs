@@ -8,14 +8,14 @@ mod matrix;
 mod scope;
 mod streams;
 
-use tidegate_tests::{World, WorldOptions, cast::Cast};
+use tidegate_tests::{World, WorldOptions, actors::Actors};
 
-async fn cast() -> (World, Cast) {
-    cast_with(WorldOptions::guarded()).await
+async fn actors() -> (World, Actors) {
+    actors_with(WorldOptions::guarded()).await
 }
 
-async fn cast_with(options: WorldOptions) -> (World, Cast) {
+async fn actors_with(options: WorldOptions) -> (World, Actors) {
     let world = World::start_with(options).await;
-    let cast = Cast::of(&world).await;
-    (world, cast)
+    let actors = Actors::of(&world).await;
+    (world, actors)
 }

@@ -8,9 +8,9 @@ use rand::seq::SliceRandom as _;
 use tidegate_proto::v1::{self, EventType, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    deed::Deed,
     raw::{Raw, totals},
     request,
+    transfer_action::TransferAction,
 };
 use tokio::sync::Barrier;
 use tonic::{Code, Status};
@@ -21,24 +21,24 @@ const CONNECTIONS: usize = 8;
 /// What a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
-    Do(Deed),
+    Do(TransferAction),
     /// Expire whatever is overdue.
     Expire,
 }
 
-const APPROVE: Wish = Wish::Do(Deed::Approve);
-const DENY: Wish = Wish::Do(Deed::Deny);
-const CANCEL: Wish = Wish::Do(Deed::Cancel);
-const START: Wish = Wish::Do(Deed::Start);
-const PROGRESS: Wish = Wish::Do(Deed::UpdateProgress);
-const COMPLETE: Wish = Wish::Do(Deed::Complete);
-const FAIL: Wish = Wish::Do(Deed::Fail);
+const APPROVE: Wish = Wish::Do(TransferAction::Approve);
+const DENY: Wish = Wish::Do(TransferAction::Deny);
+const CANCEL: Wish = Wish::Do(TransferAction::Cancel);
+const START: Wish = Wish::Do(TransferAction::Start);
+const PROGRESS: Wish = Wish::Do(TransferAction::UpdateProgress);
+const COMPLETE: Wish = Wish::Do(TransferAction::Complete);
+const FAIL: Wish = Wish::Do(TransferAction::Fail);
 
 impl Wish {
     /// Asks for it. True when this very call did it.
     async fn ask(self, raw: &mut Raw, uuid: &str) -> Result<bool, Status> {
         match self {
-            Self::Do(deed) => deed.attempt(raw, uuid).await.map(|()| true),
+            Self::Do(action) => action.attempt(raw, uuid).await.map(|()| true),
             Self::Expire => {
                 let request = v1::ExpirePendingApprovalsRequest::default();
                 let answer = raw.transfers.expire_pending_approvals(request).await?;
@@ -53,11 +53,11 @@ impl Wish {
     const fn event_type(self) -> Option<EventType> {
         match self {
             Self::Expire => Some(EventType::Expired),
-            Self::Do(Deed::Approve) => Some(EventType::Approved),
-            Self::Do(Deed::Deny) => Some(EventType::Denied),
-            Self::Do(Deed::Cancel) => Some(EventType::Cancelled),
-            Self::Do(Deed::Complete) => Some(EventType::Completed),
-            Self::Do(Deed::Fail) => Some(EventType::Failed),
+            Self::Do(TransferAction::Approve) => Some(EventType::Approved),
+            Self::Do(TransferAction::Deny) => Some(EventType::Denied),
+            Self::Do(TransferAction::Cancel) => Some(EventType::Cancelled),
+            Self::Do(TransferAction::Complete) => Some(EventType::Completed),
+            Self::Do(TransferAction::Fail) => Some(EventType::Failed),
             Self::Do(_) => None,
         }
     }

@@ -3,7 +3,7 @@
 use tidegate_proto::v1::{self, credential_service_client::CredentialServiceClient};
 use tidegate_tests::{
     Database,
-    cast::bearing,
+    actors::bearing,
     process::{Finished, binary, command, run},
 };
 use tonic::{Status, transport::Channel};

@@ -3,11 +3,10 @@
 //! Every server gets a database of its own, of the kind that the run is about, and a port that the system picks. Whatever
 //! is started here is stopped here, by its handle, within bounded time.
 
-pub mod cast;
+pub mod actors;
 pub mod certificates;
 pub mod cluster;
 pub mod database;
-pub mod deed;
 pub mod dynamic;
 pub mod fault;
 pub mod http2;
@@ -20,6 +19,7 @@ pub mod request;
 pub mod site;
 pub mod tools;
 pub mod torture;
+pub mod transfer_action;
 pub mod world;
 
 pub use database::Database;

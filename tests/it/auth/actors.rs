@@ -9,8 +9,9 @@ use tidegate_proto::v1::{
     event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
 };
 use tidegate_tests::{
-    World, assert_refused,
-    cast::{Cast, Member, bearing},
+    World,
+    actors::{Actors, Member, bearing},
+    assert_refused,
     process::{binary, command, run},
     raw::{ADMIN, NOBODY, done, plain, told},
     request, soon,
@@ -29,27 +30,27 @@ async fn events(channel: &Channel, admin: &str) -> Vec<v1::Event> {
 }
 
 /// A transfer of `own` that waits for a decision.
-async fn waiting(transfers: &mut TransferServiceClient<Channel>, cast: &Cast) -> String {
+async fn waiting(transfers: &mut TransferServiceClient<Channel>, actors: &Actors) -> String {
     let request = v1::CreateTransferRequest {
-        connection_uuid: cast.own.clone(),
+        connection_uuid: actors.own.clone(),
         ..plain()
     };
-    let uuid = done(transfers.create_transfer(cast.agent.asks(request)))
+    let uuid = done(transfers.create_transfer(actors.agent.asks(request)))
         .await
         .uuid;
     let asking = request::asking(&uuid);
-    done(transfers.request_approval(cast.agent.asks(asking)))
+    done(transfers.request_approval(actors.agent.asks(asking)))
         .await
         .uuid
 }
 
 #[tokio::test]
 async fn whoever_decides_is_noted_and_may_not_name_another() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let mut transfers = TransferServiceClient::new(channel.clone());
-    let uuid = waiting(&mut transfers, &cast).await;
-    let other = cast.approver.asks(request::approval(&uuid));
+    let uuid = waiting(&mut transfers, &actors).await;
+    let other = actors.approver.asks(request::approval(&uuid));
     let refusal = transfers
         .approve_transfer(other)
         .await
@@ -61,10 +62,10 @@ async fn whoever_decides_is_noted_and_may_not_name_another() {
         admin_user_uuid: String::new(),
         ..request::approval(&uuid)
     };
-    let approved = done(transfers.approve_transfer(cast.approver.asks(themselves))).await;
-    assert_eq!(approved.approved_by_uuid, cast.approver.uuid);
-    assert_eq!(approved.initiated_by_uuid, cast.agent.uuid);
-    let log = events(&channel, &cast.admin).await;
+    let approved = done(transfers.approve_transfer(actors.approver.asks(themselves))).await;
+    assert_eq!(approved.approved_by_uuid, actors.approver.uuid);
+    assert_eq!(approved.initiated_by_uuid, actors.agent.uuid);
+    let log = events(&channel, &actors.admin).await;
     let of = |event_type: EventType| {
         let found = log
             .iter()
@@ -72,8 +73,8 @@ async fn whoever_decides_is_noted_and_may_not_name_another() {
         found.expect("it is in the log")
     };
     for (event_type, member, role) in [
-        (EventType::Created, &cast.agent, "agent"),
-        (EventType::Approved, &cast.approver, "approver"),
+        (EventType::Created, &actors.agent, "agent"),
+        (EventType::Approved, &actors.approver, "approver"),
     ] {
         let event = of(event_type);
         assert_eq!(event.actor_uuid, member.uuid);
@@ -84,13 +85,13 @@ async fn whoever_decides_is_noted_and_may_not_name_another() {
 
 #[tokio::test]
 async fn an_approver_with_a_token_names_nobody() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let mut transfers = TransferServiceClient::new(world.channel().await);
-    let one = waiting(&mut transfers, &cast).await;
-    let other = waiting(&mut transfers, &cast).await;
+    let one = waiting(&mut transfers, &actors).await;
+    let other = waiting(&mut transfers, &actors).await;
     let [one, other] = [one, other].map(|uuid| uuid.parse().expect("a uuid"));
-    let me = cast.approver.uuid.parse().ok();
-    let client = Client::builder(world.address.as_str()).token(cast.approver.token.as_str());
+    let me = actors.approver.uuid.parse().ok();
+    let client = Client::builder(world.address.as_str()).token(actors.approver.token.as_str());
     let client = client.connect().await.expect("the server listens");
     let admin = ADMIN.parse().expect("a uuid");
     let refusal = client.approve_transfer(one).on_behalf_of(admin).await;
@@ -104,25 +105,25 @@ async fn an_approver_with_a_token_names_nobody() {
 
 #[tokio::test]
 async fn an_approver_with_a_token_names_nobody_to_the_tool() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let mut transfers = TransferServiceClient::new(world.channel().await);
     for (verb, by) in [("approve", "approved_by_uuid"), ("deny", "denied_by_uuid")] {
-        let uuid = waiting(&mut transfers, &cast).await;
+        let uuid = waiting(&mut transfers, &actors).await;
         let mut tidegate = command(binary("tidegate"));
         tidegate
             .env("TIDEGATE_ADDRESS", &world.address)
-            .env("TIDEGATE_TOKEN", &cast.approver.token)
+            .env("TIDEGATE_TOKEN", &actors.approver.token)
             .args(["transfer", verb, &uuid, "-o", "json"]);
         let ended = run(&mut tidegate).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let shown: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
-        assert_eq!(shown[by], cast.approver.uuid.as_str());
+        assert_eq!(shown[by], actors.approver.uuid.as_str());
     }
 }
 
 #[tokio::test]
 async fn who_acts_for_others_names_them_and_is_noted_beside_them() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let mut credentials = CredentialServiceClient::new(channel.clone());
     let portal = v1::CreateCredentialRequest {
@@ -131,17 +132,17 @@ async fn who_acts_for_others_names_them_and_is_noted_beside_them() {
         acts_for_others: true,
         ..v1::CreateCredentialRequest::default()
     };
-    let portal = told(credentials.create_credential(bearing(&cast.admin, portal))).await;
+    let portal = told(credentials.create_credential(bearing(&actors.admin, portal))).await;
     let portal = Member {
         uuid: portal.credential.expect("it is told").uuid,
         token: portal.token,
     };
     let mut transfers = TransferServiceClient::new(channel.clone());
-    let uuid = waiting(&mut transfers, &cast).await;
+    let uuid = waiting(&mut transfers, &actors).await;
     let approval = portal.asks(request::approval(&uuid));
     let approved = done(transfers.approve_transfer(approval)).await;
     assert_eq!(approved.approved_by_uuid, ADMIN);
-    let log = events(&channel, &cast.admin).await;
+    let log = events(&channel, &actors.admin).await;
     let event = log
         .iter()
         .find(|it| it.r#type() == EventType::Approved)
@@ -152,21 +153,21 @@ async fn who_acts_for_others_names_them_and_is_noted_beside_them() {
 
 #[tokio::test]
 async fn the_caller_is_told_who_they_are_and_his_use_is_noted() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let mut credentials = CredentialServiceClient::new(channel.clone());
     let caller = v1::GetCallerRequest::default();
-    let answer = told(credentials.get_caller(cast.agent.asks(caller))).await;
+    let answer = told(credentials.get_caller(actors.agent.asks(caller))).await;
     let told_of = answer.credential.expect("they are known");
-    assert_eq!(told_of.uuid, cast.agent.uuid);
+    assert_eq!(told_of.uuid, actors.agent.uuid);
     assert_eq!(told_of.role(), Role::Agent);
-    assert_eq!(told_of.connection_uuid, cast.own);
+    assert_eq!(told_of.connection_uuid, actors.own);
     let noted = async {
         loop {
             let request = v1::GetCredentialRequest {
-                uuid: cast.agent.uuid.clone(),
+                uuid: actors.agent.uuid.clone(),
             };
-            let found = told(credentials.get_credential(bearing(&cast.admin, request))).await;
+            let found = told(credentials.get_credential(bearing(&actors.admin, request))).await;
             let found = found.credential.expect("it is told");
             if found.last_used_at.is_some() {
                 assert_eq!(found.last_used_address, "127.0.0.1");
@@ -180,11 +181,11 @@ async fn the_caller_is_told_who_they_are_and_his_use_is_noted() {
 }
 
 /// Waits for so many refusals of `member` in the log, and gives back why.
-async fn refusals(world: &World, cast: &Cast, member: &Member, count: usize) -> Vec<String> {
+async fn refusals(world: &World, actors: &Actors, member: &Member, count: usize) -> Vec<String> {
     let channel = world.channel().await;
     let noted = async {
         loop {
-            let log = events(&channel, &cast.admin).await;
+            let log = events(&channel, &actors.admin).await;
             let of_his = |event: &&v1::Event| {
                 event.r#type() == EventType::Refused && event.actor_uuid == member.uuid
             };
@@ -201,10 +202,10 @@ async fn refusals(world: &World, cast: &Cast, member: &Member, count: usize) -> 
 
 #[tokio::test]
 async fn refused_changes_are_in_the_log_and_refused_questions_are_not() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let mut transfers = TransferServiceClient::new(world.channel().await);
-    let uuid = waiting(&mut transfers, &cast).await;
-    let agent = &cast.agent;
+    let uuid = waiting(&mut transfers, &actors).await;
+    let agent = &actors.agent;
     // Neither of these is a change that a rule refuses.
     let unknown = v1::GetTransferRequest {
         uuid: NOBODY.to_owned(),
@@ -234,7 +235,7 @@ async fn refused_changes_are_in_the_log_and_refused_questions_are_not() {
         .approve_transfer(approval)
         .await
         .expect_err("not by an agent");
-    let mut noted = refusals(&world, &cast, agent, 3).await;
+    let mut noted = refusals(&world, &actors, agent, 3).await;
     noted.sort();
     assert_eq!(
         noted,
@@ -248,28 +249,28 @@ async fn refused_changes_are_in_the_log_and_refused_questions_are_not() {
 
 #[tokio::test]
 async fn one_caller_fills_the_log_with_sixty_refusals_a_minute_at_most() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let mut transfers = TransferServiceClient::new(channel.clone());
     let began = std::time::Instant::now();
     for _ in 0..100 {
-        let unknown = cast.agent.asks(request::starting(NOBODY));
+        let unknown = actors.agent.asks(request::starting(NOBODY));
         transfers
             .start_transfer(unknown)
             .await
             .expect_err("there is none");
     }
     let fits = 60 + usize::try_from(began.elapsed().as_secs()).expect("a short time");
-    refusals(&world, &cast, &cast.agent, 60).await;
+    refusals(&world, &actors, &actors.agent, 60).await;
     // Another's refusal is noted after all of theirs.
-    let denied = cast.viewer.asks(request::starting(NOBODY));
+    let denied = actors.viewer.asks(request::starting(NOBODY));
     transfers
         .start_transfer(denied)
         .await
         .expect_err("not by a viewer");
-    refusals(&world, &cast, &cast.viewer, 1).await;
-    let log = events(&channel, &cast.admin).await;
-    let noted = log.iter().filter(|it| it.actor_uuid == cast.agent.uuid);
+    refusals(&world, &actors, &actors.viewer, 1).await;
+    let log = events(&channel, &actors.admin).await;
+    let noted = log.iter().filter(|it| it.actor_uuid == actors.agent.uuid);
     let noted = noted.filter(|it| it.r#type() == EventType::Refused).count();
     assert!(
         (60..=fits).contains(&noted),

@@ -6,7 +6,7 @@ use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
 use tidegate_server::clock::Clock;
 use tidegate_tests::{
     Database, ServerProcess,
-    cast::{bearing, with_wrong_secret},
+    actors::{bearing, with_wrong_secret},
     dynamic,
     raw::{plain, told},
     soon,

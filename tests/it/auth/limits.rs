@@ -7,8 +7,9 @@ use tidegate_proto::v1::{
     transfer_service_client::TransferServiceClient,
 };
 use tidegate_tests::{
-    WorldOptions, assert_refused,
-    cast::{bearing, channel_from, issue, with_wrong_secret},
+    WorldOptions,
+    actors::{bearing, channel_from, issue, with_wrong_secret},
+    assert_refused,
     raw::told,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,10 +40,10 @@ fn unauthenticated(outcome: Result<(), Status>) {
 
 #[tokio::test]
 async fn an_address_may_be_wrong_so_often_and_takes_no_neighbour_along() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = channel_from(&world.address, 2).await;
     // They have called from there before.
-    count(&channel, &cast.viewer.token)
+    count(&channel, &actors.viewer.token)
         .await
         .expect("it is good");
     for _ in 0..40 {
@@ -50,13 +51,13 @@ async fn an_address_may_be_wrong_so_often_and_takes_no_neighbour_along() {
     }
     let wait = limited(count(&channel, "no token").await);
     assert!(wait <= Duration::from_secs(3), "{wait:?}");
-    count(&channel, &cast.viewer.token)
+    count(&channel, &actors.viewer.token)
         .await
         .expect("it is still good");
     // Nobody knows them yet, and it is not found out.
-    limited(count(&channel, &cast.approver.token).await);
+    limited(count(&channel, &actors.approver.token).await);
     let elsewhere = channel_from(&world.address, 3).await;
-    count(&elsewhere, &cast.approver.token)
+    count(&elsewhere, &actors.approver.token)
         .await
         .expect("it is good");
     unauthenticated(count(&elsewhere, "no token").await);
@@ -64,8 +65,8 @@ async fn an_address_may_be_wrong_so_often_and_takes_no_neighbour_along() {
 
 #[tokio::test]
 async fn a_token_id_may_be_tried_five_times_from_one_address() {
-    let (world, cast) = super::cast().await;
-    let wrong = with_wrong_secret(&cast.viewer.token);
+    let (world, actors) = super::actors().await;
+    let wrong = with_wrong_secret(&actors.viewer.token);
     let channel = channel_from(&world.address, 2).await;
     for _ in 0..5 {
         unauthenticated(count(&channel, &wrong).await);
@@ -73,18 +74,18 @@ async fn a_token_id_may_be_tried_five_times_from_one_address() {
     let wait = limited(count(&channel, &wrong).await);
     assert!(wait > Duration::from_secs(60), "{wait:?}");
     let owner = channel_from(&world.address, 3).await;
-    count(&owner, &cast.viewer.token)
+    count(&owner, &actors.viewer.token)
         .await
         .expect("its owner is not locked out");
-    count(&channel, &cast.viewer.token)
+    count(&channel, &actors.viewer.token)
         .await
         .expect("nor where they are known since");
-    unauthenticated(count(&channel, &with_wrong_secret(&cast.approver.token)).await);
+    unauthenticated(count(&channel, &with_wrong_secret(&actors.approver.token)).await);
 }
 
 #[tokio::test]
 async fn session_codes_are_guessed_ten_times_a_minute() {
-    let (world, _) = super::cast().await;
+    let (world, _) = super::actors().await;
     let guess = async |channel: &Channel| {
         let mut credentials = CredentialServiceClient::new(channel.clone());
         let request = v1::RedeemSessionRequest {
@@ -105,27 +106,27 @@ async fn session_codes_are_guessed_ten_times_a_minute() {
 
 #[tokio::test]
 async fn a_credential_has_so_many_calls_a_minute() {
-    let (world, cast) = super::cast_with(WorldOptions {
+    let (world, actors) = super::actors_with(WorldOptions {
         requests_per_minute: 20,
         ..WorldOptions::guarded()
     })
     .await;
     let channel = world.channel().await;
     for _ in 0..20 {
-        count(&channel, &cast.viewer.token)
+        count(&channel, &actors.viewer.token)
             .await
             .expect("it is not too much");
     }
-    let wait = limited(count(&channel, &cast.viewer.token).await);
+    let wait = limited(count(&channel, &actors.viewer.token).await);
     assert!(wait <= Duration::from_secs(3), "{wait:?}");
-    count(&channel, &cast.approver.token)
+    count(&channel, &actors.approver.token)
         .await
         .expect("another's");
 }
 
 #[tokio::test]
 async fn the_agents_of_a_connection_share_what_its_policy_allows() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let request = v1::CreateConnectionRequest {
         name: "slow".to_owned(),
@@ -140,10 +141,10 @@ async fn the_agents_of_a_connection_share_what_its_policy_allows() {
     };
     let mut connections =
         v1::connection_service_client::ConnectionServiceClient::new(channel.clone());
-    let slow = told(connections.create_connection(bearing(&cast.admin, request))).await;
+    let slow = told(connections.create_connection(bearing(&actors.admin, request))).await;
     let slow = slow.connection.expect("it is told").uuid;
-    let one = issue(&channel, &cast.admin, Role::Agent, &slow).await;
-    let two = issue(&channel, &cast.admin, Role::Agent, &slow).await;
+    let one = issue(&channel, &actors.admin, Role::Agent, &slow).await;
+    let two = issue(&channel, &actors.admin, Role::Agent, &slow).await;
     for _ in 0..5 {
         count(&channel, &one.token)
             .await
@@ -154,19 +155,19 @@ async fn the_agents_of_a_connection_share_what_its_policy_allows() {
     }
     limited(count(&channel, &one.token).await);
     limited(count(&channel, &two.token).await);
-    count(&channel, &cast.agent.token)
+    count(&channel, &actors.agent.token)
         .await
         .expect("another connection's");
 }
 
 #[tokio::test]
 async fn a_credential_has_so_many_streams_of_each_kind() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let mut transfers = TransferServiceClient::new(channel.clone());
     let mut watches = Vec::new();
     for number in 0..65 {
-        let request = cast.viewer.asks(v1::WatchTransfersRequest::default());
+        let request = actors.viewer.asks(v1::WatchTransfersRequest::default());
         match transfers.watch_transfers(request).await {
             Ok(watch) => watches.push(watch.into_inner()),
             Err(refusal) => {
@@ -176,12 +177,12 @@ async fn a_credential_has_so_many_streams_of_each_kind() {
         }
     }
     assert_eq!(watches.len(), 64);
-    let other = cast.approver.asks(v1::WatchTransfersRequest::default());
+    let other = actors.approver.asks(v1::WatchTransfersRequest::default());
     told(transfers.watch_transfers(other)).await;
     let mut reports = Vec::new();
     for number in 0..17 {
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
-        let request = cast.agent.asks(ReceiverStream::new(receiver));
+        let request = actors.agent.asks(ReceiverStream::new(receiver));
         match transfers.report_progress(request).await {
             Ok(answers) => reports.push((sender, answers.into_inner())),
             Err(refusal) => {

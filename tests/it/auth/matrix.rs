@@ -8,15 +8,16 @@ use tidegate_proto::v1::{
     transfer_service_client::TransferServiceClient,
 };
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
-    cast::{Cast, bearing, channel_from, issue, revoke, with_wrong_secret},
+    World, WorldOptions,
+    actors::{Actors, bearing, channel_from, issue, revoke, with_wrong_secret},
+    assert_refused,
     dynamic::{self, call_as},
     raw::{done, plain, told, wire_duration},
     soon,
 };
 use tonic::{Code, Status, transport::Channel};
 
-use super::cast_with;
+use super::actors_with;
 
 /// Whom a method is for, other than admins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,10 +310,10 @@ async fn ask(
 }
 
 /// A token that has ended by itself, and one that was revoked.
-async fn bad_tokens(world: &World, cast: &Cast) -> (String, String) {
+async fn bad_tokens(world: &World, actors: &Actors) -> (String, String) {
     let channel = world.channel().await;
-    let revoked = issue(&channel, &cast.admin, Role::Admin, "").await;
-    let done = revoke(&channel, &cast.admin, &revoked.uuid).await;
+    let revoked = issue(&channel, &actors.admin, Role::Admin, "").await;
+    let done = revoke(&channel, &actors.admin, &revoked.uuid).await;
     done.expect("it is revoked");
     let request = v1::CreateCredentialRequest {
         name: "short".to_owned(),
@@ -321,20 +322,20 @@ async fn bad_tokens(world: &World, cast: &Cast) -> (String, String) {
         ..v1::CreateCredentialRequest::default()
     };
     let mut credentials = CredentialServiceClient::new(channel);
-    let short = told(credentials.create_credential(bearing(&cast.admin, request))).await;
+    let short = told(credentials.create_credential(bearing(&actors.admin, request))).await;
     world.clock.advance(Duration::from_secs(60));
     (short.token, revoked.token)
 }
 
 #[tokio::test]
 async fn without_a_good_token_every_method_says_the_same() {
-    let (world, cast) = cast_with(WorldOptions {
+    let (world, actors) = actors_with(WorldOptions {
         auth: WorldOptions::guarded().auth,
         ..WorldOptions::still()
     })
     .await;
-    let (expired, revoked) = bad_tokens(&world, &cast).await;
-    let wrong = with_wrong_secret(&cast.admin);
+    let (expired, revoked) = bad_tokens(&world, &actors).await;
+    let wrong = with_wrong_secret(&actors.admin);
     let kinds = [
         None,
         Some("malformed"),
@@ -362,13 +363,13 @@ async fn without_a_good_token_every_method_says_the_same() {
 
 #[tokio::test]
 async fn with_a_good_token_every_method_is_for_the_roles_that_it_is_for() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let roles = [
-        (Role::Viewer, &cast.viewer.token),
-        (Role::Agent, &cast.agent.token),
-        (Role::Approver, &cast.approver.token),
-        (Role::Admin, &cast.admin),
+        (Role::Viewer, &actors.viewer.token),
+        (Role::Agent, &actors.agent.token),
+        (Role::Approver, &actors.approver.token),
+        (Role::Admin, &actors.admin),
     ];
     for method in dynamic::methods() {
         let (whom, comes_to, _) = expected(&method);
@@ -401,14 +402,14 @@ async fn with_a_good_token_every_method_is_for_the_roles_that_it_is_for() {
 
 #[tokio::test]
 async fn the_agent_of_another_connection_finds_nothing() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let mut transfers = TransferServiceClient::new(channel.clone());
     let request = v1::CreateTransferRequest {
-        connection_uuid: cast.own.clone(),
+        connection_uuid: actors.own.clone(),
         ..plain()
     };
-    let uuid = done(transfers.create_transfer(cast.agent.asks(request)))
+    let uuid = done(transfers.create_transfer(actors.agent.asks(request)))
         .await
         .uuid;
     for method in dynamic::methods() {
@@ -416,9 +417,9 @@ async fn the_agent_of_another_connection_finds_nothing() {
         if whom == Anybody {
             continue;
         }
-        let message = about(&method, &uuid, &cast.own);
+        let message = about(&method, &uuid, &actors.own);
         let what = name(&method);
-        let answer = ask(&channel, Some(&cast.stranger.token), &method, &message).await;
+        let answer = ask(&channel, Some(&actors.stranger.token), &method, &message).await;
         match expected {
             NoTransfer => {
                 let refusal = answer.expect_err(&what);
@@ -436,7 +437,7 @@ async fn the_agent_of_another_connection_finds_nothing() {
                 let answer = answer.expect(&what).expect("a message").to_string();
                 let of_its_own = ["ReportProgress", "GetCaller"].contains(&method.name());
                 assert!(of_its_own || !answer.contains(&uuid), "{what}: {answer}");
-                assert!(!answer.contains(&cast.own), "{what}: {answer}");
+                assert!(!answer.contains(&actors.own), "{what}: {answer}");
             }
         }
     }
@@ -444,15 +445,15 @@ async fn the_agent_of_another_connection_finds_nothing() {
         uuid,
         ..v1::GetTransferRequest::default()
     };
-    let found = done(transfers.get_transfer(cast.agent.asks(unharmed))).await;
+    let found = done(transfers.get_transfer(actors.agent.asks(unharmed))).await;
     assert_eq!(found.revision, 1);
 }
 
 #[tokio::test]
 async fn what_is_not_ours_is_open_or_for_whoever_is_known() {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
-    let known = format!("Bearer {}", cast.viewer.token);
+    let known = format!("Bearer {}", actors.viewer.token);
     let ask = |path: &'static str, authorization: Option<&str>| {
         let (channel, authorization) = (channel.clone(), authorization.map(str::to_owned));
         async move {

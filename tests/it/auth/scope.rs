@@ -9,9 +9,9 @@ use tidegate_proto::v1::{
     watch_events_response::Update as Step, watch_transfers_response::Update,
 };
 use tidegate_tests::{
-    World, assert_refused,
-    cast::{Cast, Member, bearing, connection},
-    dynamic,
+    World,
+    actors::{Actors, Member, bearing, connection},
+    assert_refused, dynamic,
     raw::{NOBODY, done, plain, told},
     request, soon,
 };
@@ -23,7 +23,7 @@ type Transfers = TransferServiceClient<Channel>;
 /// Somebody else's transfers, which wait for approval, run and are done, and one of nobody's.
 struct Town {
     world: World,
-    cast: Cast,
+    actors: Actors,
     channel: Channel,
     /// Of `own`, of `other`, and of no connection.
     own: Vec<String>,
@@ -63,15 +63,15 @@ async fn four(transfers: &mut Transfers, token: &str, connection: &str) -> Vec<S
 }
 
 async fn town() -> Town {
-    let (world, cast) = super::cast().await;
+    let (world, actors) = super::actors().await;
     let channel = world.channel().await;
     let mut transfers = TransferServiceClient::new(channel.clone());
-    let own = four(&mut transfers, &cast.agent.token, &cast.own).await;
-    let mut others = four(&mut transfers, &cast.stranger.token, &cast.other).await;
-    others.extend(four(&mut transfers, &cast.admin, "").await);
+    let own = four(&mut transfers, &actors.agent.token, &actors.own).await;
+    let mut others = four(&mut transfers, &actors.stranger.token, &actors.other).await;
+    others.extend(four(&mut transfers, &actors.admin, "").await);
     Town {
         world,
-        cast,
+        actors,
         channel,
         own,
         others,
@@ -107,7 +107,7 @@ async fn telling(
     }
     if method.name() == "CreateTransfer" {
         message.set_field_by_name("direction", Value::EnumNumber(1));
-        message.set_field_by_name("connection_uuid", text(&town.cast.own));
+        message.set_field_by_name("connection_uuid", text(&town.actors.own));
     }
     match field.strip_prefix("filter.") {
         None => message.set_field_by_name(field, text(uuid)),
@@ -122,7 +122,7 @@ async fn telling(
             message.set_field(&filter, Value::Message(inner));
         }
     }
-    let bearer = format!("Bearer {}", town.cast.agent.token);
+    let bearer = format!("Bearer {}", town.actors.agent.token);
     let path = dynamic::path(method);
     let call = dynamic::call_bytes_as(&town.channel, Some(&bearer), &path, message.encode_to_vec());
     let blank = |text: String| text.replace(uuid, NOBODY);
@@ -157,7 +157,7 @@ async fn what_belongs_to_others_is_told_of_as_what_never_was() {
         for field in fields {
             let is_connection = of_connection || field.ends_with("connection_uuid");
             let foreign: Vec<&str> = if is_connection {
-                vec![&town.cast.other]
+                vec![&town.actors.other]
             } else {
                 town.others.iter().map(String::as_str).collect()
             };
@@ -176,7 +176,7 @@ async fn what_belongs_to_others_is_told_of_as_what_never_was() {
             uuid: uuid.clone(),
             ..v1::GetTransferRequest::default()
         };
-        let admin = bearing(&town.cast.admin, request);
+        let admin = bearing(&town.actors.admin, request);
         let transfer = done(transfers.get_transfer(admin)).await;
         assert!(transfer.revision <= 3, "nobody touched it: {transfer:?}");
     }
@@ -189,7 +189,7 @@ fn set<'a>(uuids: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
 #[tokio::test]
 async fn an_agent_lists_and_counts_its_own_alone() {
     let town = town().await;
-    let agent = &town.cast.agent;
+    let agent = &town.actors.agent;
     let mut transfers = TransferServiceClient::new(town.channel.clone());
     let mut page = v1::ListTransfersRequest {
         page_size: 3,
@@ -229,7 +229,7 @@ async fn an_agent_lists_and_counts_its_own_alone() {
         page_size: 3,
         ..v1::ListTransfersRequest::default()
     };
-    let first = told(transfers.list_transfers(bearing(&town.cast.admin, all.clone()))).await;
+    let first = told(transfers.list_transfers(bearing(&town.actors.admin, all.clone()))).await;
     let stolen = v1::ListTransfersRequest {
         page_token: first.next_page_token,
         ..all
@@ -242,7 +242,7 @@ async fn an_agent_lists_and_counts_its_own_alone() {
 #[tokio::test]
 async fn an_agent_sees_its_own_connection_alone() {
     let town = town().await;
-    let bearer = format!("Bearer {}", town.cast.agent.token);
+    let bearer = format!("Bearer {}", town.actors.agent.token);
     let methods = dynamic::methods();
     let list = methods
         .iter()
@@ -258,14 +258,14 @@ async fn an_agent_sees_its_own_connection_alone() {
         .iter()
         .map(|it| it.uuid.as_str())
         .collect();
-    assert_eq!(seen, [town.cast.own.as_str()]);
+    assert_eq!(seen, [town.actors.own.as_str()]);
     assert!(answer.next_page_token.is_empty());
 }
 
 #[tokio::test]
 async fn an_agent_reads_and_follows_the_events_of_its_own_connection_alone() {
     let town = town().await;
-    let (agent, own) = (&town.cast.agent, &town.cast.own);
+    let (agent, own) = (&town.actors.agent, &town.actors.own);
     let mut events = EventServiceClient::new(town.channel.clone());
     let request = v1::ListEventsRequest {
         page_size: 1_000,
@@ -291,7 +291,12 @@ async fn an_agent_reads_and_follows_the_events_of_its_own_connection_alone() {
     assert_eq!(watched, listed);
     // What happens from here on, to others first.
     let mut transfers = TransferServiceClient::new(town.channel.clone());
-    create(&mut transfers, &town.cast.stranger.token, &town.cast.other).await;
+    create(
+        &mut transfers,
+        &town.actors.stranger.token,
+        &town.actors.other,
+    )
+    .await;
     let uuid = create(&mut transfers, &agent.token, own).await;
     loop {
         let message = soon("an update", watch.message())
@@ -307,7 +312,7 @@ async fn an_agent_reads_and_follows_the_events_of_its_own_connection_alone() {
 #[tokio::test]
 async fn an_agent_watches_its_own_transfers_alone() {
     let town = town().await;
-    let agent = &town.cast.agent;
+    let agent = &town.actors.agent;
     let mut transfers = TransferServiceClient::new(town.channel.clone());
     for after_sequence in [None, Some(0)] {
         let request = v1::WatchTransfersRequest {
@@ -330,9 +335,14 @@ async fn an_agent_watches_its_own_transfers_alone() {
         }
         assert!(town.others.iter().all(|uuid| !seen.contains(uuid)));
         assert!(set(&town.own).is_subset(&seen), "{seen:?}");
-        create(&mut transfers, &town.cast.stranger.token, &town.cast.other).await;
-        create(&mut transfers, &town.cast.admin, "").await;
-        let uuid = create(&mut transfers, &agent.token, &town.cast.own).await;
+        create(
+            &mut transfers,
+            &town.actors.stranger.token,
+            &town.actors.other,
+        )
+        .await;
+        create(&mut transfers, &town.actors.admin, "").await;
+        let uuid = create(&mut transfers, &agent.token, &town.actors.own).await;
         loop {
             let message = soon("an update", watch.message())
                 .await
@@ -359,17 +369,17 @@ async fn a_report_on_anothers_transfer_says_that_there_is_none() {
             let mut answers = transfers.report_progress(reports).await?.into_inner();
             Ok(answers.message().await?.expect("an answer"))
         };
-    let unknown = report(&town.cast.agent, NOBODY).await.expect("an answer");
+    let unknown = report(&town.actors.agent, NOBODY).await.expect("an answer");
     assert_eq!(
         unknown.error.as_ref().expect("a no").reason,
         "TRANSFER_NOT_FOUND"
     );
     for uuid in &town.others {
-        let told = report(&town.cast.agent, uuid).await.expect("an answer");
+        let told = report(&town.actors.agent, uuid).await.expect("an answer");
         let blank = |text: String| text.replace(uuid.as_str(), NOBODY);
         assert_eq!(blank(format!("{told:?}")), format!("{unknown:?}"));
     }
-    let own = report(&town.cast.agent, &town.own[2])
+    let own = report(&town.actors.agent, &town.own[2])
         .await
         .expect("an answer");
     assert!(own.error.is_none(), "{own:?}");
@@ -378,9 +388,10 @@ async fn a_report_on_anothers_transfer_says_that_there_is_none() {
 #[tokio::test]
 async fn an_agent_of_a_connection_that_is_new_sees_nothing_yet() {
     let town = town().await;
-    let fresh = connection(&town.channel, &town.cast.admin, "fresh").await;
+    let fresh = connection(&town.channel, &town.actors.admin, "fresh").await;
     let role = v1::Role::Agent;
-    let agent = tidegate_tests::cast::issue(&town.channel, &town.cast.admin, role, &fresh).await;
+    let agent =
+        tidegate_tests::actors::issue(&town.channel, &town.actors.admin, role, &fresh).await;
     let mut transfers = TransferServiceClient::new(town.world.channel().await);
     let count = told(transfers.count_transfers(agent.asks(Default::default()))).await;
     assert_eq!(count.count, 0);

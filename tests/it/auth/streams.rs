@@ -9,8 +9,9 @@ use tidegate_proto::v1::{
     transfer_service_client::TransferServiceClient,
 };
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
-    cast::{Cast, Member, bearing, channel_from, issue, revoke},
+    World, WorldOptions,
+    actors::{Actors, Member, bearing, channel_from, issue, revoke},
+    assert_refused,
     database::{Kind, kind},
     raw::{done, plain, told, wire_duration},
     soon,
@@ -140,21 +141,21 @@ async fn running(channel: &Channel, member: &Member, connection: &str) -> String
 async fn two_hundred_revocations_end_every_stream_in_time() {
     const TIMES: u8 = 200;
     let worlds = replicas(WorldOptions::guarded()).await;
-    let cast = Cast::of(&worlds[0]).await;
+    let actors = Actors::of(&worlds[0]).await;
     let channel = worlds[0].channel().await;
-    let transfer = running(&channel, &cast.agent, &cast.own).await;
+    let transfer = running(&channel, &actors.agent, &actors.own).await;
     let trial = async |number: u8| {
         let is_agent = number.is_multiple_of(2);
         let (role, connection) = if is_agent {
-            (Role::Agent, cast.own.as_str())
+            (Role::Agent, actors.own.as_str())
         } else {
             (Role::Viewer, "")
         };
-        let member = issue(&channel, &cast.admin, role, connection).await;
+        let member = issue(&channel, &actors.admin, role, connection).await;
         let transfer = is_agent.then_some(transfer.as_str());
         let open = open(&worlds, 2 + number, &member, transfer).await;
         assert!(open.iter().all(Open::is_alive), "they are let in");
-        let revoked = revoke(&channel, &cast.admin, &member.uuid).await;
+        let revoked = revoke(&channel, &actors.admin, &member.uuid).await;
         revoked.expect("it is revoked");
         all_over(open, &member, Instant::now()).await
     };
@@ -173,39 +174,39 @@ async fn two_hundred_revocations_end_every_stream_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_connection_ends_the_streams_of_its_agents_alone() {
     let worlds = replicas(WorldOptions::guarded()).await;
-    let cast = Cast::of(&worlds[0]).await;
+    let actors = Actors::of(&worlds[0]).await;
     let channel = worlds[0].channel().await;
-    let transfer = running(&channel, &cast.agent, &cast.own).await;
-    let ends = open(&worlds, 2, &cast.agent, Some(&transfer)).await;
-    let stays = open(&worlds, 3, &cast.stranger, None).await;
+    let transfer = running(&channel, &actors.agent, &actors.own).await;
+    let ends = open(&worlds, 2, &actors.agent, Some(&transfer)).await;
+    let stays = open(&worlds, 3, &actors.stranger, None).await;
     let request = v1::RevokeConnectionRequest {
-        uuid: cast.own.clone(),
+        uuid: actors.own.clone(),
         ..v1::RevokeConnectionRequest::default()
     };
     let mut connections = ConnectionServiceClient::new(channel);
-    told(connections.revoke_connection(bearing(&cast.admin, request))).await;
-    all_over(ends, &cast.agent, Instant::now()).await;
+    told(connections.revoke_connection(bearing(&actors.admin, request))).await;
+    all_over(ends, &actors.agent, Instant::now()).await;
     assert!(stays.iter().all(Open::is_alive));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_was_rotated_away_ends_its_streams_and_the_new_one_is_good() {
     let worlds = replicas(WorldOptions::guarded()).await;
-    let cast = Cast::of(&worlds[0]).await;
-    let ends = open(&worlds, 2, &cast.viewer, None).await;
+    let actors = Actors::of(&worlds[0]).await;
+    let ends = open(&worlds, 2, &actors.viewer, None).await;
     let request = v1::RotateCredentialRequest {
-        uuid: cast.viewer.uuid.clone(),
+        uuid: actors.viewer.uuid.clone(),
         ..v1::RotateCredentialRequest::default()
     };
     let mut credentials = CredentialServiceClient::new(worlds[0].channel().await);
-    let rotated = told(credentials.rotate_credential(bearing(&cast.admin, request))).await;
+    let rotated = told(credentials.rotate_credential(bearing(&actors.admin, request))).await;
     let since = Instant::now();
     let renewed = Member {
         token: rotated.token,
-        ..cast.viewer.clone()
+        ..actors.viewer.clone()
     };
     let stays = open(&worlds, 3, &renewed, None).await;
-    all_over(ends, &cast.viewer, since).await;
+    all_over(ends, &actors.viewer, since).await;
     assert!(stays.iter().all(Open::is_alive));
 }
 
@@ -216,7 +217,7 @@ async fn a_token_that_expires_ends_its_streams() {
         ..WorldOptions::still()
     };
     let worlds = replicas(options).await;
-    let cast = Cast::of(&worlds[0]).await;
+    let actors = Actors::of(&worlds[0]).await;
     let request = v1::CreateCredentialRequest {
         name: "short".to_owned(),
         role: Role::Viewer.into(),
@@ -224,13 +225,13 @@ async fn a_token_that_expires_ends_its_streams() {
         ..v1::CreateCredentialRequest::default()
     };
     let mut credentials = CredentialServiceClient::new(worlds[0].channel().await);
-    let short = told(credentials.create_credential(bearing(&cast.admin, request))).await;
+    let short = told(credentials.create_credential(bearing(&actors.admin, request))).await;
     let short = Member {
         uuid: short.credential.expect("it is told").uuid,
         token: short.token,
     };
     let ends = open(&worlds, 2, &short, None).await;
-    let stays = open(&worlds, 3, &cast.viewer, None).await;
+    let stays = open(&worlds, 3, &actors.viewer, None).await;
     worlds[0].clock.advance(Duration::from_secs(60));
     all_over(ends, &short, Instant::now()).await;
     assert!(stays.iter().all(Open::is_alive));
@@ -246,13 +247,13 @@ mod postgres_only {
         let cluster = Cluster::start().await;
         let database = Database::on(&cluster.url).await;
         let world = World::on(database, WorldOptions::guarded()).await;
-        let cast = Cast::of(&world).await;
-        let open = Open::at(&world, 2, &cast.viewer, None).await;
+        let actors = Actors::of(&world).await;
+        let open = Open::at(&world, 2, &actors.viewer, None).await;
         cluster.stop().await;
         let mut transfers = TransferServiceClient::new(world.channel().await);
         let away = async {
             loop {
-                let ask = transfers.count_transfers(cast.viewer.asks(Default::default()));
+                let ask = transfers.count_transfers(actors.viewer.asks(Default::default()));
                 let refused = ask.await.expect_err("the database is away");
                 // Until the answer of a second ago is no longer believed, the handler finds it out.
                 assert_refused(&refused, Code::Unavailable, "DATABASE_UNAVAILABLE");
@@ -264,7 +265,7 @@ mod postgres_only {
         cluster.resume().await;
         let back = async {
             loop {
-                let ask = transfers.count_transfers(cast.viewer.asks(Default::default()));
+                let ask = transfers.count_transfers(actors.viewer.asks(Default::default()));
                 match ask.await {
                     Ok(_) => return,
                     Err(refused) => {

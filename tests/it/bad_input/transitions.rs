@@ -3,8 +3,8 @@
 use tidegate_proto::v1::{self, TransferStatus as S};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    deed::Deed,
     raw::{NOBODY, plain},
+    transfer_action::TransferAction,
 };
 use tonic::Code;
 
@@ -29,17 +29,18 @@ async fn every_action_from_every_status_obeys_the_contract() {
     let world = World::start_with(WorldOptions::still()).await;
     let mut raw = world.services().await;
     for status in STATUSES {
-        for deed in Deed::ALL {
+        for action in TransferAction::ALL {
             let before = raw.standing(status, &world.clock).await;
             assert_eq!(before.status(), status);
             let events = raw.events_of(&before.uuid).await;
-            let outcome = deed.attempt(&mut raw, &before.uuid).await;
-            if deed.allowed_from().contains(&status) {
-                assert!(outcome.is_ok(), "{deed:?} from {status:?}: {outcome:?}");
+            let outcome = action.attempt(&mut raw, &before.uuid).await;
+            if action.allowed_from().contains(&status) {
+                assert!(outcome.is_ok(), "{action:?} from {status:?}: {outcome:?}");
                 continue;
             }
             let refusal = outcome.expect_err("the contract does not name it");
-            let late = status == S::Expired && matches!(deed, Deed::Approve | Deed::Deny);
+            let late = status == S::Expired
+                && matches!(action, TransferAction::Approve | TransferAction::Deny);
             let reason = if late {
                 "APPROVAL_EXPIRED"
             } else {
@@ -47,24 +48,24 @@ async fn every_action_from_every_status_obeys_the_contract() {
             };
             let refused = assert_refused(&refusal, Code::FailedPrecondition, reason);
             let told = |key: &str| refused.metadata.get(key).map(String::as_str);
-            let names: Vec<_> = deed
+            let names: Vec<_> = action
                 .allowed_from()
                 .iter()
                 .map(|status| name(*status))
                 .collect();
             assert_eq!(told("uuid"), Some(before.uuid.as_str()));
-            assert_eq!(told("status"), Some(name(status)), "{deed:?}");
-            assert_eq!(told("action"), Some(deed.name()));
+            assert_eq!(told("status"), Some(name(status)), "{action:?}");
+            assert_eq!(told("action"), Some(action.name()));
             assert_eq!(told("allowed_from"), Some(names.join(", ").as_str()));
             assert_eq!(
                 raw.now(&before.uuid).await,
                 before,
-                "{deed:?} from {status:?}"
+                "{action:?} from {status:?}"
             );
             assert_eq!(
                 raw.events_of(&before.uuid).await,
                 events,
-                "{deed:?} from {status:?}"
+                "{action:?} from {status:?}"
             );
         }
     }
@@ -80,7 +81,7 @@ async fn what_requires_approval_does_not_start_without() {
             ..plain()
         })
         .await;
-    let refusal = Deed::Start
+    let refusal = TransferAction::Start
         .attempt(&mut raw, &before.uuid)
         .await
         .expect_err("nobody approved it");
@@ -104,9 +105,9 @@ async fn every_action_on_an_unknown_transfer_is_not_found() {
     let gone = raw.standing(S::Cancelled, &world.clock).await.uuid;
     raw.delete(&gone).await;
     let log = raw.log().await;
-    for deed in Deed::ALL {
+    for action in TransferAction::ALL {
         for uuid in [NOBODY, gone.as_str()] {
-            let refusal = deed
+            let refusal = action
                 .attempt(&mut raw, uuid)
                 .await
                 .expect_err("there is none");
@@ -114,7 +115,7 @@ async fn every_action_on_an_unknown_transfer_is_not_found() {
             assert_eq!(
                 refused.metadata.get("uuid").map(String::as_str),
                 Some(uuid),
-                "{deed:?}"
+                "{action:?}"
             );
         }
     }

@@ -36,7 +36,7 @@ mod sqlite_only {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| folder.path().join(name).display().to_string();
         let shim = Shim::new();
-        for (op, deed) in DEEDS {
+        for (op, action) in DEEDS {
             for (failure, says) in [
                 (Failure::Eio, "Input/output error"),
                 (Failure::Enospc, "No space left on device"),
@@ -46,17 +46,17 @@ mod sqlite_only {
                 fs::write(file("other"), "text").expect("it can be written");
                 let before = shim.struck();
                 shim.fail(&[op], "*/chosen", failure);
-                let broken = shell(&format!("{deed}{}", file("chosen")), shim.variables()).await;
+                let broken = shell(&format!("{action}{}", file("chosen")), shim.variables()).await;
                 assert_ne!(broken.code, Some(0), "{op:?}");
                 // The shell has words of its own for what it cannot open.
                 if op != Op::Open {
                     assert!(broken.stderr.contains(says), "{op:?}: {broken:?}");
                 }
                 assert!(shim.struck() > before, "{op:?} was counted");
-                let whole = shell(&format!("{deed}{}", file("other")), shim.variables()).await;
+                let whole = shell(&format!("{action}{}", file("other")), shim.variables()).await;
                 assert_eq!(whole.code, Some(0), "{op:?}: {whole:?}");
                 shim.heal();
-                let healed = shell(&format!("{deed}{}", file("chosen")), shim.variables()).await;
+                let healed = shell(&format!("{action}{}", file("chosen")), shim.variables()).await;
                 assert_eq!(healed.code, Some(0), "{op:?}: {healed:?}");
             }
         }

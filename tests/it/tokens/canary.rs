@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use tidegate_proto::v1;
 use tidegate_tests::{
     Database,
-    cast::{bearing, connection, with_wrong_secret},
+    actors::{bearing, connection, with_wrong_secret},
     process::ServerProcess,
     raw::{NOBODY, Raw, told},
     soon,

@@ -3,7 +3,7 @@
 use tidegate_proto::v1::{self, EventType};
 use tidegate_tests::{
     Database,
-    cast::bearing,
+    actors::bearing,
     process::ServerProcess,
     raw::{NOBODY, Raw, told},
 };

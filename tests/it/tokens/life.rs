@@ -5,8 +5,9 @@ use std::time::Duration;
 use tidegate_proto::v1;
 use tidegate_server::config::Auth;
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
-    cast::{Member, bearing, connection, issue, revoke},
+    World, WorldOptions,
+    actors::{Member, bearing, connection, issue, revoke},
+    assert_refused,
     raw::{Raw, told, wire_duration},
     soon,
 };

@@ -6,8 +6,9 @@ use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use sha2::{Digest as _, Sha256};
 use tidegate_proto::v1;
 use tidegate_tests::{
-    Database, World, WorldOptions, assert_refused,
-    cast::bearing,
+    Database, World, WorldOptions,
+    actors::bearing,
+    assert_refused,
     process::{ServerProcess, binary, command, run},
     raw::{Raw, told},
 };

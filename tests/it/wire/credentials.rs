@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tidegate_proto::v1::{self, EventType, Role};
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
-    cast::bearing,
+    World, WorldOptions,
+    actors::bearing,
+    assert_refused,
     raw::{NOBODY, Raw, told, wire_duration, wire_time},
 };
 use tonic::Code;

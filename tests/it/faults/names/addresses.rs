@@ -2,8 +2,9 @@
 
 use tidegate_proto::v1::{self, ConnectionPolicy};
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
-    cast::Cast,
+    World, WorldOptions,
+    actors::Actors,
+    assert_refused,
     process::{binary, command, run},
     raw::{done, plain},
     request,
@@ -60,18 +61,18 @@ async fn a_block_that_holds_both_kinds_of_addresses_is_refused() {
 #[tokio::test]
 async fn an_approver_sees_what_was_claimed_and_what_was_seen() {
     let world = World::start_with(WorldOptions::guarded()).await;
-    let cast = Cast::of(&world).await;
+    let actors = Actors::of(&world).await;
     let mut transfers =
         v1::transfer_service_client::TransferServiceClient::new(world.channel().await);
     let request = v1::CreateTransferRequest {
         requester_ip: "::ffff:198.51.100.7".to_owned(),
-        ..of(&cast.own)
+        ..of(&actors.own)
     };
-    let made = done(transfers.create_transfer(cast.agent.asks(request))).await;
+    let made = done(transfers.create_transfer(actors.agent.asks(request))).await;
     assert_eq!(made.requester_ip, "198.51.100.7");
     assert_eq!(made.observed_ip, "127.0.0.1");
-    assert_eq!(made.acted_by_uuid, cast.agent.uuid);
-    let asking = cast.agent.asks(request::asking(&made.uuid));
+    assert_eq!(made.acted_by_uuid, actors.agent.uuid);
+    let asking = actors.agent.asks(request::asking(&made.uuid));
     let asked = done(transfers.request_approval(asking)).await;
     assert_eq!(
         (asked.requester_ip, asked.observed_ip),
@@ -87,7 +88,7 @@ async fn an_approver_sees_what_was_claimed_and_what_was_seen() {
     ] {
         let shown = run(command(binary("tidegate"))
             .env("TIDEGATE_ADDRESS", &world.address)
-            .env("TIDEGATE_TOKEN", &cast.approver.token)
+            .env("TIDEGATE_TOKEN", &actors.approver.token)
             .args(line.split_whitespace()))
         .await;
         let is_told = |shown: &str| told.split('|').all(|part| shown.contains(part));

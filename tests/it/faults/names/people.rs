@@ -6,8 +6,9 @@ use tidegate_proto::v1::{
     transfer_service_client::TransferServiceClient,
 };
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
-    cast::{Member, bearing, issue},
+    World, WorldOptions,
+    actors::{Member, bearing, issue},
+    assert_refused,
     raw::{ADMIN, NOBODY, done, told},
     request,
     site::{of, proposal},

@@ -4,8 +4,9 @@ use tidegate_proto::v1::{
     self, ConnectionPolicy, connection_service_client::ConnectionServiceClient,
 };
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
-    cast::{Cast, bearing},
+    World, WorldOptions,
+    actors::{Actors, bearing},
+    assert_refused,
     raw::{NOBODY, done, plain, told},
     site::{Step, of, proposal, updating},
 };
@@ -59,25 +60,25 @@ async fn an_url_with_a_password_is_refused() {
 #[tokio::test]
 async fn an_agent_that_names_no_connection_works_on_its_own() {
     let world = World::start_with(WorldOptions::guarded()).await;
-    let cast = Cast::of(&world).await;
+    let actors = Actors::of(&world).await;
     let mut transfers =
         v1::transfer_service_client::TransferServiceClient::new(world.channel().await);
-    let made = done(transfers.create_transfer(cast.agent.asks(plain()))).await;
-    assert_eq!(made.connection_uuid, cast.own);
-    let other = cast.agent.asks(of(&cast.other));
+    let made = done(transfers.create_transfer(actors.agent.asks(plain()))).await;
+    assert_eq!(made.connection_uuid, actors.own);
+    let other = actors.agent.asks(of(&actors.other));
     let refusal = transfers.create_transfer(other).await;
     let refusal = refusal.expect_err("that is not its own");
     let said = assert_refused(&refusal, Code::NotFound, "CONNECTION_NOT_FOUND");
-    assert_eq!(said.metadata["uuid"], cast.other);
+    assert_eq!(said.metadata["uuid"], actors.other);
 }
 
 #[tokio::test]
 async fn the_policy_of_its_own_connection_holds_for_an_agent_that_names_none() {
     let world = World::start_with(WorldOptions::guarded()).await;
-    let cast = Cast::of(&world).await;
+    let actors = Actors::of(&world).await;
     let channel = world.channel().await;
     let update = tidegate_tests::site::limiting(
-        &cast.own,
+        &actors.own,
         ConnectionPolicy {
             excluded_tables: vec!["characters".to_owned()],
             ..ConnectionPolicy::default()
@@ -85,12 +86,12 @@ async fn the_policy_of_its_own_connection_holds_for_an_agent_that_names_none() {
         &["policy"],
     );
     let mut connections = ConnectionServiceClient::new(channel.clone());
-    told(connections.update_connection(bearing(&cast.admin, update))).await;
+    told(connections.update_connection(bearing(&actors.admin, update))).await;
     let mut transfers = v1::transfer_service_client::TransferServiceClient::new(channel);
-    let refusal = transfers.create_transfer(cast.agent.asks(plain())).await;
+    let refusal = transfers.create_transfer(actors.agent.asks(plain())).await;
     let refusal = refusal.expect_err("its policy says no");
     let said = assert_refused(&refusal, Code::FailedPrecondition, "TABLE_NOT_ALLOWED");
-    assert_eq!(said.metadata["connection_uuid"], cast.own);
+    assert_eq!(said.metadata["connection_uuid"], actors.own);
 }
 
 #[tokio::test]

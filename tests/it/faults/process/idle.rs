@@ -6,7 +6,7 @@ use tidegate_proto::v1::Role;
 use tidegate_server::clock::Clock;
 use tidegate_tests::{
     Database,
-    cast::{Member, issue},
+    actors::{Member, issue},
     world::first_token,
 };
 

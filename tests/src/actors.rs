@@ -33,7 +33,7 @@ impl Member {
 
 /// One of each, and two connections with an agent each.
 #[derive(Clone, Debug)]
-pub struct Cast {
+pub struct Actors {
     /// The first admin's token.
     pub admin: String,
     /// A viewer.
@@ -74,7 +74,7 @@ pub async fn channel_from(address: &str, host: u8) -> Channel {
     endpoint.connect().await.expect("the server listens")
 }
 
-impl Cast {
+impl Actors {
     /// Everybody at the server of `world`.
     pub async fn of(world: &World) -> Self {
         let (channel, admin) = (world.channel().await, world.admin().to_owned());

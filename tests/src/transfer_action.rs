@@ -10,7 +10,7 @@ use crate::{
 
 /// Something to do to a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Deed {
+pub enum TransferAction {
     /// `RequestApproval`.
     RequestApproval,
     /// `ApproveTransfer`.
@@ -31,7 +31,7 @@ pub enum Deed {
     Delete,
 }
 
-impl Deed {
+impl TransferAction {
     /// Every one.
     pub const ALL: [Self; 9] = [
         Self::RequestApproval,
