@@ -244,7 +244,7 @@ impl Ledger {
         self.heed(queue.wait(waiting).await)
     }
 
-    /// The queue that an order belongs to: always the same one for a transfer, a connection or a credential, so that its
+    /// The queue that a command belongs to: always the same one for a transfer, a connection or a credential, so that its
     /// changes are written and told in the order in which they came, and always the same one for a request that makes
     /// something new, so that its repetition meets it.
     fn queue(&self, submission: &Submission) -> &Queue {

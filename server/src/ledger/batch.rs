@@ -207,7 +207,7 @@ impl BatchState {
         self.now
     }
 
-    /// Decides one order against what the earlier ones left, and notes its answer.
+    /// Decides one command against what the earlier ones left, and notes its answer.
     pub(super) fn carry_out(&mut self, submission: &Submission, identity: impl FnOnce() -> Uuid) {
         #[cfg(feature = "planted-bugs")]
         let submission = &*super::planted::forgetful(submission);
@@ -218,7 +218,7 @@ impl BatchState {
         self.answers.push(answer.map_err(Error::Refused));
     }
 
-    /// Answers an order with `error` instead of deciding it.
+    /// Answers a command with `error` instead of deciding it.
     pub(super) fn pass_over(&mut self, error: Error) {
         self.answers.push(Err(error));
     }

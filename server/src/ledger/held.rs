@@ -1,4 +1,4 @@
-//! Rows that somebody else has locked, and the orders that must wait for them.
+//! Rows that somebody else has locked, and the commands that must wait for them.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ impl Held {
 }
 
 impl BatchState {
-    /// Whether an order depends on a row that somebody else has locked.
+    /// Whether a command depends on a row that somebody else has locked.
     pub(super) fn is_held(&self, submission: &Submission) -> bool {
         let held = &self.held;
         if held.is_empty() {

@@ -209,7 +209,7 @@ async fn open_transfers(
     Ok(open)
 }
 
-/// What the orders of a batch name, each once and sorted.
+/// What the commands of a batch name, each once and sorted.
 struct LockPlan<'a> {
     transfers: Vec<Uuid>,
     /// Those of the transfers whose connection has a say in what is to be done.

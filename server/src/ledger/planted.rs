@@ -9,7 +9,7 @@ use crate::{
     store::{StoreError, WriteTransaction},
 };
 
-/// The order without what would have to be remembered, if nothing is.
+/// The command without what would have to be remembered, if nothing is.
 pub(super) fn forgetful(submission: &Submission) -> Cow<'_, Submission> {
     if is(Bug::RequestForgotten) {
         let request = None;

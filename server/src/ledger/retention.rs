@@ -1,6 +1,6 @@
 //! Deletes events that are older than they are to be kept, where that was asked for.
 //!
-//! Needs no order in a writer's queue: it touches no row that an order looks at but the counter, which it locks last, as
+//! Needs no command in a writer's queue: it touches no row that a command looks at but the counter, which it locks last, as
 //! every batch does. On SQLite it waits its turn for the one connection that writes.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub const SHORTEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Events that one transaction deletes.
 const STRIDE: u32 = 500;
-/// Time between two such transactions, so that orders are never crowded out.
+/// Time between two such transactions, so that commands are never crowded out.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps the log at its length.

@@ -13,7 +13,7 @@ use crate::{
     store::{Effect, PriorRequest, StoreError, WriteTransaction},
 };
 
-/// What the orders of a batch name of them, each once and sorted.
+/// What the commands of a batch name of them, each once and sorted.
 #[derive(Default)]
 pub(super) struct WantedAccess {
     credentials: BTreeSet<Uuid>,
