@@ -9,6 +9,7 @@ mod copy;
 mod coverage;
 mod crash;
 mod drain;
+mod examples;
 mod faults;
 mod idempotency;
 mod log;

@@ -1,0 +1,40 @@
+//! The smallest agent: declares a transfer, waits for its approval, runs it, and says how far it is.
+#![expect(clippy::print_stdout, reason = "an example says what it does")]
+
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use tidegate_client::{Client, Direction, Totals, TransferStatus};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let client = Client::from_env().await?;
+    let declared = client.create_transfer(Direction::Send, "orders");
+    let declared = declared.records_requested(3_000).requires_approval(true);
+    let uuid = declared.await?.uuid;
+    client.request_approval(uuid).await?;
+    println!("{uuid} waits for its approval");
+    let mut states = client.watch(uuid);
+    while let Some(transfer) = states.try_next().await? {
+        match transfer.status {
+            TransferStatus::PendingApproval => {}
+            TransferStatus::Approved => break,
+            other => anyhow::bail!("{uuid} is {other}"),
+        }
+    }
+    let started = client.start_transfer(uuid);
+    started.heartbeat_timeout(Duration::from_secs(30)).await?;
+    let reporter = client.report_progress(uuid);
+    let mut totals = Totals::default();
+    for _batch in 0..3 {
+        // Here rows are moved.
+        totals.records_transferred += 1_000;
+        reporter.report(totals);
+        if let Some(stop) = reporter.status() {
+            anyhow::bail!("{uuid} has to stop: {stop}");
+        }
+    }
+    let done = reporter.finish(totals).await?;
+    println!("{uuid} is {}", done.status);
+    Ok(())
+}
