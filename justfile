@@ -39,6 +39,14 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
+# Checks dependencies and their licences; needs cargo-deny.
+deny:
+    cargo deny check bans licenses sources
+
+# Makes the image that the contract is compared with: for a change that is to break callers.
+contract:
+    cd proto && ../target/tools/bin/buf build --exclude-source-info -o descriptor.binpb
+
 # Runs the torture runs: short or long.
 torture FORM="short":
     scripts/torture {{FORM}}
