@@ -1,6 +1,6 @@
 //! Opens the database: from the URL to a store whose settings are checked and whose schema is up to date.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, future::poll_fn, pin::pin, time::Instant};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, Statement};
 use sea_orm_migration::{MigratorTrait, seaql_migrations};
@@ -82,12 +82,14 @@ async fn apply(pool: &DatabaseConnection) -> Result<(), DbErr> {
         let (name, of) = (migration.name(), missing.len());
         tracing::info!(migration = name, number, of, "migrating");
         let began = Instant::now();
-        Migrator::up(pool, Some(1)).await?;
+        let mut up = pin!(Migrator::up(pool, Some(1)));
+        poll_fn(|context| {
+            failpoint::pass("mid-migration");
+            up.as_mut().poll(context)
+        })
+        .await?;
         let seconds = began.elapsed().as_secs_f64();
         tracing::info!(migration = name, number, of, seconds, "migrated");
-        if number == 1 {
-            failpoint::pass("mid-migration");
-        }
     }
     Ok(())
 }
