@@ -168,8 +168,9 @@ impl Sweeper {
             failpoint::pass("mid-sweep");
             match outcome {
                 Ok(outcome) if is_done(&outcome) => done += 1,
-                // Not overdue any more, ended or deleted by somebody who was faster: nothing to do.
-                Ok(_) | Err(Error::Refused(_)) => {}
+                // Not overdue any more, ended or deleted by somebody who was faster: nothing to do. Nor where the row is
+                // locked: whoever has it may be about to, and otherwise it is for the next sweep.
+                Ok(_) | Err(Error::Refused(_) | Error::RowLocked) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -8,7 +8,7 @@ mod postgres_only {
     use tidegate_proto::v1;
     use tidegate_tests::{
         Database, ServerProcess, assert_refused,
-        raw::{Raw, plain, told, totals},
+        raw::{Raw, plain, told, totals, wire_duration},
         request::{reporting, starting},
         soon,
     };
@@ -70,6 +70,57 @@ mod postgres_only {
             }
         });
         soon("the reports", join_all(calls)).await;
+    }
+
+    /// Moves a deadline that has to pass to a moment from now.
+    async fn soon_due(admin: &DatabaseConnection, column: &str, uuid: &str) {
+        let sql = format!(
+            "UPDATE transfer SET {column} = \
+               floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 1500000 WHERE uuid = '{uuid}'"
+        );
+        admin.execute_unprepared(&sql).await.expect("it is set");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_locked_transfer_that_is_overdue_keeps_no_other_from_its_end() {
+        let (server, mut raw) = start().await;
+        let admin = server.database().connect().await;
+        let (locked, waiting) = (raw.declared().await.uuid, raw.declared().await.uuid);
+        let minute = Duration::from_secs(60);
+        for uuid in [&locked, &waiting] {
+            raw.ask(uuid, minute).await;
+            soon_due(&admin, "approval_expires_at", uuid).await;
+        }
+        let session = session(server.database(), &holding("transfer", &locked)).await;
+        let silent = raw.declared().await.uuid;
+        let start = v1::StartTransferRequest {
+            heartbeat_timeout: Some(wire_duration(minute)),
+            ..starting(&silent)
+        };
+        told(raw.transfers.start_transfer(start)).await;
+        soon_due(&admin, "heartbeat_expires_at", &silent).await;
+        let ended = async {
+            while raw.now(&waiting).await.status() != v1::TransferStatus::Expired
+                || raw.now(&silent).await.status() != v1::TransferStatus::Failed
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        soon("the end of the others", ended).await;
+        // Whoever sweeps by hand is not refused for it either.
+        let began = Instant::now();
+        let request = v1::ExpirePendingApprovalsRequest::default();
+        let swept = told(raw.transfers.expire_pending_approvals(request)).await;
+        assert_eq!(swept.expired_count, 0);
+        assert!(began.elapsed() < ANSWERED, "{:?}", began.elapsed());
+        ends(session).await;
+        let ended = async {
+            while raw.now(&locked).await.status() != v1::TransferStatus::Expired {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        soon("the end of the last one", ended).await;
+        server.kill().await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
