@@ -13,7 +13,7 @@ run *FLAGS:
 # Builds the programs that tests start: servers, tools, the example agent.
 programs:
     cargo build --workspace --bins --examples
-    cargo build --workspace --features tidegate-server/failpoints,tidegate-server/planted-bugs --bin tidegate-server-torture
+    cargo build --workspace --features tidegate-server/failpoints --bin tidegate-server-torture
 
 # Runs the end-to-end tests with NAME in their names, on SQLite.
 test NAME:
@@ -33,7 +33,7 @@ test-pg NAME:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    cargo clippy --workspace --all-targets --features tidegate-server/failpoints,tidegate-server/planted-bugs -- -D warnings
+    cargo clippy --workspace --all-targets --features tidegate-server/failpoints -- -D warnings
 
 # Builds the documentation as strictly as .ci/run does.
 docs:

@@ -35,8 +35,6 @@ use crate::{
 mod batch;
 mod held;
 mod load;
-#[cfg(feature = "planted-bugs")]
-mod planted;
 pub mod retention;
 pub mod secret;
 pub mod sweeper;

@@ -14,8 +14,6 @@ mod failpoint;
 pub mod feed;
 pub mod health;
 pub mod ledger;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 pub mod rpc;
 pub mod serve;
 pub mod store;

@@ -147,10 +147,6 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
             deadline,
         });
     }
-    #[cfg(feature = "planted-bugs")]
-    if action == Action::Cancel && crate::planted::is(crate::planted::Bug::TableIgnored) {
-        return Ok(());
-    }
     if !action.may_leave(transfer.status) {
         return Err(Refusal::IllegalTransition {
             uuid,
@@ -183,12 +179,6 @@ fn is_current(transfer: &Transfer, revision: Option<i64>) -> Result<(), Refusal>
 
 /// Before its deadline; at the deadline it is too late, so that approver and sweeper never both win.
 fn is_undecided(transfer: &Transfer, now: Timestamp) -> bool {
-    #[cfg(feature = "planted-bugs")]
-    if crate::planted::is(crate::planted::Bug::DeadlineReversed) {
-        return transfer
-            .approval_expires_at
-            .is_none_or(|deadline| now > deadline);
-    }
     transfer
         .approval_expires_at
         .is_none_or(|deadline| now < deadline)
@@ -240,10 +230,6 @@ fn enter(transfer: &mut Transfer, status: TransferStatus, now: Timestamp) {
     transfer.status = status;
     transfer.updated_at = now;
     transfer.revision += 1;
-    #[cfg(feature = "planted-bugs")]
-    if crate::planted::is(crate::planted::Bug::RevisionStuck) {
-        transfer.revision -= 1;
-    }
     if status.is_terminal() {
         transfer.completed_at = Some(now);
         transfer.heartbeat_expires_at = None;

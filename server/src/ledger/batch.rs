@@ -209,8 +209,6 @@ impl BatchState {
 
     /// Decides one command against what the earlier ones left, and notes its answer.
     pub(super) fn carry_out(&mut self, submission: &Submission, identity: impl FnOnce() -> Uuid) {
-        #[cfg(feature = "planted-bugs")]
-        let submission = &*super::planted::forgetful(submission);
         let answer = match self.repetition(submission) {
             Some(answer) => answer,
             None => self.decide(submission, identity),
@@ -354,15 +352,11 @@ impl BatchState {
         self.write_connections(transaction).await?;
         self.write_transfers(transaction).await?;
         self.write_credentials(transaction).await?;
-        #[cfg(feature = "planted-bugs")]
-        if crate::planted::is(crate::planted::Bug::EventOutside) {
-            return Ok(());
-        }
         self.append(transaction).await
     }
 
     /// Writes the events.
-    pub(super) async fn append(
+    async fn append(
         &mut self,
         transaction: &WriteTransaction,
     ) -> Result<(), StoreError> {

@@ -8,8 +8,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-#[cfg(feature = "planted-bugs")]
-use super::planted;
 use super::{
     BATCH, Outcome, PATIENCE, Pending,
     batch::BatchState,
@@ -186,17 +184,11 @@ impl Writer {
         if state.is_clean() {
             transaction.rollback().await?;
         } else {
-            #[cfg(feature = "planted-bugs")]
-            let Some(transaction) = planted::before_commit(self, &state, transaction).await else {
-                return Ok(state);
-            };
             failpoint::pass("before-commit");
             let pending_commit = self.feed.begin_commit(state.appended());
             transaction.commit().await?;
             pending_commit.stands();
             failpoint::pass("after-commit");
-            #[cfg(feature = "planted-bugs")]
-            planted::after_commit(self, &mut state).await?;
         }
         Ok(state)
     }

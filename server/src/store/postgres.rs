@@ -145,10 +145,6 @@ async fn check<C: ConnectionTrait>(
     let row = row.ok_or_else(|| failed(DbErr::RecordNotFound("no settings".to_owned())))?;
     for (column, (setting, wanted, allowed)) in settings.iter().copied().enumerate() {
         let found: String = row.try_get_by_index(column).map_err(failed)?;
-        #[cfg(feature = "planted-bugs")]
-        if setting == "synchronous_commit" && crate::planted::is(crate::planted::Bug::Unsynced) {
-            continue;
-        }
         if found != wanted && !allowed.contains(&found.as_str()) {
             return Err(OpenError::Setting {
                 database: name.to_owned(),

@@ -8,8 +8,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-#[cfg(feature = "planted-bugs")]
-use sea_orm::sea_query::{ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Insert, IntoActiveModel,
     ModelTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -46,8 +44,6 @@ pub struct WriteTransaction {
     transaction: Transaction,
     /// The newest event of the log once this is committed, if it appends any.
     head: OnceLock<Head>,
-    #[cfg(feature = "planted-bugs")]
-    pool: DatabaseConnection,
 }
 
 impl WriteTransaction {
@@ -58,8 +54,6 @@ impl WriteTransaction {
         Ok(Self {
             transaction: Transaction::begin(inner, pool).await?,
             head: OnceLock::new(),
-            #[cfg(feature = "planted-bugs")]
-            pool: pool.clone(),
         })
     }
 
@@ -175,14 +169,7 @@ impl WriteTransaction {
         let Ok(count @ 1..) = i64::try_from(events.len()) else {
             return Ok(None);
         };
-        #[cfg(not(feature = "planted-bugs"))]
         let last = take_numbers(&self.transaction, count).await?;
-        #[cfg(feature = "planted-bugs")]
-        let last = if crate::planted::is(crate::planted::Bug::CounterUnlocked) {
-            take_numbers_unlocked(&self.pool, count).await?
-        } else {
-            take_numbers(&self.transaction, count).await?
-        };
         // A statement of its own: on PostgreSQL the one that waited for the lock sees the log as it was before the wait.
         let mut previous = chain::hash_at(&self.transaction, last - count).await?;
         let after = Head {
@@ -287,22 +274,6 @@ async fn take_numbers<C: ConnectionTrait>(db: &C, count: i64) -> Result<i64, Sto
     let advanced = advance.exec(db).await?.rows_affected;
     expect_rows("advanced", 1, advanced)?;
     Ok(before + count)
-}
-
-/// Does so without keeping others from passing.
-#[cfg(feature = "planted-bugs")]
-async fn take_numbers_unlocked<C: ConnectionTrait>(db: &C, count: i64) -> Result<i64, StoreError> {
-    let last = event_counter::Column::LastSequence;
-    let advance = Query::update()
-        .table(event_counter::Entity)
-        .value(last, Expr::col(last).add(count))
-        .returning_col(last)
-        .to_owned();
-    let row = db
-        .query_one(&advance)
-        .await?
-        .ok_or(Inconsistency::NoCounter)?;
-    Ok(row.try_get_by_index(0)?)
 }
 
 /// A row that was locked cannot be gone; if it is, something else writes to the database.

@@ -198,10 +198,6 @@ async fn set_up(session: &mut PgConnection, purpose: Purpose) -> Result<(), Sqlx
             Purpose::Administration => ADMINISTRATION,
         })
         .await?;
-    #[cfg(feature = "planted-bugs")]
-    if crate::planted::is(crate::planted::Bug::Unsynced) {
-        session.execute("SET synchronous_commit = off").await?;
-    }
     Ok(())
 }
 
