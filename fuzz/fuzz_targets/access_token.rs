@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate_server::domain::token::{Pepper, Token, parse_session_code};
+use tidegate_domain::token::{Pepper, Token, parse_session_code};
 
 fuzz_target!(|text: &str| {
     if let Some(token) = Token::parse(text) {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate_server::domain::policy::{AllowedHours, parse_block};
+use tidegate_domain::policy::{AllowedHours, parse_block};
 
 fuzz_target!(|text: &str| {
     if let Ok(block) = parse_block(text) {

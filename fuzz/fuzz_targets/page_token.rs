@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate_server::domain::page::{Position, Scope};
+use tidegate_domain::page::{Position, Scope};
 use uuid::Uuid;
 
 fuzz_target!(|input: (i64, u128, u8, u8, &str)| {

@@ -2,11 +2,9 @@
 
 use anyhow::Context as _;
 
-use crate::{
-    config::Database,
-    domain::chain::{Audit, Fault, Head, Summary},
-    store::{Migrate, Snapshot},
-};
+use crate::config::Database;
+use tidegate_domain::chain::{Audit, Fault, Head, Summary};
+use tidegate_store::{Migrate, Snapshot};
 
 /// Events that are read at once.
 const PAGE: u32 = 1_000;

@@ -10,21 +10,21 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{
-        access::AccessRefusal,
-        caller::{Caller, Identity},
-        command::{Command, Submission},
-        connection::Connection,
-        credential::Credential,
-        refusal::Refusal,
-        time::Timestamp,
-        token::{Pepper, Token, is_same},
-    },
     error::Error,
     feed::RightsNews,
     ledger::{Ledger, time::Time},
-    store::Store,
 };
+use tidegate_domain::{
+    access::AccessRefusal,
+    caller::{Caller, Identity},
+    command::{Command, Submission},
+    connection::Connection,
+    credential::Credential,
+    refusal::Refusal,
+    time::Timestamp,
+    token::{Pepper, Token, is_same},
+};
+use tidegate_store::Store;
 
 mod bucket;
 mod cache;

@@ -11,19 +11,19 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     config::{CreateToken, Database},
-    domain::{
-        caller::Caller,
-        command::{Command, Submission},
-        credential::{Credential, NewCredential, NewToken},
-        token::Token,
-        validate::Check,
-    },
     error::Error,
     feed::Feed,
     ledger::{Ledger, Outcome, secret, time::Time},
-    store::{Migrate, OpenError, Store},
     supervisor::Supervisor,
 };
+use tidegate_domain::{
+    caller::Caller,
+    command::{Command, Submission},
+    credential::{Credential, NewCredential, NewToken},
+    token::Token,
+    validate::Check,
+};
+use tidegate_store::{Migrate, OpenError, Store};
 
 /// In what role the credential is created, for the log.
 const ACTOR: &str = "console";

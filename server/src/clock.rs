@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use uuid::{ContextV7, Uuid};
 
-use crate::domain::time::Timestamp;
+use tidegate_domain::time::Timestamp;
 
 mod steady;
 

@@ -1,23 +1,22 @@
 //! Settings: each is a flag and a variable, so that `--help` is the reference. Nothing else reads the environment.
 
+mod database;
 mod pepper;
 mod token;
 mod transport;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
 pub use self::{
+    database::{Database, MigrateMode, PoolingMode},
     pepper::{PEPPER_MIN, PepperError, PepperFile},
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Transport, exposure},
 };
-use crate::{
-    domain::chain::Head,
-    ledger::retention::SHORTEST,
-    store::{Migrate, Options, Pooling},
-};
+use crate::ledger::retention::SHORTEST;
+use tidegate_domain::chain::Head;
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
@@ -89,63 +88,6 @@ impl Arguments {
     }
 }
 
-/// Where the ledger is kept.
-#[derive(Clone, Debug, Args)]
-pub struct Database {
-    /// The database; created and migrated on start.
-    #[arg(
-        id = "database_url",
-        long = "database-url",
-        env = "TIDEGATE_DATABASE_URL",
-        default_value = "sqlite://tidegate.db?mode=rwc",
-        hide_env_values = true
-    )]
-    pub url: String,
-    /// A file with the password for PostgreSQL, in place of one in the URL; read again when it is refused.
-    ///
-    /// A line end after it is not part of it. Without it, PGPASSFILE and PGPASSWORD mean what they mean to libpq.
-    #[arg(
-        id = "database_password_file",
-        long = "database-password-file",
-        env = "TIDEGATE_DATABASE_PASSWORD_FILE",
-        value_name = "FILE"
-    )]
-    pub password_file: Option<PathBuf>,
-    /// What a connection to PostgreSQL is.
-    #[arg(
-        id = "database_pooling",
-        long = "database-pooling",
-        env = "TIDEGATE_DATABASE_POOLING",
-        value_enum,
-        default_value_t = Pooling::Session
-    )]
-    pub pooling: Pooling,
-    /// PostgreSQL's own address where --database-url is that of a pooler: to listen on, to migrate and to audit.
-    ///
-    /// Without it a server behind --database-pooling transaction polls for the changes of other replicas.
-    #[arg(
-        id = "database_direct_url",
-        long = "database-direct-url",
-        env = "TIDEGATE_DATABASE_DIRECT_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    pub direct_url: Option<String>,
-}
-
-impl Database {
-    /// How the database is opened.
-    pub fn options(&self, migrate: Migrate) -> Options {
-        Options {
-            migrate,
-            password_file: self.password_file.clone(),
-            pooling: self.pooling,
-            direct_url: self.direct_url.clone(),
-            ..Options::default()
-        }
-    }
-}
-
 /// Everything that can be set.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
@@ -162,8 +104,8 @@ pub struct Config {
     #[command(flatten)]
     pub database: Database,
     /// What to do about migrations that the database does not have yet.
-    #[arg(long, env = "TIDEGATE_MIGRATE", value_enum, default_value_t = Migrate::Auto)]
-    pub migrate: Migrate,
+    #[arg(long, env = "TIDEGATE_MIGRATE", value_enum, default_value_t = MigrateMode::Auto)]
+    pub migrate: MigrateMode,
     /// How often overdue approvals and silent agents are looked for.
     #[arg(long, env = "TIDEGATE_SWEEP_INTERVAL", default_value = "1s", value_parser = interval)]
     pub sweep_interval: Duration,

@@ -4,11 +4,9 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::{
-    domain::{log::Divergence, refusal::Refusal},
-    store::StoreError,
-    supervisor,
-};
+use crate::supervisor;
+use tidegate_domain::{log::Divergence, refusal::Refusal};
+use tidegate_store::StoreError;
 
 /// Why a call was not answered as asked.
 ///

@@ -14,12 +14,10 @@ use std::{
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        chain::Head, event::Event, log::Appended, query::TransferFilter, status::TransferStatus,
-        transfer::Transfer,
-    },
-    error::Error,
+use crate::error::Error;
+use tidegate_domain::{
+    chain::Head, event::Event, log::Appended, query::TransferFilter, status::TransferStatus,
+    transfer::Transfer,
 };
 
 mod end;

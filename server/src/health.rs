@@ -8,8 +8,8 @@ use crate::{
     feed::Feed,
     ledger::{Ledger, chain},
     rpc::Health,
-    store::{Store, StoreError},
 };
+use tidegate_store::{Store, StoreError};
 
 /// Time between two probes, and until one must have succeeded.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The only way to change anything: commands go through one bounded queue, are decided by [`domain`](crate::domain) and
+//! The only way to change anything: commands go through one bounded queue, are decided by [`domain`](tidegate_domain) and
 //! written in group commits.
 //!
 //! Knows the rules and the store, nothing of gRPC.
@@ -20,17 +20,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{
-        command::{Command, Submission},
-        connection::Connection,
-        credential::{Credential, Session},
-        transfer::Transfer,
-    },
     error::Error,
     feed::Feed,
-    store::Store,
     supervisor::{Fatal, Supervisor},
 };
+use tidegate_domain::{
+    command::{Command, Submission},
+    connection::Connection,
+    credential::{Credential, Session},
+    transfer::Transfer,
+};
+use tidegate_store::Store;
 
 mod batch;
 mod held;

@@ -1,6 +1,6 @@
 //! Tidegate's server: the ledger of table transfers between sites, behind gRPC.
 //!
-//! In reading order: [`domain`] holds the rules, [`ledger`] is the only writer, [`store`] the only SQL, [`feed`] wakes
+//! In reading order: [`tidegate_domain`] holds the rules, [`ledger`] is the only writer, [`tidegate_store`] the only SQL, [`feed`] wakes
 //! watchers, [`auth`] lets callers in, [`rpc`] is the only gRPC, and [`serve`] puts them together.
 
 pub mod audit;
@@ -8,14 +8,14 @@ pub mod auth;
 pub mod bootstrap;
 pub mod clock;
 pub mod config;
-pub mod domain;
+
 pub mod error;
-mod failpoint;
+
 pub mod feed;
 pub mod health;
 pub mod ledger;
 pub mod rpc;
 pub mod serve;
-pub mod store;
+
 pub mod supervisor;
 pub mod telemetry;

@@ -8,10 +8,10 @@ use tidegate_server::{
     audit, bootstrap,
     clock::Clock,
     config::{Arguments, AuditRole, Config, CreateToken, Database, Role, TokenRole, Verify},
-    store::{Migrate, Store},
     supervisor::Fatal,
     telemetry,
 };
+use tidegate_store::{Migrate, Store};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 /// The exit code of a role that failed.

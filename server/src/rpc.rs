@@ -20,11 +20,11 @@ use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::Trac
 
 use crate::{
     auth::Authenticator,
-    domain::token::Pepper,
     feed::Feed,
     ledger::{Ledger, sweeper::Sweeper, time::Time},
-    store::Readers,
 };
+use tidegate_domain::token::Pepper;
+use tidegate_store::Readers;
 
 pub mod accept;
 mod auth;

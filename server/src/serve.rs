@@ -15,7 +15,6 @@ use crate::{
     auth::{AuthDeps, Authenticator},
     clock::Clock,
     config::{Auth, Config},
-    failpoint,
     feed::{Feed, log_follower::LogFollower},
     health,
     ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
@@ -24,9 +23,10 @@ use crate::{
         tls::{self, Tls},
         transport,
     },
-    store::{Readers, Store},
     supervisor::{Ending, Fatal, Supervisor},
 };
+use tidegate_store::failpoint;
+use tidegate_store::{Readers, Store};
 
 /// Time that open calls have to end once streams were told to.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub async fn serve(
         Some(files) => Some(Tls::load(files).await.context("TLS cannot be used")?),
         None => None,
     };
-    let options = config.database.options(config.migrate);
+    let options = config.database.options(config.migrate.into());
     let mut shutdown = std::pin::pin!(shutdown);
     let store = tokio::select! {
         opened = Store::open(&config.database.url, &options) => opened?,

@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::failpoint;
+use tidegate_store::failpoint;
 
 /// The exit code after a task that died.
 pub const DIED: u8 = 70;

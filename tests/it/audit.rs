@@ -5,8 +5,8 @@ mod tamper;
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
+use tidegate_domain::chain::{Head, Summary};
 use tidegate_proto::v1::{self, TransferStatus};
-use tidegate_server::domain::chain::{Head, Summary};
 use tidegate_tests::{
     Database, ServerProcess, World, WorldOptions,
     raw::{Raw, plain},
@@ -47,7 +47,7 @@ fn at(database: &Database) -> tidegate_server::config::Database {
     tidegate_server::config::Database {
         url: database.url().to_owned(),
         password_file: None,
-        pooling: tidegate_server::store::Pooling::default(),
+        pooling: tidegate_server::config::PoolingMode::Session,
         direct_url: None,
     }
 }

@@ -11,7 +11,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use tidegate_server::domain::token::{SECRET_BYTES, Token};
+use tidegate_domain::token::{SECRET_BYTES, Token};
 
 use crate::{World, raw::told};
 

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use tidegate_domain::time::Timestamp;
 use tidegate_proto::v1::{
     self, TransferStatus, connection_service_client::ConnectionServiceClient,
     credential_service_client::CredentialServiceClient, event_service_client::EventServiceClient,
     transfer_service_client::TransferServiceClient,
 };
-use tidegate_server::{clock::Clock, domain::time::Timestamp};
+use tidegate_server::clock::Clock;
 use tonic::{Response, Status, transport::Channel};
 
 use crate::{World, request};

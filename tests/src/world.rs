@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use tidegate_client::Client;
+use tidegate_domain::time::Timestamp;
 use tidegate_proto::v1::{
     connection_service_client::ConnectionServiceClient, event_service_client::EventServiceClient,
     transfer_service_client::TransferServiceClient,
@@ -12,7 +13,6 @@ use tidegate_server::{
     bootstrap,
     clock::Clock,
     config::{Arguments, Auth, Config, Role, TokenRole},
-    domain::time::Timestamp,
     serve,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::bucket::{Buckets, Quota};
-use crate::{domain::caller::Identity, error::Error};
+use crate::error::Error;
+use tidegate_domain::caller::Identity;
 
 /// Bad tokens from one address: 40 at once, then 20 a minute.
 const FAILURES: Quota = Quota::new(40, Duration::from_secs(3));
@@ -183,7 +184,7 @@ mod tests {
         let limits = Limits::new(3);
         let agent = |credential, connection| Identity {
             credential_uuid: Uuid::from_u128(credential),
-            role: crate::domain::caller::Role::Agent,
+            role: tidegate_domain::caller::Role::Agent,
             connection_uuid: Some(Uuid::from_u128(connection)),
             acts_for_others: false,
             session_code: String::new(),

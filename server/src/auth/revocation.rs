@@ -16,10 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{AuthFailure, Authenticator, VerifiedToken, cache::Key};
-use crate::{
-    domain::time::Timestamp,
-    feed::{Concern, RightsNews},
-};
+use crate::feed::{Concern, RightsNews};
+use tidegate_domain::time::Timestamp;
 
 /// Time between two looks at what is due. What is over is so within a second then; the rest of two is for a database
 /// that is slow.

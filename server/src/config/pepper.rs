@@ -4,7 +4,7 @@ use std::{fs, io, path::PathBuf};
 
 use clap::Args;
 
-use crate::domain::token::Pepper;
+use tidegate_domain::token::Pepper;
 
 /// Fewest bytes of a pepper.
 pub const PEPPER_MIN: usize = 32;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use super::{Database, PepperFile};
-use crate::domain::{caller::Role, credential::TOKEN_LIFE};
+use tidegate_domain::{caller::Role, credential::TOKEN_LIFE};
 
 /// What to do about tokens without a server.
 #[derive(Debug, Subcommand)]
@@ -65,7 +65,7 @@ fn token_life(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::credential::TOKEN_LIFE_DEFAULT;
+    use tidegate_domain::credential::TOKEN_LIFE_DEFAULT;
 
     #[test]
     fn the_life_of_a_token_has_limits() {

@@ -6,10 +6,8 @@ use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 
 use ipnet::IpNet;
 
-use crate::{
-    domain::policy::parse_block,
-    rpc::{origin::Proxies, tls::Files},
-};
+use crate::rpc::{origin::Proxies, tls::Files};
+use tidegate_domain::policy::parse_block;
 
 /// TLS and authentication, as they were asked for.
 #[derive(Clone, Debug, Default, Args)]

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::watch;
 
 use super::{Feed, Mailbox, position::Position, revisions::Revisions};
-use crate::{domain::chain::Head, error::Error};
+use crate::error::Error;
+use tidegate_domain::chain::Head;
 
 /// How far the log is known to be committed. Goes back only when it had to be read anew.
 #[derive(Clone, Debug, Default)]

@@ -14,18 +14,14 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Feed, FeedChange, Gone, notify};
-use crate::{
-    domain::{
-        chain::Head,
-        event::{Event, EventType},
-        query::EventFilter,
-        transfer::Transfer,
-    },
-    error::Error,
-    ledger::time::Time,
-    store::{Store, StoreError},
-    supervisor::Supervisor,
+use crate::{error::Error, ledger::time::Time, supervisor::Supervisor};
+use tidegate_domain::{
+    chain::Head,
+    event::{Event, EventType},
+    query::EventFilter,
+    transfer::Transfer,
 };
+use tidegate_store::{Store, StoreError};
 
 mod progress;
 

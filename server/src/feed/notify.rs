@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::Feed;
-use crate::store::{Listener, Store, StoreError};
+use tidegate_store::{Listener, Store, StoreError};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The word that this replica is about to commit events, so that whoever reads them first leaves the telling to it.
 
 use super::Feed;
-use crate::domain::log::Appended;
+use tidegate_domain::log::Appended;
 
 /// Events that are about to be committed. Dropped before [`stands`](Self::stands), they are left to
 /// [`log_follower`](super::log_follower) to find.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{
+use tidegate_domain::{
     chain::Head,
     event::Event,
     log::{Appended, Divergence},
@@ -121,7 +121,7 @@ mod tests {
         super::tests::{appended, head},
         *,
     };
-    use crate::domain::chain::tests::event;
+    use tidegate_domain::fixtures::event;
 
     #[test]
     fn own_events_need_no_reading_unless_others_lie_between() {

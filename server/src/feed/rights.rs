@@ -3,7 +3,7 @@
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::domain::event::{Event, EventType};
+use tidegate_domain::event::{Event, EventType};
 
 /// Words that may wait; whoever falls further behind has to look at everybody.
 const WAITING: usize = 1_024;

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::*;
-use crate::domain::{log::Divergence, transfer::tests::sample};
+use tidegate_domain::{fixtures::transfer as sample, log::Divergence};
 
 /// An event of the log whose events have their sequences for hashes.
 pub(super) fn head(sequence: i64) -> Head {

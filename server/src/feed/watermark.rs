@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::{Feed, Subscription, Waiting, raise};
-use crate::domain::chain::Head;
+use tidegate_domain::chain::Head;
 
 /// A place in a mailbox.
 #[derive(Debug)]

@@ -10,22 +10,19 @@ use std::{
 use uuid::Uuid;
 
 use super::{Outcome, held::Held};
-use crate::{
-    domain::{
-        chain::Head,
-        command::{Command, Submission},
-        connection::{Connection, DuplicateCandidate, Usage},
-        credential::{Credential, Session},
-        event::{Event, EventBody},
-        log::Appended,
-        refusal::Refusal,
-        time::Timestamp,
-        transfer::Transfer,
-    },
-    error::Error,
-    feed::FeedChange,
-    store::{Effect, PriorRequest, StoreError, WriteTransaction},
+use crate::{error::Error, feed::FeedChange};
+use tidegate_domain::{
+    chain::Head,
+    command::{Command, Submission},
+    connection::{Connection, DuplicateCandidate, Usage},
+    credential::{Credential, Session},
+    event::{Event, EventBody},
+    log::Appended,
+    refusal::Refusal,
+    time::Timestamp,
+    transfer::Transfer,
 };
+use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
 mod connections;
 mod credentials;
@@ -356,10 +353,7 @@ impl BatchState {
     }
 
     /// Writes the events.
-    async fn append(
-        &mut self,
-        transaction: &WriteTransaction,
-    ) -> Result<(), StoreError> {
+    async fn append(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         if self.events.is_empty() {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{batch::BatchState, load::is_governed};
-use crate::domain::command::{Command, Submission};
+use tidegate_domain::command::{Command, Submission};
 
 /// What exists and could not be locked.
 #[derive(Debug, Default)]

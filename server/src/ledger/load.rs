@@ -13,15 +13,13 @@ use super::{
     held::{Held, missing},
     time::Time,
 };
-use crate::{
-    domain::{
-        command::{Command, Submission, Verb},
-        connection::{Connection, ConnectionField, ConnectionVerb, Usage},
-        policy::Policy,
-        transfer::Transfer,
-    },
-    store::{Effect, StoreError, WriteTransaction},
+use tidegate_domain::{
+    command::{Command, Submission, Verb},
+    connection::{Connection, ConnectionField, ConnectionVerb, Usage},
+    policy::Policy,
+    transfer::Transfer,
 };
+use tidegate_store::{Effect, StoreError, WriteTransaction};
 
 mod credentials;
 

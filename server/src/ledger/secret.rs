@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rand::{TryRngCore as _, rngs::OsRng};
 
-use crate::{
-    domain::token::{CODE_ALPHABET, CODE_LENGTH, ID_BYTES, SECRET_BYTES, Token, session_code},
-    error::Error,
+use crate::error::Error;
+use tidegate_domain::token::{
+    CODE_ALPHABET, CODE_LENGTH, ID_BYTES, SECRET_BYTES, Token, session_code,
 };
 
 /// A token that nobody has yet.
@@ -59,7 +59,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::domain::token::parse_session_code;
+    use tidegate_domain::token::parse_session_code;
 
     #[test]
     fn no_two_are_alike() {

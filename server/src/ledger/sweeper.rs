@@ -10,17 +10,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{BATCH, Ledger, Outcome, time::Time};
-use crate::{
-    domain::{
-        caller::Caller,
-        command::{Command, Submission, Verb},
-        connection::{ConnectionStatus, ConnectionVerb},
-        status::TransferStatus,
-    },
-    error::Error,
-    failpoint,
-    store::Store,
+use crate::error::Error;
+use tidegate_domain::{
+    caller::Caller,
+    command::{Command, Submission, Verb},
+    connection::{ConnectionStatus, ConnectionVerb},
+    status::TransferStatus,
 };
+use tidegate_store::Store;
+use tidegate_store::failpoint;
 
 /// Finds what is overdue and asks the ledger to end it.
 #[derive(Clone)]

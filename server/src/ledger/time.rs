@@ -1,10 +1,8 @@
 //! The ledger's time: the database's clock where replicas share one, the server's own otherwise.
 
-use crate::{
-    clock::Clock,
-    domain::time::Timestamp,
-    store::{Store, StoreError, WriteTransaction},
-};
+use crate::clock::Clock;
+use tidegate_domain::time::Timestamp;
+use tidegate_store::{Store, StoreError, WriteTransaction};
 
 /// Tells the ledger's time; cheap to clone.
 #[derive(Clone)]

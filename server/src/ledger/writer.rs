@@ -14,13 +14,10 @@ use super::{
     load::{Patience, load},
     time::Time,
 };
-use crate::{
-    domain::{command::Submission, event::Event, status::TransferStatus},
-    error::Error,
-    failpoint,
-    feed::Feed,
-    store::{Store, StoreError},
-};
+use crate::{error::Error, feed::Feed};
+use tidegate_domain::{command::Submission, event::Event, status::TransferStatus};
+use tidegate_store::failpoint;
+use tidegate_store::{Store, StoreError};
 
 /// How often a batch is tried when it meets a conflict that another try can resolve.
 const TRIES: u32 = 5;

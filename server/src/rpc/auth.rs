@@ -14,9 +14,9 @@ use tower::{Layer, Service};
 use super::{origin, status::status};
 use crate::{
     auth::{Authenticated, Authenticator},
-    domain::{access::AccessRefusal, refusal::Refusal},
     error::Error,
 };
+use tidegate_domain::{access::AccessRefusal, refusal::Refusal};
 
 pub(super) mod access;
 

@@ -3,7 +3,7 @@
 use tonic::Request;
 
 use super::origin;
-use crate::domain::{caller, validate::NAME_MAX};
+use tidegate_domain::{caller, validate::NAME_MAX};
 
 /// The other end of a call.
 #[derive(Clone, Debug)]

@@ -11,16 +11,13 @@ use super::{
     encode, page,
     status::status,
 };
-use crate::{
-    domain::{
-        caller,
-        connection::Connection,
-        page::{Position, Scope},
-        refusal::Refusal,
-        validate::Check,
-    },
-    error::Error,
-    ledger::Outcome,
+use crate::{error::Error, ledger::Outcome};
+use tidegate_domain::{
+    caller,
+    connection::Connection,
+    page::{Position, Scope},
+    refusal::Refusal,
+    validate::Check,
 };
 
 /// The service.

@@ -8,16 +8,16 @@ use uuid::Uuid;
 
 use super::{Backend, caller::Caller, decode, encode, page, status::status};
 use crate::{
-    domain::{
-        access::AccessRefusal,
-        command::{Command, Submission},
-        credential::{Credential, Session},
-        page::{Position, Scope},
-        refusal::Refusal,
-        validate::Check,
-    },
     error::Error,
     ledger::{Outcome, secret},
+};
+use tidegate_domain::{
+    access::AccessRefusal,
+    command::{Command, Submission},
+    credential::{Credential, Session},
+    page::{Position, Scope},
+    refusal::Refusal,
+    validate::Check,
 };
 
 /// How often a session code is made anew when another session has it. One in 10^11 or so is taken.

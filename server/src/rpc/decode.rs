@@ -9,23 +9,21 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::{caller::Caller, metadata};
-use crate::{
-    domain::{
-        command::{Command, Submission, Verb},
-        event::IdempotencyKey,
-        progress::Report,
-        query::{SortOrder, TransferFilter},
-        refusal::Refusal,
-        status::{ConflictStrategy, Direction, TransferStatus},
-        time::Timestamp,
-        transfer::NewTransfer,
-        validate::{
-            Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, FILTER_STATUS_MAX,
-            HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
-        },
+use tidegate_domain::{
+    command::{Command, Submission, Verb},
+    event::IdempotencyKey,
+    progress::Report,
+    query::{SortOrder, TransferFilter},
+    refusal::Refusal,
+    status::{ConflictStrategy, Direction, TransferStatus},
+    time::Timestamp,
+    transfer::NewTransfer,
+    validate::{
+        Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, FILTER_STATUS_MAX,
+        HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
     },
-    store::ScopedReader,
 };
+use tidegate_store::ScopedReader;
 
 mod connection;
 mod credential;

@@ -4,7 +4,7 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::metadata;
-use crate::domain::{
+use tidegate_domain::{
     chain::{GENESIS, Head},
     connection::Connection,
     event::{Event, EventType},

@@ -20,7 +20,8 @@ use super::{
     MESSAGE_IN_MAX, METADATA_MAX,
     status::{refusal, status},
 };
-use crate::{error::Error, failpoint};
+use crate::error::Error;
+use tidegate_store::failpoint;
 
 /// The service around all others.
 #[derive(Clone)]

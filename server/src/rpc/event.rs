@@ -13,15 +13,13 @@ use super::{
     status::status,
     streams::{Kind, Streams},
 };
-use crate::{
-    domain::{
-        caller,
-        chain::Head,
-        log::{Cursor, LogView, Lost},
-        query::EventFilter,
-        validate::Check,
-    },
-    error::Error,
+use crate::error::Error;
+use tidegate_domain::{
+    caller,
+    chain::Head,
+    log::{Cursor, LogView, Lost},
+    query::EventFilter,
+    validate::Check,
 };
 
 mod watch;

@@ -5,7 +5,7 @@ use tidegate_proto::v1;
 use tonic::Request;
 
 use super::decode::{self, Mutation, TokenRequest};
-use crate::domain::{
+use tidegate_domain::{
     caller::Caller,
     token::{ID_BYTES, Pepper, SECRET_BYTES, Token},
     validate::Check,

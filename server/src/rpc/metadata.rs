@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use prost_types::{ListValue, Struct, Value as Wire, value::Kind};
 use serde_json::{Map, Number, Value};
 
-use crate::domain::validate::Check;
+use tidegate_domain::validate::Check;
 
 /// From the wire; numbers that JSON does not know are noted.
 pub(super) fn from_wire(check: &mut Check, wire: Option<Struct>) -> Map<String, Value> {

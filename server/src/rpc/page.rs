@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::MESSAGE_OUT_MAX;
-use crate::domain::{
+use tidegate_domain::{
     page::{Position, Scope},
     query::Window,
     validate::Check,

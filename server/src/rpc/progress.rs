@@ -19,19 +19,19 @@ use uuid::Uuid;
 
 use super::{Backend, decode, encode, error_info, status, streams::StreamPermit};
 use crate::{
-    domain::{
-        caller::Caller,
-        command::{Command, Submission, Verb},
-        progress::Report,
-        refusal::Refusal,
-        status::TransferStatus,
-        validate::Check,
-    },
     error::Error,
-    failpoint,
     feed::{Subscription, Update},
     ledger::Outcome,
 };
+use tidegate_domain::{
+    caller::Caller,
+    command::{Command, Submission, Verb},
+    progress::Report,
+    refusal::Refusal,
+    status::TransferStatus,
+    validate::Check,
+};
+use tidegate_store::failpoint;
 
 /// Transfers that one stream may report.
 const TRANSFERS: usize = 1_000;

@@ -6,12 +6,9 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        access::AccessRefusal, limit::ConnectionRefusal, refusal::Refusal, validate::Violation,
-    },
-    error::Error,
-    ledger::chain,
+use crate::{error::Error, ledger::chain};
+use tidegate_domain::{
+    access::AccessRefusal, limit::ConnectionRefusal, refusal::Refusal, validate::Violation,
 };
 
 /// The domain of every `ErrorInfo`.

@@ -15,7 +15,8 @@ use super::{
     streams::{Kind, Streams},
     watch,
 };
-use crate::{domain::validate::Check, error::Error, ledger::Outcome};
+use crate::{error::Error, ledger::Outcome};
+use tidegate_domain::validate::Check;
 
 mod read;
 

@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::{Backend, encode, status::status, streams::StreamPermit};
 use crate::{
-    domain::{caller::Caller, refusal::Refusal, transfer::Transfer},
     error::Error,
     feed::{Subscription, Update},
 };
+use tidegate_domain::{caller::Caller, refusal::Refusal, transfer::Transfer};
 
 mod backfill;
 mod many;

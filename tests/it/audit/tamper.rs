@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
-use tidegate_server::{audit, domain::chain::Fault};
+use tidegate_domain::chain::Fault;
+use tidegate_server::audit;
 use tidegate_tests::database::{Database, Kind, kind};
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Faults that are planted, to see that the checker notices each.
 
-use tidegate_server::domain::{
+use tidegate_domain::{
     event::EventType,
     status::TransferStatus::{self, Completed, InProgress, Pending},
 };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use tidegate_domain::{event::EventType, status::TransferStatus};
 use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
-use tidegate_server::domain::{event::EventType, status::TransferStatus};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tidegate_server::domain::{event::EventType, rule::Action, status::TransferStatus};
+use tidegate_domain::{event::EventType, rule::Action, status::TransferStatus};
 
 /// The six totals, in the order of the wire.
 pub type Totals = [i64; 6];

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, future::join_all, stream};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use tidegate_domain::{event::EventType, status::TransferStatus};
 use tidegate_proto::v1;
-use tidegate_server::domain::{event::EventType, status::TransferStatus};
 use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 

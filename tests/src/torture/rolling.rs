@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use tidegate_server::domain::status::TransferStatus;
+use tidegate_domain::status::TransferStatus;
 
 use super::{
     Fleet, Report, Wire, account,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use tidegate_server::domain::{event::EventType, status::TransferStatus};
+use tidegate_domain::{event::EventType, status::TransferStatus};
 
 use super::{
     Fleet, Report, Setup, account,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use tidegate_domain::status::TransferStatus;
 use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
-use tidegate_server::domain::status::TransferStatus;
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 

@@ -5,12 +5,10 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    auth::PresentedToken,
-    domain::{
-        caller::{Identity, Role},
-        time::Timestamp,
-    },
+use crate::auth::PresentedToken;
+use tidegate_domain::{
+    caller::{Identity, Role},
+    time::Timestamp,
 };
 
 const KEY: Key = [1; 32];

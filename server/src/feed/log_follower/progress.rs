@@ -14,11 +14,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{super::FeedChange, Feed};
-use crate::{
-    domain::{page::Position, status::TransferStatus, time::Timestamp},
-    ledger::time::Time,
-    store::{Store, StoreError},
-};
+use crate::ledger::time::Time;
+use tidegate_domain::{page::Position, status::TransferStatus, time::Timestamp};
+use tidegate_store::{Store, StoreError};
 
 /// Least time between the beginnings of two sweeps.
 const REFRESH: Duration = Duration::from_millis(500);

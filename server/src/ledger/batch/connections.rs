@@ -5,21 +5,19 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{BatchState, ChangeSet, EventRefs, Row};
-use crate::{
-    domain::{
-        command::Submission,
-        connection::{
-            Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
-            ConnectionVerb, NewConnection, Usage, decide_connection, site,
-        },
-        event::{EventBody, EventType},
-        limit::ConnectionRefusal,
-        refusal::Refusal,
-        transfer::Transfer,
+use crate::ledger::Outcome;
+use tidegate_domain::{
+    command::Submission,
+    connection::{
+        Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
+        ConnectionVerb, NewConnection, Usage, decide_connection, site,
     },
-    ledger::Outcome,
-    store::{Effect, StoreError, WriteTransaction},
+    event::{EventBody, EventType},
+    limit::ConnectionRefusal,
+    refusal::Refusal,
+    transfer::Transfer,
 };
+use tidegate_store::{Effect, StoreError, WriteTransaction};
 
 impl BatchState {
     pub(super) fn connect(

@@ -6,26 +6,23 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{BatchState, ChangeSet, EventRefs, Row};
-use crate::{
-    domain::{
-        access::AccessRefusal,
-        authorize,
-        caller::Role,
-        command::Submission,
-        connection::ConnectionStatus,
-        credential::{
-            Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session,
-            decide_credential,
-        },
-        event::{EventBody, EventType},
-        limit::ConnectionRefusal,
-        refusal::Refusal,
-        time::Timestamp,
-        validate::NAME_MAX,
+use crate::ledger::Outcome;
+use tidegate_domain::{
+    access::AccessRefusal,
+    authorize,
+    caller::Role,
+    command::Submission,
+    connection::ConnectionStatus,
+    credential::{
+        Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session, decide_credential,
     },
-    ledger::Outcome,
-    store::{Effect, StoreError, WriteTransaction},
+    event::{EventBody, EventType},
+    limit::ConnectionRefusal,
+    refusal::Refusal,
+    time::Timestamp,
+    validate::NAME_MAX,
 };
+use tidegate_store::{Effect, StoreError, WriteTransaction};
 
 /// What a code is redeemed with.
 pub(super) struct Redemption<'a> {

@@ -1,13 +1,13 @@
 use super::*;
-use crate::domain::{
-    caller::{Caller, Role, tests::known},
+use tidegate_domain::{
+    caller::{Caller, Role},
     command::Verb,
-    connection::{ConnectionField, ConnectionStatus, ConnectionVerb, tests::sample as site},
+    connection::{ConnectionField, ConnectionStatus, ConnectionVerb},
     event::{EventType, IdempotencyKey},
+    fixtures::{caller as known, connection as site, transfer as sample},
     policy::Policy,
     progress::Report,
     status::TransferStatus,
-    transfer::tests::sample,
 };
 
 mod connections;

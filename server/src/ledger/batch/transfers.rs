@@ -5,18 +5,16 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{BatchState, ChangeSet, EventRefs, Row};
-use crate::{
-    domain::{
-        authorize,
-        command::{Submission, Verb},
-        decide::{Change, aftermath, creation},
-        event::{EventBody, EventType},
-        refusal::Refusal,
-        transfer::{NewTransfer, Transfer},
-    },
-    ledger::Outcome,
-    store::{Effect, StoreError, WriteTransaction},
+use crate::ledger::Outcome;
+use tidegate_domain::{
+    authorize,
+    command::{Submission, Verb},
+    decide::{Change, aftermath, creation},
+    event::{EventBody, EventType},
+    refusal::Refusal,
+    transfer::{NewTransfer, Transfer},
 };
+use tidegate_store::{Effect, StoreError, WriteTransaction};
 
 impl BatchState {
     pub(super) fn create(

@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::super::held::{Held, missing};
-use crate::{
-    domain::{
-        command::{Command, Submission},
-        credential::{Credential, Session},
-    },
-    store::{Effect, PriorRequest, StoreError, WriteTransaction},
+use tidegate_domain::{
+    command::{Command, Submission},
+    credential::{Credential, Session},
 };
+use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
 /// What the commands of a batch name of them, each once and sorted.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use crate::domain::caller::Role;
+use tidegate_domain::caller::Role;
 
 /// Whom a method is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

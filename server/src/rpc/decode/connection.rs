@@ -5,21 +5,19 @@ use std::mem::take;
 use tidegate_proto::v1;
 
 use super::{Mutation, conflict_strategy, duration, revision, timestamp, unknown};
-use crate::{
-    domain::{
-        command::Command,
-        connection::{
-            ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
-        },
-        policy::{
-            ADDRESSES_MAX, AllowedHours, ApprovalMode, Policy, RATE_MAX, TABLES_MAX, parse_block,
-        },
-        query::ConnectionFilter,
-        refusal::Refusal,
-        table::TableCase,
-        validate::{Check, FILTER_STATUS_MAX, HEARTBEAT_TIMEOUT, NAME_MAX},
+use crate::rpc::{caller::Caller, metadata};
+use tidegate_domain::{
+    command::Command,
+    connection::{
+        ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
     },
-    rpc::{caller::Caller, metadata},
+    policy::{
+        ADDRESSES_MAX, AllowedHours, ApprovalMode, Policy, RATE_MAX, TABLES_MAX, parse_block,
+    },
+    query::ConnectionFilter,
+    refusal::Refusal,
+    table::TableCase,
+    validate::{Check, FILTER_STATUS_MAX, HEARTBEAT_TIMEOUT, NAME_MAX},
 };
 
 /// Bad entries of one list that an answer names, so that it stays small.

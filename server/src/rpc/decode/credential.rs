@@ -8,21 +8,19 @@ use tidegate_proto::v1;
 use tonic::Request;
 
 use super::{Mutation, duration, submission_by, unknown};
-use crate::{
-    domain::{
-        access::AccessRefusal,
-        caller::Role,
-        command::{Command, Submission},
-        credential::{
-            CODE_LIFE_DEFAULT, CredentialVerb, NewCredential, NewSession, NewToken, OVERLAP_MAX,
-            SESSION_LIFE, SESSION_TOKEN_LIFE_DEFAULT, TOKEN_LIFE, TOKEN_LIFE_DEFAULT,
-        },
-        query::CredentialFilter,
-        refusal::Refusal,
-        token::{Pepper, Token, parse_session_code},
-        validate::{Check, NAME_MAX},
+use crate::rpc::caller::Caller;
+use tidegate_domain::{
+    access::AccessRefusal,
+    caller::Role,
+    command::{Command, Submission},
+    credential::{
+        CODE_LIFE_DEFAULT, CredentialVerb, NewCredential, NewSession, NewToken, OVERLAP_MAX,
+        SESSION_LIFE, SESSION_TOKEN_LIFE_DEFAULT, TOKEN_LIFE, TOKEN_LIFE_DEFAULT,
     },
-    rpc::caller::Caller,
+    query::CredentialFilter,
+    refusal::Refusal,
+    token::{Pepper, Token, parse_session_code},
+    validate::{Check, NAME_MAX},
 };
 
 /// What the digest of a session code is made for.

@@ -3,13 +3,11 @@
 use tidegate_proto::v1;
 
 use super::{strategy, timestamp};
-use crate::{
-    domain::{
-        connection::{Connection, ConnectionDirection, ConnectionStatus},
-        policy::{ApprovalMode, Policy},
-        table::TableCase,
-    },
-    rpc::metadata,
+use crate::rpc::metadata;
+use tidegate_domain::{
+    connection::{Connection, ConnectionDirection, ConnectionStatus},
+    policy::{ApprovalMode, Policy},
+    table::TableCase,
 };
 
 pub(in crate::rpc) fn connection(connection: &Connection) -> v1::Connection {

@@ -3,7 +3,7 @@
 use tidegate_proto::v1;
 
 use super::{optional, timestamp};
-use crate::domain::{caller::Role, credential::Credential};
+use tidegate_domain::{caller::Role, credential::Credential};
 
 /// The credential; nothing of its tokens but when they end.
 pub(in crate::rpc) fn credential(credential: &Credential) -> v1::Credential {

@@ -15,16 +15,16 @@ use tonic::Status;
 
 use super::super::{Backend, encode, status::status, streams::StreamPermit};
 use crate::{
-    domain::{
-        chain::Head,
-        event::Event,
-        log::{Cursor, LogView},
-        query::EventFilter,
-    },
     error::Error,
     feed::{Feed, LogEnd},
-    store::ScopedReader,
 };
+use tidegate_domain::{
+    chain::Head,
+    event::Event,
+    log::{Cursor, LogView},
+    query::EventFilter,
+};
+use tidegate_store::ScopedReader;
 
 /// Events that are read at a time.
 const PAGE: u32 = 200;

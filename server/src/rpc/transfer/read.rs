@@ -6,20 +6,18 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::super::{Backend, decode, encode, page};
-use crate::{
-    domain::{
-        caller::Caller,
-        connection::Connection,
-        page::{Position, Scope},
-        query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
-        refusal::Refusal,
-        status::TransferStatus,
-        transfer::Transfer,
-        validate::{Check, NAME_MAX, PAGE_MAX},
-    },
-    error::Error,
-    store::ScopedReader,
+use crate::error::Error;
+use tidegate_domain::{
+    caller::Caller,
+    connection::Connection,
+    page::{Position, Scope},
+    query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
+    refusal::Refusal,
+    status::TransferStatus,
+    transfer::Transfer,
+    validate::{Check, NAME_MAX, PAGE_MAX},
 };
+use tidegate_store::ScopedReader;
 
 impl Backend {
     pub(super) async fn get_transfer(

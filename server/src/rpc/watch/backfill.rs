@@ -9,19 +9,19 @@ use uuid::Uuid;
 
 use super::many::StartFrom;
 use crate::{
-    domain::{
-        chain::Head,
-        event::Event,
-        page::Position,
-        query::{EventFilter, SortOrder, TransferFilter, Window},
-        status::TransferStatus,
-        transfer::Transfer,
-    },
     error::Error,
     feed::{Feed, Gone, log_follower},
     rpc::event,
-    store::ScopedReader,
 };
+use tidegate_domain::{
+    chain::Head,
+    event::Event,
+    page::Position,
+    query::{EventFilter, SortOrder, TransferFilter, Window},
+    status::TransferStatus,
+    transfer::Transfer,
+};
+use tidegate_store::ScopedReader;
 
 /// Transfers, or events, that are read at a time.
 const STRIDE: u32 = 200;

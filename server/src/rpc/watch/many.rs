@@ -10,11 +10,11 @@ use super::{
     position_timer::PositionTimer,
 };
 use crate::{
-    domain::{chain::Head, log::Cursor, query::TransferFilter},
     error::Error,
     feed::{Revisions, Subscription, Update},
-    store::ScopedReader,
 };
+use tidegate_domain::{chain::Head, log::Cursor, query::TransferFilter};
+use tidegate_store::ScopedReader;
 
 /// What a watcher asks for.
 pub(in crate::rpc) struct WatchRequest {

@@ -6,7 +6,7 @@ use tidegate_proto::v1;
 use tokio::time::Instant;
 
 use super::super::encode;
-use crate::domain::chain::Head;
+use tidegate_domain::chain::Head;
 
 /// Least time between two positions.
 const PACE: Duration = Duration::from_secs(1);

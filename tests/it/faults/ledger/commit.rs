@@ -224,10 +224,8 @@ mod postgres_only {
 }
 
 mod both {
-    use tidegate_server::{
-        domain::transfer::Transfer,
-        store::{Options, Store},
-    };
+    use tidegate_domain::transfer::Transfer;
+    use tidegate_store::{Options, Store};
     use tidegate_tests::{World, raw::plain};
     use uuid::Uuid;
 

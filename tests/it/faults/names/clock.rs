@@ -4,8 +4,9 @@
 mod sqlite_only {
     use std::time::Duration;
 
+    use tidegate_domain::time::Timestamp;
     use tidegate_proto::v1::{self, TransferStatus};
-    use tidegate_server::{clock::Clock, domain::time::Timestamp};
+    use tidegate_server::clock::Clock;
     use tidegate_tests::{
         Database, ServerProcess, World, WorldOptions,
         fault::FakeClock,

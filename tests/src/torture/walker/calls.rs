@@ -6,8 +6,8 @@ use std::{
 };
 
 use rand::Rng as _;
+use tidegate_domain::status::TransferStatus;
 use tidegate_proto::v1;
-use tidegate_server::domain::status::TransferStatus;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 

@@ -1,15 +1,13 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::{
-    domain::{
-        caller::{Caller, tests::known},
-        command::Command,
-        connection::{Connection, ConnectionDirection, NewConnection},
-        policy::Policy,
-    },
-    error::Error,
-    ledger::batch::BatchInputs,
+use crate::{error::Error, ledger::batch::BatchInputs};
+use tidegate_domain::{
+    caller::Caller,
+    command::Command,
+    connection::{Connection, ConnectionDirection, NewConnection},
+    fixtures::caller as known,
+    policy::Policy,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);

@@ -1,0 +1,337 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    caller::Role,
+    command::Verb,
+    event::EventType,
+    fixtures::{caller as known, connection as north, transfer as sample},
+    policy::{ApprovalMode, Policy, parse_block},
+    progress::Report,
+    status::{ConflictStrategy, TransferStatus},
+};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+fn site(policy: Policy) -> Connection {
+    let mut connection = north();
+    connection.declared.policy = policy;
+    connection.revision = 5;
+    connection
+}
+
+fn declared() -> NewTransfer {
+    let mut new = sample().declared;
+    new.connection_uuid = Some(north().uuid);
+    new
+}
+
+fn anyone() -> Caller {
+    Caller::anonymous(None)
+}
+
+fn created(policy: Policy, caller: &Caller) -> Result<Transfer, Refusal> {
+    create(
+        Uuid::from_u128(8),
+        declared(),
+        Some(&site(policy)),
+        caller,
+        at(100),
+    )
+}
+
+fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> &'static str {
+    result.expect_err("a refusal").reason()
+}
+
+#[test]
+fn the_policy_can_ask_for_an_approval_and_no_caller_can_waive_it() {
+    for (mode, asked, required) in [
+        (ApprovalMode::AutoApprove, false, false),
+        (ApprovalMode::AutoApprove, true, true),
+        (ApprovalMode::RequireApproval, false, true),
+        (ApprovalMode::PerTable, false, true),
+    ] {
+        let mut new = declared();
+        new.requires_approval = asked;
+        let connection = site(Policy {
+            approval_mode: mode,
+            ..Policy::default()
+        });
+        let transfer = create(Uuid::nil(), new, Some(&connection), &anyone(), at(0));
+        let transfer = transfer.expect("it is allowed");
+        assert_eq!(transfer.requires_approval, required, "{mode} {asked}");
+        assert_eq!(transfer.policy_revision, 5);
+    }
+}
+
+#[test]
+fn the_policy_fills_in_what_the_caller_leaves_open() {
+    let policy = Policy {
+        default_conflict_strategy: Some(ConflictStrategy::Merge),
+        heartbeat_timeout: Some(Duration::from_secs(30)),
+        ..Policy::default()
+    };
+    let transfer = created(policy.clone(), &anyone()).expect("it is allowed");
+    assert_eq!(
+        transfer.declared.conflict_strategy,
+        Some(ConflictStrategy::Merge)
+    );
+    let start = |heartbeat_timeout| {
+        let verb = Verb::Start { heartbeat_timeout };
+        let verdict = authorize(
+            &transfer,
+            Some(&site(policy.clone())),
+            &verb,
+            &anyone(),
+            at(100),
+        );
+        let Ok(Authorization {
+            change: Change::Transition(after, _),
+            ..
+        }) = verdict
+        else {
+            panic!("{verdict:?}");
+        };
+        after.heartbeat_timeout
+    };
+    assert_eq!(start(None), Some(Duration::from_secs(30)));
+    assert_eq!(
+        start(Some(Duration::from_secs(5))),
+        Some(Duration::from_secs(5))
+    );
+}
+
+/// Policies that admit nothing, with the reason that each gives.
+fn closed() -> Vec<(Policy, &'static str)> {
+    let policy = Policy::default;
+    vec![
+        (
+            Policy {
+                expires_at: Some(at(100)),
+                ..policy()
+            },
+            "CONNECTION_EXPIRED",
+        ),
+        (
+            Policy {
+                excluded_tables: vec!["characters".to_owned()],
+                ..policy()
+            },
+            "TABLE_NOT_ALLOWED",
+        ),
+        (
+            Policy {
+                allowed_tables: vec!["users".to_owned()],
+                ..policy()
+            },
+            "TABLE_NOT_ALLOWED",
+        ),
+        (
+            Policy {
+                ip_allowlist: vec![parse_block("10.0.0.0/8").expect("a block")],
+                ..policy()
+            },
+            "IP_NOT_ALLOWED",
+        ),
+        (
+            Policy {
+                allowed_hours: "01:00-02:00".parse().ok(),
+                ..policy()
+            },
+            "OUTSIDE_ALLOWED_HOURS",
+        ),
+        (
+            Policy {
+                max_transfers: Some(0),
+                ..policy()
+            },
+            "TRANSFER_LIMIT_REACHED",
+        ),
+        (
+            Policy {
+                max_records_total: Some(0),
+                ..policy()
+            },
+            "RECORD_LIMIT_REACHED",
+        ),
+    ]
+}
+
+#[test]
+fn what_the_policy_does_not_admit_is_neither_created_nor_started() {
+    let transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    let start = Verb::Start {
+        heartbeat_timeout: None,
+    };
+    for (policy, wanted) in closed() {
+        assert_eq!(reason(created(policy.clone(), &anyone())), wanted);
+        let verdict = authorize(&transfer, Some(&site(policy)), &start, &anyone(), at(100));
+        assert_eq!(reason(verdict), wanted);
+    }
+    for status in ConnectionStatus::ALL {
+        let mut connection = north();
+        connection.status = *status;
+        let verdict = authorize(&transfer, Some(&connection), &start, &anyone(), at(100));
+        match status {
+            ConnectionStatus::Active => assert!(verdict.is_ok()),
+            ConnectionStatus::Expired => assert_eq!(reason(verdict), "CONNECTION_EXPIRED"),
+            _ => assert_eq!(reason(verdict), "CONNECTION_NOT_ACTIVE", "{status}"),
+        }
+    }
+    let gone = authorize(&transfer, None, &start, &anyone(), at(100));
+    assert_eq!(reason(gone), "CONNECTION_NOT_FOUND");
+}
+
+#[test]
+fn starts_are_counted_where_they_are_limited() {
+    let transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    let mut connection = site(Policy {
+        max_transfers: Some(2),
+        ..Policy::default()
+    });
+    let start = Verb::Start {
+        heartbeat_timeout: None,
+    };
+    for used in [1, 2] {
+        let verdict = authorize(&transfer, Some(&connection), &start, &anyone(), at(1));
+        connection.used = verdict.expect("it is allowed").charged.expect("it counts");
+        assert_eq!(connection.used.transfers, used);
+    }
+    let third = authorize(&transfer, Some(&connection), &start, &anyone(), at(1));
+    assert_eq!(reason(third), "TRANSFER_LIMIT_REACHED");
+    let unlimited = authorize(&transfer, Some(&north()), &start, &anyone(), at(1));
+    assert_eq!(unlimited.expect("it is allowed").charged, None);
+}
+
+#[test]
+fn records_are_refused_at_the_first_one_too_many() {
+    let mut transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    transfer.status = TransferStatus::InProgress;
+    transfer.totals.records_transferred = 10;
+    let mut connection = site(Policy {
+        max_records_total: Some(100),
+        max_records_per_request: Some(80),
+        ..Policy::default()
+    });
+    connection.used.records = 50;
+    let report = |records| Report {
+        records_transferred: Some(records),
+        ..Report::default()
+    };
+    let ask = |connection: &Connection, verb: &Verb| {
+        authorize(&transfer, Some(connection), verb, &anyone(), at(1))
+    };
+    let update = |records| Verb::UpdateProgress {
+        report: report(records),
+        checkpoint: None,
+    };
+    let charged = ask(&connection, &update(60)).expect("just enough").charged;
+    assert_eq!(charged.expect("it counts").records, 100);
+    assert_eq!(
+        reason(ask(&connection, &update(61))),
+        "RECORD_LIMIT_REACHED"
+    );
+    assert_eq!(
+        ask(&connection, &update(10)).expect("no more").charged,
+        None
+    );
+    let complete = Verb::Complete { report: report(61) };
+    assert_eq!(reason(ask(&connection, &complete)), "RECORD_LIMIT_REACHED");
+    connection.used.records = 0;
+    assert!(ask(&connection, &update(80)).is_ok());
+    let refusal = ask(&connection, &update(81)).expect_err("one too many");
+    let metadata = refusal.metadata();
+    assert!(
+        metadata.contains(&("max_records_per_request", "80".to_owned())),
+        "{metadata:?}"
+    );
+    let mut large = declared();
+    large.records_requested = 81;
+    let created = create(Uuid::nil(), large, Some(&connection), &anyone(), at(1));
+    assert_eq!(reason(created), "RECORD_LIMIT_REACHED");
+}
+
+#[test]
+fn what_an_agent_may_not_see_is_not_there() {
+    let other = known(Role::Agent, Some(Uuid::from_u128(77)));
+    let transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    let cancel = Verb::Cancel {
+        reason: String::new(),
+    };
+    let verdict = authorize(&transfer, Some(&north()), &cancel, &other, at(1));
+    assert_eq!(reason(verdict), "TRANSFER_NOT_FOUND");
+    assert_eq!(
+        reason(created(Policy::default(), &other)),
+        "CONNECTION_NOT_FOUND"
+    );
+    let own = known(Role::Agent, Some(north().uuid));
+    let transfer = created(Policy::default(), &own).expect("its own");
+    assert_eq!(transfer.declared.initiated_by_uuid, own.credential());
+    assert!(authorize(&transfer, Some(&north()), &cancel, &own, at(1)).is_ok());
+}
+
+#[test]
+fn approval_is_a_second_pair_of_eyes() {
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let mut transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    transfer.status = TransferStatus::PendingApproval;
+    transfer.declared.initiated_by_uuid = Some(one);
+    let approve = |transfer: &Transfer, by, caller: &Caller| {
+        let verb = Verb::Approve {
+            admin_user_uuid: by,
+            comment: String::new(),
+            revision: None,
+        };
+        authorize(transfer, Some(&north()), &verb, caller, at(1))
+    };
+    assert_eq!(reason(approve(&transfer, one, &anyone())), "SELF_APPROVAL");
+    let verdict = approve(&transfer, other, &anyone()).expect("somebody else");
+    assert!(
+        matches!(verdict.change, Change::Transition(_, it) if it.event_type == EventType::Approved)
+    );
+    // A credential that initiated it cannot lend its voice to somebody else either.
+    let mut service = known(Role::Admin, None);
+    if let Some(identity) = &mut service.identity {
+        identity.acts_for_others = true;
+    }
+    assert!(approve(&transfer, other, &service).is_ok());
+    transfer.declared.initiated_by_uuid = service.credential();
+    assert_eq!(reason(approve(&transfer, other, &service)), "SELF_APPROVAL");
+    // Nor can one that declared it for somebody, or somebody else in its name.
+    transfer.declared.initiated_by_uuid = Some(one);
+    transfer.acted_by_uuid = service.credential();
+    let acted = service.credential().expect("it has one");
+    assert_eq!(reason(approve(&transfer, acted, &service)), "SELF_APPROVAL");
+    assert_eq!(reason(approve(&transfer, other, &service)), "SELF_APPROVAL");
+    assert_eq!(
+        reason(approve(&transfer, acted, &anyone())),
+        "SELF_APPROVAL"
+    );
+    assert!(approve(&transfer, other, &anyone()).is_ok());
+    transfer.acted_by_uuid = None;
+    // An agent is its connection's, whoever initiated the transfer.
+    transfer.declared.initiated_by_uuid = None;
+    let agent = known(Role::Agent, Some(north().uuid));
+    let own = agent.credential().expect("it has one");
+    assert_eq!(reason(approve(&transfer, own, &agent)), "SELF_APPROVAL");
+    transfer.declared.initiated_by_uuid = service.credential();
+    transfer.self_approval = true;
+    assert!(approve(&transfer, other, &service).is_ok());
+}
+
+#[test]
+fn a_decision_holds_for_the_revision_that_was_looked_at() {
+    let mut transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    transfer.status = TransferStatus::PendingApproval;
+    let deny = |revision| Verb::Deny {
+        admin_user_uuid: Uuid::from_u128(2),
+        reason: String::new(),
+        revision,
+    };
+    let ask = |verb: &Verb| authorize(&transfer, Some(&north()), verb, &anyone(), at(1));
+    assert_eq!(reason(ask(&deny(Some(7)))), "STALE_REVISION");
+    assert!(ask(&deny(Some(transfer.revision))).is_ok());
+}

@@ -1,0 +1,176 @@
+//! Who asks, and what their role lets them see.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use super::{access::AccessRefusal, refusal::Refusal, status::named};
+
+named! {
+    /// What a credential may do.
+    Role {
+        /// Reads everything.
+        Viewer = "VIEWER",
+        /// Runs the transfers of its own connection and sees nothing else.
+        Agent = "AGENT",
+        /// Reads everything and decides.
+        Approver = "APPROVER",
+        /// May do everything.
+        Admin = "ADMIN",
+    }
+}
+
+/// A caller who has shown a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The credential.
+    pub credential_uuid: Uuid,
+    /// What it may do.
+    pub role: Role,
+    /// The connection that an agent belongs to.
+    pub connection_uuid: Option<Uuid>,
+    /// Whether it may name other people as initiators and deciders.
+    pub acts_for_others: bool,
+    /// The code that it was redeemed with; empty for one that was not.
+    pub session_code: String,
+}
+
+/// The other end of a call, or the server itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// In what role it acts: for the log, and for telling the request ids of callers apart.
+    pub actor: String,
+    /// Who it is; `None` where authentication is off and for the server itself: then it may do everything.
+    pub identity: Option<Identity>,
+    /// Where the call came from.
+    pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// Somebody without a credential, where none is asked for.
+    pub fn anonymous(address: Option<IpAddr>) -> Self {
+        Self {
+            actor: "anonymous".to_owned(),
+            identity: None,
+            address,
+        }
+    }
+
+    /// What the server does by itself.
+    pub fn server() -> Self {
+        Self {
+            actor: "sweeper".to_owned(),
+            identity: None,
+            address: None,
+        }
+    }
+
+    /// Somebody who has shown a credential. The actor keeps its name over rotations of the token.
+    pub fn known(identity: Identity, address: Option<IpAddr>) -> Self {
+        let role = identity.role.name().to_ascii_lowercase();
+        Self {
+            actor: format!("{role}:{}", identity.credential_uuid),
+            identity: Some(identity),
+            address,
+        }
+    }
+
+    /// The credential, where there is one.
+    pub fn credential(&self) -> Option<Uuid> {
+        Some(self.identity.as_ref()?.credential_uuid)
+    }
+
+    /// The one connection that the caller is confined to; `None` when it sees all.
+    pub fn confined_to(&self) -> Option<Uuid> {
+        self.identity
+            .as_ref()
+            .filter(|identity| identity.role == Role::Agent)
+            .map(|identity| identity.connection_uuid.unwrap_or_default())
+    }
+
+    /// Whether what belongs to `connection_uuid` exists for the caller.
+    pub fn sees(&self, connection_uuid: Option<Uuid>) -> bool {
+        self.confined_to()
+            .is_none_or(|own| connection_uuid == Some(own))
+    }
+
+    /// The connection that a search is about when the caller asks for `connection_uuid`: their own where they are
+    /// confined to it, and for any other the nil uuid, which is nobody's.
+    pub fn narrowed(&self, connection_uuid: Option<Uuid>) -> Option<Uuid> {
+        match self.confined_to() {
+            Some(own) if connection_uuid.is_none_or(|asked| asked == own) => Some(own),
+            Some(_) => Some(Uuid::nil()),
+            None => connection_uuid,
+        }
+    }
+
+    /// The person that a request is for: whom it names, or the caller.
+    ///
+    /// # Errors
+    /// [`AccessRefusal::ActorMismatch`] when it names somebody else and the credential may not do that.
+    pub fn person(
+        &self,
+        field: &'static str,
+        named: Option<Uuid>,
+    ) -> Result<Option<Uuid>, Refusal> {
+        let Some(identity) = &self.identity else {
+            return Ok(named);
+        };
+        let own = identity.credential_uuid;
+        match named {
+            Some(named) if named != own && !identity.acts_for_others => {
+                Err(AccessRefusal::ActorMismatch { field, named }.into())
+            }
+            named => Ok(named.or(Some(own))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::caller as known;
+
+    #[test]
+    fn an_agent_sees_its_own_connection_alone() {
+        let (own, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        let agent = known(Role::Agent, own);
+        assert_eq!(
+            [own, other, None].map(|it| agent.sees(it)),
+            [true, false, false]
+        );
+        let viewer = known(Role::Viewer, None);
+        assert_eq!([own, other, None].map(|it| viewer.sees(it)), [true; 3]);
+        let nobody = known(Role::Agent, None);
+        assert_eq!([own, other, None].map(|it| nobody.sees(it)), [false; 3]);
+        assert!(Caller::anonymous(None).sees(own));
+    }
+
+    #[test]
+    fn an_agent_searches_its_own_connection_alone() {
+        let (own, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        let agent = known(Role::Agent, own);
+        assert_eq!(
+            [None, own, other].map(|it| agent.narrowed(it)),
+            [own, own, Some(Uuid::nil())]
+        );
+        let viewer = known(Role::Viewer, None);
+        assert_eq!([None, own].map(|it| viewer.narrowed(it)), [None, own]);
+    }
+
+    #[test]
+    fn a_caller_speaks_for_himself_unless_told_otherwise() {
+        let someone = Some(Uuid::from_u128(5));
+        let mut caller = known(Role::Approver, None);
+        let own = caller.credential();
+        assert_eq!(caller.person("admin_user_uuid", None), Ok(own));
+        assert_eq!(caller.person("admin_user_uuid", own), Ok(own));
+        assert!(caller.person("admin_user_uuid", someone).is_err());
+        if let Some(identity) = &mut caller.identity {
+            identity.acts_for_others = true;
+        }
+        assert_eq!(caller.person("admin_user_uuid", someone), Ok(someone));
+        assert_eq!(Caller::anonymous(None).person("x", someone), Ok(someone));
+        assert_eq!(Caller::anonymous(None).person("x", None), Ok(None));
+    }
+}

@@ -1,0 +1,144 @@
+//! The chain of hashes through the log: each event's hash covers the event and the hash before it, so a change of any
+//! event shows in every later one.
+
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::{
+    event::{Event, EventBody},
+    status::TransferStatus,
+};
+
+mod audit;
+#[cfg(test)]
+mod tests;
+
+pub use audit::{Audit, Books, Fault, Found, Summary};
+
+/// SHA-256.
+pub type Hash = [u8; 32];
+
+/// What the first event of a chain continues from.
+pub const GENESIS: Hash = [0; 32];
+
+/// How events are put into bytes; a later encoding would have another number.
+const VERSION: u8 = 1;
+
+/// The hash of `event`, whose own field is not looked at, after an event with the hash `previous`.
+///
+/// Covers everything that is stored: each value with its length before it, and a byte before each that may be absent, so
+/// that no two events have the same encoding.
+pub fn link(previous: &Hash, event: &Event) -> Hash {
+    // In full, so that a new field cannot be forgotten here.
+    let Event {
+        sequence,
+        transfer_uuid,
+        connection_uuid,
+        subject_uuid,
+        body,
+        actor,
+        request,
+        revision,
+        occurred_at,
+        address,
+        hash: _,
+    } = event;
+    let EventBody {
+        event_type,
+        from_status,
+        to_status,
+        actor_uuid,
+        reason,
+    } = body;
+    let mut encoder = Encoder(Sha256::new_with_prefix([VERSION]));
+    encoder.0.update(previous);
+    encoder.number(*sequence);
+    encoder.optional(transfer_uuid.map(Uuid::into_bytes));
+    encoder.optional(connection_uuid.map(Uuid::into_bytes));
+    encoder.optional(subject_uuid.map(Uuid::into_bytes));
+    encoder.value(event_type.name());
+    encoder.optional(from_status.map(TransferStatus::name));
+    encoder.optional(to_status.map(TransferStatus::name));
+    encoder.optional(actor_uuid.map(Uuid::into_bytes));
+    encoder.value(actor);
+    encoder.value(reason);
+    encoder.optional(request.as_ref().map(|mark| &mark.request_id));
+    encoder.optional(request.as_ref().map(|mark| &mark.digest));
+    encoder.number(*revision);
+    encoder.number(occurred_at.as_micros());
+    encoder.optional(address.map(|address| address.to_string()));
+    encoder.0.finalize().into()
+}
+
+/// The end of the log, which stands for everything before it: written as `950:` and the hash in lower-case hex.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Position of the newest event; 0 when nothing happened yet.
+    pub sequence: i64,
+    /// Its hash; [`GENESIS`] where no event is chained yet.
+    pub hash: Hash,
+}
+
+impl Head {
+    /// The hash in lower-case hex.
+    pub fn digits(&self) -> String {
+        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.sequence, self.digits())
+    }
+}
+
+impl FromStr for Head {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text)
+            .ok_or("must be SEQUENCE:HASH, as `audit verify` prints it: the hash has 64 digits")
+    }
+}
+
+fn parse(text: &str) -> Option<Head> {
+    let (sequence, digits) = text.split_once(':')?;
+    let digits = digits
+        .chars()
+        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
+        .collect::<Option<Vec<u8>>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect();
+    Some(Head {
+        sequence: sequence.parse().ok().filter(|number| *number >= 0)?,
+        hash: bytes.try_into().ok().filter(|_| digits.len() == 64)?,
+    })
+}
+
+struct Encoder(Sha256);
+
+impl Encoder {
+    fn value(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    fn number(&mut self, number: i64) {
+        self.value(number.to_be_bytes());
+    }
+
+    fn optional(&mut self, bytes: Option<impl AsRef<[u8]>>) {
+        match bytes {
+            Some(bytes) => {
+                self.0.update([1]);
+                self.value(bytes);
+            }
+            None => self.0.update([0]),
+        }
+    }
+}

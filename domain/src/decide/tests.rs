@@ -1,0 +1,353 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::{fixtures::transfer as sample, progress::Totals};
+
+const NOW: Timestamp = Timestamp::from_micros(50_000_000);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn standing(status: TransferStatus) -> Transfer {
+    let mut transfer = sample();
+    transfer.status = status;
+    if status == TransferStatus::PendingApproval {
+        transfer.approval_expires_at = Some(NOW.after(SECOND));
+    }
+    transfer
+}
+
+fn verbs() -> Vec<Verb> {
+    let admin_user_uuid = Uuid::from_u128(1);
+    let report = Report::default();
+    vec![
+        Verb::RequestApproval { expires_in: SECOND },
+        Verb::Approve {
+            admin_user_uuid,
+            comment: "fine".to_owned(),
+            revision: None,
+        },
+        Verb::Deny {
+            admin_user_uuid,
+            reason: "no".to_owned(),
+            revision: None,
+        },
+        Verb::Expire,
+        Verb::Start {
+            heartbeat_timeout: None,
+        },
+        Verb::UpdateProgress {
+            report,
+            checkpoint: Some(vec![1]),
+        },
+        Verb::Complete { report },
+        Verb::Fail {
+            error_message: "broken".to_owned(),
+            report,
+        },
+        Verb::LoseHeartbeat,
+        Verb::Cancel {
+            reason: "changed my mind".to_owned(),
+        },
+        Verb::Delete,
+    ]
+}
+
+/// A transfer to which nothing but the rule table can object.
+fn ripe(verb: &Verb, status: TransferStatus) -> Transfer {
+    let mut transfer = standing(status);
+    match verb {
+        Verb::Expire => transfer.approval_expires_at = Some(NOW),
+        Verb::LoseHeartbeat => transfer.heartbeat_expires_at = Some(NOW),
+        _ => {}
+    }
+    transfer
+}
+
+#[test]
+fn every_verb_in_every_status_obeys_the_table() {
+    for status in TransferStatus::ALL {
+        for verb in verbs() {
+            let transfer = ripe(&verb, *status);
+            let action = verb.action();
+            let rule = action.rule();
+            let decided = decide(&transfer, &verb, NOW);
+            if !rule.from.contains(status) {
+                let refusal = decided.expect_err("the table does not let it");
+                let late = *status == TransferStatus::Expired
+                    && matches!(action, Action::Approve | Action::Deny);
+                let reason = if late {
+                    "APPROVAL_EXPIRED"
+                } else {
+                    "ILLEGAL_TRANSITION"
+                };
+                assert_eq!(refusal.reason(), reason, "{action} from {status}");
+                assert_eq!(aftermath(&transfer, &refusal, NOW), Change::Nothing);
+                continue;
+            }
+            match (decided.expect("the table lets it"), rule.to) {
+                (Change::Transition(after, body), Some(to)) => {
+                    assert_eq!(after.status, to, "{action} from {status}");
+                    assert_eq!(after.revision, transfer.revision + 1);
+                    assert_eq!(
+                        (body.from_status, body.to_status),
+                        (Some(*status), Some(to))
+                    );
+                    assert_eq!(after.completed_at.is_some(), to.is_terminal());
+                }
+                (Change::Progress(after), None) => {
+                    assert_eq!(action, Action::UpdateProgress);
+                    assert_eq!(
+                        (after.status, after.revision),
+                        (*status, transfer.revision + 1)
+                    );
+                }
+                (Change::Removal(body), None) => {
+                    assert_eq!(action, Action::Delete);
+                    assert_eq!(body.to_status, Some(*status));
+                }
+                (change, _) => panic!("{action} from {status} made {change:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transfer_that_needs_approval_does_not_start_without() {
+    let mut transfer = standing(TransferStatus::Pending);
+    transfer.requires_approval = true;
+    let start = Verb::Start {
+        heartbeat_timeout: None,
+    };
+    let refusal = decide(&transfer, &start, NOW).expect_err("it was not approved");
+    assert_eq!(refusal.reason(), "APPROVAL_REQUIRED");
+    transfer.status = TransferStatus::Approved;
+    assert!(decide(&transfer, &start, NOW).is_ok());
+}
+
+#[test]
+fn a_decision_counts_before_the_deadline_only() {
+    let admin_user_uuid = Uuid::from_u128(1);
+    let approve = Verb::Approve {
+        admin_user_uuid,
+        comment: String::new(),
+        revision: None,
+    };
+    let deny = Verb::Deny {
+        admin_user_uuid,
+        reason: String::new(),
+        revision: None,
+    };
+    let mut transfer = standing(TransferStatus::PendingApproval);
+    for verb in [approve, deny] {
+        transfer.approval_expires_at = Some(Timestamp::from_micros(NOW.as_micros() + 1));
+        assert!(decide(&transfer, &verb, NOW).is_ok());
+        assert_eq!(decide(&transfer, &Verb::Expire, NOW), Ok(Change::Nothing));
+
+        transfer.approval_expires_at = Some(NOW);
+        let refusal = decide(&transfer, &verb, NOW).expect_err("it is too late");
+        assert_eq!(refusal.reason(), "APPROVAL_EXPIRED");
+        match aftermath(&transfer, &refusal, NOW) {
+            Change::Transition(after, _) => assert_eq!(after.status, TransferStatus::Expired),
+            other => panic!("the transfer should expire, not {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn only_a_silent_agent_loses_its_transfer() {
+    let start = Verb::Start {
+        heartbeat_timeout: Some(SECOND),
+    };
+    let Ok(Change::Transition(running, _)) =
+        decide(&standing(TransferStatus::Pending), &start, NOW)
+    else {
+        panic!("it starts");
+    };
+    let deadline = NOW.after(SECOND);
+    assert_eq!(running.heartbeat_expires_at, Some(deadline));
+    let just_before = Timestamp::from_micros(deadline.as_micros() - 1);
+    assert_eq!(
+        decide(&running, &Verb::LoseHeartbeat, just_before),
+        Ok(Change::Nothing)
+    );
+    match decide(&running, &Verb::LoseHeartbeat, deadline) {
+        Ok(Change::Transition(after, body)) => {
+            assert_eq!(after.status, TransferStatus::Failed);
+            assert_eq!(
+                after.error_message,
+                "HEARTBEAT_LOST: the agent did not report for 1 s"
+            );
+            assert_eq!(body.reason, HEARTBEAT_LOST);
+            assert_eq!(after.heartbeat_expires_at, None);
+        }
+        other => panic!("the transfer should fail, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_report_without_news_changes_nothing_but_the_heartbeat() {
+    let mut transfer = standing(TransferStatus::InProgress);
+    let report = Report {
+        records_transferred: Some(0),
+        ..Report::default()
+    };
+    let verb = Verb::UpdateProgress {
+        report,
+        checkpoint: None,
+    };
+    assert_eq!(decide(&transfer, &verb, NOW), Ok(Change::Nothing));
+    transfer.heartbeat_timeout = Some(SECOND);
+    transfer.heartbeat_expires_at = Some(NOW);
+    match decide(&transfer, &verb, NOW) {
+        Ok(Change::Progress(after)) => {
+            assert_eq!(after.heartbeat_expires_at, Some(NOW.after(SECOND)));
+        }
+        other => panic!("the heartbeat should be renewed, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_lower_final_total_ends_nothing() {
+    let mut transfer = standing(TransferStatus::InProgress);
+    transfer.totals = Totals {
+        records_transferred: 9,
+        ..Totals::default()
+    };
+    let report = Report {
+        records_transferred: Some(8),
+        ..Report::default()
+    };
+    for verb in [
+        Verb::Complete { report },
+        Verb::Fail {
+            error_message: "broken".to_owned(),
+            report,
+        },
+        Verb::UpdateProgress {
+            report,
+            checkpoint: None,
+        },
+    ] {
+        let refusal = decide(&transfer, &verb, NOW).expect_err("it goes down");
+        assert_eq!(refusal.reason(), "PROGRESS_REGRESSED");
+    }
+}
+
+fn any_report() -> impl Strategy<Value = Report> {
+    let counter = || proptest::option::of(0..1_000_i64);
+    (
+        counter(),
+        counter(),
+        counter(),
+        counter(),
+        counter(),
+        counter(),
+    )
+        .prop_map(
+            |(transferred, created, updated, skipped, failed, bytes)| Report {
+                records_transferred: transferred,
+                records_created: created,
+                records_updated: updated,
+                records_skipped: skipped,
+                records_failed: failed,
+                bytes_transferred: bytes,
+            },
+        )
+}
+
+fn any_verb() -> impl Strategy<Value = Verb> {
+    let by = Uuid::from_u128(1);
+    let seconds = || (1..5_u64).prop_map(Duration::from_secs);
+    let text = String::new;
+    prop_oneof![
+        seconds().prop_map(|expires_in| Verb::RequestApproval { expires_in }),
+        Just(Verb::Approve {
+            admin_user_uuid: by,
+            comment: text(),
+            revision: None,
+        }),
+        Just(Verb::Deny {
+            admin_user_uuid: by,
+            reason: text(),
+            revision: None,
+        }),
+        Just(Verb::Expire),
+        proptest::option::of(seconds()).prop_map(|time| Verb::Start {
+            heartbeat_timeout: time
+        }),
+        any_report().prop_map(|report| Verb::UpdateProgress {
+            report,
+            checkpoint: None
+        }),
+        any_report().prop_map(|report| Verb::Complete { report }),
+        any_report().prop_map(|report| Verb::Fail {
+            error_message: "broken".to_owned(),
+            report
+        }),
+        Just(Verb::LoseHeartbeat),
+        Just(Verb::Cancel { reason: text() }),
+        Just(Verb::Delete),
+    ]
+}
+
+fn counters(transfer: &Transfer) -> Vec<i64> {
+    Report::from(transfer.totals)
+        .fields()
+        .iter()
+        .filter_map(|(_, value)| *value)
+        .collect()
+}
+
+proptest! {
+    /// Whatever is asked in whatever order: legal edges only, counters never shrink, the revision grows by one with every
+    /// change, and nothing leaves a terminal status.
+    #[test]
+    fn no_sequence_of_commands_breaks_the_rules(
+        requires_approval: bool,
+        steps in proptest::collection::vec((any_verb(), 0..3_000_000_i64), 1..60),
+    ) {
+        let mut transfer = sample();
+        transfer.requires_approval = requires_approval;
+        let mut now = transfer.inserted_at.as_micros();
+        for (verb, wait) in steps {
+            now += wait;
+            let at = Timestamp::from_micros(now);
+            let before = transfer.clone();
+            let change = match decide(&before, &verb, at) {
+                Ok(change) => change,
+                Err(refusal) => aftermath(&before, &refusal, at),
+            };
+            match change {
+                Change::Nothing => continue,
+                Change::Removal(_) => {
+                    prop_assert!(before.status.is_terminal());
+                    break;
+                }
+                Change::Progress(after) => {
+                    prop_assert_eq!(before.status, TransferStatus::InProgress);
+                    prop_assert_eq!(after.status, before.status);
+                    transfer = after;
+                }
+                Change::Transition(after, body) => {
+                    prop_assert!(!before.status.is_terminal());
+                    let legal = Action::ALL.iter().any(|action| {
+                        action.may_leave(before.status) && action.rule().to == Some(after.status)
+                    });
+                    prop_assert!(legal, "{} to {}", before.status, after.status);
+                    prop_assert_eq!(body.to_status, Some(after.status));
+                    transfer = after;
+                }
+            }
+            prop_assert_eq!(transfer.revision, before.revision + 1);
+            prop_assert!(transfer.updated_at >= before.updated_at);
+            prop_assert!(counters(&transfer).iter().zip(counters(&before)).all(|(a, b)| *a >= b));
+            prop_assert_eq!(transfer.completed_at.is_some(), transfer.status.is_terminal());
+            let started_unapproved = transfer.status == TransferStatus::InProgress
+                && transfer.requires_approval
+                && transfer.approved.is_none();
+            prop_assert!(!started_unapproved);
+        }
+    }
+}

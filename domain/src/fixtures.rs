@@ -1,0 +1,93 @@
+//! Values for tests, here and in other crates.
+
+use serde_json::Map;
+use uuid::Uuid;
+
+use crate::{
+    caller::{Caller, Identity, Role},
+    connection::{Connection, ConnectionDirection, NewConnection},
+    event::{Event, EventBody, EventType, IdempotencyKey},
+    policy::Policy,
+    status::{Direction, TransferStatus},
+    time::Timestamp,
+    transfer::{NewTransfer, Transfer},
+};
+
+/// A caller with a credential.
+pub fn caller(role: Role, connection_uuid: Option<Uuid>) -> Caller {
+    let identity = Identity {
+        credential_uuid: Uuid::from_u128(99),
+        role,
+        connection_uuid,
+        acts_for_others: false,
+        session_code: String::new(),
+    };
+    Caller::known(identity, None)
+}
+
+/// A plain transfer to start from.
+pub fn transfer() -> Transfer {
+    let declared = NewTransfer {
+        direction: Direction::Send,
+        table_name: "characters".to_owned(),
+        connection_uuid: None,
+        session_code: String::new(),
+        remote_site_url: String::new(),
+        records_requested: 0,
+        conflict_strategy: None,
+        requires_approval: false,
+        requester_ip: String::new(),
+        requester_user_agent: String::new(),
+        initiated_by_uuid: None,
+        metadata: Map::new(),
+        retry_of_uuid: None,
+    };
+    Transfer::create(
+        Uuid::from_u128(7),
+        declared,
+        Timestamp::from_micros(1_000_000),
+    )
+}
+
+/// An active connection.
+pub fn connection() -> Connection {
+    let declared = NewConnection {
+        name: "north".to_owned(),
+        direction: ConnectionDirection::Sender,
+        site_url: "https://north.example".to_owned(),
+        policy: Policy::default(),
+        metadata: Map::new(),
+    };
+    Connection::create(
+        Uuid::from_u128(3),
+        declared,
+        false,
+        Timestamp::from_micros(0),
+    )
+}
+
+/// An approval at this position of the log, not hashed yet.
+pub fn event(sequence: i64) -> Event {
+    Event {
+        sequence,
+        transfer_uuid: Some(Uuid::from_u128(1)),
+        connection_uuid: Some(Uuid::from_u128(2)),
+        subject_uuid: Some(Uuid::from_u128(4)),
+        body: EventBody {
+            event_type: EventType::Approved,
+            from_status: Some(TransferStatus::PendingApproval),
+            to_status: Some(TransferStatus::Approved),
+            actor_uuid: Some(Uuid::from_u128(3)),
+            reason: "ja, gęś".to_owned(),
+        },
+        actor: "anonymous".to_owned(),
+        request: Some(IdempotencyKey {
+            request_id: "r-1".to_owned(),
+            digest: vec![7; 32],
+        }),
+        revision: 3,
+        occurred_at: Timestamp::from_micros(1_800_000_000_000_001),
+        address: "2001:db8::1".parse().ok(),
+        hash: None,
+    }
+}

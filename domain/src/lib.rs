@@ -1,0 +1,30 @@
+//! The rules of the ledger as pure functions over plain values.
+//!
+//! Knows nothing of gRPC, of SQL or of tasks: everything here can be tried without a server, a database or a clock.
+
+pub mod access;
+pub mod authorize;
+pub mod caller;
+pub mod chain;
+pub mod command;
+pub mod connection;
+pub mod credential;
+pub mod decide;
+pub mod event;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod limit;
+pub mod log;
+pub mod page;
+pub mod policy;
+pub mod progress;
+pub mod query;
+pub mod refusal;
+pub mod rule;
+pub mod status;
+pub mod table;
+pub mod text;
+pub mod time;
+pub mod token;
+pub mod transfer;
+pub mod validate;

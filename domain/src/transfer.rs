@@ -1,0 +1,180 @@
+//! A transfer as it stands, and what is derived from it.
+
+use std::{net::IpAddr, time::Duration};
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{
+    progress::Totals,
+    status::{ConflictStrategy, Direction, TransferStatus},
+    time::Timestamp,
+};
+
+/// What a caller declares; every field is checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTransfer {
+    /// Which way the rows flow.
+    pub direction: Direction,
+    /// The table that is moved.
+    pub table_name: String,
+    /// The connection that it belongs to.
+    pub connection_uuid: Option<Uuid>,
+    /// Code of the session that asked for it.
+    pub session_code: String,
+    /// Address of the other site.
+    pub remote_site_url: String,
+    /// Rows expected; 0 when unknown.
+    pub records_requested: i64,
+    /// What happens to rows that the target already holds.
+    pub conflict_strategy: Option<ConflictStrategy>,
+    /// Whether it may start only after an approval.
+    pub requires_approval: bool,
+    /// Address of the caller, as the caller gives it; empty when none is given.
+    pub requester_ip: String,
+    /// User agent of the caller.
+    pub requester_user_agent: String,
+    /// On whose behalf it is created.
+    pub initiated_by_uuid: Option<Uuid>,
+    /// The caller's notes.
+    pub metadata: Map<String, Value>,
+    /// The transfer that this one tries again.
+    pub retry_of_uuid: Option<Uuid>,
+}
+
+/// Yes or no, by whom and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Who took it.
+    pub by: Uuid,
+}
+
+/// A transfer as the ledger holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transfer {
+    /// Identity.
+    pub uuid: Uuid,
+    /// What was declared.
+    pub declared: NewTransfer,
+    /// The credential that declared it, in whosever name; `None` where callers need none.
+    pub acted_by_uuid: Option<Uuid>,
+    /// The address that the declaration came from, as the server saw it.
+    pub observed_ip: Option<IpAddr>,
+    /// Where it stands.
+    pub status: TransferStatus,
+    /// Whether it may start only after an approval: as declared, or since approval was requested.
+    pub requires_approval: bool,
+    /// How far it has come.
+    pub totals: Totals,
+    /// The approval.
+    pub approved: Option<Decision>,
+    /// The denial.
+    pub denied: Option<Decision>,
+    /// Why it was denied.
+    pub denial_reason: String,
+    /// Until when it can be decided.
+    pub approval_expires_at: Option<Timestamp>,
+    /// Why it failed.
+    pub error_message: String,
+    /// Why it was cancelled.
+    pub cancel_reason: String,
+    /// When it entered `IN_PROGRESS`.
+    pub started_at: Option<Timestamp>,
+    /// When it entered its terminal status.
+    pub completed_at: Option<Timestamp>,
+    /// When it was created.
+    pub inserted_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Where the agent would resume.
+    pub checkpoint: Vec<u8>,
+    /// How long the agent may stay silent.
+    pub heartbeat_timeout: Option<Duration>,
+    /// When it fails unless progress arrives before.
+    pub heartbeat_expires_at: Option<Timestamp>,
+    /// Whether its initiator may approve it, as the policy was when it was created.
+    pub self_approval: bool,
+    /// Revision of the connection whose policy it was created under; 0 without a connection.
+    pub policy_revision: i64,
+    /// 1 when created, one more with every change.
+    pub revision: i64,
+}
+
+impl Transfer {
+    /// A transfer that was just declared.
+    pub fn create(uuid: Uuid, declared: NewTransfer, now: Timestamp) -> Self {
+        Self {
+            uuid,
+            acted_by_uuid: None,
+            observed_ip: None,
+            status: TransferStatus::Pending,
+            requires_approval: declared.requires_approval,
+            declared,
+            totals: Totals::default(),
+            approved: None,
+            denied: None,
+            denial_reason: String::new(),
+            approval_expires_at: None,
+            error_message: String::new(),
+            cancel_reason: String::new(),
+            started_at: None,
+            completed_at: None,
+            inserted_at: now,
+            updated_at: now,
+            checkpoint: Vec::new(),
+            heartbeat_timeout: None,
+            heartbeat_expires_at: None,
+            self_approval: false,
+            policy_revision: 0,
+            revision: 1,
+        }
+    }
+
+    /// From start to end; `None` until both are known.
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.completed_at?.since(self.started_at?))
+    }
+
+    /// (created + updated) / transferred; 0 when nothing was transferred. Not clamped.
+    pub fn success_rate(&self) -> f64 {
+        if self.totals.records_transferred == 0 {
+            return 0.0;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a ratio for people; 53 bits are plenty"
+        )]
+        let (good, all) = (
+            self.totals.records_created as f64 + self.totals.records_updated as f64,
+            self.totals.records_transferred as f64,
+        );
+        good / all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::transfer as sample;
+
+    #[test]
+    fn the_success_rate_is_not_clamped() {
+        let mut transfer = sample();
+        assert!(transfer.success_rate().abs() < f64::EPSILON);
+        transfer.totals.records_transferred = 10;
+        transfer.totals.records_created = 8;
+        transfer.totals.records_updated = 3;
+        assert!((transfer.success_rate() - 1.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_duration_needs_both_ends() {
+        let mut transfer = sample();
+        transfer.completed_at = Some(Timestamp::from_micros(9));
+        assert_eq!(transfer.duration(), None);
+        transfer.started_at = Some(Timestamp::from_micros(4));
+        assert_eq!(transfer.duration(), Some(Duration::from_micros(5)));
+    }
+}

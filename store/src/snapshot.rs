@@ -1,0 +1,117 @@
+//! The log as of one moment, read for an audit beside whoever writes it.
+//!
+//! Takes no lock of ours: PostgreSQL keeps the moment for a transaction that only reads, and so does SQLite's log of
+//! writes, which other processes may read while the server runs. Nothing is written, nor can it be.
+
+use std::time::Duration;
+
+use sea_orm::{
+    AccessMode, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, EntityTrait as _, FromQueryResult as _, IsolationLevel, QueryFilter as _,
+    QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, TransactionOptions,
+    TransactionTrait as _,
+};
+use tidegate_entity::{event, event_counter};
+
+use super::{
+    Migrate, Options,
+    error::{Inconsistency, OpenError, StoreError, silence},
+    events, open,
+    pools::close,
+    rows,
+};
+use tidegate_domain::chain::{Books, Found};
+
+/// An open one.
+#[derive(Debug)]
+pub struct Snapshot {
+    transaction: DatabaseTransaction,
+    pool: DatabaseConnection,
+}
+
+impl Snapshot {
+    /// Opens the database at `url` for reading. It must be there, and have this version's schema.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with which database.
+    pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let (pool, database) = open::reader(url, options).await?;
+        open::refuse_newer(&pool, &database).await?;
+        open::migrate(&pool, &database, Migrate::Check).await?;
+        let options = match pool.get_database_backend() {
+            DbBackend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+            _ => TransactionOptions::default(),
+        };
+        let transaction = pool
+            .begin_with_options(options)
+            .await
+            .map_err(|error| open::other(&database, &error))?;
+        Ok(Self { transaction, pool })
+    }
+
+    /// What the log says about itself; `None` when what it says has no meaning.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn books(&self) -> Result<Option<Books>, StoreError> {
+        let select = events::counter().into_query();
+        let row = answer(self.transaction.query_one(&select)).await?;
+        Ok(row.and_then(|row| {
+            let counter = event_counter::Model::from_query_result(&row, "").ok()?;
+            Some(Books {
+                last: counter.last_sequence,
+                floor: counter.floor_sequence,
+                floor_hash: counter.floor_hash.map(rows::to_hash).transpose().ok()?,
+            })
+        }))
+    }
+
+    /// The rows after the position `after`, at most `limit` of them.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. A row that has no meaning is none.
+    pub async fn rows(&self, after: i64, limit: u32) -> Result<Vec<Found>, StoreError> {
+        let select = event::Entity::find()
+            .filter(event::Column::Sequence.gt(after))
+            .order_by_asc(event::Column::Sequence)
+            .limit(u64::from(limit))
+            .into_query();
+        let found = answer(self.transaction.query_all(&select)).await?;
+        found.iter().map(read).collect()
+    }
+
+    /// Lets go of the database.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn close(self) -> Result<(), StoreError> {
+        answer(self.transaction.rollback()).await?;
+        close(&self.pool).await;
+        Ok(())
+    }
+}
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn answer<T>(answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    let answered = tokio::time::timeout(PATIENCE, answer).await;
+    answered.unwrap_or_else(|_| Err(silence()))
+}
+
+/// A row counts only if the server would have written it like that, to the letter: the hash covers what it means.
+fn read(row: &QueryResult) -> Result<Found, StoreError> {
+    let sequence = row
+        .try_get("", "sequence")
+        .map_err(|error| Inconsistency::Sequence(error.to_string()))?;
+    let model = event::Model::from_query_result(row, "").ok();
+    let event = model.and_then(|model| {
+        let event = rows::to_event(model.clone()).ok()?;
+        (rows::from_event(&event) == model).then_some(event)
+    });
+    Ok(Found { sequence, event })
+}

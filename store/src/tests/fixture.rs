@@ -1,0 +1,172 @@
+//! A store on a file of its own, and values to fill it with.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde_json::{Map, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::super::{Options, Store};
+use tidegate_domain::{
+    connection::{Connection, ConnectionDirection, NewConnection},
+    decide::creation,
+    event::{Event, IdempotencyKey},
+    fixtures::transfer as sample,
+    policy::Policy,
+    progress::Totals,
+    query::Window,
+    status::{ConflictStrategy, Direction, TransferStatus},
+    time::Timestamp,
+    transfer::{Decision, Transfer},
+};
+
+/// Deleted with its folder when it is dropped.
+pub(super) struct Fixture {
+    pub(super) store: Store,
+    pub(super) folder: TempDir,
+}
+
+impl Fixture {
+    pub(super) async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = url(&folder.path().join("tidegate.db"));
+        let store = Store::open(&url, &Options::default())
+            .await
+            .expect("a store");
+        Self { store, folder }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("tidegate.db")
+    }
+
+    pub(super) async fn insert(&self, transfers: &[Transfer]) {
+        let batch = self.store.begin().await.expect("a batch");
+        batch.insert_transfers(transfers).await.expect("inserted");
+        batch.commit().await.expect("committed");
+    }
+}
+
+pub(super) fn url(path: &std::path::Path) -> String {
+    format!("sqlite://{}?mode=rwc", path.display())
+}
+
+pub(super) const fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+pub(super) const fn first(limit: u32) -> Window {
+    Window {
+        after: None,
+        skip: 0,
+        limit,
+    }
+}
+
+/// A plain transfer.
+pub(super) fn plain(number: u128) -> Transfer {
+    Transfer {
+        uuid: Uuid::from_u128(number),
+        ..sample()
+    }
+}
+
+/// A transfer with something in every field, at its largest where it has a size.
+pub(super) fn full(number: u128) -> Transfer {
+    let mut transfer = plain(number);
+    let declared = &mut transfer.declared;
+    declared.direction = Direction::Receive;
+    declared.table_name = "Zażółć \"gęślą\" jaźń; DROP TABLE transfer; --".to_owned();
+    declared.connection_uuid = Some(Uuid::from_u128(u128::MAX));
+    declared.session_code = "S".repeat(20);
+    declared.remote_site_url = "https://site.example/?a=%00&b='".to_owned();
+    declared.records_requested = i64::MAX;
+    declared.conflict_strategy = Some(ConflictStrategy::Append);
+    declared.requires_approval = true;
+    declared.requester_ip = "2001:db8::1".to_owned();
+    declared.requester_user_agent = "grpc\u{1F30A}".to_owned();
+    declared.initiated_by_uuid = Some(Uuid::from_u128(1));
+    declared.metadata = notes();
+    declared.retry_of_uuid = Some(Uuid::nil());
+    transfer.acted_by_uuid = Some(Uuid::from_u128(4));
+    transfer.observed_ip = "192.0.2.7".parse().ok();
+    transfer.status = TransferStatus::Failed;
+    transfer.requires_approval = true;
+    transfer.totals = Totals {
+        records_transferred: i64::MAX,
+        records_created: i64::MAX - 1,
+        records_updated: i64::MAX - 2,
+        records_skipped: i64::MAX - 3,
+        records_failed: i64::MAX - 4,
+        bytes_transferred: i64::MAX - 5,
+    };
+    transfer.approved = Some(Decision {
+        at: at(2),
+        by: Uuid::from_u128(2),
+    });
+    transfer.denied = Some(Decision {
+        at: at(3),
+        by: Uuid::from_u128(3),
+    });
+    transfer.denial_reason = "no\n\tnot now".to_owned();
+    transfer.approval_expires_at = Some(Timestamp::MAX);
+    transfer.error_message = "é".repeat(2_000);
+    transfer.cancel_reason = "''".to_owned();
+    transfer.started_at = Some(Timestamp::MIN);
+    transfer.completed_at = Some(at(-1));
+    transfer.inserted_at = at(0);
+    transfer.updated_at = Timestamp::MAX;
+    transfer.checkpoint = (0..=255).cycle().take(4_096).collect();
+    transfer.heartbeat_timeout = Some(Duration::from_micros(1_500_001));
+    transfer.heartbeat_expires_at = Some(at(i64::MAX));
+    transfer.revision = i64::MAX;
+    transfer
+}
+
+fn notes() -> Map<String, serde_json::Value> {
+    let value = json!({
+        "": null, "\u{0}": "\u{7}", "nested": { "list": [1, -2.5, "x", { "deep": [] }] },
+        "exact": 0.1, "tiny": 5e-324, "huge": f64::MAX, "awkward": 122.416_294_033_786_58,
+        "whole": i64::MAX, "flag": true,
+    });
+    value.as_object().cloned().expect("an object")
+}
+
+pub(super) fn event(transfer: &Transfer, request: Option<IdempotencyKey>) -> Event {
+    Event {
+        sequence: 0,
+        transfer_uuid: Some(transfer.uuid),
+        connection_uuid: transfer.declared.connection_uuid,
+        subject_uuid: None,
+        body: creation(transfer.declared.initiated_by_uuid),
+        actor: "agent".to_owned(),
+        request,
+        revision: transfer.revision,
+        occurred_at: transfer.updated_at,
+        address: None,
+        hash: None,
+    }
+}
+
+pub(super) fn mark(id: &str) -> IdempotencyKey {
+    IdempotencyKey {
+        request_id: id.to_owned(),
+        digest: vec![7; 32],
+    }
+}
+
+pub(super) fn connection(number: u128, inserted_at: i64) -> Connection {
+    let direction = if number.is_multiple_of(2) {
+        ConnectionDirection::Sender
+    } else {
+        ConnectionDirection::Receiver
+    };
+    let declared = NewConnection {
+        name: format!("site {number}"),
+        direction,
+        site_url: "https://site.example".to_owned(),
+        policy: Policy::default(),
+        metadata: Map::new(),
+    };
+    Connection::create(Uuid::from_u128(number), declared, false, at(inserted_at))
+}

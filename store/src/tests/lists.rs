@@ -1,0 +1,380 @@
+//! Filters and pages.
+
+use proptest::{prelude::*, sample::subsequence};
+use uuid::Uuid;
+
+use super::fixture::{Fixture, at, first, plain};
+use tidegate_domain::{
+    page::Position,
+    query::{ApprovalFilter, SortOrder, TransferFilter, Window},
+    status::{Direction, TransferStatus},
+    time::Timestamp,
+    transfer::Transfer,
+};
+
+/// Transfers of every kind, the same in every run; many share a time, so that uuids decide.
+fn crowd() -> Vec<Transfer> {
+    (0..180_u64)
+        .map(|number| {
+            let mut seed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 8;
+            let mut pick = |among: u64| {
+                let picked = seed % among;
+                seed /= among;
+                usize::try_from(picked).expect("a small number")
+            };
+            let mut transfer = plain(u128::from(number) * 0x9E37_79B9_7F4A_7C15);
+            transfer.status = TransferStatus::ALL[pick(9)];
+            transfer.declared.direction = Direction::ALL[pick(2)];
+            transfer.declared.table_name = ["items", "ITEMS", "rooms"][pick(3)].to_owned();
+            transfer.declared.connection_uuid =
+                [None, Some(Uuid::nil()), Some(Uuid::max())][pick(3)];
+            transfer.requires_approval = pick(2) == 0;
+            transfer.declared.requires_approval = transfer.requires_approval;
+            let mut time = |among| at(i64::try_from(pick(among)).expect("a small number"));
+            transfer.inserted_at = at(time(25).as_micros() * 10 - 50);
+            transfer.approval_expires_at = Some(time(33)).filter(|end| end.as_micros() > 2);
+            transfer.heartbeat_expires_at = Some(time(188)).filter(|end| end.as_micros() > 9);
+            transfer
+        })
+        .collect()
+}
+
+fn sorted(mut transfers: Vec<Transfer>, order: SortOrder) -> Vec<Uuid> {
+    transfers.sort_by_key(|transfer| (transfer.inserted_at, transfer.uuid));
+    if order == SortOrder::Descending {
+        transfers.reverse();
+    }
+    transfers
+        .into_iter()
+        .map(|transfer| transfer.uuid)
+        .collect()
+}
+
+fn filters() -> impl Strategy<Value = TransferFilter> {
+    let time = || prop::option::of((-60_i64..220).prop_map(Timestamp::from_micros));
+    (
+        prop::option::of(prop::sample::select(Direction::ALL)),
+        subsequence(TransferStatus::ALL, 0..=3),
+        prop::option::of(prop::sample::select(vec![
+            Uuid::nil(),
+            Uuid::max(),
+            Uuid::from_u128(9),
+        ])),
+        prop::option::of(prop::sample::select(vec![
+            "items",
+            "ITEMS",
+            "rooms",
+            "",
+            "' OR 1=1 --",
+        ])),
+        prop::option::of(any::<bool>()),
+        time(),
+        time(),
+    )
+        .prop_map(
+            |(direction, status, connection_uuid, table_name, requires_approval, from, to)| {
+                let table_name = table_name.map(str::to_owned);
+                TransferFilter {
+                    direction,
+                    status,
+                    connection_uuid,
+                    table_name,
+                    requires_approval,
+                    from,
+                    to,
+                }
+            },
+        )
+}
+
+async fn agrees(fixture: &Fixture, crowd: &[Transfer], filter: &TransferFilter) {
+    let wanted: Vec<_> = crowd
+        .iter()
+        .filter(|each| filter.matches(each))
+        .cloned()
+        .collect();
+    let count = fixture
+        .store
+        .count_transfers(filter)
+        .await
+        .expect("counted");
+    assert_eq!(usize::try_from(count), Ok(wanted.len()), "{filter:?}");
+    for order in [SortOrder::Ascending, SortOrder::Descending] {
+        let found = fixture
+            .store
+            .transfers(filter, order, first(1_000))
+            .await
+            .expect("read");
+        assert!(found.iter().all(|each| filter.matches(each)), "{filter:?}");
+        let found: Vec<_> = found.into_iter().map(|each| each.uuid).collect();
+        assert_eq!(found, sorted(wanted.clone(), order), "{filter:?} {order:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_filter_alone_finds_what_it_means() {
+    let fixture = Fixture::new().await;
+    let crowd = crowd();
+    fixture.insert(&crowd).await;
+    let none = TransferFilter::default();
+    let mut filters = vec![none.clone()];
+    for direction in Direction::ALL {
+        filters.push(TransferFilter {
+            direction: Some(*direction),
+            ..none.clone()
+        });
+    }
+    for status in TransferStatus::ALL {
+        filters.push(TransferFilter {
+            status: vec![*status, *status],
+            ..none.clone()
+        });
+    }
+    filters.push(TransferFilter {
+        status: TransferStatus::ALL.to_vec(),
+        ..none.clone()
+    });
+    for table in ["items", "ITEMS", "Items", "rooms"] {
+        filters.push(TransferFilter {
+            table_name: Some(table.to_owned()),
+            ..none.clone()
+        });
+    }
+    for flag in [false, true] {
+        filters.push(TransferFilter {
+            requires_approval: Some(flag),
+            ..none.clone()
+        });
+    }
+    for uuid in [Uuid::nil(), Uuid::max(), Uuid::from_u128(4)] {
+        filters.push(TransferFilter {
+            connection_uuid: Some(uuid),
+            ..none.clone()
+        });
+    }
+    for time in [at(-50), at(-49), at(0), Timestamp::MIN, Timestamp::MAX] {
+        filters.push(TransferFilter {
+            from: Some(time),
+            ..none.clone()
+        });
+        filters.push(TransferFilter {
+            to: Some(time),
+            ..none.clone()
+        });
+        filters.push(TransferFilter {
+            from: Some(time),
+            to: Some(time),
+            ..none.clone()
+        });
+    }
+    for filter in &filters {
+        agrees(&fixture, &crowd, filter).await;
+    }
+}
+
+#[test]
+fn filters_together_find_what_they_mean() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let crowd = crowd();
+    let fixture = runtime.block_on(async {
+        let fixture = Fixture::new().await;
+        fixture.insert(&crowd).await;
+        fixture
+    });
+    proptest!(ProptestConfig::with_cases(64), |(filter in filters())| {
+        runtime.block_on(agrees(&fixture, &crowd, &filter));
+    });
+}
+
+#[tokio::test]
+async fn pages_join_to_the_whole_list() {
+    let fixture = Fixture::new().await;
+    let crowd = crowd();
+    fixture.insert(&crowd).await;
+    let filter = TransferFilter {
+        connection_uuid: Some(Uuid::nil()),
+        ..TransferFilter::default()
+    };
+    for filter in [TransferFilter::default(), filter] {
+        let wanted: Vec<_> = crowd
+            .iter()
+            .filter(|each| filter.matches(each))
+            .cloned()
+            .collect();
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
+            let mut found = Vec::new();
+            let mut after = None;
+            loop {
+                let window = Window {
+                    after,
+                    skip: 0,
+                    limit: 7,
+                };
+                let page = fixture
+                    .store
+                    .transfers(&filter, order, window)
+                    .await
+                    .expect("read");
+                let Some(last) = page.last() else { break };
+                after = Some(Position {
+                    micros: last.inserted_at.as_micros(),
+                    uuid: last.uuid,
+                });
+                found.extend(page.into_iter().map(|each| each.uuid));
+            }
+            assert_eq!(found, sorted(wanted.clone(), order), "{filter:?} {order:?}");
+        }
+        let all = sorted(wanted, SortOrder::Ascending);
+        let window = Window {
+            after: None,
+            skip: 5,
+            limit: 3,
+        };
+        let skipped = fixture
+            .store
+            .transfers(&filter, SortOrder::Ascending, window);
+        let skipped: Vec<_> = skipped
+            .await
+            .expect("read")
+            .into_iter()
+            .map(|each| each.uuid)
+            .collect();
+        assert_eq!(skipped, all[5..8]);
+    }
+}
+
+/// Those of the crowd that wait for a decision and are meant by `filter`, nearest deadline first.
+fn waiting(crowd: &[Transfer], filter: impl Fn(&Transfer) -> bool) -> Vec<Uuid> {
+    let mut waiting: Vec<_> = crowd
+        .iter()
+        .filter(|each| each.status == TransferStatus::PendingApproval && filter(each))
+        .collect();
+    waiting.sort_by_key(|each| (each.approval_expires_at, each.uuid));
+    waiting.into_iter().map(|each| each.uuid).collect()
+}
+
+#[tokio::test]
+async fn overdue_approvals_are_those_at_or_past_their_deadline() {
+    let fixture = Fixture::new().await;
+    let crowd = crowd();
+    fixture.insert(&crowd).await;
+    let now = at(16);
+    let wanted = waiting(&crowd, |each| {
+        each.approval_expires_at.is_some_and(|end| end <= now)
+    });
+    let found = fixture
+        .store
+        .overdue_approvals(now, 1_000)
+        .await
+        .expect("read");
+    assert_eq!(found, wanted);
+    let found = fixture.store.overdue_approvals(now, 2).await.expect("read");
+    assert_eq!(found, wanted[..2]);
+}
+
+#[tokio::test]
+async fn approvals_are_listed_until_they_are_overdue() {
+    let fixture = Fixture::new().await;
+    let crowd = crowd();
+    fixture.insert(&crowd).await;
+    let now = at(16);
+    let by_table = ApprovalFilter {
+        table_name: Some("ITEMS".to_owned()),
+        connection_uuid: None,
+    };
+    let by_site = ApprovalFilter {
+        connection_uuid: Some(Uuid::max()),
+        table_name: None,
+    };
+    for filter in [ApprovalFilter::default(), by_table, by_site] {
+        let wanted = waiting(&crowd, |each| {
+            let declared = &each.declared;
+            each.approval_expires_at.is_some_and(|end| now < end)
+                && filter
+                    .table_name
+                    .as_ref()
+                    .is_none_or(|name| *name == declared.table_name)
+                && filter
+                    .connection_uuid
+                    .is_none_or(|uuid| Some(uuid) == declared.connection_uuid)
+        });
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let window = Window {
+                after,
+                skip: 0,
+                limit: 3,
+            };
+            let page = fixture
+                .store
+                .pending_approvals(&filter, now, window)
+                .await
+                .expect("read");
+            let Some(last) = page.last() else { break };
+            let micros = last.approval_expires_at.expect("it has one").as_micros();
+            after = Some(Position {
+                micros,
+                uuid: last.uuid,
+            });
+            found.extend(page.into_iter().map(|each| each.uuid));
+        }
+        assert!(!found.is_empty());
+        assert_eq!(found, wanted, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_silent_are_those_in_progress_whose_heartbeat_ran_out() {
+    let fixture = Fixture::new().await;
+    let crowd = crowd();
+    fixture.insert(&crowd).await;
+    let now = at(94);
+    let silent = crowd.iter().filter(|each| {
+        each.status == TransferStatus::InProgress
+            && each.heartbeat_expires_at.is_some_and(|end| end <= now)
+    });
+    let wanted = sorted(silent.cloned().collect(), SortOrder::Ascending);
+    assert!(!wanted.is_empty());
+    assert_eq!(
+        fixture
+            .store
+            .silent_transfers(now, 1_000)
+            .await
+            .expect("read"),
+        wanted
+    );
+    assert_eq!(
+        fixture.store.silent_transfers(now, 1).await.expect("read"),
+        wanted[..1]
+    );
+}
+
+#[tokio::test]
+async fn those_that_moved_are_found_page_by_page_whatever_their_number() {
+    let fixture = Fixture::new().await;
+    let mut crowd = crowd();
+    for (place, transfer) in (0..).zip(&mut crowd) {
+        transfer.updated_at = at(place);
+    }
+    fixture.insert(&crowd).await;
+    let since = at(40);
+    let moved = crowd.iter().filter(|transfer| {
+        transfer.status == TransferStatus::InProgress && transfer.updated_at >= since
+    });
+    let expected = sorted(moved.cloned().collect(), SortOrder::Ascending);
+    assert!(expected.len() > 5);
+    for limit in [1, 3, 500] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = fixture.store.moved_since(since, after, limit).await;
+            let page = page.expect("a page");
+            found.extend(page.iter().map(|(place, _)| place.uuid));
+            if page.len() < limit as usize {
+                break;
+            }
+            after = page.last().map(|(place, _)| *place);
+        }
+        assert_eq!(found, expected, "{limit} at a time");
+    }
+}

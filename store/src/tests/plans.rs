@@ -1,0 +1,286 @@
+//! How SQLite carries out each query: through which index, and whether it has to sort.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryTrait, Select, Statement,
+};
+use tidegate_entity::transfer;
+use uuid::Uuid;
+
+use super::{
+    super::{
+        connections, credentials, events, requests, rows::from_transfer, stats, transfers, update,
+    },
+    fixture::{Fixture, at, first, plain},
+};
+use tidegate_domain::{
+    page::Position,
+    query::{
+        ApprovalFilter, ConnectionFilter, CredentialFilter, EventFilter, SortOrder,
+        TableStatsFilter, TransferFilter, Window,
+    },
+    status::TransferStatus,
+};
+
+const SORT: &str = "USE TEMP B-TREE FOR ORDER BY";
+
+async fn plan<E: EntityTrait>(fixture: &Fixture, select: &Select<E>) -> String {
+    explain(&fixture.store.reader(), select.build(DbBackend::Sqlite)).await
+}
+
+async fn explain(pool: &DatabaseConnection, statement: Statement) -> String {
+    let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+    let rows = pool
+        .query_all_raw(Statement { sql, ..statement })
+        .await
+        .expect("a plan");
+    let lines = rows
+        .iter()
+        .map(|row| row.try_get::<String>("", "detail").expect("a line"));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+fn later(limit: u32) -> Window {
+    Window {
+        after: Some(Position {
+            micros: 5,
+            uuid: Uuid::nil(),
+        }),
+        skip: 3,
+        limit,
+    }
+}
+
+#[tokio::test]
+async fn lists_follow_an_index_and_need_no_sort() {
+    let fixture = Fixture::new().await;
+    let any = TransferFilter::default();
+    let site = TransferFilter {
+        connection_uuid: Some(Uuid::nil()),
+        ..any.clone()
+    };
+    let span = TransferFilter {
+        from: Some(at(1)),
+        to: Some(at(9)),
+        ..any.clone()
+    };
+    let active = TransferFilter {
+        status: vec![TransferStatus::InProgress],
+        ..any.clone()
+    };
+    for (filter, index) in [
+        (any, "USING INDEX transfer_inserted_at"),
+        (
+            span,
+            "USING INDEX transfer_inserted_at (inserted_at>? AND inserted_at<?)",
+        ),
+        (site, "USING INDEX transfer_connection (connection_uuid=?"),
+        (active, "USING INDEX transfer_active (status=?"),
+    ] {
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
+            for window in [first(50), later(50)] {
+                let plan = plan(&fixture, &transfers::select(&filter, order, window)).await;
+                assert!(plan.contains(index), "{filter:?}: {plan}");
+                assert!(!plan.contains(SORT), "{filter:?}: {plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_later_page_begins_where_the_earlier_ended() {
+    let fixture = Fixture::new().await;
+    let any = TransferFilter::default();
+    let page = plan(
+        &fixture,
+        &transfers::select(&any, SortOrder::Descending, later(9)),
+    )
+    .await;
+    assert!(page.contains("(inserted_at,uuid)<(?,?)"), "{page}");
+    let all = ApprovalFilter::default();
+    let page = transfers::select_pending_approvals(&all, at(1), later(9));
+    let page = plan(&fixture, &page).await;
+    assert!(page.contains("approval_expires_at"), "{page}");
+}
+
+#[tokio::test]
+async fn deadlines_are_found_through_the_partial_indexes() {
+    let fixture = Fixture::new().await;
+    let all = ApprovalFilter::default();
+    let table = ApprovalFilter {
+        table_name: Some("a".to_owned()),
+        connection_uuid: None,
+    };
+    for select in [
+        transfers::select_pending_approvals(&all, at(5), first(9)),
+        transfers::select_pending_approvals(&all, at(5), later(9)),
+        transfers::select_pending_approvals(&table, at(5), later(9)),
+        transfers::select_overdue_approvals(at(5), 9),
+    ] {
+        let plan = plan(&fixture, &select).await;
+        assert!(
+            plan.contains("INDEX transfer_pending_approval (status=? AND "),
+            "{plan}"
+        );
+        assert!(plan.contains("approval_expires_at"), "{plan}");
+        assert!(!plan.contains(SORT), "{plan}");
+    }
+    for select in [
+        transfers::select_silent(at(5), 9),
+        transfers::select_moved(at(5), None, 9),
+        transfers::select_moved(at(5), later(9).after, 9),
+    ] {
+        let plan = plan(&fixture, &select).await;
+        assert!(
+            plan.contains("USING INDEX transfer_active (status=?"),
+            "{plan}"
+        );
+        assert!(!plan.contains(SORT), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn events_and_connections_follow_their_keys() {
+    let fixture = Fixture::new().await;
+    let all = EventFilter {
+        after_sequence: 4,
+        ..EventFilter::default()
+    };
+    let transfer = EventFilter {
+        transfer_uuid: Some(Uuid::nil()),
+        ..all
+    };
+    let site = EventFilter {
+        connection_uuid: Some(Uuid::nil()),
+        ..all
+    };
+    for (filter, index) in [
+        (all, "USING INTEGER PRIMARY KEY (rowid>?)"),
+        (
+            transfer,
+            "USING INDEX event_transfer (transfer_uuid=? AND sequence>?)",
+        ),
+        (
+            site,
+            "USING INDEX event_connection (connection_uuid=? AND sequence>?)",
+        ),
+    ] {
+        let plan = plan(&fixture, &events::select(&filter, 9)).await;
+        assert!(plan.contains(index), "{plan}");
+        assert!(!plan.contains(SORT), "{plan}");
+    }
+    let oldest = plan(&fixture, &events::select_oldest(4, 9)).await;
+    assert!(
+        oldest.contains("USING INTEGER PRIMARY KEY (rowid>?)"),
+        "{oldest}"
+    );
+    assert!(!oldest.contains(SORT), "{oldest}");
+    let plan = plan(
+        &fixture,
+        &connections::select(&ConnectionFilter::default(), later(9)),
+    )
+    .await;
+    assert!(
+        plan.contains("USING INDEX connection_inserted_at"),
+        "{plan}"
+    );
+    assert!(!plan.contains(SORT), "{plan}");
+}
+
+#[tokio::test]
+async fn sums_of_a_connection_or_a_span_read_only_their_part() {
+    let fixture = Fixture::new().await;
+    let site = plan(&fixture, &stats::select_by_connection(Uuid::nil())).await;
+    assert!(
+        site.contains("INDEX transfer_connection (connection_uuid=?)"),
+        "{site}"
+    );
+    let span = TableStatsFilter {
+        from: Some(at(1)),
+        to: Some(at(9)),
+        ..TableStatsFilter::default()
+    };
+    let span = plan(&fixture, &stats::select_by_table(&span, 9)).await;
+    assert!(
+        span.contains("INDEX transfer_inserted_at (inserted_at>? AND inserted_at<?)"),
+        "{span}"
+    );
+    let active = TransferFilter {
+        status: vec![TransferStatus::Pending],
+        ..TransferFilter::default()
+    };
+    let active = plan(&fixture, &stats::select_count(&active)).await;
+    assert!(
+        active.contains("USING COVERING INDEX transfer_active (status=?)"),
+        "{active}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_connection_is_asked_for_reads_only_its_part() {
+    let fixture = Fixture::new().await;
+    let usage = plan(&fixture, &stats::select_usage(Uuid::nil())).await;
+    let open = plan(&fixture, &transfers::select_open(Uuid::nil(), 9)).await;
+    for plan in [usage, open] {
+        assert!(
+            plan.contains("INDEX transfer_connection (connection_uuid=?"),
+            "{plan}"
+        );
+    }
+    let some = vec![Uuid::nil(), Uuid::max()];
+    let peeks = DbBackend::Sqlite.build(&connections::select_peeks(some));
+    let peeks = explain(&fixture.store.reader(), peeks).await;
+    for key in ["transfer", "connection"] {
+        let index = format!("INDEX sqlite_autoindex_{key}_1 (uuid=?)");
+        assert!(peeks.contains(&index), "{peeks}");
+    }
+}
+
+#[tokio::test]
+async fn requests_and_updates_go_straight_to_their_rows() {
+    let fixture = Fixture::new().await;
+    let event = plan(&fixture, &requests::select(&["a", "b"])).await;
+    assert!(
+        event.contains("INDEX event_request_key (request_id=?)"),
+        "{event}"
+    );
+    let rows: Vec<_> = (0..4).map(|number| from_transfer(&plain(number))).collect();
+    let key = transfer::Column::Uuid;
+    let update = update::statement::<transfer::Entity>(key, &update::PROGRESS, &rows);
+    let update = DbBackend::Sqlite.build(&update);
+    let update = explain(&fixture.store.writer(), update).await;
+    assert!(
+        update.contains("INDEX sqlite_autoindex_transfer_1 (uuid=?)"),
+        "{update}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_looked_up_by_keys_alone() {
+    let fixture = Fixture::new().await;
+    let siblings = plan(&fixture, &credentials::select_siblings("id")).await;
+    assert!(
+        siblings.contains("USING INDEX access_token_credential_uuid (credential_uuid=?)"),
+        "{siblings}"
+    );
+    assert!(siblings.contains("(id=?)"), "{siblings}");
+    let owner = credentials::select_with_connection(Uuid::nil());
+    let owner = explain(&fixture.store.reader(), owner.build(DbBackend::Sqlite)).await;
+    assert_eq!(owner.matches("(uuid=?)").count(), 2, "{owner}");
+    for plan in [siblings, owner] {
+        assert!(!plan.contains("SCAN"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_listed_along_an_index() {
+    let fixture = Fixture::new().await;
+    for window in [first(50), later(50)] {
+        let any = CredentialFilter::default();
+        let plan = plan(&fixture, &credentials::select(&any, window)).await;
+        assert!(
+            plan.contains("USING INDEX credential_inserted_at"),
+            "{plan}"
+        );
+        assert!(!plan.contains(SORT), "{plan}");
+    }
+}

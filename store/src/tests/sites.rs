@@ -1,0 +1,283 @@
+//! Connections.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::fixture::{Fixture, at, connection, plain};
+use tidegate_domain::{
+    connection::{Connection, ConnectionDirection, ConnectionStatus, Usage},
+    page::Position,
+    policy::{ApprovalMode, Policy, parse_block},
+    query::{ConnectionFilter, Window},
+    status::{ConflictStrategy, TransferStatus},
+    table::TableCase,
+};
+
+#[tokio::test]
+async fn connections_are_listed_newest_first() {
+    let fixture = Fixture::new().await;
+    let rows: Vec<_> = (0..25)
+        .map(|number| connection(number, i64::try_from(number / 4).expect("small")))
+        .collect();
+    let batch = fixture.store.begin().await.expect("a batch");
+    batch.insert_connections(&rows).await.expect("inserted");
+    let some: Vec<_> = (20..40).map(Uuid::from_u128).collect();
+    let existing = batch.existing_connections(&some).await.expect("read");
+    let existing: BTreeSet<_> = existing.into_iter().map(|each| each.uuid).collect();
+    assert!(existing.into_iter().eq((20..25).map(Uuid::from_u128)));
+    batch.commit().await.expect("committed");
+
+    for direction in [
+        None,
+        Some(ConnectionDirection::Sender),
+        Some(ConnectionDirection::Receiver),
+    ] {
+        let mut wanted: Vec<_> = rows
+            .iter()
+            .filter(|each| direction.is_none_or(|wanted| wanted == each.declared.direction))
+            .cloned()
+            .collect();
+        wanted.sort_by_key(|each| std::cmp::Reverse((each.inserted_at, each.uuid)));
+        let filter = ConnectionFilter {
+            direction,
+            status: Vec::new(),
+        };
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let window = Window {
+                after,
+                skip: 0,
+                limit: 4,
+            };
+            let page = fixture
+                .store
+                .connections(&filter, window)
+                .await
+                .expect("read");
+            let Some(last) = page.last() else { break };
+            after = Some(Position {
+                micros: last.inserted_at.as_micros(),
+                uuid: last.uuid,
+            });
+            found.extend(page);
+        }
+        assert_eq!(found, wanted);
+    }
+    let window = Window {
+        after: None,
+        skip: 24,
+        limit: 4,
+    };
+    assert_eq!(
+        fixture
+            .store
+            .connections(&ConnectionFilter::default(), window)
+            .await
+            .expect("read")
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn the_connections_of_transfers_come_once_each() {
+    let fixture = Fixture::new().await;
+    let batch = fixture.store.begin().await.expect("a batch");
+    let rows: Vec<_> = (0..3).map(|number| connection(number, 1)).collect();
+    batch.insert_connections(&rows).await.expect("inserted");
+    batch.commit().await.expect("committed");
+    let with = |number, connection: Option<u128>| {
+        let mut transfer = plain(number);
+        transfer.declared.connection_uuid = connection.map(Uuid::from_u128);
+        transfer
+    };
+    let transfers = [
+        with(1, Some(2)),
+        with(2, None),
+        with(3, Some(2)),
+        with(4, Some(77)),
+    ];
+    let found = fixture
+        .store
+        .connections_of(&transfers)
+        .await
+        .expect("read");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found.get(&Uuid::from_u128(2)), Some(&rows[2]));
+    assert!(
+        fixture
+            .store
+            .connections_of(&[])
+            .await
+            .expect("read")
+            .is_empty()
+    );
+    let one = fixture
+        .store
+        .connection(Uuid::from_u128(1))
+        .await
+        .expect("read");
+    assert_eq!(one.as_ref(), Some(&rows[1]));
+    assert_eq!(
+        fixture.store.connection(Uuid::max()).await.expect("read"),
+        None
+    );
+}
+
+/// A connection with a value in every field that can change.
+fn rich(number: u128) -> Connection {
+    let mut site = connection(number, 1);
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    site.declared.name = "a \"name\"".to_owned();
+    site.declared.site_url = "http://elsewhere.example".to_owned();
+    site.declared.metadata.insert("a".to_owned(), 1.into());
+    site.declared.policy = Policy {
+        approval_mode: ApprovalMode::PerTable,
+        allowed_tables: names(&["a", "b,c", "\"d\""]),
+        excluded_tables: names(&["e"]),
+        auto_approve_tables: names(&["a"]),
+        table_case: Some(TableCase::Insensitive),
+        expires_at: Some(at(77)),
+        max_transfers: Some(0),
+        max_records_total: Some(i64::MAX),
+        max_records_per_request: Some(5),
+        rate_limit_requests_per_minute: Some(1_000_000),
+        ip_allowlist: ["192.0.2.0/24", "2001:db8::7"]
+            .map(|text| parse_block(text).expect(text))
+            .to_vec(),
+        allowed_hours: "22:00-06:00".parse().ok(),
+        default_conflict_strategy: Some(ConflictStrategy::Merge),
+        heartbeat_timeout: Some(std::time::Duration::from_millis(1_500)),
+        self_approval: true,
+    };
+    site.status = ConnectionStatus::Suspended;
+    site.status_reason = "noise".to_owned();
+    site.updated_at = at(9);
+    site.revision = 4;
+    site.used = Usage {
+        transfers: 3,
+        records: i64::MAX,
+    };
+    site
+}
+
+#[tokio::test]
+async fn a_change_stores_every_field_and_usage_only_its_own() {
+    let fixture = Fixture::new().await;
+    let rows: Vec<_> = (0..70).map(|number| connection(number, 1)).collect();
+    let batch = fixture.store.begin().await.expect("a batch");
+    batch.insert_connections(&rows).await.expect("inserted");
+    let changed: Vec<_> = (0..66).map(rich).collect();
+    batch.update_connections(&changed).await.expect("updated");
+    batch.commit().await.expect("committed");
+    for number in 0..66 {
+        let uuid = Uuid::from_u128(number);
+        let found = fixture.store.connection(uuid).await.expect("read");
+        assert_eq!(found, Some(rich(number)));
+    }
+
+    let mut counted = rich(67);
+    counted.uuid = Uuid::from_u128(67);
+    let batch = fixture.store.begin().await.expect("a batch");
+    batch.update_usage(&[counted]).await.expect("updated");
+    let gone = [Uuid::from_u128(0), Uuid::from_u128(69)];
+    batch.delete_connections(&gone).await.expect("deleted");
+    batch.commit().await.expect("committed");
+    let found = fixture.store.connection(Uuid::from_u128(67)).await;
+    let mut wanted = rows[67].clone();
+    wanted.used = rich(67).used;
+    assert_eq!(found.expect("read"), Some(wanted));
+    for uuid in gone {
+        let found = fixture.store.connection(uuid).await.expect("read");
+        assert_eq!(found, None);
+    }
+}
+
+#[tokio::test]
+async fn connections_are_found_by_their_status_and_their_end() {
+    let fixture = Fixture::new().await;
+    let all = ConnectionStatus::ALL;
+    let rows: Vec<_> = all
+        .iter()
+        .zip(1..)
+        .map(|(status, number)| {
+            let mut site = connection(number, 1);
+            site.status = *status;
+            site.declared.policy.expires_at = Some(at(100));
+            site
+        })
+        .collect();
+    let batch = fixture.store.begin().await.expect("a batch");
+    batch.insert_connections(&rows).await.expect("inserted");
+    batch.commit().await.expect("committed");
+    let window = Window {
+        after: None,
+        skip: 0,
+        limit: 9,
+    };
+    let filter = ConnectionFilter {
+        direction: None,
+        status: vec![ConnectionStatus::Revoked, ConnectionStatus::Pending],
+    };
+    let found = fixture.store.connections(&filter, window).await;
+    let found: Vec<_> = found.expect("read").iter().map(|it| it.status).collect();
+    assert_eq!(
+        found,
+        [ConnectionStatus::Revoked, ConnectionStatus::Pending]
+    );
+
+    for (now, wanted) in [(99, 0), (100, 2), (500, 2)] {
+        let overdue = fixture.store.overdue_connections(at(now), 9).await;
+        assert_eq!(overdue.expect("read").len(), wanted, "{now}");
+    }
+    let one = fixture.store.overdue_connections(at(100), 1).await;
+    assert_eq!(one.expect("read"), [rows[1].uuid]);
+}
+
+#[tokio::test]
+async fn the_rows_tell_what_was_used_up_and_what_is_open() {
+    let fixture = Fixture::new().await;
+    let transfers: Vec<_> = TransferStatus::ALL
+        .iter()
+        .zip(0_u8..)
+        .map(|(status, number)| {
+            let mut transfer = plain(u128::from(number));
+            transfer.status = *status;
+            transfer.declared.connection_uuid = Some(Uuid::from_u128(u128::from(number % 2)));
+            transfer.started_at = (number > 3).then_some(at(5));
+            transfer.totals.records_transferred = i64::MAX / 4 + i64::from(number);
+            transfer
+        })
+        .collect();
+    fixture.insert(&transfers).await;
+    let batch = fixture.store.begin().await.expect("a batch");
+    for uuid in [0, 1, 2].map(Uuid::from_u128) {
+        let its: Vec<_> = transfers
+            .iter()
+            .filter(|it| it.declared.connection_uuid == Some(uuid))
+            .collect();
+        let records = its.iter().map(|it| it.totals.records_transferred);
+        let wanted = Usage {
+            transfers: its.iter().filter(|it| it.started_at.is_some()).count() as i64,
+            records: records.fold(0, i64::saturating_add),
+        };
+        let found = batch.usage_on_record(uuid).await.expect("read");
+        assert_eq!(found, wanted);
+        let open: BTreeSet<_> = its
+            .iter()
+            .filter(|it| !it.status.is_terminal())
+            .map(|it| it.uuid)
+            .collect();
+        let found = batch.open_transfers(uuid, 99).await.expect("read");
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), open);
+        let limited = batch.open_transfers(uuid, 1).await.expect("read");
+        assert_eq!(limited.len(), open.len().min(1));
+    }
+    // A connection that is gone is named all the same, each once.
+    let uuids: Vec<_> = transfers.iter().map(|it| it.uuid).collect();
+    let peeks = batch.glimpse_connections(&uuids).await.expect("read");
+    assert_eq!(peeks.len(), 2);
+    assert!(peeks.iter().all(|it| !it.has_budget));
+}
