@@ -1,18 +1,18 @@
 //! What callers can ask of the ledger.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 use super::{
     caller::Caller,
-    connection::{ConnectionVerb, NewConnection},
-    credential::{CredentialVerb, NewCredential, NewSession, NewToken},
+    connection::{Connection, ConnectionVerb, NewConnection},
+    credential::{Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session},
     event::IdempotencyKey,
     progress::Report,
     rule::Action,
     time::Timestamp,
-    transfer::NewTransfer,
+    transfer::{NewTransfer, Transfer},
 };
 
 /// The reason on the event and the start of the message when an agent fell silent.
@@ -99,20 +99,36 @@ impl Verb {
     }
 }
 
-/// One change that somebody asks for.
+/// Something that can be asked of the ledger.
+pub trait Command: fmt::Debug + Send + Sync + 'static {
+    /// What an accepted one is answered with.
+    type Answer: Clone + fmt::Debug + Send + Sync + 'static;
+}
+
+/// A change of a transfer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Declare a transfer.
-    CreateTransfer(Box<NewTransfer>),
-    /// Do something to a transfer.
-    ChangeTransfer {
+pub enum TransferCommand {
+    /// Declare one.
+    Create(Box<NewTransfer>),
+    /// Do something to one.
+    Change {
         /// Which one.
         uuid: Uuid,
         /// What.
         verb: Verb,
     },
-    /// Create a connection.
-    CreateConnection {
+}
+
+impl Command for TransferCommand {
+    /// The transfer as it is now; `None` when it was deleted.
+    type Answer = Option<Arc<Transfer>>;
+}
+
+/// A change of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConnectionCommand {
+    /// Create one.
+    Create {
         /// What was asked for.
         new: Box<NewConnection>,
         /// Whether it waits for its approval.
@@ -120,22 +136,32 @@ pub enum Command {
         /// Whether there may be another one to the same site.
         allow_duplicate: bool,
     },
-    /// Do something to a connection.
-    ChangeConnection {
+    /// Do something to one.
+    Change {
         /// Which one.
         uuid: Uuid,
         /// What.
         verb: ConnectionVerb,
     },
-    /// Create a credential.
-    CreateCredential {
+}
+
+impl Command for ConnectionCommand {
+    /// The connection as it is now; `None` when it was deleted.
+    type Answer = Option<Arc<Connection>>;
+}
+
+/// A change of a credential.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CredentialCommand {
+    /// Create one.
+    Create {
         /// What was asked for.
         new: Box<NewCredential>,
         /// Its first token.
         token: NewToken,
     },
-    /// Do something to a credential.
-    ChangeCredential {
+    /// Do something to one.
+    Change {
         /// Which one.
         uuid: Uuid,
         /// What.
@@ -150,38 +176,71 @@ pub enum Command {
         /// How long the one before stays good.
         overlap: Duration,
     },
-    /// Open a session.
-    OpenSession(NewSession),
-    /// Redeem a session code.
-    RedeemSession {
-        /// Digest of the code.
-        digest: Vec<u8>,
-        /// The code.
-        code: String,
-        /// The public part of the agent's token.
-        token_id: String,
-        /// Digest of its secret.
-        token_digest: Vec<u8>,
-    },
-    /// Note that a credential was used. No event.
-    NoteUse {
+    /// Redeem a session code for the agent's credential.
+    Redeem(Redemption),
+}
+
+impl Command for CredentialCommand {
+    /// The credential as it is now.
+    type Answer = Arc<Credential>;
+}
+
+/// What a session code is redeemed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redemption {
+    /// Digest of the code.
+    pub digest: Vec<u8>,
+    /// The code.
+    pub code: String,
+    /// The public part of the agent's token.
+    pub token_id: String,
+    /// Digest of its secret.
+    pub token_digest: Vec<u8>,
+}
+
+/// Open a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenSession(pub NewSession);
+
+/// What comes of opening a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opened {
+    /// The session as it is now.
+    Session(Arc<Session>),
+    /// Nothing was opened: another session has this code. The caller makes another one.
+    CodeTaken,
+}
+
+impl Command for OpenSession {
+    type Answer = Opened;
+}
+
+/// Something to note about a caller.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// That a credential was used. No event.
+    Use {
         /// Which one.
         uuid: Uuid,
         /// When, by the server's clock.
         at: Timestamp,
     },
-    /// Note that the caller was refused a change before the ledger was asked.
-    NoteRefusal {
+    /// That the caller was refused a change before the ledger was asked.
+    Refusal {
         /// The reason and the call.
         reason: String,
     },
 }
 
+impl Command for Note {
+    type Answer = ();
+}
+
 /// A command with who asks and how a repetition is recognised.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Submission {
+pub struct Submission<C> {
     /// What to do.
-    pub command: Command,
+    pub command: C,
     /// Who asks.
     pub caller: Caller,
     /// The request's id and digest, where it carries an id.
