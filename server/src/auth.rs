@@ -17,7 +17,7 @@ use crate::{
 use tidegate_domain::{
     access::AccessRefusal,
     caller::{Caller, Identity},
-    command::{Command, Submission},
+    command::{Note, Submission},
     connection::Connection,
     credential::Credential,
     refusal::Refusal,
@@ -297,7 +297,7 @@ impl Authenticated {
                 .verified
                 .checked_at
                 .after(self.verified.checked.elapsed());
-            self.note(Command::NoteUse { uuid, at });
+            self.note(Note::Use { uuid, at });
         }
     }
 
@@ -306,13 +306,13 @@ impl Authenticated {
     pub fn note_refusal(&self, reason: String) {
         let uuid = self.verified.identity.credential_uuid;
         if self.authenticator.0.limits.notes_refusal(uuid) {
-            self.note(Command::NoteRefusal { reason });
+            self.note(Note::Refusal { reason });
         }
     }
 
-    fn note(&self, command: Command) {
+    fn note(&self, note: Note) {
         self.authenticator.0.deps.ledger.note(Submission {
-            command,
+            command: note,
             caller: self.caller(),
             request: None,
         });

@@ -2,9 +2,9 @@
 //!
 //! Goes through the same ledger as every call, so that it is in the log like any other.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -13,12 +13,12 @@ use crate::{
     config::{CreateToken, Database},
     error::Error,
     feed::Feed,
-    ledger::{Ledger, Outcome, secret, time::Time},
+    ledger::{Ledger, secret, time::Time},
     supervisor::Supervisor,
 };
 use tidegate_domain::{
     caller::Caller,
-    command::{Command, Submission},
+    command::{CredentialCommand, Submission},
     credential::{Credential, NewCredential, NewToken},
     token::Token,
     validate::Check,
@@ -37,7 +37,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub async fn create_token(
     wanted: &CreateToken,
     clock: Clock,
-) -> anyhow::Result<(Credential, Token)> {
+) -> anyhow::Result<(Arc<Credential>, Token)> {
     let pepper = wanted.pepper.read()?;
     let mut check = Check::default();
     let connection = wanted.connection.as_ref().map(Uuid::to_string);
@@ -50,7 +50,7 @@ pub async fn create_token(
     );
     let new = Box::new(check.finish(new).map_err(Error::from)?);
     let token = secret::new_token()?;
-    let command = Command::CreateCredential {
+    let command = CredentialCommand::Create {
         new,
         token: NewToken {
             id: token.id().to_owned(),
@@ -61,10 +61,7 @@ pub async fn create_token(
     let store = open(&wanted.database).await?;
     let outcome = submit(&store, clock, command).await;
     store.close().await;
-    match outcome? {
-        Outcome::Credential(credential) => Ok((*credential, token)),
-        other => bail!("the ledger answered with {other:?} instead of a credential"),
-    }
+    Ok((outcome?, token))
 }
 
 async fn open(database: &Database) -> anyhow::Result<Store> {
@@ -76,7 +73,11 @@ async fn open(database: &Database) -> anyhow::Result<Store> {
     }
 }
 
-async fn submit(store: &Store, clock: Clock, command: Command) -> anyhow::Result<Outcome> {
+async fn submit(
+    store: &Store,
+    clock: Clock,
+    command: CredentialCommand,
+) -> anyhow::Result<Arc<Credential>> {
     if let Some(latest) = store.latest_time().await? {
         clock.not_before(latest);
     }

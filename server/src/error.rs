@@ -98,6 +98,13 @@ impl Error {
         Self::Internal(cause.into())
     }
 
+    /// Something that cannot be, said for the log.
+    pub(crate) fn internal(what: &'static str) -> Self {
+        Self::Internal(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
+            what,
+        )))
+    }
+
     /// The time that a call may wait for the database is over.
     pub fn late() -> Self {
         StoreError::late().into()

@@ -5,17 +5,14 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use rand::random_range;
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
-    time::{Instant, timeout_at},
+    sync::{Notify, mpsc, watch},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,23 +21,22 @@ use crate::{
     feed::Feed,
     supervisor::{Fatal, Supervisor},
 };
-use tidegate_domain::{
-    command::{Command, Submission},
-    connection::Connection,
-    credential::{Credential, Session},
-    transfer::Transfer,
-};
+use tidegate_domain::command::{Note, Submission};
 use tidegate_store::Store;
 
 mod batch;
+mod execute;
 mod held;
 mod load;
+mod pending;
 pub mod retention;
 pub mod secret;
 pub mod sweeper;
 pub mod time;
 mod writer;
 
+pub(crate) use execute::Execute;
+use execute::{Work, enqueue};
 use time::Time;
 use writer::Writer;
 pub(crate) use writer::chain;
@@ -54,91 +50,11 @@ const LIMIT: Duration = Duration::from_millis(2_600);
 /// Commands that one transaction may carry.
 pub const BATCH: usize = 512;
 
-/// What an accepted command leaves.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// The transfer as it is now.
-    Transfer(Arc<Transfer>),
-    /// The transfer is gone.
-    Deleted,
-    /// The connection as it is now.
-    Connection(Arc<Connection>),
-    /// The connection is gone.
-    ConnectionDeleted,
-    /// The credential as it is now.
-    Credential(Box<Credential>),
-    /// The session as it is now.
-    Session(Session),
-    /// Nothing was opened: another session has this code. The caller makes another one.
-    CodeTaken,
-    /// It was noted; there is nothing to show.
-    Noted,
-}
-
-/// A command on its way, with the place for its answer.
-struct Pending {
-    submission: Submission,
-    /// Its caller was told that it was not done. Not so when the caller has just gone away: then it is done.
-    refused: Arc<AtomicBool>,
-    since: Instant,
-    answer: oneshot::Sender<Result<Outcome, Error>>,
-}
-
-/// The caller's side of a pending command.
-struct Waiting {
-    answer: oneshot::Receiver<Result<Outcome, Error>>,
-    refused: Arc<AtomicBool>,
-    since: Instant,
-}
-
 /// The queue of one writer.
 struct Queue {
-    commands: mpsc::Sender<Pending>,
+    commands: mpsc::Sender<Box<dyn Work>>,
     /// When the database last did what the writer asked.
     done: watch::Receiver<Instant>,
-}
-
-impl Queue {
-    /// Waits for as long as the database does what the writer asks.
-    async fn wait(&self, mut waiting: Waiting) -> Result<Outcome, Error> {
-        loop {
-            let limit = self.limit(waiting.since);
-            match timeout_at(limit, &mut waiting.answer).await {
-                Ok(answer) => return answer.unwrap_or(Err(Error::ShuttingDown)),
-                Err(_) if self.limit(waiting.since) > limit => {}
-                Err(_) => break,
-            }
-        }
-        waiting.refused.store(true, Ordering::Release);
-        // What was begun before that may have been answered just now.
-        let answer = waiting.answer.try_recv();
-        answer.unwrap_or_else(|_| Err(Error::late()))
-    }
-
-    /// When to give up what waits since then.
-    fn limit(&self, since: Instant) -> Instant {
-        since.max(*self.done.borrow()) + LIMIT
-    }
-}
-
-impl Pending {
-    fn new(submission: Submission) -> (Self, Waiting) {
-        let (answer, answered) = oneshot::channel();
-        let refused = Arc::<AtomicBool>::default();
-        let since = Instant::now();
-        let waiting = Waiting {
-            answer: answered,
-            refused: Arc::clone(&refused),
-            since,
-        };
-        let pending = Self {
-            submission,
-            refused,
-            since,
-            answer,
-        };
-        (pending, waiting)
-    }
 }
 
 /// Handle on the ledger, cheap to clone.
@@ -193,17 +109,17 @@ impl Ledger {
     /// # Errors
     /// [`Error::Refused`] with the reason, [`Error::QueueFull`], or that the database or the server is going away. What
     /// the database does not answer in time may or may not stand.
-    pub async fn submit(&self, submission: Submission) -> Result<Outcome, Error> {
+    pub(crate) async fn submit<C: Execute>(
+        &self,
+        submission: Submission<C>,
+    ) -> Result<C::Answer, Error> {
         let queue = self.queue(&submission);
-        let (pending, waiting) = Pending::new(submission);
-        queue
-            .commands
-            .try_send(pending)
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Error::QueueFull,
-                mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
-            })?;
-        self.heed(queue.wait(waiting).await)
+        let (work, waiting) = enqueue(submission);
+        queue.commands.try_send(work).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
+        })?;
+        self.heed(waiting.wait(&queue.done).await)
     }
 
     /// Resolves once a change has failed for the database's sake since it resolved before.
@@ -211,7 +127,7 @@ impl Ledger {
         self.failed.notified().await;
     }
 
-    fn heed(&self, answer: Result<Outcome, Error>) -> Result<Outcome, Error> {
+    fn heed<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::DatabaseUnavailable(_) | Error::DatabaseFull(_)) = answer {
             self.failed.notify_one();
         }
@@ -219,9 +135,9 @@ impl Ledger {
     }
 
     /// Queues a command that nobody waits for. It is lost when the queue is full, and with the process.
-    pub fn note(&self, submission: Submission) {
-        let queue = self.queue(&submission);
-        if queue.commands.try_send(Pending::new(submission).0).is_err() {
+    pub(crate) fn note(&self, note: Submission<Note>) {
+        let queue = self.queue(&note);
+        if queue.commands.try_send(enqueue(note).0).is_err() {
             tracing::debug!("a note was lost: the ledger is busy or ends");
         }
     }
@@ -230,37 +146,27 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`submit`](Self::submit), without [`Error::QueueFull`].
-    pub async fn submit_patiently(&self, submission: Submission) -> Result<Outcome, Error> {
+    pub(crate) async fn submit_patiently<C: Execute>(
+        &self,
+        submission: Submission<C>,
+    ) -> Result<C::Answer, Error> {
         let queue = self.queue(&submission);
-        let (pending, waiting) = Pending::new(submission);
+        let (work, waiting) = enqueue(submission);
         // A full queue empties as soon as anything is done, or all of it is refused.
-        queue
-            .commands
-            .send(pending)
-            .await
-            .map_err(|_| Error::ShuttingDown)?;
-        self.heed(queue.wait(waiting).await)
+        let sent = queue.commands.send(work).await;
+        sent.map_err(|_| Error::ShuttingDown)?;
+        self.heed(waiting.wait(&queue.done).await)
     }
 
     /// The queue that a command belongs to: always the same one for a transfer, a connection or a credential, so that its
     /// changes are written and told in the order in which they came, and always the same one for a request that makes
     /// something new, so that its repetition meets it.
-    fn queue(&self, submission: &Submission) -> &Queue {
+    fn queue<C: Execute>(&self, submission: &Submission<C>) -> &Queue {
         let mut hash = DefaultHasher::new();
-        match (&submission.command, &submission.request) {
-            (
-                Command::ChangeTransfer { uuid, .. }
-                | Command::ChangeConnection { uuid, .. }
-                | Command::ChangeCredential { uuid, .. }
-                | Command::NoteUse { uuid, .. }
-                | Command::RotateAgent {
-                    connection_uuid: uuid,
-                    ..
-                },
-                _,
-            ) => uuid.hash(&mut hash),
-            (_, Some(request)) => request.request_id.hash(&mut hash),
-            (_, None) => random_range(0..u64::MAX).hash(&mut hash),
+        match (submission.command.subject(), &submission.request) {
+            (Some(uuid), _) => uuid.hash(&mut hash),
+            (None, Some(request)) => request.request_id.hash(&mut hash),
+            (None, None) => random_range(0..u64::MAX).hash(&mut hash),
         }
         let count = self.queues.len() as u64;
         let place = usize::try_from(hash.finish() % count).unwrap_or(0);

@@ -9,14 +9,18 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Outcome, held::Held};
+use super::{
+    execute::{Execute, Identities},
+    held::Held,
+};
 use crate::{error::Error, feed::FeedChange};
 use tidegate_domain::{
+    caller::Caller,
     chain::Head,
-    command::{Command, Submission},
+    command::Submission,
     connection::{Connection, DuplicateCandidate, Usage},
     credential::{Credential, Session},
-    event::{Event, EventBody},
+    event::{Event, EventBody, IdempotencyKey},
     log::Appended,
     refusal::Refusal,
     time::Timestamp,
@@ -24,11 +28,11 @@ use tidegate_domain::{
 };
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
-mod connections;
-mod credentials;
-mod transfers;
-
-use credentials::Redemption;
+mod connection;
+mod credential;
+mod note;
+mod session;
+mod transfer;
 
 /// What the decisions of a batch look at.
 pub(super) struct BatchInputs {
@@ -155,7 +159,24 @@ struct EventRefs {
     revision: i64,
 }
 
-pub(super) struct BatchState {
+/// Who caused a change, and by which request.
+#[derive(Clone, Copy)]
+struct Cause<'a> {
+    caller: &'a Caller,
+    request: Option<&'a IdempotencyKey>,
+}
+
+impl<'a> Cause<'a> {
+    const fn of<C>(submission: &'a Submission<C>) -> Self {
+        Self {
+            caller: &submission.caller,
+            request: submission.request.as_ref(),
+        }
+    }
+}
+
+/// A batch while it is decided.
+pub(crate) struct BatchState {
     now: Timestamp,
     rows: BTreeMap<Uuid, Row<Transfer>>,
     connections: BTreeMap<Uuid, Row<Connection>>,
@@ -169,7 +190,6 @@ pub(super) struct BatchState {
     events: Vec<Event>,
     /// What the events continue from, once they are written.
     after: Option<Head>,
-    answers: Vec<Result<Outcome, Error>>,
 }
 
 impl BatchState {
@@ -195,7 +215,6 @@ impl BatchState {
             requests: requests.collect(),
             events: Vec::new(),
             after: None,
-            answers: Vec::new(),
         }
     }
 
@@ -204,102 +223,44 @@ impl BatchState {
         self.now
     }
 
-    /// Decides one command against what the earlier ones left, and notes its answer.
-    pub(super) fn carry_out(&mut self, submission: &Submission, identity: impl FnOnce() -> Uuid) {
+    /// Whether a row that the commands need is locked by somebody else.
+    pub(super) fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Decides one command against what the earlier ones left.
+    pub(super) fn carry_out<C: Execute>(
+        &mut self,
+        submission: &Submission<C>,
+        identities: Identities<'_>,
+    ) -> Result<C::Answer, Error> {
         let answer = match self.repetition(submission) {
             Some(answer) => answer,
-            None => self.decide(submission, identity),
+            None => C::decide(submission, self, identities),
         };
-        self.answers.push(answer.map_err(Error::Refused));
-    }
-
-    /// Answers a command with `error` instead of deciding it.
-    pub(super) fn pass_over(&mut self, error: Error) {
-        self.answers.push(Err(error));
-    }
-
-    fn decide(
-        &mut self,
-        submission: &Submission,
-        identity: impl FnOnce() -> Uuid,
-    ) -> Result<Outcome, Refusal> {
-        match &submission.command {
-            Command::CreateTransfer(new) => self.create(submission, new, identity()),
-            Command::ChangeTransfer { uuid, verb } => self.apply(submission, *uuid, verb),
-            Command::CreateConnection {
-                new,
-                pending,
-                allow_duplicate,
-            } => {
-                if !allow_duplicate {
-                    self.is_first_to(None, new.direction, &new.site_url)?;
-                }
-                Ok(self.connect(submission, new, *pending, identity()))
-            }
-            Command::ChangeConnection { uuid, verb } => self.manage(submission, *uuid, verb),
-            Command::CreateCredential { new, token } => {
-                self.issue(submission, new, token, identity())
-            }
-            Command::ChangeCredential { uuid, verb } => {
-                self.change_credential(submission, *uuid, verb)
-            }
-            Command::RotateAgent {
-                connection_uuid,
-                token,
-                overlap,
-            } => self.rotate_agent(submission, *connection_uuid, token, *overlap, identity),
-            Command::OpenSession(new) => self.open_session(submission, new, identity()),
-            Command::RedeemSession {
-                digest,
-                code,
-                token_id,
-                token_digest,
-            } => {
-                let with = Redemption {
-                    digest,
-                    code,
-                    token_id,
-                    token_digest,
-                };
-                self.redeem(submission, &with, identity())
-            }
-            Command::NoteUse { uuid, at } => self.note_use(submission, *uuid, *at),
-            Command::NoteRefusal { reason } => Ok(self.note_refusal(submission, reason)),
-        }
+        answer.map_err(Error::Refused)
     }
 
     /// The answer to a request that was carried out before; `None` when it is new.
-    fn repetition(&self, submission: &Submission) -> Option<Result<Outcome, Refusal>> {
+    fn repetition<C: Execute>(
+        &self,
+        submission: &Submission<C>,
+    ) -> Option<Result<C::Answer, Refusal>> {
         let request = submission.request.as_ref()?;
         let key = (submission.caller.actor.clone(), request.request_id.clone());
         let earlier = self.requests.get(&key)?;
-        if earlier.request.digest != request.digest {
-            return Some(Err(Refusal::RequestIdReused { request_id: key.1 }));
-        }
-        Some(match earlier.effect {
-            Effect::Transfer {
-                deleted_by_it: true,
-                ..
-            } => Ok(Outcome::Deleted),
-            Effect::Transfer { uuid, .. } => self
-                .current(uuid)
-                .map(|transfer| Outcome::Transfer(Arc::clone(transfer))),
-            Effect::Connection {
-                deleted_by_it: true,
-                ..
-            } => Ok(Outcome::ConnectionDeleted),
-            Effect::Connection { uuid, .. } => self
-                .connection(uuid)
-                .map(|connection| Outcome::Connection(Arc::clone(connection))),
-            Effect::Credential(uuid) => self.credential(uuid).map(credentials::granted),
-            Effect::Session(uuid) => self.session_again(uuid),
-        })
+        let answer = if earlier.request.digest == request.digest {
+            C::repeated(self, earlier.effect)
+        } else {
+            None
+        };
+        Some(answer.unwrap_or(Err(Refusal::RequestIdReused { request_id: key.1 })))
     }
 
-    /// Writes down what happened; `submission` is what caused it, `None` when the rules themselves did.
-    fn log(&mut self, refs: EventRefs, mut body: EventBody, submission: Option<&Submission>) {
-        let caller = submission.map(|submission| &submission.caller);
-        let credential = caller.and_then(|caller| caller.credential());
+    /// Writes down what happened; `cause` is what caused it, `None` when the rules themselves did.
+    fn log(&mut self, refs: EventRefs, mut body: EventBody, cause: Option<Cause<'_>>) {
+        let caller = cause.map(|cause| cause.caller);
+        let credential = caller.and_then(Caller::credential);
         body.actor_uuid = body.actor_uuid.or(credential);
         self.events.push(Event {
             sequence: 0,
@@ -308,7 +269,7 @@ impl BatchState {
             subject_uuid: refs.subject_uuid,
             body,
             actor: caller.map_or_else(|| SERVER.to_owned(), |caller| caller.actor.clone()),
-            request: submission.and_then(|submission| submission.request.clone()),
+            request: cause.and_then(|cause| cause.request.cloned()),
             revision: refs.revision,
             occurred_at: self.now,
             address: caller
@@ -318,18 +279,16 @@ impl BatchState {
         });
     }
 
-    fn remember(&mut self, submission: Option<&Submission>, effect: Effect) {
-        let Some((submission, request)) =
-            submission.and_then(|submission| Some((submission, submission.request.clone()?)))
+    fn remember(&mut self, cause: Option<Cause<'_>>, effect: Effect) {
+        let Some((caller, request)) = cause.and_then(|cause| Some((cause.caller, cause.request?)))
         else {
             return;
         };
-        let actor = submission.caller.actor.clone();
-        let key = (actor.clone(), request.request_id.clone());
+        let key = (caller.actor.clone(), request.request_id.clone());
         if let Entry::Vacant(place) = self.requests.entry(key) {
             place.insert(PriorRequest {
-                actor,
-                request,
+                actor: caller.actor.clone(),
+                request: request.clone(),
                 effect,
             });
         }
@@ -380,17 +339,6 @@ impl BatchState {
         };
         let changed = self.rows.iter().filter(|(_, row)| row.has_changed());
         changed.map(change).collect()
-    }
-
-    /// What watchers need to hear, and the answers in the order of the commands.
-    #[cfg(test)]
-    pub(super) fn into_parts(self) -> (Vec<FeedChange>, Vec<Result<Outcome, Error>>) {
-        (self.changes(), self.answers)
-    }
-
-    /// The answers in the order of the commands.
-    pub(super) fn into_answers(self) -> Vec<Result<Outcome, Error>> {
-        self.answers
     }
 }
 

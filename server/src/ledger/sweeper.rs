@@ -9,13 +9,14 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{BATCH, Ledger, Outcome, time::Time};
+use super::{BATCH, Execute, Ledger, time::Time};
 use crate::error::Error;
 use tidegate_domain::{
     caller::Caller,
-    command::{Command, Submission, Verb},
-    connection::{ConnectionStatus, ConnectionVerb},
+    command::{ConnectionCommand, Submission, TransferCommand, Verb},
+    connection::{Connection, ConnectionStatus, ConnectionVerb},
     status::TransferStatus,
+    transfer::Transfer,
 };
 use tidegate_store::Store;
 use tidegate_store::failpoint;
@@ -70,16 +71,20 @@ impl Sweeper {
 
     async fn expire_connections(&self) -> Result<i64, Error> {
         let server = Caller::server();
-        let has_expired = |outcome: &Outcome| matches!(outcome, Outcome::Connection(it) if it.status == ConnectionStatus::Expired);
+        let has_expired = |it: &Connection| it.status == ConnectionStatus::Expired;
         let mut total = 0;
         loop {
             let now = self.time.now().await?;
             let overdue = self.store.overdue_connections(now, STRIDE).await?;
-            let commands = overdue.iter().map(|uuid| Command::ChangeConnection {
+            let commands = overdue.iter().map(|uuid| ConnectionCommand::Change {
                 uuid: *uuid,
                 verb: ConnectionVerb::Expire,
             });
-            let ended = self.carry_out(commands, &server, has_expired).await?;
+            let ended = self
+                .carry_out(commands, &server, |it| {
+                    it.as_deref().is_some_and(has_expired)
+                })
+                .await?;
             total += ended;
             if overdue.len() < STRIDE as usize || ended == 0 {
                 return Ok(total);
@@ -138,23 +143,23 @@ impl Sweeper {
         verb: &Verb,
         to: TransferStatus,
     ) -> Result<i64, Error> {
-        let commands = uuids.iter().map(|uuid| Command::ChangeTransfer {
+        let commands = uuids.iter().map(|uuid| TransferCommand::Change {
             uuid: *uuid,
             verb: verb.clone(),
         });
-        let has_ended =
-            |outcome: &Outcome| matches!(outcome, Outcome::Transfer(it) if it.status == to);
-        self.carry_out(commands, caller, has_ended).await
+        let has_ended = |it: &Transfer| it.status == to;
+        self.carry_out(commands, caller, |it| it.as_deref().is_some_and(has_ended))
+            .await
     }
 
     /// Sends the commands; counts those that did what was to be done.
-    async fn carry_out(
+    async fn carry_out<C: Execute>(
         &self,
-        commands: impl Iterator<Item = Command>,
+        commands: impl Iterator<Item = C>,
         caller: &Caller,
-        is_done: impl Fn(&Outcome) -> bool,
+        is_done: impl Fn(&C::Answer) -> bool,
     ) -> Result<i64, Error> {
-        let orders = commands.map(|command| {
+        let submitted = commands.map(|command| {
             self.ledger.submit_patiently(Submission {
                 command,
                 caller: caller.clone(),
@@ -162,10 +167,10 @@ impl Sweeper {
             })
         });
         let mut done = 0;
-        for outcome in join_all(orders).await {
+        for outcome in join_all(submitted).await {
             failpoint::pass("mid-sweep");
             match outcome {
-                Ok(outcome) if is_done(&outcome) => done += 1,
+                Ok(answer) if is_done(&answer) => done += 1,
                 // Not overdue any more, ended or deleted by somebody who was faster: nothing to do. Nor where the row is
                 // locked: whoever has it may be about to, and otherwise it is for the next sweep.
                 Ok(_) | Err(Error::Refused(_) | Error::RowLocked) => {}

@@ -1,6 +1,6 @@
 //! The writer task: takes what has queued up, decides it, commits it in one transaction, then answers.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{slice, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -9,13 +9,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    BATCH, Outcome, PATIENCE, Pending,
+    BATCH, PATIENCE,
     batch::BatchState,
-    load::{Patience, load},
+    execute::Work,
+    load::{LockPlan, Patience, load},
     time::Time,
 };
 use crate::{error::Error, feed::Feed};
-use tidegate_domain::{command::Submission, event::Event, status::TransferStatus};
+use tidegate_domain::{event::Event, status::TransferStatus};
 use tidegate_store::failpoint;
 use tidegate_store::{Store, StoreError};
 
@@ -48,7 +49,7 @@ impl Writer {
     /// [`StoreError::Lost`] when the process must end.
     pub(super) async fn run(
         self,
-        mut commands: mpsc::Receiver<Pending>,
+        mut commands: mpsc::Receiver<Box<dyn Work>>,
         stop: CancellationToken,
     ) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(BATCH);
@@ -79,8 +80,9 @@ impl Writer {
             }
             if let Err(error) = self.settle(&mut batch, &mut held, patience).await {
                 // Whoever queued up meanwhile would only wait for the same answer.
-                while let Ok(pending) = commands.try_recv() {
-                    _ = pending.answer.send(Err(error.clone()));
+                while let Ok(mut work) = commands.try_recv() {
+                    work.refuse(error.clone());
+                    work.answer();
                 }
                 // However many callers there are: a database that cannot be trusted ends the process.
                 give_up_if_lost(self.store.recover().await)?;
@@ -99,27 +101,30 @@ impl Writer {
     /// Commits and answers a batch. An error, which the whole batch was answered with, says that the database is away.
     async fn settle(
         &self,
-        batch: &mut Vec<Pending>,
-        held: &mut Vec<Pending>,
+        batch: &mut Vec<Box<dyn Work>>,
+        held: &mut Vec<Box<dyn Work>>,
         patience: Patience,
     ) -> Result<(), Error> {
         match self.commit(batch, patience).await {
-            Ok(answers) => answer(batch.drain(..), answers, held),
+            Ok(()) => answer(batch.drain(..), held),
             // One poisonous command must not take its neighbours along: each gets a transaction of its own.
             Err(StoreError::Internal(_)) if batch.len() > 1 => {
-                for pending in batch.drain(..) {
-                    let one = std::slice::from_ref(&pending);
-                    let answers = match self.commit(one, Patience::None).await {
-                        Ok(answers) => answers,
-                        Err(error) => vec![Err(failure(error))],
-                    };
-                    answer(std::iter::once(pending), answers, held);
+                for mut work in batch.drain(..) {
+                    if let Err(error) = self
+                        .commit(slice::from_mut(&mut work), Patience::None)
+                        .await
+                    {
+                        work.refuse(failure(error));
+                    }
+                    answer([work], held);
                 }
             }
             Err(error) => {
                 let error = failure(error);
-                let answers = std::iter::repeat(Err(error.clone()));
-                answer(batch.drain(..), answers, held);
+                for mut work in batch.drain(..) {
+                    work.refuse(error.clone());
+                    work.answer();
+                }
                 return Err(error);
             }
         }
@@ -129,9 +134,9 @@ impl Writer {
     /// Commits a batch, trying again on a conflict while anybody waits, and wakes the feed.
     async fn commit(
         &self,
-        batch: &[Pending],
+        batch: &mut [Box<dyn Work>],
         mut patience: Patience,
-    ) -> Result<Vec<Result<Outcome, Error>>, StoreError> {
+    ) -> Result<(), StoreError> {
         let limit = Instant::now() + PATIENCE;
         let mut tries = 0;
         let state = loop {
@@ -153,27 +158,24 @@ impl Writer {
         self.feed.tell_rights(state.events());
         log(state.events());
         failpoint::pass("before-answer");
-        Ok(state.into_answers())
+        Ok(())
     }
 
     async fn attempt(
         &self,
-        batch: &[Pending],
+        batch: &mut [Box<dyn Work>],
         patience: Patience,
     ) -> Result<BatchState, StoreError> {
-        let orders: Vec<&Submission> = batch.iter().map(|pending| &pending.submission).collect();
         let transaction = self.store.begin().await?;
-        let mut state = BatchState::new(load(&transaction, &orders, &self.time, patience).await?);
+        let mut plan = LockPlan::default();
+        for work in batch.iter() {
+            work.plan(&mut plan);
+        }
+        let mut state = BatchState::new(load(&transaction, plan, &self.time, patience).await?);
         self.works();
         let now = state.now();
-        for pending in batch {
-            if state.is_held(&pending.submission) {
-                state.pass_over(Error::RowLocked);
-            } else if !pending.refused.load(Ordering::Acquire) {
-                state.carry_out(&pending.submission, || self.time.clock().identity(now));
-            } else {
-                state.pass_over(Error::late());
-            }
+        for work in batch {
+            work.decide(&mut state, &mut || self.time.clock().identity(now));
         }
         state.write(&transaction).await?;
         self.works();
@@ -200,20 +202,14 @@ fn give_up_if_lost(recovered: Result<(), StoreError>) -> Result<(), StoreError> 
 }
 
 /// Answers commands; those that must wait for a lock and may, go to `held` instead.
-fn answer(
-    batch: impl Iterator<Item = Pending>,
-    answers: impl IntoIterator<Item = Result<Outcome, Error>>,
-    held: &mut Vec<Pending>,
-) {
+fn answer(batch: impl IntoIterator<Item = Box<dyn Work>>, held: &mut Vec<Box<dyn Work>>) {
     let now = Instant::now();
-    for (pending, answer) in batch.zip(answers) {
-        let waits = matches!(answer, Err(Error::RowLocked)) && now < pending.since + PATIENCE;
-        if waits && held.len() < HELD {
-            held.push(pending);
-            continue;
+    for work in batch {
+        if held.len() < HELD && work.may_wait(now) {
+            held.push(work);
+        } else {
+            work.answer();
         }
-        // A caller who has gone away does not need an answer; the change stands.
-        _ = pending.answer.send(answer);
     }
 }
 

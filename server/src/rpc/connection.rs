@@ -11,9 +11,10 @@ use super::{
     encode, page,
     status::status,
 };
-use crate::{error::Error, ledger::Outcome};
+use crate::error::Error;
 use tidegate_domain::{
     caller,
+    command::ConnectionCommand,
     connection::Connection,
     page::{Position, Scope},
     refusal::Refusal,
@@ -31,17 +32,14 @@ impl ConnectionApi {
         Self { backend }
     }
 
-    /// The connection that an order leaves; `None` when it is gone.
-    async fn change<M: Mutation>(
-        &self,
-        request: Request<M>,
-    ) -> Result<Option<v1::Connection>, Error> {
+    /// Carries out a change and answers with the connection as it is now.
+    async fn change<M>(&self, request: Request<M>) -> Result<Option<v1::Connection>, Error>
+    where
+        M: Mutation<Command = ConnectionCommand, Made = ()>,
+    {
         let submission = decode::submission(request)?;
-        match self.backend.ledger.submit(submission).await? {
-            Outcome::Connection(connection) => Ok(Some(encode::connection(&connection))),
-            Outcome::ConnectionDeleted => Ok(None),
-            _ => Err(super::transfer::unexpected("a connection was expected")),
-        }
+        let connection = self.backend.ledger.submit(submission).await?;
+        Ok(connection.map(|connection| encode::connection(&connection)))
     }
 
     async fn get(

@@ -6,14 +6,17 @@ use tidegate_proto::v1::{self, credential_service_server::CredentialService};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Backend, caller::Caller, decode, encode, page, status::status};
-use crate::{
-    error::Error,
-    ledger::{Outcome, secret},
+use super::{
+    Backend,
+    caller::Caller,
+    decode::{self, Mutation, TokenDigest},
+    encode, page,
+    status::status,
 };
+use crate::{error::Error, ledger::secret};
 use tidegate_domain::{
     access::AccessRefusal,
-    command::{Command, Submission},
+    command::{CredentialCommand, OpenSession, Opened},
     credential::{Credential, Session},
     page::{Position, Scope},
     refusal::Refusal,
@@ -119,7 +122,7 @@ impl CredentialApi {
         request: Request<v1::RevokeCredentialRequest>,
     ) -> Result<v1::RevokeCredentialResponse, Error> {
         let submission = decode::submission(request)?;
-        let credential = credential(self.backend.ledger.submit(submission).await?)?;
+        let credential = self.backend.ledger.submit(submission).await?;
         Ok(v1::RevokeCredentialResponse {
             credential: Some(encode::credential(&credential)),
         })
@@ -133,17 +136,14 @@ impl CredentialApi {
         let mut submission = decode::session_submission(request, &code, &self.backend.pepper)?;
         for _ in 0..CODE_TRIES {
             match self.backend.ledger.submit(submission.clone()).await? {
-                Outcome::Session(session) => return Ok(opened(&session, &submission, code)),
-                Outcome::CodeTaken => {
+                Opened::Session(session) => return Ok(opened(&session, &submission.command, code)),
+                Opened::CodeTaken => {
                     code = secret::new_session_code()?;
-                    decode::with_code(&mut submission, &code, &self.backend.pepper);
+                    decode::new_code(&mut submission.command, &code, &self.backend.pepper);
                 }
-                _ => return Err(super::transfer::unexpected("a session was expected")),
             }
         }
-        Err(super::transfer::unexpected(
-            "a free session code was expected",
-        ))
+        Err(Error::internal("no session code was free"))
     }
 
     async fn redeem(
@@ -152,7 +152,7 @@ impl CredentialApi {
     ) -> Result<v1::RedeemSessionResponse, Error> {
         let token = secret::new_token()?;
         let submission = decode::redemption(request, &token, &self.backend.pepper)?;
-        let credential = credential(self.backend.ledger.submit(submission).await?)?;
+        let credential = self.backend.ledger.submit(submission).await?;
         Ok(v1::RedeemSessionResponse {
             credential: Some(encode::credential(&credential)),
             token: token.reveal(),
@@ -168,13 +168,17 @@ impl CredentialApi {
 
 /// Gives out a new token: the credential that it belongs to, and the token; empty for a repetition, whose token was
 /// given out before and cannot be shown again.
-pub(super) async fn issue<M: decode::TokenRequest>(
+pub(super) async fn issue<M>(
     backend: &Backend,
     request: Request<M>,
-) -> Result<(v1::Credential, String), Error> {
+) -> Result<(v1::Credential, String), Error>
+where
+    M: Mutation<Command = CredentialCommand, Made = TokenDigest>,
+{
     let token = secret::new_token()?;
-    let submission = decode::token_submission(request, &token, &backend.pepper)?;
-    let credential = credential(backend.ledger.submit(submission).await?)?;
+    let digest = decode::token_digest(&token, &backend.pepper);
+    let submission = decode::submission_with(request, digest)?;
+    let credential = backend.ledger.submit(submission).await?;
     let is_new = credential
         .tokens
         .last()
@@ -187,18 +191,15 @@ pub(super) async fn issue<M: decode::TokenRequest>(
     Ok((encode::credential(&credential), token))
 }
 
-fn opened(session: &Session, submission: &Submission, code: String) -> v1::CreateSessionResponse {
-    let is_new = matches!(&submission.command, Command::OpenSession(new) if new.digest == session.declared.digest);
+fn opened(
+    session: &Session,
+    OpenSession(asked): &OpenSession,
+    code: String,
+) -> v1::CreateSessionResponse {
+    let is_new = asked.digest == session.declared.digest;
     v1::CreateSessionResponse {
         session_code: if is_new { code } else { String::new() },
         expires_at: Some(encode::timestamp(session.expires_at)),
-    }
-}
-
-fn credential(outcome: Outcome) -> Result<Credential, Error> {
-    match outcome {
-        Outcome::Credential(credential) => Ok(*credential),
-        _ => Err(super::transfer::unexpected("a credential was expected")),
     }
 }
 

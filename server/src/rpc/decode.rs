@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{caller::Caller, metadata};
 use tidegate_domain::{
-    command::{Command, Submission, Verb},
+    caller,
+    command::{Command, Submission, TransferCommand, Verb},
     event::IdempotencyKey,
     progress::Report,
     query::{SortOrder, TransferFilter},
@@ -30,44 +31,47 @@ mod credential;
 
 pub(super) use connection::connection_filter;
 pub(super) use credential::{
-    TokenRequest, credential_filter, redemption, session_submission, token_submission, with_code,
+    TokenDigest, credential_filter, new_code, redemption, session_submission, token_digest,
 };
 
 /// A request that asks for a change.
 pub(super) trait Mutation: Message + Default {
+    /// What it asks for.
+    type Command: Command;
+    /// What was made for it beside its message, such as a token.
+    type Made;
     /// The method's name, part of the digest so that one id cannot serve two methods.
     const METHOD: &'static str;
     /// Whether the ledger remembers its request id.
     const REMEMBERED: bool = true;
 
     fn request_id(&mut self) -> &mut String;
-    fn command(self, check: &mut Check, caller: &Caller) -> Command;
+    fn command(self, check: &mut Check, caller: &Caller, made: Self::Made) -> Self::Command;
 }
 
-/// The order of a mutating call.
-pub(super) fn submission<M: Mutation>(request: Request<M>) -> Result<Submission, Refusal> {
-    submission_by(request, M::METHOD, M::REMEMBERED, M::request_id, M::command)
-}
-
-/// The order of a mutating call whose command needs more than its message.
-fn submission_by<M: Message>(
+/// What a mutating call asks of the ledger.
+pub(super) fn submission<M: Mutation<Made = ()>>(
     request: Request<M>,
-    method: &str,
-    remembered: bool,
-    id: impl FnOnce(&mut M) -> &mut String,
-    command: impl FnOnce(M, &mut Check, &Caller) -> Command,
-) -> Result<Submission, Refusal> {
+) -> Result<Submission<M::Command>, Refusal> {
+    submission_with(request, ())
+}
+
+/// What a mutating call asks of the ledger, with what was made for it.
+pub(super) fn submission_with<M: Mutation>(
+    request: Request<M>,
+    made: M::Made,
+) -> Result<Submission<M::Command>, Refusal> {
     let caller = Caller::of(&request);
     let mut message = request.into_inner();
     let mut check = Check::default();
-    let request_id = check.request_id(&mem::take(id(&mut message)));
+    let request_id = check.request_id(&mem::take(message.request_id()));
     let request = request_id
-        .filter(|_| remembered)
+        .filter(|_| M::REMEMBERED)
         .map(|request_id| IdempotencyKey {
             request_id,
-            digest: digest(method, &message),
+            digest: digest(M::METHOD, &message),
         });
-    let command = command(message, &mut check, &caller);
+    let command = message.command(&mut check, &caller, made);
     check.finish(Submission {
         command,
         caller: caller.who,
@@ -91,13 +95,15 @@ macro_rules! verb {
     };
     ($message:ident, $method:literal, |$self:ident, $check:ident, $caller:ident| $verb:expr) => {
         impl Mutation for v1::$message {
+            type Command = TransferCommand;
+            type Made = ();
             const METHOD: &'static str = $method;
             fn request_id(&mut self) -> &mut String {
                 &mut self.request_id
             }
-            fn command($self, $check: &mut Check, $caller: &Caller) -> Command {
+            fn command($self, $check: &mut Check, $caller: &Caller, (): ()) -> TransferCommand {
                 let uuid = $check.uuid("uuid", &$self.uuid);
-                Command::ChangeTransfer { uuid, verb: $verb }
+                TransferCommand::Change { uuid, verb: $verb }
             }
         }
     };
@@ -163,6 +169,8 @@ verb!(
 );
 
 impl Mutation for v1::UpdateProgressRequest {
+    type Command = TransferCommand;
+    type Made = ();
     const METHOD: &'static str = "UpdateProgress";
     const REMEMBERED: bool = false;
 
@@ -170,24 +178,26 @@ impl Mutation for v1::UpdateProgressRequest {
         &mut self.request_id
     }
 
-    fn command(self, check: &mut Check, _: &Caller) -> Command {
+    fn command(self, check: &mut Check, _: &Caller, (): ()) -> TransferCommand {
         let uuid = check.uuid("uuid", &self.uuid);
         let verb = Verb::UpdateProgress {
             report: report(check, self.progress),
             checkpoint: check.checkpoint(self.checkpoint),
         };
-        Command::ChangeTransfer { uuid, verb }
+        TransferCommand::Change { uuid, verb }
     }
 }
 
 impl Mutation for v1::CreateTransferRequest {
+    type Command = TransferCommand;
+    type Made = ();
     const METHOD: &'static str = "CreateTransfer";
 
     fn request_id(&mut self) -> &mut String {
         &mut self.request_id
     }
 
-    fn command(self, check: &mut Check, caller: &Caller) -> Command {
+    fn command(self, check: &mut Check, caller: &Caller, (): ()) -> TransferCommand {
         let direction = direction(check, "direction", self.direction);
         if direction.is_none() && self.direction == 0 {
             check.add("direction", "is required");
@@ -195,7 +205,7 @@ impl Mutation for v1::CreateTransferRequest {
         check.required("table_name", &self.table_name);
         let requester_ip = check.ip("requester_ip", &self.requester_ip);
         let agent = check.name("requester_user_agent", &self.requester_user_agent, NAME_MAX);
-        Command::CreateTransfer(Box::new(NewTransfer {
+        TransferCommand::Create(Box::new(NewTransfer {
             direction: direction.unwrap_or(Direction::Send),
             table_name: check.table("table_name", &self.table_name),
             connection_uuid: check
@@ -219,21 +229,14 @@ impl Mutation for v1::CreateTransferRequest {
     }
 }
 
-impl Mutation for v1::ExpirePendingApprovalsRequest {
-    const METHOD: &'static str = "ExpirePendingApprovals";
-    const REMEMBERED: bool = false;
-
-    fn request_id(&mut self) -> &mut String {
-        &mut self.request_id
-    }
-
-    /// One order for each overdue transfer is made by the sweeper; this one only carries the caller.
-    fn command(self, _: &mut Check, _: &Caller) -> Command {
-        Command::ChangeTransfer {
-            uuid: Uuid::nil(),
-            verb: Verb::Expire,
-        }
-    }
+/// In whose name overdue approvals are to expire. The request's id is checked, and not needed: a repetition finds less.
+pub(super) fn expiry(
+    request: Request<v1::ExpirePendingApprovalsRequest>,
+) -> Result<caller::Caller, Refusal> {
+    let caller = Caller::of(&request).who;
+    let mut check = Check::default();
+    check.request_id(&request.get_ref().request_id);
+    check.finish(caller)
 }
 
 /// The revision that a change is meant for.

@@ -21,14 +21,14 @@ use super::{Backend, decode, encode, error_info, status, streams::StreamPermit};
 use crate::{
     error::Error,
     feed::{Subscription, Update},
-    ledger::Outcome,
 };
 use tidegate_domain::{
     caller::Caller,
-    command::{Command, Submission, Verb},
+    command::{Submission, TransferCommand, Verb},
     progress::Report,
     refusal::Refusal,
     status::TransferStatus,
+    transfer::Transfer,
     validate::Check,
 };
 use tidegate_store::failpoint;
@@ -250,13 +250,17 @@ impl ReportWriter {
         }
     }
 
-    async fn write(&self, uuid: Uuid, joined: JoinedReport) -> (Uuid, Result<Outcome, Error>) {
+    async fn write(
+        &self,
+        uuid: Uuid,
+        joined: JoinedReport,
+    ) -> (Uuid, Result<Option<Arc<Transfer>>, Error>) {
         let verb = Verb::UpdateProgress {
             report: joined.report,
             checkpoint: joined.checkpoint,
         };
         let submission = Submission {
-            command: Command::ChangeTransfer { uuid, verb },
+            command: TransferCommand::Change { uuid, verb },
             caller: self.caller.clone(),
             request: None,
         };
@@ -267,19 +271,19 @@ impl ReportWriter {
     fn answer(
         &mut self,
         uuid: Uuid,
-        outcome: Result<Outcome, Error>,
+        outcome: Result<Option<Arc<Transfer>>, Error>,
     ) -> v1::ReportProgressResponse {
         match outcome {
-            Ok(Outcome::Transfer(transfer)) => v1::ReportProgressResponse {
+            Ok(Some(transfer)) => v1::ReportProgressResponse {
                 uuid: uuid.to_string(),
                 revision: transfer.revision,
                 status: encode::status(transfer.status).into(),
                 error: None,
             },
-            Ok(_) => refusal(
+            Ok(None) => refusal(
                 uuid.to_string(),
                 None,
-                &super::transfer::unexpected("a transfer was expected"),
+                &Refusal::TransferNotFound { uuid }.into(),
             ),
             Err(error) => {
                 let status = match &error {

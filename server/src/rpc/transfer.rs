@@ -15,8 +15,8 @@ use super::{
     streams::{Kind, Streams},
     watch,
 };
-use crate::{error::Error, ledger::Outcome};
-use tidegate_domain::validate::Check;
+use crate::error::Error;
+use tidegate_domain::{command::TransferCommand, validate::Check};
 
 mod read;
 
@@ -35,20 +35,13 @@ impl TransferApi {
     }
 
     /// Carries out a change and answers with the transfer as it is now.
-    async fn change<M: Mutation>(
-        &self,
-        request: Request<M>,
-    ) -> Result<Option<v1::Transfer>, Error> {
-        match self
-            .backend
-            .ledger
-            .submit(decode::submission(request)?)
-            .await?
-        {
-            Outcome::Transfer(transfer) => Ok(Some(encode::transfer(&transfer, None))),
-            Outcome::Deleted => Ok(None),
-            _ => Err(unexpected("a transfer was expected")),
-        }
+    async fn change<M>(&self, request: Request<M>) -> Result<Option<v1::Transfer>, Error>
+    where
+        M: Mutation<Command = TransferCommand, Made = ()>,
+    {
+        let submission = decode::submission(request)?;
+        let transfer = self.backend.ledger.submit(submission).await?;
+        Ok(transfer.map(|transfer| encode::transfer(&transfer, None)))
     }
 
     async fn watch_one(
@@ -98,21 +91,10 @@ impl TransferApi {
         &self,
         request: Request<v1::ExpirePendingApprovalsRequest>,
     ) -> Result<v1::ExpirePendingApprovalsResponse, Error> {
-        let submission = decode::submission(request)?;
-        let expired_count = self
-            .backend
-            .sweeper
-            .expire_approvals(&submission.caller)
-            .await?;
+        let caller = decode::expiry(request)?;
+        let expired_count = self.backend.sweeper.expire_approvals(&caller).await?;
         Ok(v1::ExpirePendingApprovalsResponse { expired_count })
     }
-}
-
-/// An answer that the ledger never gives to this command.
-pub(super) fn unexpected(what: &'static str) -> Error {
-    Error::Internal(std::sync::Arc::from(Box::<
-        dyn std::error::Error + Send + Sync,
-    >::from(what)))
 }
 
 /// Defines the methods that answer with the transfer as it is now, and those that read.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{BatchState, ChangeSet, EventRefs, Row};
-use crate::ledger::Outcome;
+use super::{BatchState, Cause, ChangeSet, EventRefs, Row};
+use crate::ledger::{
+    execute::{Execute, Identities},
+    load::LockPlan,
+};
 use tidegate_domain::{
-    command::Submission,
+    command::{ConnectionCommand, Submission},
     connection::{
         Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
         ConnectionVerb, NewConnection, Usage, decide_connection, site,
@@ -19,33 +22,108 @@ use tidegate_domain::{
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
 
+impl Execute for ConnectionCommand {
+    fn subject(&self) -> Option<Uuid> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Change { uuid, .. } => Some(*uuid),
+        }
+    }
+
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
+        match self {
+            Self::Create {
+                allow_duplicate, ..
+            } => {
+                if !allow_duplicate {
+                    plan.duplicates();
+                }
+            }
+            Self::Change { uuid, verb } => {
+                plan.connection(*uuid, true);
+                match verb {
+                    ConnectionVerb::Update {
+                        fields,
+                        to,
+                        allow_duplicate,
+                        ..
+                    } => {
+                        plan.update(*uuid, fields, &to.policy);
+                        if !allow_duplicate && fields.contains(&ConnectionField::SiteUrl) {
+                            plan.duplicates();
+                        }
+                    }
+                    ConnectionVerb::Delete => plan.deletion(*uuid),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn is_held(&self, state: &BatchState) -> bool {
+        state.held.has_connection(self.subject())
+    }
+
+    fn decide(
+        submission: &Submission<Self>,
+        state: &mut BatchState,
+        identities: Identities<'_>,
+    ) -> Result<Self::Answer, Refusal> {
+        match &submission.command {
+            Self::Create {
+                new,
+                pending,
+                allow_duplicate,
+            } => {
+                if !allow_duplicate {
+                    state.is_first_to(None, new.direction, &new.site_url)?;
+                }
+                Ok(Some(state.connect(submission, new, *pending, identities())))
+            }
+            Self::Change { uuid, verb } => state.manage(submission, *uuid, verb),
+        }
+    }
+
+    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {
+        match effect {
+            Effect::Connection {
+                deleted_by_it: true,
+                ..
+            } => Some(Ok(None)),
+            Effect::Connection { uuid, .. } => Some(state.connection(uuid).cloned().map(Some)),
+            _ => None,
+        }
+    }
+}
+
 impl BatchState {
-    pub(super) fn connect(
+    fn connect(
         &mut self,
-        submission: &Submission,
+        submission: &Submission<ConnectionCommand>,
         new: &NewConnection,
         pending: bool,
         uuid: Uuid,
-    ) -> Outcome {
+    ) -> Arc<Connection> {
         let connection = Connection::create(uuid, new.clone(), pending, self.now);
         let connection = Arc::new(connection);
         self.log_connection(
             &connection,
             EventType::ConnectionCreated,
             String::new(),
-            submission,
+            Cause::of(submission),
         );
         self.connections
             .insert(uuid, Row::created(Arc::clone(&connection)));
-        Outcome::Connection(connection)
+        connection
     }
 
-    pub(super) fn manage(
+    fn manage(
         &mut self,
-        submission: &Submission,
+        submission: &Submission<ConnectionCommand>,
         uuid: Uuid,
         verb: &ConnectionVerb,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Option<Arc<Connection>>, Refusal> {
+        let cause = Cause::of(submission);
         let connection = Arc::clone(self.connection(uuid)?);
         if let ConnectionVerb::Update {
             fields,
@@ -60,13 +138,13 @@ impl BatchState {
         }
         let (used, in_use) = (self.usage_on_record(uuid), self.is_in_use(uuid));
         let after = match decide_connection(&connection, verb, used, in_use, self.now)? {
-            ConnectionChange::Nothing => return Ok(Outcome::Connection(connection)),
+            ConnectionChange::Nothing => return Ok(Some(connection)),
             ConnectionChange::Changed(after, event_type, reason) => {
-                self.log_connection(&after, event_type, reason, submission);
+                self.log_connection(&after, event_type, reason, cause);
                 Some(Arc::from(after))
             }
             ConnectionChange::Removal(event_type) => {
-                self.log_connection(&connection, event_type, String::new(), submission);
+                self.log_connection(&connection, event_type, String::new(), cause);
                 None
             }
         };
@@ -74,11 +152,11 @@ impl BatchState {
             row.after.clone_from(&after);
             row.transitioned = true;
         }
-        Ok(after.map_or(Outcome::ConnectionDeleted, Outcome::Connection))
+        Ok(after)
     }
 
     /// Whether no other connection leads to that site in that direction, but for those that were ended for good.
-    pub(super) fn is_first_to(
+    fn is_first_to(
         &self,
         but: Option<Uuid>,
         direction: ConnectionDirection,
@@ -161,13 +239,13 @@ impl BatchState {
         connection: &Connection,
         event_type: EventType,
         reason: String,
-        submission: &Submission,
+        cause: Cause<'_>,
     ) {
         let effect = Effect::Connection {
             uuid: connection.uuid,
             deleted_by_it: event_type == EventType::ConnectionDeleted,
         };
-        self.remember(Some(submission), effect);
+        self.remember(Some(cause), effect);
         let refs = EventRefs {
             connection_uuid: Some(connection.uuid),
             revision: connection.revision,
@@ -180,7 +258,7 @@ impl BatchState {
             actor_uuid: None,
             reason,
         };
-        self.log(refs, body, Some(submission));
+        self.log(refs, body, Some(cause));
     }
 
     pub(super) async fn write_connections(

@@ -1,85 +1,140 @@
-//! Credentials and sessions in a batch. No secret comes here: tokens and codes are digests, but for a code that is being
-//! redeemed and is good for nothing more.
+//! Credentials in a batch. No secret comes here: tokens and codes are digests, but for a code that is being redeemed and
+//! is good for nothing more.
 
 use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{BatchState, ChangeSet, EventRefs, Row};
-use crate::ledger::Outcome;
+use super::{BatchState, Cause, ChangeSet, EventRefs, Row};
+use crate::ledger::{
+    execute::{Execute, Identities},
+    load::LockPlan,
+};
 use tidegate_domain::{
     access::AccessRefusal,
-    authorize,
     caller::Role,
-    command::Submission,
+    command::{CredentialCommand, Submission},
     connection::ConnectionStatus,
-    credential::{
-        Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session, decide_credential,
-    },
+    credential::{Credential, CredentialVerb, NewCredential, NewToken, decide_credential},
     event::{EventBody, EventType},
     limit::ConnectionRefusal,
     refusal::Refusal,
-    time::Timestamp,
     validate::NAME_MAX,
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
 
-/// What a code is redeemed with.
-pub(super) struct Redemption<'a> {
-    /// Digest of the code.
-    pub(super) digest: &'a [u8],
-    /// The code.
-    pub(super) code: &'a str,
-    /// The public part of the agent's token.
-    pub(super) token_id: &'a str,
-    /// Digest of its secret.
-    pub(super) token_digest: &'a [u8],
+impl Execute for CredentialCommand {
+    fn subject(&self) -> Option<Uuid> {
+        match self {
+            Self::Create { .. } | Self::Redeem(_) => None,
+            Self::Change { uuid, .. } => Some(*uuid),
+            Self::RotateAgent {
+                connection_uuid, ..
+            } => Some(*connection_uuid),
+        }
+    }
+
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
+        match self {
+            Self::Create { new, .. } => {
+                if let Some(connection) = new.connection_uuid {
+                    plan.connection(connection, false);
+                }
+            }
+            Self::Change { uuid, .. } => plan.credential(*uuid),
+            Self::RotateAgent {
+                connection_uuid, ..
+            } => plan.agents_of(*connection_uuid),
+            Self::Redeem(with) => plan.session(with.digest.clone()),
+        }
+    }
+
+    fn is_held(&self, state: &BatchState) -> bool {
+        let held = &state.held;
+        match self {
+            Self::Create { new, .. } => held.has_connection(new.connection_uuid),
+            Self::Change { uuid, .. } => held.credentials.contains(uuid),
+            // Which of the credentials are the connection's is known for those alone that could be read.
+            Self::RotateAgent {
+                connection_uuid, ..
+            } => held.has_connection(Some(*connection_uuid)) || !held.credentials.is_empty(),
+            // As above.
+            Self::Redeem(with) => {
+                held.sessions.contains(&with.digest) || !held.connections.is_empty()
+            }
+        }
+    }
+
+    fn decide(
+        submission: &Submission<Self>,
+        state: &mut BatchState,
+        identities: Identities<'_>,
+    ) -> Result<Self::Answer, Refusal> {
+        let cause = Cause::of(submission);
+        match &submission.command {
+            Self::Create { new, token } => state.issue(cause, new, token, identities()),
+            Self::Change { uuid, verb } => state.change_credential(cause, *uuid, verb),
+            Self::RotateAgent {
+                connection_uuid,
+                token,
+                overlap,
+            } => state.rotate_agent(cause, *connection_uuid, token, *overlap, identities),
+            Self::Redeem(with) => state.redeem(cause, with, identities()),
+        }
+    }
+
+    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {
+        match effect {
+            Effect::Credential(uuid) => Some(state.credential(uuid).cloned()),
+            _ => None,
+        }
+    }
 }
 
 impl BatchState {
-    pub(super) fn issue(
+    fn issue(
         &mut self,
-        submission: &Submission,
+        cause: Cause<'_>,
         new: &NewCredential,
         token: &NewToken,
         uuid: Uuid,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Arc<Credential>, Refusal> {
         if let Some(connection) = new.connection_uuid {
             self.connection(connection)?;
         }
         let credential = Credential::create(uuid, new.clone(), token, self.now);
         let reason = format!("{} {}", new.role, new.name);
-        Ok(self.hand_out(submission, credential, reason))
+        Ok(self.hand_out(cause, credential, reason))
     }
 
-    pub(super) fn change_credential(
+    fn change_credential(
         &mut self,
-        submission: &Submission,
+        cause: Cause<'_>,
         uuid: Uuid,
         verb: &CredentialVerb,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Arc<Credential>, Refusal> {
         let credential = Arc::clone(self.credential(uuid)?);
         let Some((after, event_type, reason)) = decide_credential(&credential, verb, self.now)?
         else {
-            return Ok(granted(&credential));
+            return Ok(credential);
         };
         let after = Arc::new(after);
-        self.log_credential(&after, event_type, reason, submission);
+        self.log_credential(&after, event_type, reason, cause);
         if let Some(row) = self.credentials.get_mut(&uuid) {
             row.after = Some(Arc::clone(&after));
             row.transitioned = true;
         }
-        Ok(granted(&after))
+        Ok(after)
     }
 
-    pub(super) fn rotate_agent(
+    fn rotate_agent(
         &mut self,
-        submission: &Submission,
+        cause: Cause<'_>,
         uuid: Uuid,
         token: &NewToken,
         overlap: Duration,
-        identity: impl FnOnce() -> Uuid,
-    ) -> Result<Outcome, Refusal> {
+        identities: Identities<'_>,
+    ) -> Result<Arc<Credential>, Refusal> {
         let connection = Arc::clone(self.connection(uuid)?);
         let status = connection.status;
         if status == ConnectionStatus::Revoked {
@@ -88,7 +143,7 @@ impl BatchState {
         if let Some(agent) = self.own_agent(uuid) {
             let token = token.clone();
             let verb = CredentialVerb::Rotate { token, overlap };
-            return self.change_credential(submission, agent, &verb);
+            return self.change_credential(cause, agent, &verb);
         }
         let name = format!("agent of {}", connection.declared.name);
         let new = NewCredential {
@@ -98,95 +153,7 @@ impl BatchState {
             acts_for_others: false,
             session_code: String::new(),
         };
-        self.issue(submission, &new, token, identity())
-    }
-
-    pub(super) fn open_session(
-        &mut self,
-        submission: &Submission,
-        new: &NewSession,
-        uuid: Uuid,
-    ) -> Result<Outcome, Refusal> {
-        authorize::in_use(self.connection(new.connection_uuid)?, self.now)?;
-        if self.session(&new.digest).is_some() {
-            return Ok(Outcome::CodeTaken);
-        }
-        let session = Arc::new(Session::open(uuid, new.clone(), self.now));
-        self.remember(Some(submission), Effect::Session(uuid));
-        self.log_session(
-            &session,
-            EventType::SessionCreated,
-            String::new(),
-            submission,
-        );
-        self.sessions
-            .insert(uuid, Row::created(Arc::clone(&session)));
-        Ok(Outcome::Session(Session::clone(&session)))
-    }
-
-    pub(super) fn redeem(
-        &mut self,
-        submission: &Submission,
-        with: &Redemption<'_>,
-        agent: Uuid,
-    ) -> Result<Outcome, Refusal> {
-        let session = self.session(with.digest).map(Arc::clone);
-        let session = session.ok_or(AccessRefusal::SessionCodeInvalid)?;
-        let connection = self.connection(session.declared.connection_uuid).ok();
-        // One whose end has passed is no longer in use, whether or not somebody has noted it already.
-        let status = connection.map(|it| match authorize::in_use(it, self.now) {
-            Err(ConnectionRefusal::Expired { .. }) => ConnectionStatus::Expired,
-            _ => it.status,
-        });
-        let (after, new) = session.redeem(with.code, status, self.now)?;
-        let token = NewToken {
-            id: with.token_id.to_owned(),
-            digest: with.token_digest.to_vec(),
-            expires_in: session.declared.token_expires_in,
-        };
-        let credential = Arc::new(Credential::create(agent, new, &token, self.now));
-        // One event for both: the session is over, and the reason says who its agent is.
-        let after = Arc::new(after);
-        self.log_session(
-            &after,
-            EventType::SessionRedeemed,
-            agent.to_string(),
-            submission,
-        );
-        if let Some(row) = self.sessions.get_mut(&after.uuid) {
-            row.after = Some(after);
-        }
-        self.credentials
-            .insert(agent, Row::created(Arc::clone(&credential)));
-        Ok(granted(&credential))
-    }
-
-    /// Notes a use, unless a later one was noted.
-    pub(super) fn note_use(
-        &mut self,
-        submission: &Submission,
-        uuid: Uuid,
-        at: Timestamp,
-    ) -> Result<Outcome, Refusal> {
-        let mut after = Credential::clone(self.credential(uuid)?);
-        if after.last_used_at.is_none_or(|earlier| earlier < at) {
-            after.last_used_at = Some(at);
-            after.last_used_address = submission.caller.address;
-            if let Some(row) = self.credentials.get_mut(&uuid) {
-                row.after = Some(Arc::new(after));
-            }
-        }
-        Ok(Outcome::Noted)
-    }
-
-    pub(super) fn note_refusal(&mut self, submission: &Submission, reason: &str) -> Outcome {
-        let refs = EventRefs {
-            connection_uuid: submission.caller.confined_to(),
-            ..EventRefs::default()
-        };
-        let body = happened(EventType::Refused, reason.to_owned());
-        self.log(refs, body, Some(submission));
-        Outcome::Noted
+        self.issue(cause, &new, token, identities())
     }
 
     pub(super) fn credential(&self, uuid: Uuid) -> Result<&Arc<Credential>, Refusal> {
@@ -194,18 +161,6 @@ impl BatchState {
             .get(&uuid)
             .and_then(|row| row.after.as_ref())
             .ok_or_else(|| AccessRefusal::CredentialNotFound { uuid }.into())
-    }
-
-    /// A session by its own identity, for the answer to a repetition.
-    pub(super) fn session_again(&self, uuid: Uuid) -> Result<Outcome, Refusal> {
-        let session = self.sessions.get(&uuid).and_then(|row| row.after.as_ref());
-        let session = session.ok_or(AccessRefusal::SessionCodeInvalid)?;
-        Ok(Outcome::Session(Session::clone(session)))
-    }
-
-    fn session(&self, digest: &[u8]) -> Option<&Arc<Session>> {
-        let mut sessions = self.sessions.values().filter_map(|row| row.after.as_ref());
-        sessions.find(|session| session.declared.digest == digest)
     }
 
     /// The agent that a connection's token is rotated for: the newest that was neither revoked nor made by a session.
@@ -224,20 +179,15 @@ impl BatchState {
 
     fn hand_out(
         &mut self,
-        submission: &Submission,
+        cause: Cause<'_>,
         credential: Credential,
         reason: String,
-    ) -> Outcome {
+    ) -> Arc<Credential> {
         let credential = Arc::new(credential);
-        self.log_credential(
-            &credential,
-            EventType::CredentialCreated,
-            reason,
-            submission,
-        );
+        self.log_credential(&credential, EventType::CredentialCreated, reason, cause);
         self.credentials
             .insert(credential.uuid, Row::created(Arc::clone(&credential)));
-        granted(&credential)
+        credential
     }
 
     fn log_credential(
@@ -245,32 +195,16 @@ impl BatchState {
         credential: &Credential,
         event_type: EventType,
         reason: String,
-        submission: &Submission,
+        cause: Cause<'_>,
     ) {
-        self.remember(Some(submission), Effect::Credential(credential.uuid));
+        self.remember(Some(cause), Effect::Credential(credential.uuid));
         let refs = EventRefs {
             transfer_uuid: None,
             connection_uuid: credential.declared.connection_uuid,
             subject_uuid: Some(credential.uuid),
             revision: credential.revision,
         };
-        self.log(refs, happened(event_type, reason), Some(submission));
-    }
-
-    fn log_session(
-        &mut self,
-        session: &Session,
-        event_type: EventType,
-        reason: String,
-        submission: &Submission,
-    ) {
-        let refs = EventRefs {
-            transfer_uuid: None,
-            connection_uuid: Some(session.declared.connection_uuid),
-            subject_uuid: Some(session.uuid),
-            revision: 0,
-        };
-        self.log(refs, happened(event_type, reason), Some(submission));
+        self.log(refs, happened(event_type, reason), Some(cause));
     }
 
     pub(super) async fn write_credentials(
@@ -299,11 +233,7 @@ impl BatchState {
     }
 }
 
-pub(super) fn granted(credential: &Arc<Credential>) -> Outcome {
-    Outcome::Credential(Box::new(Credential::clone(credential)))
-}
-
-fn happened(event_type: EventType, reason: String) -> EventBody {
+pub(super) fn happened(event_type: EventType, reason: String) -> EventBody {
     EventBody {
         event_type,
         from_status: None,

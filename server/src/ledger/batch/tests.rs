@@ -1,32 +1,110 @@
 use super::*;
 use tidegate_domain::{
     caller::{Caller, Role},
-    command::Verb,
+    command::{Command, ConnectionCommand, Opened, TransferCommand, Verb},
     connection::{ConnectionField, ConnectionStatus, ConnectionVerb},
-    event::{EventType, IdempotencyKey},
+    event::EventType,
     fixtures::{caller as known, connection as site, transfer as sample},
     policy::Policy,
     progress::Report,
     status::TransferStatus,
 };
 
-mod connections;
+mod connection;
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);
 
-fn state(transfers: Vec<Transfer>) -> BatchState {
+/// An answer of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Transfer(Option<Arc<Transfer>>),
+    Connection(Option<Arc<Connection>>),
+    Credential(Arc<Credential>),
+    Session(Opened),
+    Noted,
+}
+
+impl From<Option<Arc<Transfer>>> for Outcome {
+    fn from(answer: Option<Arc<Transfer>>) -> Self {
+        Self::Transfer(answer)
+    }
+}
+
+impl From<Option<Arc<Connection>>> for Outcome {
+    fn from(answer: Option<Arc<Connection>>) -> Self {
+        Self::Connection(answer)
+    }
+}
+
+impl From<Arc<Credential>> for Outcome {
+    fn from(answer: Arc<Credential>) -> Self {
+        Self::Credential(answer)
+    }
+}
+
+impl From<Opened> for Outcome {
+    fn from(answer: Opened) -> Self {
+        Self::Session(answer)
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Noted
+    }
+}
+
+/// A batch, and the answers in the order of the commands.
+pub(super) struct Batch {
+    state: BatchState,
+    answers: Vec<Result<Outcome, Error>>,
+}
+
+impl Batch {
+    pub(super) fn new(inputs: BatchInputs) -> Self {
+        let state = BatchState::new(inputs);
+        let answers = Vec::new();
+        Self { state, answers }
+    }
+
+    pub(super) fn carry_out<C: Execute>(
+        &mut self,
+        submission: &Submission<C>,
+        mut identities: impl FnMut() -> Uuid,
+    ) where
+        C::Answer: Into<Outcome>,
+    {
+        let answer = self.state.carry_out(submission, &mut identities);
+        self.answers.push(answer.map(Into::into));
+    }
+
+    /// What watchers need to hear, and the answers.
+    pub(super) fn into_parts(self) -> (Vec<FeedChange>, Vec<Result<Outcome, Error>>) {
+        (self.state.changes(), self.answers)
+    }
+}
+
+impl std::ops::Deref for Batch {
+    type Target = BatchState;
+
+    fn deref(&self) -> &BatchState {
+        &self.state
+    }
+}
+
+fn state(transfers: Vec<Transfer>) -> Batch {
     with(transfers, Vec::new())
 }
 
-fn with(transfers: Vec<Transfer>, connections: Vec<Connection>) -> BatchState {
-    BatchState::new(BatchInputs {
+fn with(transfers: Vec<Transfer>, connections: Vec<Connection>) -> Batch {
+    Batch::new(BatchInputs {
         transfers,
         connections,
         ..BatchInputs::at(NOW)
     })
 }
 
-fn submission(command: Command, request: Option<(&str, u8)>) -> Submission {
+fn submission<C: Command>(command: C, request: Option<(&str, u8)>) -> Submission<C> {
     let request = request.map(|(id, digest)| IdempotencyKey {
         request_id: id.to_owned(),
         digest: vec![digest],
@@ -38,13 +116,13 @@ fn submission(command: Command, request: Option<(&str, u8)>) -> Submission {
     }
 }
 
-fn verb(uuid: Uuid, verb: Verb) -> Submission {
-    submission(Command::ChangeTransfer { uuid, verb }, None)
+fn verb(uuid: Uuid, verb: Verb) -> Submission<TransferCommand> {
+    submission(TransferCommand::Change { uuid, verb }, None)
 }
 
-fn create(request: Option<(&str, u8)>) -> Submission {
+fn create(request: Option<(&str, u8)>) -> Submission<TransferCommand> {
     submission(
-        Command::CreateTransfer(Box::new(sample().declared)),
+        TransferCommand::Create(Box::new(sample().declared)),
         request,
     )
 }
@@ -69,7 +147,7 @@ fn event_types(state: &BatchState) -> Vec<EventType> {
 
 fn status(answer: &Result<Outcome, Error>) -> TransferStatus {
     match answer {
-        Ok(Outcome::Transfer(transfer)) => transfer.status,
+        Ok(Outcome::Transfer(Some(transfer))) => transfer.status,
         other => panic!("{other:?} is not a transfer"),
     }
 }
@@ -103,7 +181,7 @@ fn a_whole_life_fits_into_one_batch() {
     assert!(changes.is_empty());
     assert_eq!(
         answers.last().and_then(|last| last.as_ref().ok()),
-        Some(&Outcome::Deleted)
+        Some(&Outcome::Transfer(None))
     );
 }
 
@@ -166,7 +244,7 @@ fn a_late_approval_expires_the_transfer_in_the_name_of_the_server() {
         revision: None,
     };
     let mut state = state(vec![late.clone()]);
-    let command = Command::ChangeTransfer {
+    let command = TransferCommand::Change {
         uuid: late.uuid,
         verb: approve,
     };
@@ -191,7 +269,7 @@ fn references_must_exist() {
     let mut state = state(Vec::new());
     for declared in [lost, again] {
         state.carry_out(
-            &submission(Command::CreateTransfer(Box::new(declared)), None),
+            &submission(TransferCommand::Create(Box::new(declared)), None),
             Uuid::nil,
         );
     }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{BatchState, ChangeSet, EventRefs, Row};
-use crate::ledger::Outcome;
+use super::{BatchState, Cause, ChangeSet, EventRefs, Row};
+use crate::ledger::{
+    execute::{Execute, Identities},
+    load::LockPlan,
+};
 use tidegate_domain::{
     authorize,
-    command::{Submission, Verb},
+    command::{Submission, TransferCommand, Verb},
     decide::{Change, aftermath, creation},
     event::{EventBody, EventType},
     refusal::Refusal,
@@ -16,13 +19,90 @@ use tidegate_domain::{
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
 
+impl Execute for TransferCommand {
+    fn subject(&self) -> Option<Uuid> {
+        match self {
+            Self::Create(_) => None,
+            Self::Change { uuid, .. } => Some(*uuid),
+        }
+    }
+
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
+        match self {
+            Self::Create(new) => {
+                if let Some(earlier) = new.retry_of_uuid {
+                    plan.transfer(earlier);
+                }
+                if let Some(connection) = new.connection_uuid {
+                    plan.connection(connection, false);
+                }
+            }
+            Self::Change { uuid, verb } => {
+                plan.transfer(*uuid);
+                if is_governed(verb) {
+                    plan.connection_of(*uuid);
+                }
+            }
+        }
+    }
+
+    fn is_held(&self, state: &BatchState) -> bool {
+        let held = &state.held;
+        match self {
+            Self::Create(new) => {
+                held.has_connection(new.connection_uuid)
+                    || new
+                        .retry_of_uuid
+                        .is_some_and(|uuid| held.transfers.contains(&uuid))
+            }
+            Self::Change { uuid, verb } => {
+                let of = |uuid| state.current(uuid).ok()?.declared.connection_uuid;
+                held.transfers.contains(uuid) || is_governed(verb) && held.has_connection(of(*uuid))
+            }
+        }
+    }
+
+    fn decide(
+        submission: &Submission<Self>,
+        state: &mut BatchState,
+        identities: Identities<'_>,
+    ) -> Result<Self::Answer, Refusal> {
+        match &submission.command {
+            Self::Create(new) => state.create(submission, new, identities()),
+            Self::Change { uuid, verb } => state.apply(submission, *uuid, verb),
+        }
+    }
+
+    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {
+        match effect {
+            Effect::Transfer {
+                deleted_by_it: true,
+                ..
+            } => Some(Ok(None)),
+            Effect::Transfer { uuid, .. } => Some(state.current(uuid).cloned().map(Some)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the connection of a transfer has a say.
+const fn is_governed(verb: &Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Start { .. }
+            | Verb::UpdateProgress { .. }
+            | Verb::Complete { .. }
+            | Verb::Fail { .. }
+    )
+}
+
 impl BatchState {
-    pub(super) fn create(
+    fn create(
         &mut self,
-        submission: &Submission,
+        submission: &Submission<TransferCommand>,
         new: &NewTransfer,
         uuid: Uuid,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let connection = new.connection_uuid.map(|uuid| self.connection(uuid));
         let connection = connection.transpose()?.map(Arc::as_ref);
         let transfer =
@@ -36,17 +116,17 @@ impl BatchState {
         }
         let transfer = Arc::new(transfer);
         let body = creation(transfer.declared.initiated_by_uuid);
-        self.log_transfer(&transfer, body, Some(submission));
+        self.log_transfer(&transfer, body, Some(Cause::of(submission)));
         self.rows.insert(uuid, Row::created(Arc::clone(&transfer)));
-        Ok(Outcome::Transfer(transfer))
+        Ok(Some(transfer))
     }
 
-    pub(super) fn apply(
+    fn apply(
         &mut self,
-        submission: &Submission,
+        submission: &Submission<TransferCommand>,
         uuid: Uuid,
         verb: &Verb,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let transfer = Arc::clone(self.current(uuid)?);
         let connection = transfer
             .declared
@@ -60,7 +140,7 @@ impl BatchState {
                 {
                     self.charge(uuid, used);
                 }
-                Ok(self.keep(&transfer, verdict.change, Some(submission)))
+                Ok(self.keep(&transfer, verdict.change, Some(Cause::of(submission))))
             }
             Err(refusal) => {
                 let change = aftermath(&transfer, &refusal, self.now);
@@ -70,23 +150,23 @@ impl BatchState {
         }
     }
 
-    /// Takes a change into the batch; `submission` is what caused it, `None` when the rules themselves did.
+    /// Takes a change into the batch; `cause` is what caused it, `None` when the rules themselves did.
     fn keep(
         &mut self,
         before: &Arc<Transfer>,
         change: Change,
-        submission: Option<&Submission>,
-    ) -> Outcome {
+        cause: Option<Cause<'_>>,
+    ) -> Option<Arc<Transfer>> {
         let (after, transitioned) = match change {
-            Change::Nothing => return Outcome::Transfer(Arc::clone(before)),
+            Change::Nothing => return Some(Arc::clone(before)),
             Change::Progress(after) => (Some(Arc::new(after)), false),
             Change::Transition(after, body) => {
                 let after = Arc::new(after);
-                self.log_transfer(&after, body, submission);
+                self.log_transfer(&after, body, cause);
                 (Some(after), true)
             }
             Change::Removal(body) => {
-                self.log_transfer(before, body, submission);
+                self.log_transfer(before, body, cause);
                 (None, true)
             }
         };
@@ -94,7 +174,7 @@ impl BatchState {
             row.after.clone_from(&after);
             row.transitioned |= transitioned;
         }
-        after.map_or(Outcome::Deleted, Outcome::Transfer)
+        after
     }
 
     pub(in crate::ledger) fn current(&self, uuid: Uuid) -> Result<&Arc<Transfer>, Refusal> {
@@ -104,24 +184,19 @@ impl BatchState {
             .ok_or(Refusal::TransferNotFound { uuid })
     }
 
-    fn log_transfer(
-        &mut self,
-        transfer: &Transfer,
-        body: EventBody,
-        submission: Option<&Submission>,
-    ) {
+    fn log_transfer(&mut self, transfer: &Transfer, body: EventBody, cause: Option<Cause<'_>>) {
         let effect = Effect::Transfer {
             uuid: transfer.uuid,
             deleted_by_it: body.event_type == EventType::Deleted,
         };
-        self.remember(submission, effect);
+        self.remember(cause, effect);
         let refs = EventRefs {
             transfer_uuid: Some(transfer.uuid),
             connection_uuid: transfer.declared.connection_uuid,
             subject_uuid: None,
             revision: transfer.revision,
         };
-        self.log(refs, body, submission);
+        self.log(refs, body, cause);
     }
 
     pub(super) async fn write_transfers(

@@ -7,7 +7,7 @@ use tidegate_proto::v1;
 use super::{Mutation, conflict_strategy, duration, revision, timestamp, unknown};
 use crate::rpc::{caller::Caller, metadata};
 use tidegate_domain::{
-    command::Command,
+    command::ConnectionCommand,
     connection::{
         ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
     },
@@ -24,20 +24,22 @@ use tidegate_domain::{
 const NAMED_MAX: usize = 10;
 
 impl Mutation for v1::CreateConnectionRequest {
+    type Command = ConnectionCommand;
+    type Made = ();
     const METHOD: &'static str = "CreateConnection";
 
     fn request_id(&mut self) -> &mut String {
         &mut self.request_id
     }
 
-    fn command(self, check: &mut Check, _: &Caller) -> Command {
+    fn command(self, check: &mut Check, _: &Caller, (): ()) -> ConnectionCommand {
         check.required("name", &self.name);
         check.required("site_url", &self.site_url);
         let direction = connection_direction(check, self.direction);
         if direction.is_none() && self.direction == 0 {
             check.add("direction", "is required");
         }
-        Command::CreateConnection {
+        ConnectionCommand::Create {
             new: Box::new(NewConnection {
                 name: check.name("name", &self.name, NAME_MAX),
                 direction: direction.unwrap_or(ConnectionDirection::Sender),
@@ -52,13 +54,15 @@ impl Mutation for v1::CreateConnectionRequest {
 }
 
 impl Mutation for v1::UpdateConnectionRequest {
+    type Command = ConnectionCommand;
+    type Made = ();
     const METHOD: &'static str = "UpdateConnection";
 
     fn request_id(&mut self) -> &mut String {
         &mut self.request_id
     }
 
-    fn command(self, check: &mut Check, _: &Caller) -> Command {
+    fn command(self, check: &mut Check, _: &Caller, (): ()) -> ConnectionCommand {
         let wire = self.connection.unwrap_or_default();
         let uuid = check.uuid("connection.uuid", &wire.uuid);
         let paths = self.update_mask.unwrap_or_default().paths;
@@ -88,7 +92,7 @@ impl Mutation for v1::UpdateConnectionRequest {
             revision: revision(check, self.revision),
             allow_duplicate: self.allow_duplicate,
         };
-        Command::ChangeConnection { uuid, verb }
+        ConnectionCommand::Change { uuid, verb }
     }
 }
 
@@ -96,13 +100,15 @@ impl Mutation for v1::UpdateConnectionRequest {
 macro_rules! verb {
     ($message:ident, $method:literal, |$self:ident, $check:ident| $verb:expr) => {
         impl Mutation for v1::$message {
+            type Command = ConnectionCommand;
+            type Made = ();
             const METHOD: &'static str = $method;
             fn request_id(&mut self) -> &mut String {
                 &mut self.request_id
             }
-            fn command($self, $check: &mut Check, _: &Caller) -> Command {
+            fn command($self, $check: &mut Check, _: &Caller, (): ()) -> ConnectionCommand {
                 let uuid = $check.uuid("uuid", &$self.uuid);
-                Command::ChangeConnection { uuid, verb: $verb }
+                ConnectionCommand::Change { uuid, verb: $verb }
             }
         }
     };

@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use prost::Message;
 use tidegate_proto::v1;
 use tonic::Request;
 
-use super::{Mutation, duration, submission_by, unknown};
+use super::{Mutation, duration, submission_with, unknown};
 use crate::rpc::caller::Caller;
 use tidegate_domain::{
     access::AccessRefusal,
     caller::Role,
-    command::{Command, Submission},
+    command::{CredentialCommand, OpenSession, Redemption, Submission},
     credential::{
         CODE_LIFE_DEFAULT, CredentialVerb, NewCredential, NewSession, NewToken, OVERLAP_MAX,
         SESSION_LIFE, SESSION_TOKEN_LIFE_DEFAULT, TOKEN_LIFE, TOKEN_LIFE_DEFAULT,
@@ -26,56 +25,43 @@ use tidegate_domain::{
 /// What the digest of a session code is made for.
 const CODE: &str = "session";
 
-/// A request that a new token is made for.
-pub(in crate::rpc) trait TokenRequest: Message + Default {
-    /// As [`Mutation::METHOD`].
-    const METHOD: &'static str;
-
-    fn request_id(&mut self) -> &mut String;
-    fn expires_in(&self) -> Option<prost_types::Duration>;
-    fn command(self, check: &mut Check, token: NewToken) -> Command;
+/// What is kept of a new token.
+pub(in crate::rpc) struct TokenDigest {
+    id: String,
+    digest: Vec<u8>,
 }
 
-/// The order to keep `token`.
-pub(in crate::rpc) fn token_submission<M: TokenRequest>(
-    request: Request<M>,
-    token: &Token,
-    pepper: &Pepper,
-) -> Result<Submission, Refusal> {
-    submission_by(
-        request,
-        M::METHOD,
-        true,
-        M::request_id,
-        |message, check, _| {
-            let new = NewToken {
-                id: token.id().to_owned(),
-                digest: token.digest(pepper),
-                expires_in: or_default(
-                    check,
-                    "expires_in",
-                    message.expires_in(),
-                    TOKEN_LIFE,
-                    TOKEN_LIFE_DEFAULT,
-                ),
-            };
-            message.command(check, new)
-        },
-    )
+/// What is kept of `token`.
+pub(in crate::rpc) fn token_digest(token: &Token, pepper: &Pepper) -> TokenDigest {
+    TokenDigest {
+        id: token.id().to_owned(),
+        digest: token.digest(pepper),
+    }
 }
 
-impl TokenRequest for v1::CreateCredentialRequest {
+impl TokenDigest {
+    /// It, with the life that the request asks for.
+    fn living(self, check: &mut Check, expires_in: Option<prost_types::Duration>) -> NewToken {
+        let limits = TOKEN_LIFE;
+        NewToken {
+            id: self.id,
+            digest: self.digest,
+            expires_in: or_default(check, "expires_in", expires_in, limits, TOKEN_LIFE_DEFAULT),
+        }
+    }
+}
+
+impl Mutation for v1::CreateCredentialRequest {
+    type Command = CredentialCommand;
+    type Made = TokenDigest;
     const METHOD: &'static str = "CreateCredential";
 
     fn request_id(&mut self) -> &mut String {
         &mut self.request_id
     }
 
-    fn expires_in(&self) -> Option<prost_types::Duration> {
-        self.expires_in
-    }
-
-    fn command(self, check: &mut Check, token: NewToken) -> Command {
+    fn command(self, check: &mut Check, _: &Caller, made: TokenDigest) -> CredentialCommand {
+        let token = made.living(check, self.expires_in);
         let known = role(check, self.role);
         if self.role == 0 {
             check.add("role", "is required");
@@ -91,47 +77,45 @@ impl TokenRequest for v1::CreateCredentialRequest {
             // What goes with the role cannot be said without one.
             None => NewCredential::declare(check, &self.name, Role::Viewer, "", false),
         };
-        Command::CreateCredential {
+        CredentialCommand::Create {
             new: Box::new(new),
             token,
         }
     }
 }
 
-impl TokenRequest for v1::RotateCredentialRequest {
+impl Mutation for v1::RotateCredentialRequest {
+    type Command = CredentialCommand;
+    type Made = TokenDigest;
     const METHOD: &'static str = "RotateCredential";
 
     fn request_id(&mut self) -> &mut String {
         &mut self.request_id
     }
 
-    fn expires_in(&self) -> Option<prost_types::Duration> {
-        self.expires_in
-    }
-
-    fn command(self, check: &mut Check, token: NewToken) -> Command {
+    fn command(self, check: &mut Check, _: &Caller, made: TokenDigest) -> CredentialCommand {
+        let token = made.living(check, self.expires_in);
         let uuid = check.uuid("uuid", &self.uuid);
         let overlap = overlap(check, self.overlap);
-        Command::ChangeCredential {
+        CredentialCommand::Change {
             uuid,
             verb: CredentialVerb::Rotate { token, overlap },
         }
     }
 }
 
-impl TokenRequest for v1::RotateConnectionTokenRequest {
+impl Mutation for v1::RotateConnectionTokenRequest {
+    type Command = CredentialCommand;
+    type Made = TokenDigest;
     const METHOD: &'static str = "RotateConnectionToken";
 
     fn request_id(&mut self) -> &mut String {
         &mut self.request_id
     }
 
-    fn expires_in(&self) -> Option<prost_types::Duration> {
-        self.expires_in
-    }
-
-    fn command(self, check: &mut Check, token: NewToken) -> Command {
-        Command::RotateAgent {
+    fn command(self, check: &mut Check, _: &Caller, made: TokenDigest) -> CredentialCommand {
+        let token = made.living(check, self.expires_in);
+        CredentialCommand::RotateAgent {
             connection_uuid: check.uuid("uuid", &self.uuid),
             token,
             overlap: overlap(check, self.overlap),
@@ -140,79 +124,84 @@ impl TokenRequest for v1::RotateConnectionTokenRequest {
 }
 
 impl Mutation for v1::RevokeCredentialRequest {
+    type Command = CredentialCommand;
+    type Made = ();
     const METHOD: &'static str = "RevokeCredential";
 
     fn request_id(&mut self) -> &mut String {
         &mut self.request_id
     }
 
-    fn command(self, check: &mut Check, _: &Caller) -> Command {
+    fn command(self, check: &mut Check, _: &Caller, (): ()) -> CredentialCommand {
         let uuid = check.uuid("uuid", &self.uuid);
         let reason = check.remark("reason", &self.reason, NAME_MAX);
-        Command::ChangeCredential {
+        CredentialCommand::Change {
             uuid,
             verb: CredentialVerb::Revoke { reason },
         }
     }
 }
 
-/// The order to open a session that `code` redeems.
+/// The digest of a session code.
+pub(in crate::rpc) struct CodeDigest(Vec<u8>);
+
+impl Mutation for v1::CreateSessionRequest {
+    type Command = OpenSession;
+    type Made = CodeDigest;
+    const METHOD: &'static str = "CreateSession";
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    fn command(self, check: &mut Check, _: &Caller, CodeDigest(digest): CodeDigest) -> OpenSession {
+        let mut life =
+            |field: &str, wire, default| or_default(check, field, wire, SESSION_LIFE, default);
+        let expires_in = life("expires_in", self.expires_in, CODE_LIFE_DEFAULT);
+        let token_expires_in = life(
+            "token_expires_in",
+            self.token_expires_in,
+            SESSION_TOKEN_LIFE_DEFAULT,
+        );
+        OpenSession(NewSession {
+            connection_uuid: check.uuid("connection_uuid", &self.connection_uuid),
+            digest,
+            expires_in,
+            token_expires_in,
+        })
+    }
+}
+
+/// The wish to open a session that `code` redeems.
 pub(in crate::rpc) fn session_submission(
     request: Request<v1::CreateSessionRequest>,
     code: &str,
     pepper: &Pepper,
-) -> Result<Submission, Refusal> {
-    submission_by(
-        request,
-        "CreateSession",
-        true,
-        |message: &mut v1::CreateSessionRequest| &mut message.request_id,
-        |message, check, _| {
-            Command::OpenSession(NewSession {
-                connection_uuid: check.uuid("connection_uuid", &message.connection_uuid),
-                digest: code_digest(code, pepper),
-                expires_in: or_default(
-                    check,
-                    "expires_in",
-                    message.expires_in,
-                    SESSION_LIFE,
-                    CODE_LIFE_DEFAULT,
-                ),
-                token_expires_in: or_default(
-                    check,
-                    "token_expires_in",
-                    message.token_expires_in,
-                    SESSION_LIFE,
-                    SESSION_TOKEN_LIFE_DEFAULT,
-                ),
-            })
-        },
-    )
+) -> Result<Submission<OpenSession>, Refusal> {
+    submission_with(request, CodeDigest(code_digest(code, pepper)))
 }
 
-/// Puts another code into the order of a session.
-pub(in crate::rpc) fn with_code(submission: &mut Submission, code: &str, pepper: &Pepper) {
-    if let Command::OpenSession(new) = &mut submission.command {
-        new.digest = code_digest(code, pepper);
-    }
+/// The same session with another code.
+pub(in crate::rpc) fn new_code(session: &mut OpenSession, code: &str, pepper: &Pepper) {
+    session.0.digest = code_digest(code, pepper);
 }
 
-/// The order to redeem a code for `token`. What cannot be a code is refused like a wrong one.
+/// The wish to redeem a code for `token`. What cannot be a code is refused like a wrong one.
 pub(in crate::rpc) fn redemption(
     request: Request<v1::RedeemSessionRequest>,
     token: &Token,
     pepper: &Pepper,
-) -> Result<Submission, Refusal> {
+) -> Result<Submission<CredentialCommand>, Refusal> {
     let caller = Caller::of(&request).who;
     let code = parse_session_code(&request.into_inner().session_code)
         .ok_or(AccessRefusal::SessionCodeInvalid)?;
     Ok(Submission {
-        command: Command::RedeemSession {
+        command: CredentialCommand::Redeem(Redemption {
             digest: code_digest(&code, pepper),
             code,
             token_id: token.id().to_owned(),
             token_digest: token.digest(pepper),
-        },
+        }),
         caller,
         request: None,
     })

@@ -1,13 +1,21 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::{error::Error, ledger::batch::BatchInputs};
+use crate::{
+    error::Error,
+    ledger::batch::{
+        BatchInputs,
+        tests::{Batch, Outcome},
+    },
+};
 use tidegate_domain::{
     caller::Caller,
-    command::Command,
+    command::{Note, OpenSession, Opened, Redemption},
     connection::{Connection, ConnectionDirection, NewConnection},
+    credential::{NewSession, Session},
     fixtures::caller as known,
     policy::Policy,
+    time::Timestamp,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);
@@ -52,19 +60,38 @@ fn session(digest: u8) -> NewSession {
     }
 }
 
+/// A command of any of these kinds.
+#[derive(Clone)]
+enum Any {
+    Credential(CredentialCommand),
+    Open(OpenSession),
+    Note(Note),
+}
+
 /// What the commands leave, as the same caller asks for all of them.
-fn decide(inputs: BatchInputs, caller: &Caller, commands: Vec<Command>) -> BatchState {
-    let mut state = BatchState::new(inputs);
-    let mut ids = (100..).map(Uuid::from_u128);
-    for command in commands {
-        let submission = Submission {
+fn decide(inputs: BatchInputs, caller: &Caller, commands: Vec<Any>) -> Batch {
+    fn by<C>(caller: &Caller, command: C) -> Submission<C> {
+        Submission {
             command,
             caller: caller.clone(),
             request: None,
-        };
-        state.carry_out(&submission, || ids.next().expect("endless"));
+        }
+    }
+    let mut state = Batch::new(inputs);
+    let mut ids = (100..).map(Uuid::from_u128);
+    let mut identities = || ids.next().expect("endless");
+    for command in commands {
+        match command {
+            Any::Credential(it) => state.carry_out(&by(caller, it), &mut identities),
+            Any::Open(it) => state.carry_out(&by(caller, it), &mut identities),
+            Any::Note(it) => state.carry_out(&by(caller, it), &mut identities),
+        }
     }
     state
+}
+
+fn open(digest: u8) -> Any {
+    Any::Open(OpenSession(session(digest)))
 }
 
 fn inputs() -> BatchInputs {
@@ -78,21 +105,21 @@ fn nobody() -> Caller {
     Caller::anonymous(None)
 }
 
-fn redemption(digest: u8, token_id: &str) -> Command {
-    Command::RedeemSession {
+fn redemption(digest: u8, token_id: &str) -> Any {
+    Any::Credential(CredentialCommand::Redeem(Redemption {
         digest: vec![digest; 32],
         code: "2345WXYZ".to_owned(),
         token_id: token_id.to_owned(),
         token_digest: vec![3; 32],
-    }
+    }))
 }
 
-fn rotation(token_id: &str) -> Command {
-    Command::RotateAgent {
+fn rotation(token_id: &str) -> Any {
+    Any::Credential(CredentialCommand::RotateAgent {
         connection_uuid: Uuid::from_u128(1),
         token: token(token_id),
         overlap: Duration::ZERO,
-    }
+    })
 }
 
 fn credential(answer: &Result<Outcome, Error>) -> &Credential {
@@ -105,7 +132,7 @@ fn credential(answer: &Result<Outcome, Error>) -> &Credential {
 #[test]
 fn a_session_opened_in_a_batch_is_redeemed_in_it_once() {
     let commands = vec![
-        Command::OpenSession(session(7)),
+        open(7),
         redemption(7, "a"),
         redemption(7, "b"),
         redemption(8, "c"),
@@ -127,17 +154,22 @@ fn a_code_that_is_taken_is_not_opened_again() {
         sessions: vec![taken],
         ..inputs()
     };
-    let commands = vec![
-        Command::OpenSession(session(7)),
-        Command::OpenSession(session(8)),
-        Command::OpenSession(session(8)),
-    ];
+    let commands = vec![open(7), open(8), open(8)];
     let state = decide(inputs, &nobody(), commands);
     assert_eq!(state.events().len(), 1);
     let (_, answers) = state.into_parts();
-    assert_eq!(answers[0].as_ref().ok(), Some(&Outcome::CodeTaken));
-    assert!(matches!(answers[1], Ok(Outcome::Session(_))));
-    assert_eq!(answers[2].as_ref().ok(), Some(&Outcome::CodeTaken));
+    assert_eq!(
+        answers[0].as_ref().ok(),
+        Some(&Outcome::Session(Opened::CodeTaken))
+    );
+    assert!(matches!(
+        answers[1],
+        Ok(Outcome::Session(Opened::Session(_)))
+    ));
+    assert_eq!(
+        answers[2].as_ref().ok(),
+        Some(&Outcome::Session(Opened::CodeTaken))
+    );
 }
 
 #[test]
@@ -149,7 +181,7 @@ fn a_session_waits_for_a_connection_whose_end_has_passed_in_vain() {
         sessions: vec![Session::open(Uuid::from_u128(5), session(7), NOW)],
         ..BatchInputs::at(NOW)
     };
-    let commands = vec![redemption(7, "a"), Command::OpenSession(session(8))];
+    let commands = vec![redemption(7, "a"), open(8)];
     let state = decide(inputs, &nobody(), commands);
     assert!(state.is_clean());
     let (_, answers) = state.into_parts();
@@ -190,9 +222,11 @@ fn a_use_is_noted_without_an_event_and_never_moves_back() {
         credentials: vec![agent(40, "own")],
         ..inputs()
     };
-    let note = |micros| Command::NoteUse {
-        uuid: Uuid::from_u128(40),
-        at: Timestamp::from_micros(micros),
+    let note = |micros| {
+        Any::Note(Note::Use {
+            uuid: Uuid::from_u128(40),
+            at: Timestamp::from_micros(micros),
+        })
     };
     let address = "192.0.2.7".parse::<IpAddr>().ok();
     let caller = Caller::anonymous(address);
@@ -220,9 +254,9 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
     let state = decide(
         BatchInputs::at(NOW),
         &caller,
-        vec![Command::NoteRefusal {
+        vec![Any::Note(Note::Refusal {
             reason: reason.clone(),
-        }],
+        })],
     );
     let [event] = state.events() else {
         panic!("one event: {:?}", state.events());
@@ -239,11 +273,7 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
 
 #[test]
 fn what_is_secret_is_in_no_event() {
-    let commands = vec![
-        rotation("public"),
-        Command::OpenSession(session(7)),
-        redemption(7, "public"),
-    ];
+    let commands = vec![rotation("public"), open(7), redemption(7, "public")];
     let state = decide(inputs(), &nobody(), commands);
     let events = format!("{:?}", state.events());
     for secret in ["2345WXYZ", &format!("{:?}", [1_u8; 32])] {

@@ -17,12 +17,12 @@ fn its(number: u128) -> Transfer {
     transfer
 }
 
-fn manage(verb: ConnectionVerb) -> Submission {
+fn manage(verb: ConnectionVerb) -> Submission<ConnectionCommand> {
     let uuid = site().uuid;
-    submission(Command::ChangeConnection { uuid, verb }, None)
+    submission(ConnectionCommand::Change { uuid, verb }, None)
 }
 
-fn set(fields: &[ConnectionField], policy: Policy) -> Submission {
+fn set(fields: &[ConnectionField], policy: Policy) -> Submission<ConnectionCommand> {
     manage(ConnectionVerb::Update {
         fields: fields.to_vec(),
         to: Box::new(limited(policy).declared),
@@ -31,7 +31,7 @@ fn set(fields: &[ConnectionField], policy: Policy) -> Submission {
     })
 }
 
-fn records(uuid: Uuid, records: i64) -> Submission {
+fn records(uuid: Uuid, records: i64) -> Submission<TransferCommand> {
     let report = Report {
         records_transferred: Some(records),
         ..Report::default()
@@ -112,7 +112,7 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
     ended.status = TransferStatus::Completed;
     ended.started_at = Some(NOW);
     ended.totals.records_transferred = 20;
-    let mut state = BatchState::new(BatchInputs {
+    let mut state = Batch::new(BatchInputs {
         transfers: vec![its(1), its(2), ended],
         connections: vec![site()],
         on_record: HashMap::from([(site().uuid, on_record)]),
@@ -133,11 +133,11 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
         verb(two, START),
         records(one, 5),
         verb(Uuid::from_u128(3), Verb::Delete),
-        set(&fields, policy),
-        records(two, 6),
     ] {
         state.carry_out(&submission, Uuid::nil);
     }
+    state.carry_out(&set(&fields, policy), Uuid::nil);
+    state.carry_out(&records(two, 6), Uuid::nil);
     // Two more were started and one is gone; its records are gone with it.
     assert_eq!(used(&state), (8, 61));
     let event = &state.events()[3];
@@ -163,12 +163,12 @@ fn later_commands_see_the_connection_as_earlier_ones_left_it() {
     state.carry_out(&verb(Uuid::from_u128(1), START), Uuid::nil);
     let mut new = sample().declared;
     new.connection_uuid = Some(uuid);
-    let create = submission(Command::CreateTransfer(Box::new(new)), None);
+    let create = submission(TransferCommand::Create(Box::new(new)), None);
     state.carry_out(&create, || Uuid::from_u128(9));
     let (_, answers) = state.into_parts();
     assert_eq!(reason(&answers[1]), "CONNECTION_NOT_ACTIVE");
     assert_eq!(status(&answers[3]), TransferStatus::InProgress);
-    let Ok(Outcome::Transfer(created)) = &answers[4] else {
+    let Ok(Outcome::Transfer(Some(created))) = &answers[4] else {
         panic!("{:?}", answers[4]);
     };
     assert_eq!(created.policy_revision, 3);
@@ -182,10 +182,10 @@ fn a_connection_with_open_transfers_stays() {
         let uuids = uuids.iter().copied().map(Uuid::from_u128).collect();
         HashMap::from([(site().uuid, uuids)])
     };
-    let delete = |state: &mut BatchState| {
+    let delete = |state: &mut Batch| {
         state.carry_out(&manage(ConnectionVerb::Delete), Uuid::nil);
     };
-    let mut elsewhere = BatchState::new(BatchInputs {
+    let mut elsewhere = Batch::new(BatchInputs {
         connections: vec![pending.clone()],
         open: open(&[8]),
         ..BatchInputs::at(NOW)
@@ -195,7 +195,7 @@ fn a_connection_with_open_transfers_stays() {
     assert_eq!(reason(&elsewhere.into_parts().1[0]), "CONNECTION_IN_USE");
 
     // What the database calls open may have ended in this batch.
-    let mut here = BatchState::new(BatchInputs {
+    let mut here = Batch::new(BatchInputs {
         transfers: vec![its(8)],
         connections: vec![pending],
         open: open(&[8]),
@@ -212,7 +212,7 @@ fn a_connection_with_open_transfers_stays() {
     assert_eq!(deleted, [site().uuid]);
     let (_, answers) = here.into_parts();
     assert_eq!(reason(&answers[0]), "CONNECTION_IN_USE");
-    assert_eq!(answers[2].as_ref().ok(), Some(&Outcome::ConnectionDeleted));
+    assert_eq!(answers[2].as_ref().ok(), Some(&Outcome::Connection(None)));
     assert_eq!(reason(&answers[3]), "CONNECTION_NOT_FOUND");
 }
 

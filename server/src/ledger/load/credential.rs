@@ -5,22 +5,19 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::super::held::{Held, missing};
-use tidegate_domain::{
-    command::{Command, Submission},
-    credential::{Credential, Session},
-};
+use tidegate_domain::credential::{Credential, Session};
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
 /// What the commands of a batch name of them, each once and sorted.
 #[derive(Default)]
 pub(super) struct WantedAccess {
-    credentials: BTreeSet<Uuid>,
+    pub(super) credentials: BTreeSet<Uuid>,
     /// Connections whose own agents are wanted.
-    agents_of: BTreeSet<Uuid>,
+    pub(super) agents_of: BTreeSet<Uuid>,
     /// Digests of codes that are to be redeemed.
-    redeemed: BTreeSet<Vec<u8>>,
+    pub(super) redeemed: BTreeSet<Vec<u8>>,
     /// Digests of codes that must not be taken.
-    opened: BTreeSet<Vec<u8>>,
+    pub(super) opened: BTreeSet<Vec<u8>>,
 }
 
 /// What was found.
@@ -30,33 +27,6 @@ pub(super) struct Access {
 }
 
 impl WantedAccess {
-    /// Notes what a command names, and answers which connection it depends on, and whether nothing else may.
-    pub(super) fn note(&mut self, submission: &Submission) -> Option<(Uuid, bool)> {
-        match &submission.command {
-            Command::CreateCredential { new, .. } => new.connection_uuid.map(|uuid| (uuid, false)),
-            Command::ChangeCredential { uuid, .. } | Command::NoteUse { uuid, .. } => {
-                self.credentials.insert(*uuid);
-                None
-            }
-            // Exclusively, so that two do not both make the first agent.
-            Command::RotateAgent {
-                connection_uuid, ..
-            } => {
-                self.agents_of.insert(*connection_uuid);
-                Some((*connection_uuid, true))
-            }
-            Command::OpenSession(new) => {
-                self.opened.insert(new.digest.clone());
-                Some((new.connection_uuid, false))
-            }
-            Command::RedeemSession { digest, .. } => {
-                self.redeemed.insert(digest.clone());
-                None
-            }
-            _ => None,
-        }
-    }
-
     /// The connections of the sessions that are to be redeemed. A session never moves to another connection, so that
     /// this can be asked without a lock.
     pub(super) async fn connections(

@@ -1,0 +1,83 @@
+//! Notes about callers in a batch.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{BatchState, Cause, EventRefs, credential::happened};
+use crate::ledger::{
+    execute::{Execute, Identities},
+    load::LockPlan,
+};
+use tidegate_domain::{
+    caller::Caller,
+    command::{Note, Submission},
+    credential::Credential,
+    event::EventType,
+    refusal::Refusal,
+    time::Timestamp,
+};
+use tidegate_store::Effect;
+
+impl Execute for Note {
+    fn subject(&self) -> Option<Uuid> {
+        match self {
+            Self::Use { uuid, .. } => Some(*uuid),
+            Self::Refusal { .. } => None,
+        }
+    }
+
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
+        if let Some(uuid) = self.subject() {
+            plan.credential(uuid);
+        }
+    }
+
+    fn is_held(&self, state: &BatchState) -> bool {
+        self.subject()
+            .is_some_and(|uuid| state.held.credentials.contains(&uuid))
+    }
+
+    fn decide(
+        submission: &Submission<Self>,
+        state: &mut BatchState,
+        _: Identities<'_>,
+    ) -> Result<(), Refusal> {
+        match &submission.command {
+            Self::Use { uuid, at } => state.note_use(&submission.caller, *uuid, *at),
+            Self::Refusal { reason } => {
+                state.note_refusal(Cause::of(submission), reason);
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes carry no id.
+    fn repeated(_: &BatchState, _: Effect) -> Option<Result<(), Refusal>> {
+        None
+    }
+}
+
+impl BatchState {
+    /// Notes a use, unless a later one was noted.
+    fn note_use(&mut self, caller: &Caller, uuid: Uuid, at: Timestamp) -> Result<(), Refusal> {
+        let mut after = Credential::clone(self.credential(uuid)?);
+        if after.last_used_at.is_none_or(|earlier| earlier < at) {
+            after.last_used_at = Some(at);
+            after.last_used_address = caller.address;
+            if let Some(row) = self.credentials.get_mut(&uuid) {
+                row.after = Some(Arc::new(after));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_refusal(&mut self, cause: Cause<'_>, reason: &str) {
+        let refs = EventRefs {
+            connection_uuid: cause.caller.confined_to(),
+            ..EventRefs::default()
+        };
+        let body = happened(EventType::Refused, reason.to_owned());
+        self.log(refs, body, Some(cause));
+    }
+}

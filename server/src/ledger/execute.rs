@@ -1,0 +1,99 @@
+//! How the ledger carries out a command: what it needs under which locks, and what is decided once they are held.
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    PATIENCE,
+    batch::BatchState,
+    load::LockPlan,
+    pending::{Pending, Waiting},
+};
+use crate::error::Error;
+use tidegate_domain::{
+    command::{Command, Submission},
+    refusal::Refusal,
+};
+use tidegate_store::Effect;
+
+/// Makes the identity of something new.
+pub(crate) type Identities<'a> = &'a mut dyn FnMut() -> Uuid;
+
+/// A command that the ledger knows how to carry out.
+pub(crate) trait Execute: Command {
+    /// What it is about, if that exists: commands about the same are carried out in the order in which they came.
+    fn subject(&self) -> Option<Uuid>;
+
+    /// Says what must be locked and loaded.
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>);
+
+    /// Whether it depends on a row that somebody else has locked.
+    fn is_held(&self, state: &BatchState) -> bool;
+
+    /// Decides it against what earlier commands left.
+    fn decide(
+        submission: &Submission<Self>,
+        state: &mut BatchState,
+        identities: Identities<'_>,
+    ) -> Result<Self::Answer, Refusal>
+    where
+        Self: Sized;
+
+    /// The answer to its repetition; `None` when what was done is not of this kind.
+    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>>;
+}
+
+/// A command in the queue, whatever its kind.
+pub(super) trait Work: Send + Sync {
+    /// Says what must be locked and loaded.
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>);
+
+    /// Decides it against what earlier commands left; once more when the batch is tried again.
+    fn decide(&mut self, state: &mut BatchState, identities: Identities<'_>);
+
+    /// Has it answered with `error`.
+    fn refuse(&mut self, error: Error);
+
+    /// Whether it waits for a row that somebody else has locked, and may wait longer.
+    fn may_wait(&self, now: Instant) -> bool;
+
+    /// Answers it. The change stands even if nobody waits for the answer any more.
+    fn answer(self: Box<Self>);
+}
+
+impl<C: Execute> Work for Pending<C> {
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
+        if let Some(request) = &self.submission.request {
+            plan.request(&request.request_id);
+        }
+        self.submission.command.plan(plan);
+    }
+
+    fn decide(&mut self, state: &mut BatchState, identities: Identities<'_>) {
+        self.outcome = if state.has_held() && self.submission.command.is_held(state) {
+            Err(Error::RowLocked)
+        } else if self.was_refused() {
+            Err(Error::late())
+        } else {
+            state.carry_out(&self.submission, identities)
+        };
+    }
+
+    fn refuse(&mut self, error: Error) {
+        self.outcome = Err(error);
+    }
+
+    fn may_wait(&self, now: Instant) -> bool {
+        matches!(self.outcome, Err(Error::RowLocked)) && now < self.since + PATIENCE
+    }
+
+    fn answer(self: Box<Self>) {
+        _ = self.answer.send(self.outcome);
+    }
+}
+
+/// Puts a command in the form of the queue.
+pub(super) fn enqueue<C: Execute>(submission: Submission<C>) -> (Box<dyn Work>, Waiting<C>) {
+    let (pending, waiting) = Pending::new(submission);
+    (Box::new(pending), waiting)
+}

@@ -1,0 +1,116 @@
+//! What the commands of a batch name, each once and sorted.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::credential::WantedAccess;
+use tidegate_domain::{
+    connection::{Connection, ConnectionField},
+    policy::Policy,
+    transfer::Transfer,
+};
+use tidegate_store::StoreError;
+
+/// What a batch is to lock and to load.
+#[derive(Default)]
+pub(crate) struct LockPlan<'a> {
+    pub(super) transfers: BTreeSet<Uuid>,
+    /// Those of the transfers whose connection has a say in what is to be done.
+    pub(super) governed: BTreeSet<Uuid>,
+    /// Whether each is changed or counted on; the others are only looked at.
+    pub(super) connections: BTreeMap<Uuid, bool>,
+    pub(super) access: WantedAccess,
+    pub(super) request_ids: BTreeSet<&'a str>,
+    /// Whether a command may add a second way to one site.
+    pub(super) seeks_duplicates: bool,
+    /// What policies are to become, by connection.
+    pub(super) updates: HashMap<Uuid, Vec<(&'a [ConnectionField], &'a Policy)>>,
+    /// Connections that are to be deleted.
+    pub(super) deletions: BTreeSet<Uuid>,
+}
+
+impl<'a> LockPlan<'a> {
+    /// Whether a request with this id was carried out already.
+    pub(crate) fn request(&mut self, id: &'a str) {
+        self.request_ids.insert(id);
+    }
+
+    /// A transfer, exclusively.
+    pub(crate) fn transfer(&mut self, uuid: Uuid) {
+        self.transfers.insert(uuid);
+    }
+
+    /// The connection of a transfer, exclusively if something is counted on it.
+    pub(crate) fn connection_of(&mut self, transfer: Uuid) {
+        self.governed.insert(transfer);
+    }
+
+    /// A connection, exclusively or only so that it stays as it is.
+    pub(crate) fn connection(&mut self, uuid: Uuid, exclusive: bool) {
+        *self.connections.entry(uuid).or_default() |= exclusive;
+    }
+
+    /// All connections that lead to a site, so that nobody adds another one.
+    pub(crate) const fn duplicates(&mut self) {
+        self.seeks_duplicates = true;
+    }
+
+    /// What counts against a limit that a connection gets.
+    pub(crate) fn update(&mut self, uuid: Uuid, fields: &'a [ConnectionField], to: &'a Policy) {
+        self.updates.entry(uuid).or_default().push((fields, to));
+    }
+
+    /// The transfers that keep a connection from being deleted.
+    pub(crate) fn deletion(&mut self, uuid: Uuid) {
+        self.deletions.insert(uuid);
+    }
+
+    /// A credential, exclusively.
+    pub(crate) fn credential(&mut self, uuid: Uuid) {
+        self.access.credentials.insert(uuid);
+    }
+
+    /// The own agents of a connection, and the connection exclusively, so that two do not both make the first agent.
+    pub(crate) fn agents_of(&mut self, connection: Uuid) {
+        self.access.agents_of.insert(connection);
+        self.connection(connection, true);
+    }
+
+    /// That no session has this digest of a code.
+    pub(crate) fn free_code(&mut self, digest: Vec<u8>) {
+        self.access.opened.insert(digest);
+    }
+
+    /// The session with this digest of a code, and its connection.
+    pub(crate) fn session(&mut self, digest: Vec<u8>) {
+        self.access.redeemed.insert(digest);
+    }
+
+    /// Whether the right connections were locked in the right way; between the glimpse and the locks, a transfer may have
+    /// come into being, or a connection may have got a limit.
+    pub(super) fn still_holds(
+        &self,
+        connections: &[Connection],
+        transfers: &[Transfer],
+    ) -> Result<(), StoreError> {
+        let counting: BTreeSet<Uuid> = connections
+            .iter()
+            .filter(|connection| connection.policy().has_budget())
+            .map(|connection| connection.uuid)
+            .collect();
+        let is_as_seen = |uuid: Uuid| match self.connections.get(&uuid) {
+            Some(exclusive) => *exclusive || !counting.contains(&uuid),
+            None => false,
+        };
+        let mut governed = transfers
+            .iter()
+            .filter(|transfer| self.governed.contains(&transfer.uuid))
+            .filter_map(|transfer| transfer.declared.connection_uuid);
+        if governed.all(is_as_seen) {
+            Ok(())
+        } else {
+            Err(StoreError::conflict("a connection changed meanwhile"))
+        }
+    }
+}
