@@ -49,7 +49,7 @@ contract:
 
 # Runs the torture runs: short or long.
 torture FORM="short":
-    scripts/torture {{FORM}}
+    scripts/chaos {{FORM}}
 
 # Runs everything that must hold.
 ci:

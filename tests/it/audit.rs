@@ -9,9 +9,9 @@ use tidegate_domain::chain::{Head, Summary};
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     Database, ServerProcess, World, WorldOptions,
+    audit::verify,
     raw::{Raw, plain},
     soon,
-    torture::audit::verify,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);

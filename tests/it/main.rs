@@ -7,7 +7,6 @@ mod bad_input;
 mod cli;
 mod copy;
 mod coverage;
-mod crash;
 mod drain;
 mod examples;
 mod faults;

@@ -4,6 +4,7 @@
 //! is started here is stopped here, by its handle, within bounded time.
 
 pub mod actors;
+pub mod audit;
 pub mod certificates;
 pub mod cluster;
 pub mod database;
@@ -18,7 +19,6 @@ pub mod relay;
 pub mod request;
 pub mod site;
 pub mod tools;
-pub mod torture;
 pub mod transfer_action;
 pub mod world;
 

@@ -25,7 +25,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::Report;
-use crate::{
+use tidegate_tests::{
     Database, ServerProcess,
     certificates::{Authority, Folder, NAMES, shake},
 };

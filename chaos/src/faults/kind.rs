@@ -7,7 +7,7 @@ use std::{
 
 use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-use crate::{
+use tidegate_tests::{
     database::Kind,
     fault::{Failure, Op},
     relay::Direction,

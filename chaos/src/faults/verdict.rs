@@ -6,10 +6,8 @@ use tidegate_proto::v1;
 use tonic::Status;
 
 use super::{Outcome, System};
-use crate::{
-    raw::Raw,
-    torture::{Report, account, audit, checker::check, crash, town::Town},
-};
+use crate::{Report, account, audit, checker::check, crash, town::Town};
+use tidegate_tests::raw::Raw;
 
 /// Adds what is wrong to the findings, and stops the servers.
 pub(super) async fn judge(system: &mut System, town: &Town, outcome: &mut Outcome) {

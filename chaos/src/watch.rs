@@ -19,7 +19,7 @@ use tonic::{Code, transport::Endpoint};
 use uuid::Uuid;
 
 use super::{Fleet, Report, Wire, account, checker, checker::check, lives::Lives};
-use crate::{
+use tidegate_tests::{
     raw::{Raw, plain},
     soon,
 };

@@ -9,7 +9,7 @@ use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use super::{Fault, FaultKind, Told};
-use crate::torture::town::Town;
+use crate::town::Town;
 
 /// Longest wait of a caller, whatever fails: the documented 3 s, and room for a machine that has much to do.
 const SLOWEST: Duration = Duration::from_secs(6);

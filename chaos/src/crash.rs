@@ -15,7 +15,7 @@ use super::{
     fleet::TORTURED,
     town::{Manner, Town},
 };
-use crate::{Database, database::Kind, raw::Raw};
+use tidegate_tests::{Database, database::Kind, raw::Raw};
 
 /// Clients that write at the same time.
 const WALKERS: u64 = 8;

@@ -13,7 +13,7 @@ use super::{
     Fleet, Report, Setup, account,
     checker::{Account, Journal, check},
 };
-use crate::{database::Kind, raw::Raw};
+use tidegate_tests::{database::Kind, raw::Raw};
 
 const AT_ONCE: usize = 64;
 /// The shortest time to decide that may be asked for.

@@ -10,14 +10,14 @@ use sea_orm::{ConnectionTrait as _, DbErr};
 use tokio::{process::Command, task::JoinHandle};
 
 use super::kind::{Fault, FaultKind};
-use crate::{
+use crate::{Fleet, Setup};
+use tidegate_tests::{
     Database,
     cluster::Cluster,
     database::Kind,
     fault::{FakeClock, Op, Shim, SmallDisk, shim::LOG, together},
     process::Reading,
     relay::Relay,
-    torture::{Fleet, Setup},
 };
 
 /// Room on a disk that will be full.

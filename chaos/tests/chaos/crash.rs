@@ -3,19 +3,17 @@
 //! `TIDEGATE_CRASHES` says how often it is killed, `TIDEGATE_SEED` repeats a run's choices. The long form, with kills of
 //! PostgreSQL too, is `scripts/torture`.
 
-mod planted;
-
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
+use tidegate_chaos::{
+    Fleet, Report, Setup,
+    crash::{self, Crashes},
+    town::{Manner, Town},
+};
 use tidegate_tests::{
     database::{Kind, kind},
     soon,
-    torture::{
-        Fleet, Report, Setup,
-        crash::{self, Crashes},
-        town::{Manner, Town},
-    },
 };
 
 const CRASHES: u64 = 20;

@@ -9,7 +9,7 @@ use std::{
 use tidegate_proto::v1;
 use tonic::{Code, transport::Endpoint};
 
-use crate::{
+use tidegate_tests::{
     Database, SOON, ServerProcess,
     cluster::Cluster,
     database::Kind,

@@ -18,12 +18,10 @@ use tonic::{Status, transport::Endpoint};
 
 use super::outcome;
 use crate::{
-    raw::Raw,
-    torture::{
-        ask::{self, Refusal},
-        checker::Acknowledged,
-    },
+    ask::{self, Refusal},
+    checker::Acknowledged,
 };
+use tidegate_tests::raw::Raw;
 
 /// Time between the end of a watch and the next one.
 const PAUSE: Duration = Duration::from_millis(50);

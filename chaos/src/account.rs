@@ -10,7 +10,7 @@ use super::{
     ask,
     checker::{Account, Entry, Row},
 };
-use crate::raw::Raw;
+use tidegate_tests::raw::Raw;
 
 /// Rows that are asked for at once.
 const AT_ONCE: usize = 16;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Walker;
-use crate::torture::{
+use crate::{
     ask::{self, Ask, Refusal},
     checker::{Acknowledged, Totals},
 };

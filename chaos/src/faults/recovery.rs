@@ -9,10 +9,8 @@ use tonic_health::pb::{
 };
 
 use super::{Observer, System, outcome};
-use crate::{
-    raw::{Raw, plain},
-    torture::{checker::Acknowledged, town::Town},
-};
+use crate::{checker::Acknowledged, town::Town};
+use tidegate_tests::raw::{Raw, plain};
 
 /// Longest time after the end of a fault until everything is as it was, without anybody's help.
 const RECOVERY: Duration = Duration::from_secs(10);

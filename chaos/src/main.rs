@@ -5,14 +5,12 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tidegate_tests::{
-    database::Kind,
-    torture::{
-        Fleet, Report, Setup, Verdict, crash, crowd,
-        faults::{self, FaultKind},
-        flood, planted, races, rolling, sweep, watch,
-    },
+use tidegate_chaos::{
+    Fleet, Report, Setup, Verdict, crash, crowd,
+    faults::{self, FaultKind},
+    flood, planted, races, rolling, sweep, watch,
 };
+use tidegate_tests::database::Kind;
 
 #[derive(Parser)]
 #[command(

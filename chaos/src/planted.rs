@@ -5,7 +5,7 @@ use super::{
     crash::{self, Crashes},
     races, watch,
 };
-use crate::database::Kind;
+use tidegate_tests::database::Kind;
 
 /// The faults, by the names that the server knows them by.
 pub const BUGS: [&str; 11] = [

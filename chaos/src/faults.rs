@@ -15,7 +15,7 @@ use super::{
     Report,
     town::{Manner, Town},
 };
-use crate::{cluster::Cluster, database::Kind};
+use tidegate_tests::{cluster::Cluster, database::Kind};
 
 mod kind;
 mod observer;

@@ -16,7 +16,7 @@ use super::{
     audit,
     checker::{Account, Acknowledged, Journal, Transition, check},
 };
-use crate::raw::{ADMIN, Raw, wire_duration};
+use tidegate_tests::raw::{ADMIN, Raw, wire_duration};
 
 /// Transfers that are raced for at the same time.
 const WAVE: u64 = 250;

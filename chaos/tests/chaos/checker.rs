@@ -1,12 +1,11 @@
 //! Faults that are planted, to see that the checker notices each.
 
+use tidegate_chaos::checker::{
+    Account, Acknowledged, Entry, Fault, Journal, Row, Transition, check,
+};
 use tidegate_domain::{
     event::EventType,
     status::TransferStatus::{self, Completed, InProgress, Pending},
-};
-
-use tidegate_tests::torture::checker::{
-    Account, Acknowledged, Entry, Fault, Journal, Row, Transition, check,
 };
 
 const SUBJECT: &str = "the transfer";

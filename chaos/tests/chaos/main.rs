@@ -1,0 +1,4 @@
+//! The chaos runs in short, and whether their checker notices what it has to.
+
+mod checker;
+mod crash;
