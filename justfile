@@ -13,7 +13,7 @@ run *FLAGS:
 # Builds the programs that tests start: servers, tools, the example agent.
 programs:
     cargo build --workspace --bins --examples
-    cargo build --workspace --features tidegate-server/failpoints --bin tidegate-server-torture
+    cargo build --workspace --features tidegate-server/failpoints --bin tidegate-server-failpoints
 
 # Runs the end-to-end tests with NAME in their names, on SQLite.
 test NAME:
@@ -47,8 +47,8 @@ deny:
 contract:
     cd proto && ../target/tools/bin/buf build --exclude-source-info -o descriptor.binpb
 
-# Runs the torture runs: short or long.
-torture FORM="short":
+# Runs the chaos runs: short or long.
+chaos FORM="short":
     scripts/chaos {{FORM}}
 
 # Runs everything that must hold.

@@ -1,4 +1,4 @@
-//! Holds what clients were told against what the ledger says afterwards. Pure: it asks nobody.
+//! Compares what clients were told with what the ledger says afterwards. Pure: it calls nobody.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -35,7 +35,7 @@ pub struct Transition {
 
 /// Everything that the clients know.
 #[derive(Clone, Debug, Default)]
-pub struct Journal {
+pub struct History {
     /// Answers, in the order in which they came.
     pub acknowledged: Vec<Acknowledged>,
     /// Requests that were refused and can have had no effect.
@@ -74,7 +74,7 @@ pub struct Row {
 
 /// Everything that the ledger says.
 #[derive(Clone, Debug, Default)]
-pub struct Account {
+pub struct Snapshot {
     /// The log.
     pub entries: Vec<Entry>,
     /// The transfers that were asked for; `None` where there is none.
@@ -117,39 +117,42 @@ pub enum Fault {
 }
 
 /// Everything that is wrong.
-pub fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
+pub fn check(history: &History, snapshot: &Snapshot) -> Vec<Fault> {
     let mut faults = Vec::new();
-    sequences(account, &mut faults);
-    let mut lives: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    sequences(snapshot, &mut faults);
+    let mut by_transfer: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     // What happened to no transfer is part of the sequence alone.
-    for entry in account
+    for entry in snapshot
         .entries
         .iter()
         .filter(|entry| !entry.transfer.is_empty())
     {
-        lives.entry(&entry.transfer).or_default().push(entry);
+        by_transfer.entry(&entry.transfer).or_default().push(entry);
     }
-    for (transfer, life) in &lives {
-        path(transfer, life, &mut faults);
+    for (transfer, events) in &by_transfer {
+        path(transfer, events, &mut faults);
     }
-    for (transfer, row) in &account.rows {
-        let life = lives.get(transfer.as_str()).map_or(&[][..], Vec::as_slice);
-        row_agrees(transfer, *row, life, &mut faults);
+    for (transfer, row) in &snapshot.rows {
+        let events = by_transfer
+            .get(transfer.as_str())
+            .map_or(&[][..], Vec::as_slice);
+        row_agrees(transfer, *row, events, &mut faults);
     }
-    for acknowledged in &journal.acknowledged {
-        let life = lives
+    for acknowledged in &history.acknowledged {
+        let events = by_transfer
             .get(acknowledged.transfer.as_str())
             .map_or(&[][..], Vec::as_slice);
-        kept(acknowledged, life, account, &mut faults);
+        check_acknowledged(acknowledged, events, snapshot, &mut faults);
     }
-    effects(journal, account, &mut faults);
-    totals(journal, &mut faults);
-    if let Some(found) = account.row_count {
-        let is_there = |life: &&Vec<&Entry>| {
-            life.last()
+    effects(history, snapshot, &mut faults);
+    totals(history, &mut faults);
+    if let Some(found) = snapshot.row_count {
+        let is_there = |events: &&Vec<&Entry>| {
+            events
+                .last()
                 .is_some_and(|last| last.event_type != EventType::Deleted)
         };
-        let wanted = lives.values().filter(is_there).count();
+        let wanted = by_transfer.values().filter(is_there).count();
         if usize::try_from(found) != Ok(wanted) {
             faults.push(Fault::RowCount { wanted, found });
         }
@@ -157,8 +160,8 @@ pub fn check(journal: &Journal, account: &Account) -> Vec<Fault> {
     faults
 }
 
-fn sequences(account: &Account, faults: &mut Vec<Fault>) {
-    for (wanted, entry) in (1..).zip(&account.entries) {
+fn sequences(snapshot: &Snapshot, faults: &mut Vec<Fault>) {
+    for (wanted, entry) in (1..).zip(&snapshot.entries) {
         if entry.sequence != wanted {
             faults.push(Fault::Gap {
                 wanted,
@@ -200,9 +203,9 @@ fn rule_of(event_type: EventType) -> Option<Action> {
     })
 }
 
-fn path(transfer: &str, life: &[&Entry], faults: &mut Vec<Fault>) {
+fn path(transfer: &str, events: &[&Entry], faults: &mut Vec<Fault>) {
     let mut before: Option<&Entry> = None;
-    for entry in life {
+    for entry in events {
         if let Some(problem) = step(before, entry) {
             let transfer = transfer.to_owned();
             faults.push(Fault::IllegalPath {
@@ -217,11 +220,11 @@ fn path(transfer: &str, life: &[&Entry], faults: &mut Vec<Fault>) {
 
 fn step(before: Option<&Entry>, entry: &Entry) -> Option<&'static str> {
     let Some(before) = before else {
-        let born = entry.event_type == EventType::Created
+        let is_creation = entry.event_type == EventType::Created
             && entry.from.is_none()
             && entry.to == Some(TransferStatus::Pending)
             && entry.revision == 1;
-        return (!born).then_some("it does not begin with its creation");
+        return (!is_creation).then_some("it does not begin with its creation");
     };
     let Some(action) = rule_of(entry.event_type) else {
         return Some("it is created twice");
@@ -243,8 +246,8 @@ fn step(before: Option<&Entry>, entry: &Entry) -> Option<&'static str> {
     (entry.revision < least).then_some("its revision does not rise")
 }
 
-fn row_agrees(transfer: &str, row: Option<Row>, life: &[&Entry], faults: &mut Vec<Fault>) {
-    let problem = match (row, life.last()) {
+fn row_agrees(transfer: &str, row: Option<Row>, events: &[&Entry], faults: &mut Vec<Fault>) {
+    let problem = match (row, events.last()) {
         (None, None) => return,
         (None, Some(last)) if last.event_type == EventType::Deleted => return,
         (None, Some(_)) => "it is gone without a deletion",
@@ -271,7 +274,12 @@ fn row_agrees(transfer: &str, row: Option<Row>, life: &[&Entry], faults: &mut Ve
 }
 
 /// Whether an answer still holds.
-fn kept(told: &Acknowledged, life: &[&Entry], account: &Account, faults: &mut Vec<Fault>) {
+fn check_acknowledged(
+    told: &Acknowledged,
+    events: &[&Entry],
+    snapshot: &Snapshot,
+    faults: &mut Vec<Fault>,
+) {
     let mut lost = |problem| {
         let (transfer, revision) = (told.transfer.clone(), told.revision);
         faults.push(Fault::Lost {
@@ -281,7 +289,7 @@ fn kept(told: &Acknowledged, life: &[&Entry], account: &Account, faults: &mut Ve
         });
     };
     if let Some(transition) = &told.transition {
-        let there = life.iter().any(|entry| {
+        let there = events.iter().any(|entry| {
             entry.request_id == transition.request_id
                 && entry.event_type == transition.event_type
                 && (entry.revision == told.revision
@@ -291,14 +299,14 @@ fn kept(told: &Acknowledged, life: &[&Entry], account: &Account, faults: &mut Ve
             lost("its event is missing");
         }
     }
-    let then = life
+    let then = events
         .iter()
         .rev()
         .find(|entry| entry.revision <= told.revision);
     if then.is_none_or(|entry| entry.to != Some(told.status)) {
         lost("its events do not lead to the status that was told");
     }
-    let Some(Some(row)) = account.rows.get(&told.transfer) else {
+    let Some(Some(row)) = snapshot.rows.get(&told.transfer) else {
         return;
     };
     if row.revision < told.revision {
@@ -318,8 +326,8 @@ fn kept(told: &Acknowledged, life: &[&Entry], account: &Account, faults: &mut Ve
 }
 
 /// What was told of a later change never lies below what was told of an earlier one.
-fn totals(journal: &Journal, faults: &mut Vec<Fault>) {
-    let mut told: Vec<_> = journal
+fn totals(history: &History, faults: &mut Vec<Fault>) {
+    let mut told: Vec<_> = history
         .acknowledged
         .iter()
         .filter_map(|told| Some((&told.transfer, told.revision, told.totals?)))
@@ -344,9 +352,9 @@ fn totals(journal: &Journal, faults: &mut Vec<Fault>) {
     }
 }
 
-fn effects(journal: &Journal, account: &Account, faults: &mut Vec<Fault>) {
+fn effects(history: &History, snapshot: &Snapshot, faults: &mut Vec<Fault>) {
     let mut found: HashMap<&str, usize> = HashMap::new();
-    for entry in account
+    for entry in snapshot
         .entries
         .iter()
         .filter(|entry| !entry.request_id.is_empty())
@@ -361,7 +369,7 @@ fn effects(journal: &Journal, account: &Account, faults: &mut Vec<Fault>) {
             found: *found,
         });
     }
-    for request_id in &journal.refused {
+    for request_id in &history.refused {
         let found = found.get(request_id.as_str()).copied().unwrap_or(0);
         if found > 0 {
             let request_id = request_id.clone();
@@ -373,7 +381,7 @@ fn effects(journal: &Journal, account: &Account, faults: &mut Vec<Fault>) {
         }
     }
     let mut subjects: HashMap<&str, HashSet<&str>> = HashMap::new();
-    for told in &journal.acknowledged {
+    for told in &history.acknowledged {
         if let Some(transition) = &told.transition {
             subjects
                 .entry(&transition.request_id)

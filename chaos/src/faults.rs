@@ -1,5 +1,5 @@
 //! Faults of what servers stand on, one of them in each run, at a random moment under mixed load; then `kill -9`, and what
-//! was told to anybody is held against what stands.
+//! was told to anybody is compared with what is stored.
 
 use std::{
     ops::Range,
@@ -13,33 +13,33 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
 use super::{
     Report,
-    town::{Manner, Town},
+    load::{Load, LoadOptions},
 };
 use tidegate_tests::{cluster::Cluster, database::Kind};
 
+mod comparison;
 mod kind;
 mod observer;
 mod outcome;
 mod recovery;
 mod system;
-mod verdict;
 
 pub use kind::{DiskFault, Fault, FaultKind};
-pub use observer::{Observer, Told};
+pub use observer::{Observed, Observer};
 pub use outcome::Outcome;
 pub use system::System;
 
-use outcome::Tally;
+use outcome::Summary;
 
 /// Clients that write at the same time.
-const WALKERS: u64 = 6;
+const CLIENTS: u64 = 6;
 
 /// So many runs, each with a seed of its own: the first has `seed`, the next the number after it.
 pub async fn run(kind: Kind, runs: u64, only: Option<FaultKind>, seed: u64) -> Report {
     let mut report = Report::new(format!("faults {kind:?}"), seed);
     let mut kinds = only.map_or_else(|| FaultKind::all(kind), |only| vec![only]);
     kinds.shuffle(&mut StdRng::seed_from_u64(seed));
-    let (mut cluster, mut tally) = (None, Tally::default());
+    let (mut cluster, mut summary) = (None, Summary::default());
     for (number, what) in (0..runs).zip(kinds.into_iter().cycle()) {
         if kind == Kind::Postgres && cluster.is_none() {
             cluster = Some(Arc::new(Cluster::start().await));
@@ -59,21 +59,21 @@ pub async fn run(kind: Kind, runs: u64, only: Option<FaultKind>, seed: u64) -> R
             // Whatever is wrong with it may be wrong for the next run too.
             cluster = None;
         }
-        tally.add(&outcome);
+        summary.add(&outcome);
         for finding in outcome.shown() {
             report.fault(format!("{repeat}: {finding}"));
         }
     }
-    report.load(
+    report.require(
         "runs that met their fault under load",
-        tally.met,
+        summary.met,
         runs.div_ceil(2),
     );
-    report.count("ends with a documented code", tally.exits);
-    report.count("changes acknowledged", tally.acknowledged);
-    report.count("updates told to watchers", tally.told);
-    report.count("ms of the slowest recovery", tally.recovery.as_millis());
-    report.count("ms of the slowest answer", tally.slowest.as_millis());
+    report.count("ends with a documented code", summary.exits);
+    report.count("changes acknowledged", summary.acknowledged);
+    report.count("updates told to watchers", summary.told);
+    report.count("ms of the slowest recovery", summary.recovery.as_millis());
+    report.count("ms of the slowest answer", summary.slowest.as_millis());
     report
 }
 
@@ -82,8 +82,8 @@ async fn one(kind: Kind, cluster: Option<Arc<Cluster>>, what: FaultKind, seed: u
     let fault = Fault::draw(what, &mut random);
     let mut system = System::start(kind, cluster, &fault).await;
     let addresses = system.fleet.addresses();
-    let town = Town::new(Manner::default());
-    let walkers = town.walk(&addresses, WALKERS, seed);
+    let load = Load::new(LoadOptions::default());
+    let clients = load.start_clients(&addresses, CLIENTS, seed);
     let observers = [
         Observer::of_events(&addresses),
         Observer::of_transfers(&addresses),
@@ -94,11 +94,11 @@ async fn one(kind: Kind, cluster: Option<Arc<Cluster>>, what: FaultKind, seed: u
     system.supervise(calm, calm).await;
     let mut outcome = Outcome {
         fault: fault.to_string(),
-        met: system.suffer(&fault, &mut random).await,
+        met: system.inject(&fault, &mut random).await,
         ..Outcome::default()
     };
     let ended = Instant::now();
-    match recovery::wait(&mut system, &town, &observers[0]).await {
+    match recovery::wait(&mut system, &load, &observers[0]).await {
         Ok(obstacle) => {
             outcome.recovery = ended.elapsed();
             outcome.obstacle = obstacle.unwrap_or_default();
@@ -107,15 +107,15 @@ async fn one(kind: Kind, cluster: Option<Arc<Cluster>>, what: FaultKind, seed: u
         }
         Err(finding) => outcome.findings.push(finding),
     }
-    outcome.note(&town, &fault);
-    town.evening.cancel();
+    outcome.note(&load, &fault);
+    load.stop.cancel();
     for number in 0..system.fleet.len() {
         system.fleet.kill(number).await;
     }
-    walkers.join_all().await;
+    clients.join_all().await;
     for observer in observers {
         outcome.watched.push(observer.end().await);
     }
-    verdict::judge(&mut system, &town, &mut outcome).await;
+    comparison::run(&mut system, &load, &mut outcome).await;
     outcome
 }

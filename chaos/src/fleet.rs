@@ -19,14 +19,16 @@ use tidegate_tests::{
     soon,
 };
 
-/// The server that can be told where to die and what to do wrong.
-pub const TORTURED: &str = "tidegate-server-torture";
+/// The server as it is released.
+const SERVER: &str = "tidegate-server";
+/// The server that can be told where to end.
+pub const WITH_FAILPOINTS: &str = "tidegate-server-failpoints";
 
 /// How the servers of a fleet are started.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The program.
-    pub program: &'static str,
+    /// The program: a name among those of this build, or a path.
+    pub program: String,
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Its variables.
@@ -36,10 +38,10 @@ pub struct Setup {
 }
 
 impl Default for Setup {
-    /// The server as it is, with a sweeper in a hurry.
+    /// The server as it is, with a short sweep interval.
     fn default() -> Self {
         Self {
-            program: "tidegate-server",
+            program: SERVER.to_owned(),
             arguments: vec!["--sweep-interval".to_owned(), "50ms".to_owned()],
             variables: Vec::new(),
             log: None,
@@ -48,13 +50,24 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// The server that can be tortured from within, with these variables.
-    pub fn tortured(variables: Vec<(&'static str, String)>) -> Self {
+    /// The server that can be told where to end.
+    pub fn with_failpoints() -> Self {
         Self {
-            program: TORTURED,
-            variables,
+            program: WITH_FAILPOINTS.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// Whether it may end at a failpoint.
+    pub fn has_failpoints(&self) -> bool {
+        self.program != SERVER
+    }
+
+    /// Sets the failpoints that the server may end at, or none.
+    pub fn set_failpoints(&mut self, failpoints: Option<&str>) {
+        self.variables.retain(|(name, _)| *name != "FAILPOINTS");
+        let failpoints = failpoints.map(|failpoints| ("FAILPOINTS", failpoints.to_owned()));
+        self.variables.extend(failpoints);
     }
 }
 
@@ -80,12 +93,12 @@ impl Fleet {
     pub async fn start(kind: Kind, replicas: usize, setup: Setup) -> Self {
         let mut fleet = Self::prepared(kind, replicas, setup).await;
         for number in 0..replicas {
-            fleet.revive(number).await;
+            fleet.restart(number).await;
         }
         fleet
     }
 
-    /// As [`start`](Self::start), with the replicas still to be revived.
+    /// As [`start`](Self::start), with the replicas still to be started.
     ///
     /// # Panics
     /// When the database does not come up.
@@ -103,7 +116,7 @@ impl Fleet {
         }
     }
 
-    /// So many replicas on `database`, all of them still to be revived.
+    /// So many replicas on `database`, all of them still to be started.
     pub fn on(database: Database, replicas: usize, setup: Setup) -> Self {
         let replica = || Replica {
             port: free_port(),
@@ -156,7 +169,7 @@ impl Fleet {
     /// When it is not.
     pub fn server(&self, number: usize) -> &ServerProcess {
         let server = self.replicas[number].server.as_ref();
-        server.expect("the replica was revived")
+        server.expect("the replica was started")
     }
 
     /// All services of a replica, connected when they are first used.
@@ -169,7 +182,7 @@ impl Fleet {
         Raw::on(endpoint.connect_lazy())
     }
 
-    /// The first replica that was killed and not revived.
+    /// The first replica that was killed and not started.
     ///
     /// # Panics
     /// When there is none.
@@ -179,24 +192,17 @@ impl Fleet {
         dead.expect("a replica was killed")
     }
 
-    /// Brings back the replicas that have ended by themselves; how many they were.
-    pub async fn revive_dead(&mut self) -> u64 {
+    /// Restarts the replicas that have ended by themselves; how many they were.
+    pub async fn restart_dead(&mut self) -> u64 {
         let mut dead = 0;
         for number in 0..self.len() {
             let server = self.replicas[number].server.as_mut();
             if server.is_none_or(ServerProcess::has_ended) {
-                self.revive(number).await;
+                self.restart(number).await;
                 dead += 1;
             }
         }
         dead
-    }
-
-    /// Gives the servers that are started from now on places to die at, or none.
-    pub fn set_places(&mut self, places: Option<&str>) {
-        let variables = &mut self.setup.variables;
-        variables.retain(|(name, _)| *name != "FAILPOINTS");
-        variables.extend(places.map(|places| ("FAILPOINTS", places.to_owned())));
     }
 
     /// `kill -9`. True: it had ended by itself already.
@@ -213,9 +219,9 @@ impl Fleet {
     ///
     /// # Panics
     /// When it does not.
-    pub async fn revive(&mut self, number: usize) -> Duration {
+    pub async fn restart(&mut self, number: usize) -> Duration {
         let began = Instant::now();
-        let started = soon("the start", self.try_revive(number)).await;
+        let started = soon("the start", self.try_restart(number)).await;
         started.unwrap_or_else(|said| panic!("replica {number} ended at its start:\n{said}"));
         began.elapsed()
     }
@@ -224,12 +230,12 @@ impl Fleet {
     ///
     /// # Errors
     /// What it said, when it ended before that.
-    pub async fn try_revive(&mut self, number: usize) -> Result<(), String> {
+    pub async fn try_restart(&mut self, number: usize) -> Result<(), String> {
         let setup = &self.setup;
         let arguments: Vec<&str> = setup.arguments.iter().map(String::as_str).collect();
         let replica = &mut self.replicas[number];
         let launch = Launch {
-            program: setup.program,
+            program: &setup.program,
             port: replica.port,
             arguments: &arguments,
             variables: setup.variables.clone(),
@@ -261,8 +267,8 @@ impl Fleet {
     }
 
     /// Starts a server that is expected to end before it serves, and gives back its exit code, which an abort has not.
-    pub async fn stillborn(&self, failpoints: &str) -> Option<i32> {
-        let mut program = command(binary(TORTURED));
+    pub async fn exit_at(&self, failpoints: &str) -> Option<i32> {
+        let mut program = command(binary(WITH_FAILPOINTS));
         program
             .args([
                 "--database-url",
@@ -289,8 +295,8 @@ impl Fleet {
                 if began.elapsed() > SOON {
                     return None;
                 }
-                // One that may die by itself may have done so.
-                self.revive_dead().await;
+                // One that may end at a failpoint may have done so.
+                self.restart_dead().await;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

@@ -50,7 +50,7 @@ trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// The server that is flooded, and who calls it meanwhile.
-struct Scene {
+struct Target {
     server: ServerProcess,
     client: Client,
     transfer: Uuid,
@@ -64,20 +64,20 @@ struct Scene {
 pub async fn run(sockets: u64, tls: bool, seed: u64) -> Report {
     let mut report = Report::new(if tls { "flood with TLS" } else { "flood" }, seed);
     // Both ends of each socket are ours, one in this process and one in the server's.
-    report.load("descriptors for a process", descriptors(), sockets + SPARE);
-    let scene = Scene::open(tls).await;
-    scene.call().await;
+    report.require("descriptors for a process", descriptors(), sockets + SPARE);
+    let target = Target::open(tls).await;
+    target.call().await;
     // First, while the server has no memory to spare that sockets have left.
-    frames::flood(&scene, &mut report).await;
-    let before = scene.call().await;
-    let during = sockets::flood(&scene, sockets, seed, &mut report).await;
-    let after = scene.call().await;
+    frames::flood(&target, &mut report).await;
+    let before = target.call().await;
+    let during = sockets::flood(&target, sockets, seed, &mut report).await;
+    let after = target.call().await;
     let (quick, slow) = (before.min(after), before.max(after));
     report.count("µs for a call before", before.as_micros());
     report.count("µs among silent sockets", during.as_micros());
     report.count("µs after", after.as_micros());
     let alike = quick.as_micros() * 100 / slow.as_micros().max(1);
-    report.load("% that calls without a flood are alike", alike, ALIKE);
+    report.require("% that calls without a flood are alike", alike, ALIKE);
     let ratio = during.as_micros() * 100 / slow.as_micros().max(1);
     report.count("% of the time without a flood", ratio);
     if ratio > SLOWER {
@@ -85,14 +85,14 @@ pub async fn run(sockets: u64, tls: bool, seed: u64) -> Report {
             "calls take {ratio} % of their time among silent sockets"
         ));
     }
-    let answer = scene.client.get_transfer(scene.transfer).await;
+    let answer = target.client.get_transfer(target.transfer).await;
     if let Err(error) = answer {
         report.fault(format!("it serves no longer: {error}"));
     }
     report
 }
 
-impl Scene {
+impl Target {
     async fn open(tls: bool) -> Self {
         let (authority, folder) = if tls {
             let authority = Authority::default();

@@ -1,31 +1,31 @@
-//! `torture`: kills, cuts and races real servers by a seed, and says whether a promise was broken.
+//! `chaos`: kills, cuts and races real servers by a seed, and says whether a promise was broken.
 //!
 //! Ends with 0 when nothing is wrong, 1 when something is, 3 when there was too little load to tell.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use tidegate_chaos::{
-    Fleet, Report, Setup, Verdict, crash, crowd,
+    Fleet, Report, Setup, Verdict, cancellation, crash, detect,
     faults::{self, FaultKind},
-    flood, planted, races, rolling, sweep, watch,
+    flood, races, rolling, sweep, watch,
 };
 use tidegate_tests::database::Kind;
 
 #[derive(Parser)]
 #[command(
-    about = "Kills, cuts and races real servers, and holds their answers against their ledger"
+    about = "Kills, cuts and races real servers, and compares their answers with their ledger"
 )]
 struct Arguments {
     /// Repeats the choices of an earlier run.
     #[arg(long, global = true)]
     seed: Option<u64>,
     #[command(subcommand)]
-    torment: Torment,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Torment {
+enum Command {
     /// Kills servers, and PostgreSQL under them.
     Crash {
         /// What they keep their ledger in: sqlite or postgres.
@@ -37,9 +37,9 @@ enum Torment {
         /// How often PostgreSQL is stopped as hard as a crash.
         #[arg(long, default_value_t = 0)]
         db_restarts: u64,
-        /// Also lets servers die at chosen places in their code, in migrations and drains among them.
+        /// Also lets servers end at failpoints, in migrations and drains among them.
         #[arg(long)]
-        places: bool,
+        failpoints: bool,
     },
     /// Lets approval, denial, cancellation, deadline and start race for transfers, over two replicas.
     Races {
@@ -47,7 +47,7 @@ enum Torment {
         #[arg(long, default_value_t = 1_000)]
         count: u64,
         #[command(flatten)]
-        place: Place,
+        on: ReplicaOptions,
     },
     /// Lets three replicas expire what is overdue, and kills one of them.
     Sweep {
@@ -55,7 +55,7 @@ enum Torment {
         #[arg(long, default_value_t = 1_000)]
         count: u64,
         #[command(flatten)]
-        place: Place,
+        on: ReplicaOptions,
     },
     /// Abandons calls under way and makes them again at the other replica.
     Idempotent {
@@ -63,7 +63,7 @@ enum Torment {
         #[arg(long, default_value_t = 2_000)]
         count: u64,
         #[command(flatten)]
-        place: Place,
+        on: ReplicaOptions,
     },
     /// Cuts watches, and kills replicas under them, and compares what they were told with the log.
     Watch {
@@ -74,7 +74,7 @@ enum Torment {
         #[arg(long, default_value_t = 5_000)]
         events: u64,
         #[command(flatten)]
-        place: Place,
+        on: ReplicaOptions,
     },
     /// Restarts two replicas in turn under the load of clients.
     Rolling {
@@ -82,16 +82,16 @@ enum Torment {
         #[arg(long, default_value_t = 5)]
         rounds: u64,
         #[command(flatten)]
-        place: Place,
+        on: ReplicaOptions,
     },
-    /// Gives servers a deliberate fault, each of which has to be found.
-    Planted {
-        /// Which one; all of them unless named.
+    /// Runs what has to notice a fault, against a server that has it: ends with 1 when it is noticed.
+    Detect {
+        /// Which fault.
+        #[arg(value_parser = detect::FAULTS)]
+        fault: String,
+        /// The program of the server, built with the feature `failpoints`.
         #[arg(long)]
-        bug: Option<String>,
-        /// Leaves the fault out: then nothing may be found.
-        #[arg(long)]
-        without: bool,
+        server: PathBuf,
     },
     /// Floods a server with sockets that say next to nothing and with frames that mean nothing.
     Flood {
@@ -115,39 +115,34 @@ enum Torment {
         only: Option<FaultKind>,
     },
     /// Makes calls that have next to no time.
-    Storm {
+    Deadlines {
         /// How many calls.
         #[arg(long, default_value_t = 2_000)]
         count: u64,
         #[command(flatten)]
-        place: Place,
+        on: ReplicaOptions,
     },
 }
 
-/// Where to do it.
+/// Which servers.
 #[derive(Args)]
-struct Place {
+struct ReplicaOptions {
     /// What the servers keep their ledger in: sqlite or postgres. On SQLite there is one server.
     #[arg(long, value_parser = kind, default_value = "postgres")]
-    on: Kind,
+    database: Kind,
 }
 
-impl Place {
+impl ReplicaOptions {
     fn replicas(&self, wanted: usize) -> usize {
-        if self.on == Kind::Sqlite { 1 } else { wanted }
+        if self.database == Kind::Sqlite {
+            1
+        } else {
+            wanted
+        }
     }
 
     async fn fleet(&self) -> Fleet {
-        Fleet::start(self.on, self.replicas(2), setup()).await
-    }
-}
-
-/// A fault is only in a server that can have one.
-fn setup() -> Setup {
-    if std::env::var_os("TIDEGATE_PLANTED_BUG").is_some() {
-        Setup::tortured(Vec::new())
-    } else {
-        Setup::default()
+        Fleet::start(self.database, self.replicas(2), Setup::default()).await
     }
 }
 
@@ -161,53 +156,56 @@ fn kind(name: &str) -> Result<Kind, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { seed, torment } = Arguments::parse();
+    let Arguments { seed, command } = Arguments::parse();
     let seed = seed.unwrap_or_else(rand::random);
     let mut worst = ExitCode::SUCCESS;
     let began = std::time::Instant::now();
-    for report in torment.run(seed).await {
+    for report in command.run(seed).await {
         eprintln!("{report} ({} s)", began.elapsed().as_secs());
         match report.verdict() {
-            Verdict::Green => {}
-            Verdict::Red => return ExitCode::FAILURE,
-            Verdict::Void => worst = ExitCode::from(3),
+            Verdict::Passed => {}
+            Verdict::Failed => return ExitCode::FAILURE,
+            Verdict::Inconclusive => worst = ExitCode::from(3),
         }
     }
     worst
 }
 
-impl Torment {
+impl Command {
     async fn run(self, seed: u64) -> Vec<Report> {
         match self {
             Self::Crash {
                 kind,
                 kills,
                 db_restarts,
-                places,
-            } => crashes(kind, kills, db_restarts, places, seed).await,
-            Self::Races { count, place } => {
-                vec![races::run(&place.fleet().await, count, seed).await]
+                failpoints,
+            } => crashes(kind, kills, db_restarts, failpoints, seed).await,
+            Self::Races { count, on } => {
+                vec![races::run(&on.fleet().await, count, seed).await]
             }
-            Self::Sweep { count, place } => {
-                vec![sweep::run(place.on, place.replicas(3), count, seed).await]
+            Self::Sweep { count, on } => {
+                vec![sweep::run(on.database, on.replicas(3), count, seed).await]
             }
-            Self::Idempotent { count, place } => {
-                vec![crowd::idempotent(&place.fleet().await, count, seed).await]
+            Self::Idempotent { count, on } => {
+                vec![cancellation::idempotent(&on.fleet().await, count, seed).await]
             }
-            Self::Planted { bug, without } => hunts(bug.as_deref(), without, seed).await,
+            Self::Detect { fault, server } => {
+                let server = std::path::absolute(server).expect("a path");
+                vec![detect::run(&fault, &server.to_string_lossy(), seed).await]
+            }
             Self::Watch {
                 reconnects,
                 events,
-                place,
-            } => vec![watch::run(&mut place.fleet().await, reconnects, events, seed).await],
+                on,
+            } => vec![watch::run(&mut on.fleet().await, reconnects, events, seed).await],
             Self::Flood { sockets, tls } => vec![flood::run(sockets, tls, seed).await],
-            Self::Rolling { rounds, place } => {
-                vec![rolling::run(&mut place.fleet().await, rounds, seed).await]
+            Self::Rolling { rounds, on } => {
+                vec![rolling::run(&mut on.fleet().await, rounds, seed).await]
             }
             Self::Faults { kind, runs, only } => vec![faults::run(kind, runs, only, seed).await],
-            Self::Storm { count, place } => {
-                let (fleet, spared) = (place.fleet().await, place.fleet().await);
-                vec![crowd::storm(&fleet, &spared, count, seed).await]
+            Self::Deadlines { count, on } => {
+                let (fleet, control) = (on.fleet().await, on.fleet().await);
+                vec![cancellation::deadlines(&fleet, &control, count, seed).await]
             }
         }
     }
@@ -217,48 +215,25 @@ async fn crashes(
     kind: Kind,
     kills: u64,
     database_restarts: u64,
-    places: bool,
+    failpoints: bool,
     seed: u64,
 ) -> Vec<Report> {
-    let crashes = crash::Crashes {
+    let options = crash::CrashOptions {
         kind,
         replicas: if kind == Kind::Sqlite { 1 } else { 2 },
         kills,
         database_restarts,
-        setup: if places {
-            Setup::tortured(Vec::new())
+        setup: if failpoints {
+            Setup::with_failpoints()
         } else {
-            setup()
+            Setup::default()
         },
-        places,
+        failpoints,
     };
-    let mut reports = vec![crash::run(&crashes, seed).await];
-    if places {
+    let mut reports = vec![crash::run(&options, seed).await];
+    if failpoints {
         reports.push(crash::mid_migration(kind, seed).await);
         reports.push(crash::mid_drain(kind, seed).await);
-    }
-    reports
-}
-
-/// Hunts for one fault, or for all; `without` it, where nothing may be found.
-async fn hunts(bug: Option<&str>, without: bool, seed: u64) -> Vec<Report> {
-    let bugs = match bug {
-        Some(bug) => vec![bug],
-        None => planted::BUGS.to_vec(),
-    };
-    let mut reports = Vec::new();
-    for bug in bugs {
-        let found = planted::hunt(bug, !without, seed).await;
-        if without {
-            reports.push(found);
-            continue;
-        }
-        eprintln!("{bug}: found by: {found}");
-        let mut report = Report::new(format!("planted {bug}"), seed);
-        if !found.is_red() {
-            report.fault("it went unnoticed");
-        }
-        reports.push(report);
     }
     reports
 }

@@ -11,10 +11,10 @@ use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    Fleet, Report, account,
-    ask::{self, Ask, Refusal},
-    audit,
-    checker::{Account, Acknowledged, Journal, Transition, check},
+    Fleet, Report, audit,
+    change::{self, CallFailure, ChangeRequest},
+    checker::{Acknowledged, History, Snapshot, Transition, check},
+    snapshot,
 };
 use tidegate_tests::raw::{ADMIN, Raw, wire_duration};
 
@@ -44,7 +44,7 @@ pub async fn run(fleet: &Fleet, count: u64, seed: u64) -> Report {
     for number in 0..fleet.len() {
         raws.push(fleet.raw(number));
     }
-    let journal = Arc::<Mutex<Journal>>::default();
+    let history = Arc::<Mutex<History>>::default();
     let mut far = Vec::new();
     let mut left = count;
     while left > 0 {
@@ -62,14 +62,14 @@ pub async fn run(fleet: &Fleet, count: u64, seed: u64) -> Report {
                 .filter(|race| !race.near)
                 .map(|race| race.uuid.clone()),
         );
-        let surprises = join_all(races.into_iter().map(|race| race.run(&raws, &journal))).await;
-        report.faults("surprise", surprises.into_iter().flatten());
+        let unexpected = join_all(races.into_iter().map(|race| race.run(&raws, &history))).await;
+        report.faults("unexpected answer", unexpected.into_iter().flatten());
     }
     // What nobody decided is the sweeper's.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let journal = journal.lock().await.clone();
-    match account::read(&raws[0], &std::collections::BTreeSet::new(), true).await {
-        Ok(account) => judge(&journal, &account, &far, count, &mut report),
+    let history = history.lock().await.clone();
+    match snapshot::read(&raws[0], &std::collections::BTreeSet::new(), true).await {
+        Ok(snapshot) => compare(&history, &snapshot, &far, count, &mut report),
         Err(status) => report.fault(format!("the ledger cannot be read: {status}")),
     }
     audit::check(fleet.database(), "at the end", &mut report).await;
@@ -101,9 +101,9 @@ async fn prepare(raws: &[Raw], mut random: StdRng) -> Race {
 
 impl Race {
     /// Lets everybody loose; what no server of ours should have answered.
-    async fn run(mut self, raws: &[Raw], journal: &Mutex<Journal>) -> Vec<String> {
-        let asks = self.asks();
-        let mut spread = |_: &Ask| {
+    async fn run(mut self, raws: &[Raw], history: &Mutex<History>) -> Vec<String> {
+        let changes = self.changes();
+        let mut spread = |_: &ChangeRequest| {
             let raw = raws
                 .choose(&mut self.random)
                 .expect("there is a replica")
@@ -113,15 +113,15 @@ impl Race {
                 Duration::from_micros(self.random.random_range(0..3_000)),
             )
         };
-        let callers: Vec<_> = asks.iter().map(&mut spread).collect();
-        let (mut sweeping, _) = spread(&asks[0]);
+        let callers: Vec<_> = changes.iter().map(&mut spread).collect();
+        let (mut sweeping, _) = spread(&changes[0]);
         tokio::time::sleep_until(self.at).await;
-        let calls = asks
+        let calls = changes
             .iter()
             .zip(callers)
-            .map(|(ask, (raw, delay))| async move {
+            .map(|(change, (raw, delay))| async move {
                 tokio::time::sleep(delay).await;
-                call(ask, raw, journal).await
+                call(change, raw, history).await
             });
         let sweep = sweeping
             .transfers
@@ -131,29 +131,29 @@ impl Race {
         called.into_iter().flatten().chain(swept).collect()
     }
 
-    fn asks(&mut self) -> Vec<Ask> {
+    fn changes(&mut self) -> Vec<ChangeRequest> {
         let mut request_id = || Uuid::from_u128(self.random.random()).to_string();
         let (uuid, admin_user_uuid) = (&self.uuid, ADMIN.to_owned());
         vec![
-            Ask::Approve(v1::ApproveTransferRequest {
+            ChangeRequest::Approve(v1::ApproveTransferRequest {
                 uuid: uuid.clone(),
                 admin_user_uuid: admin_user_uuid.clone(),
                 request_id: request_id(),
                 ..v1::ApproveTransferRequest::default()
             }),
-            Ask::Deny(v1::DenyTransferRequest {
+            ChangeRequest::Deny(v1::DenyTransferRequest {
                 uuid: uuid.clone(),
                 admin_user_uuid,
                 reason: "not today".to_owned(),
                 request_id: request_id(),
                 ..Default::default()
             }),
-            Ask::Cancel(v1::CancelTransferRequest {
+            ChangeRequest::Cancel(v1::CancelTransferRequest {
                 uuid: uuid.clone(),
                 reason: "called off".to_owned(),
                 request_id: request_id(),
             }),
-            Ask::Start(v1::StartTransferRequest {
+            ChangeRequest::Start(v1::StartTransferRequest {
                 uuid: uuid.clone(),
                 heartbeat_timeout: Some(wire_duration(FAR)),
                 request_id: request_id(),
@@ -162,12 +162,12 @@ impl Race {
     }
 }
 
-async fn call(ask: &Ask, mut raw: Raw, journal: &Mutex<Journal>) -> Option<String> {
-    let (request_id, event_type) = ask.transition()?;
-    match ask.send(&mut raw.transfers, None).await {
+async fn call(change: &ChangeRequest, mut raw: Raw, history: &Mutex<History>) -> Option<String> {
+    let (request_id, event_type) = change.transition()?;
+    match change.send(&mut raw.transfers, None).await {
         Ok(Some(transfer)) => {
-            let row = account::row(&transfer);
-            journal.lock().await.acknowledged.push(Acknowledged {
+            let row = snapshot::row(&transfer);
+            history.lock().await.acknowledged.push(Acknowledged {
                 transfer: transfer.uuid,
                 revision: row.revision,
                 status: row.status,
@@ -180,19 +180,25 @@ async fn call(ask: &Ask, mut raw: Raw, journal: &Mutex<Journal>) -> Option<Strin
             });
             None
         }
-        Err(status) if matches!(ask::refusal(&status), Refusal::Certain) => {
-            journal.lock().await.refused.push(request_id.to_owned());
+        Err(status) if matches!(change::classify(&status), CallFailure::Refused) => {
+            history.lock().await.refused.push(request_id.to_owned());
             None
         }
-        other => Some(format!("{ask:?}: {other:?}")),
+        other => Some(format!("{change:?}: {other:?}")),
     }
 }
 
-fn judge(journal: &Journal, account: &Account, far: &[String], races: u64, report: &mut Report) {
-    report.faults("at the end", check(journal, account));
+fn compare(
+    history: &History,
+    snapshot: &Snapshot,
+    far: &[String],
+    races: u64,
+    report: &mut Report,
+) {
+    report.faults("at the end", check(history, snapshot));
     let mut left: BTreeMap<&str, u64> = BTreeMap::new();
     let mut ends: BTreeMap<EventType, u64> = BTreeMap::new();
-    for entry in &account.entries {
+    for entry in &snapshot.entries {
         let waited = entry.from == Some(TransferStatus::PendingApproval);
         *left.entry(&entry.transfer).or_default() += u64::from(waited);
         if waited {
@@ -205,13 +211,13 @@ fn judge(journal: &Journal, account: &Account, far: &[String], races: u64, repor
     for (transfer, times) in left.iter().filter(|(_, times)| **times != 1) {
         report.fault(format!("{transfer} left PENDING_APPROVAL {times} times"));
     }
-    report.load("races", left.len(), races);
+    report.require("races", left.len(), races);
     let won = |event_type| ends.get(&event_type).copied().unwrap_or(0);
     let least = races / 50;
-    report.load("won by approval", won(EventType::Approved), least);
-    report.load("by denial", won(EventType::Denied), least);
-    report.load("by cancellation", won(EventType::Cancelled), least);
-    report.load("by the deadline", won(EventType::Expired), least);
-    report.count("acknowledged", journal.acknowledged.len());
-    report.count("refused", journal.refused.len());
+    report.require("won by approval", won(EventType::Approved), least);
+    report.require("by denial", won(EventType::Denied), least);
+    report.require("by cancellation", won(EventType::Cancelled), least);
+    report.require("by the deadline", won(EventType::Expired), least);
+    report.count("acknowledged", history.acknowledged.len());
+    report.count("refused", history.refused.len());
 }

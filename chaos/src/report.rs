@@ -1,4 +1,4 @@
-//! What a torture run found: its seed, what it counted, what is wrong, and whether it bore enough load to prove anything.
+//! What a run found: its seed, what it counted, what is wrong, and whether there was enough load to prove anything.
 
 use std::fmt::{self, Debug, Display};
 
@@ -12,18 +12,18 @@ pub struct Report {
     seed: u64,
     counts: Vec<(&'static str, u64)>,
     faults: Vec<String>,
-    void: Vec<String>,
+    inconclusive: Vec<String>,
 }
 
 /// What a run proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing is wrong.
-    Green,
+    Passed,
     /// Something is.
-    Red,
+    Failed,
     /// There was too little load to tell.
-    Void,
+    Inconclusive,
 }
 
 impl Report {
@@ -39,7 +39,7 @@ impl Report {
     }
 
     /// Of a part of a run, which says nothing by itself.
-    pub fn silent() -> Self {
+    pub fn part() -> Self {
         Self::default()
     }
 
@@ -55,11 +55,11 @@ impl Report {
     }
 
     /// Notes a number that proves too little when it is below `least`.
-    pub fn load(&mut self, what: &'static str, number: impl TryInto<u64>, least: u64) {
+    pub fn require(&mut self, what: &'static str, number: impl TryInto<u64>, least: u64) {
         let number = number.try_into().unwrap_or(u64::MAX);
         self.counts.push((what, number));
         if number < least {
-            self.void
+            self.inconclusive
                 .push(format!("{number} {what}, at least {least} are needed"));
         }
     }
@@ -76,18 +76,18 @@ impl Report {
     }
 
     /// Whether something is wrong already.
-    pub fn is_red(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         !self.faults.is_empty()
     }
 
     /// What it proves. A fault is one however little load there was.
     pub fn verdict(&self) -> Verdict {
-        if self.is_red() {
-            Verdict::Red
-        } else if self.void.is_empty() {
-            Verdict::Green
+        if self.has_failed() {
+            Verdict::Failed
+        } else if self.inconclusive.is_empty() {
+            Verdict::Passed
         } else {
-            Verdict::Void
+            Verdict::Inconclusive
         }
     }
 
@@ -95,9 +95,9 @@ impl Report {
     ///
     /// # Panics
     /// Otherwise.
-    pub fn assert_green(&self) {
+    pub fn assert_passed(&self) {
         eprintln!("{self}");
-        assert_eq!(self.verdict(), Verdict::Green, "{self}");
+        assert_eq!(self.verdict(), Verdict::Passed, "{self}");
     }
 }
 
@@ -113,8 +113,8 @@ impl Display for Report {
         for (what, number) in &self.counts {
             write!(f, ", {number} {what}")?;
         }
-        for void in &self.void {
-            write!(f, "\n  void: {void}")?;
+        for inconclusive in &self.inconclusive {
+            write!(f, "\n  inconclusive: {inconclusive}")?;
         }
         for fault in self.faults.iter().take(SHOWN) {
             write!(f, "\n  fault: {fault}")?;

@@ -6,17 +6,18 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tidegate_domain::status::TransferStatus;
 
 use super::{
-    Fleet, Report, Wire, account,
-    checker::{Journal, check},
-    lives::{EVENTS, Lives},
+    Balancer, Fleet, Report,
+    checker::{History, check},
+    lifecycles::{EVENTS, Lifecycles},
+    snapshot,
 };
 
 /// Restarts every replica, one after the other, so many times.
 pub async fn run(fleet: &mut Fleet, rounds: u64, seed: u64) -> Report {
     let mut report = Report::new("rolling", seed);
     let mut random = StdRng::seed_from_u64(seed);
-    let wire = Wire::to(&fleet.addresses(), random.random()).await;
-    let lives = Lives::begin(&wire.address, 4, 8);
+    let balancer = Balancer::to(&fleet.addresses(), random.random()).await;
+    let lifecycles = Lifecycles::start(&balancer.address, 4, 8);
     for round in 1..=rounds {
         for number in 0..fleet.len() {
             tokio::time::sleep(Duration::from_millis(random.random_range(100..300))).await;
@@ -25,29 +26,29 @@ pub async fn run(fleet: &mut Fleet, rounds: u64, seed: u64) -> Report {
                     "round {round}: replica {number} did not end as it should"
                 ));
             }
-            fleet.revive(number).await;
+            fleet.restart(number).await;
         }
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let (lived, errors) = lives.end().await;
+    let (reported, errors) = lifecycles.stop().await;
     report.faults("a client reported", errors);
     report.count("restarts", rounds * fleet.len() as u64);
-    report.count("connections made", wire.opened());
-    match account::read(&fleet.raw(0), &BTreeSet::new(), true).await {
-        Ok(account) => {
-            report.faults("at the end", check(&Journal::default(), &account));
-            let completed = account.rows.values().flatten();
+    report.count("connections made", balancer.opened());
+    match snapshot::read(&fleet.raw(0), &BTreeSet::new(), true).await {
+        Ok(snapshot) => {
+            report.faults("at the end", check(&History::default(), &snapshot));
+            let completed = snapshot.rows.values().flatten();
             let completed = completed.filter(|row| row.status == TransferStatus::Completed);
             let completed = completed.count() as u64;
-            if completed != lived || account.entries.len() as u64 != lived * EVENTS {
-                let events = account.entries.len();
+            if completed != reported || snapshot.entries.len() as u64 != reported * EVENTS {
+                let events = snapshot.entries.len();
                 report.fault(format!(
-                    "{lived} lives, {completed} completed, {events} events"
+                    "{reported} lifecycles, {completed} completed, {events} events"
                 ));
             }
         }
         Err(status) => report.fault(format!("the ledger cannot be read: {status}")),
     }
-    report.load("lives", lived, rounds * 20);
+    report.require("lifecycles", reported, rounds * 20);
     report
 }

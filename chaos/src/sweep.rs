@@ -10,8 +10,9 @@ use futures::{StreamExt as _, stream};
 use tidegate_domain::{event::EventType, status::TransferStatus};
 
 use super::{
-    Fleet, Report, Setup, account,
-    checker::{Account, Journal, check},
+    Fleet, Report, Setup,
+    checker::{History, Snapshot, check},
+    snapshot,
 };
 use tidegate_tests::{database::Kind, raw::Raw};
 
@@ -30,15 +31,15 @@ pub async fn run(kind: Kind, replicas: usize, count: u64, seed: u64) -> Report {
         ..Setup::default()
     };
     let mut fleet = Fleet::prepared(kind, replicas, lazy).await;
-    fleet.revive(0).await;
+    fleet.restart(0).await;
     let raw = fleet.raw(0);
-    let overdue = ask(&raw, count, NEAR).await;
-    let waiting = ask(&raw, count, FAR).await;
+    let overdue = request_approvals(&raw, count, NEAR).await;
+    let waiting = request_approvals(&raw, count, FAR).await;
     fleet.terminate(0).await;
     tokio::time::sleep(NEAR).await;
     *fleet.setup() = Setup::default();
     for number in 0..replicas {
-        fleet.revive(number).await;
+        fleet.restart(number).await;
     }
     let survivor = fleet.raw(0);
     if replicas > 1 {
@@ -55,15 +56,15 @@ pub async fn run(kind: Kind, replicas: usize, count: u64, seed: u64) -> Report {
     }
     // Time to expire something once more, or something that should stay.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    match account::read(&survivor, &BTreeSet::new(), true).await {
-        Ok(account) => judge(&account, &overdue, &waiting, &mut report),
+    match snapshot::read(&survivor, &BTreeSet::new(), true).await {
+        Ok(snapshot) => compare(&snapshot, &overdue, &waiting, &mut report),
         Err(status) => report.fault(format!("the ledger cannot be read: {status}")),
     }
     report
 }
 
 /// Transfers that wait for a decision.
-async fn ask(raw: &Raw, count: u64, expires_in: Duration) -> Vec<String> {
+async fn request_approvals(raw: &Raw, count: u64, expires_in: Duration) -> Vec<String> {
     let one = |_| {
         let mut raw = raw.clone();
         async move {
@@ -100,15 +101,15 @@ async fn reached(raw: &Raw, count: u64) -> bool {
     tokio::time::timeout(PATIENCE, waiting).await.is_ok()
 }
 
-fn judge(account: &Account, overdue: &[String], waiting: &[String], report: &mut Report) {
-    report.faults("at the end", check(&Journal::default(), account));
+fn compare(snapshot: &Snapshot, overdue: &[String], waiting: &[String], report: &mut Report) {
+    report.faults("at the end", check(&History::default(), snapshot));
     let mut events: BTreeMap<&str, u64> = BTreeMap::new();
-    for entry in &account.entries {
+    for entry in &snapshot.entries {
         if entry.event_type == EventType::Expired {
             *events.entry(&entry.transfer).or_default() += 1;
         }
     }
-    let status = |uuid: &String| Some((*account.rows.get(uuid)?)?.status);
+    let status = |uuid: &String| Some((*snapshot.rows.get(uuid)?)?.status);
     for uuid in overdue {
         if status(uuid) != Some(TransferStatus::Expired) || events.get(uuid.as_str()) != Some(&1) {
             let times = events.get(uuid.as_str());
@@ -125,7 +126,7 @@ fn judge(account: &Account, overdue: &[String], waiting: &[String], report: &mut
             report.fault(format!("{uuid} was not overdue and is {:?}", status(uuid)));
         }
     }
-    report.load("overdue", overdue.len(), 1);
+    report.require("overdue", overdue.len(), 1);
     report.count("not overdue", waiting.len());
     report.count("expired", events.len());
 }

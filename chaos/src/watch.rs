@@ -18,7 +18,12 @@ use tokio::task::JoinHandle;
 use tonic::{Code, transport::Endpoint};
 use uuid::Uuid;
 
-use super::{Fleet, Report, Wire, account, checker, checker::check, lives::Lives};
+use super::{
+    Balancer, Fleet, Report, checker,
+    checker::check,
+    lifecycles::{EVENTS, Lifecycles},
+    snapshot,
+};
 use tidegate_tests::{
     raw::{Raw, plain},
     soon,
@@ -35,14 +40,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A watcher of the log, which notes what it is told.
 struct LogWatcher {
-    wire: Wire,
+    balancer: Balancer,
     reached: Arc<AtomicI64>,
     task: JoinHandle<Vec<(i64, Uuid, i64)>>,
 }
 
 /// A watcher of all transfers.
 struct TransferWatcher {
-    wire: Wire,
+    balancer: Balancer,
     heard: Arc<Mutex<Heard>>,
     task: JoinHandle<()>,
 }
@@ -66,64 +71,64 @@ pub async fn run(fleet: &mut Fleet, reconnects: u64, events: u64, seed: u64) -> 
     let mut logs = Vec::new();
     for _ in 0..LOG_WATCHERS {
         logs.push(LogWatcher::start(
-            Wire::to(&addresses, random.random()).await,
+            Balancer::to(&addresses, random.random()).await,
         ));
     }
     let mut many = Vec::new();
     for _ in 0..TRANSFER_WATCHERS {
         many.push(TransferWatcher::start(
-            Wire::to(&addresses, random.random()).await,
+            Balancer::to(&addresses, random.random()).await,
         ));
     }
-    let road = Wire::to(&addresses, random.random()).await;
-    let lives = Lives::begin(&road.address, 4, 16);
+    let balancer = Balancer::to(&addresses, random.random()).await;
+    let lifecycles = Lifecycles::start(&balancer.address, 4, 16);
     let (mut cuts, mut deaths) = (0_u64, 0_u64);
-    let wires: Vec<&Wire> = logs
+    let balancers: Vec<&Balancer> = logs
         .iter()
-        .map(|each| &each.wire)
-        .chain(many.iter().map(|each| &each.wire))
+        .map(|each| &each.balancer)
+        .chain(many.iter().map(|each| &each.balancer))
         .collect();
     let reconnected = || {
-        wires
+        balancers
             .iter()
-            .map(|wire| wire.opened().saturating_sub(1) as u64)
+            .map(|balancer| balancer.opened().saturating_sub(1) as u64)
             .sum::<u64>()
     };
-    while reconnected() < reconnects || lives.lived() * super::lives::EVENTS < events {
+    while reconnected() < reconnects || lifecycles.completed() * EVENTS < events {
         tokio::time::sleep(Duration::from_millis(random.random_range(20..120))).await;
         cuts += 1;
         if cuts % DEATHS == 0 && fleet.len() > 1 {
             let victim = random.random_range(0..fleet.len());
             fleet.kill(victim).await;
-            fleet.revive(victim).await;
+            fleet.restart(victim).await;
             deaths += 1;
         } else if reconnected() < reconnects {
-            wires[random.random_range(0..wires.len())].cut();
+            balancers[random.random_range(0..balancers.len())].cut();
         }
     }
     let count = reconnected();
-    let (_, errors) = lives.end().await;
+    let (_, errors) = lifecycles.stop().await;
     report.faults("a client reported", errors);
-    report.load("reconnections", count, reconnects);
+    report.require("reconnections", count, reconnects);
     report.count("deaths of replicas", deaths);
-    judge(fleet, logs, many, events, &mut report).await;
+    compare(fleet, logs, many, events, &mut report).await;
     report
 }
 
-async fn judge(
+async fn compare(
     fleet: &Fleet,
     logs: Vec<LogWatcher>,
     many: Vec<TransferWatcher>,
     events: u64,
     report: &mut Report,
 ) {
-    let account = match account::read(&fleet.raw(0), &BTreeSet::new(), true).await {
-        Ok(account) => account,
+    let snapshot = match snapshot::read(&fleet.raw(0), &BTreeSet::new(), true).await {
+        Ok(snapshot) => snapshot,
         Err(status) => return report.fault(format!("the ledger cannot be read: {status}")),
     };
-    report.faults("at the end", check(&checker::Journal::default(), &account));
-    report.load("events", account.entries.len(), events);
-    let written: Vec<(i64, Uuid, i64)> = account
+    report.faults("at the end", check(&checker::History::default(), &snapshot));
+    report.require("events", snapshot.entries.len(), events);
+    let written: Vec<(i64, Uuid, i64)> = snapshot
         .entries
         .iter()
         .map(|entry| {
@@ -150,7 +155,7 @@ async fn judge(
             ));
         }
     }
-    let rows: HashMap<Uuid, i64> = account
+    let rows: HashMap<Uuid, i64> = snapshot
         .rows
         .iter()
         .filter_map(|(uuid, row)| Some((uuid.parse().ok()?, (*row)?.revision)))
@@ -169,8 +174,8 @@ async fn judge(
 }
 
 impl LogWatcher {
-    fn start(wire: Wire) -> Self {
-        let client = Client::builder(wire.address.clone()).connect_lazy();
+    fn start(balancer: Balancer) -> Self {
+        let client = Client::builder(balancer.address.clone()).connect_lazy();
         let mut watch = client
             .expect("the address is one")
             .watch_events()
@@ -193,7 +198,7 @@ impl LogWatcher {
             told
         });
         Self {
-            wire,
+            balancer,
             reached,
             task,
         }
@@ -214,8 +219,8 @@ impl LogWatcher {
 }
 
 impl TransferWatcher {
-    fn start(wire: Wire) -> Self {
-        let client = Client::builder(wire.address.clone()).connect_lazy();
+    fn start(balancer: Balancer) -> Self {
+        let client = Client::builder(balancer.address.clone()).connect_lazy();
         let watch = client.expect("the address is one").watch_transfers();
         let mut updates = watch.include_existing(true).into_stream();
         let heard = Arc::<Mutex<Heard>>::default();
@@ -237,7 +242,11 @@ impl TransferWatcher {
                 }
             }
         });
-        Self { wire, heard, task }
+        Self {
+            balancer,
+            heard,
+            task,
+        }
     }
 
     /// What it has heard, once it was told each of `rows` at its last revision, and a moment later, for what should not
@@ -311,7 +320,7 @@ pub async fn told_is_committed(fleet: &Fleet, count: u64, seed: u64) -> Report {
         }
     }
     writing.await.expect("no call fails");
-    report.load("updates compared", compared, count);
+    report.require("updates compared", compared, count);
     report
 }
 
@@ -357,7 +366,7 @@ pub async fn slow(fleet: &Fleet, count: u64, seed: u64) -> Report {
     if missed > 0 && !is_told_so {
         report.fault(format!("{missed} transfers were missed without a word"));
     }
-    report.load("transfers", each * 64, 11_000);
+    report.require("transfers", each * 64, 11_000);
     report.count("of them told", told.len());
     report
 }

@@ -72,7 +72,7 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// The binary `name` beside the running test; an example is `examples/name`.
+/// The binary `name` beside the running test; an example is `examples/name`, and an absolute path stays itself.
 ///
 /// # Panics
 /// When it was not built.

@@ -1,4 +1,4 @@
-//! Clients that watch, and write down all that they are told.
+//! Clients that watch, and record all that they are told.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use tonic::{Status, transport::Endpoint};
 
 use super::outcome;
 use crate::{
-    ask::{self, Refusal},
+    change::{self, CallFailure},
     checker::Acknowledged,
 };
 use tidegate_tests::raw::Raw;
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// What watchers were told.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Observed {
     /// Events, by whoever watches the log.
     pub events: Vec<v1::Event>,
     /// Transfers, by whoever watches those.
@@ -43,7 +43,7 @@ pub struct Told {
 pub struct Observer {
     stop: CancellationToken,
     reached: Arc<AtomicI64>,
-    task: JoinHandle<Told>,
+    task: JoinHandle<Observed>,
 }
 
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ struct Watcher {
     what: What,
     addresses: Vec<String>,
     reached: Arc<AtomicI64>,
-    told: Told,
+    told: Observed,
 }
 
 impl Observer {
@@ -77,7 +77,7 @@ impl Observer {
             what,
             addresses: addresses.to_owned(),
             reached: Arc::clone(&reached),
-            told: Told::default(),
+            told: Observed::default(),
         };
         let task = tokio::spawn(watcher.run(stop.clone()));
         Self {
@@ -93,17 +93,17 @@ impl Observer {
     }
 
     /// All that it was told.
-    pub async fn end(self) -> Told {
+    pub async fn end(self) -> Observed {
         self.stop.cancel();
-        self.task.await.unwrap_or_else(|error| Told {
+        self.task.await.unwrap_or_else(|error| Observed {
             findings: vec![error.to_string()],
-            ..Told::default()
+            ..Observed::default()
         })
     }
 }
 
 impl Watcher {
-    async fn run(mut self, stop: CancellationToken) -> Told {
+    async fn run(mut self, stop: CancellationToken) -> Observed {
         for address in self.addresses.clone().into_iter().cycle() {
             let endpoint = Endpoint::from_shared(address).expect("the address is one");
             let raw = Raw::on(endpoint.connect_lazy());
@@ -118,7 +118,7 @@ impl Watcher {
                 ended = watch => ended,
             };
             if let Err(status) = ended
-                && !matches!(ask::refusal(&status), Refusal::Unknown)
+                && !matches!(change::classify(&status), CallFailure::Unknown)
             {
                 let finding = format!("a watch ended: {}", outcome::brief(&status));
                 self.told.findings.push(finding);
@@ -157,7 +157,7 @@ impl Watcher {
         while let Some(update) = updates.message().await? {
             match update.update {
                 Some(TransferUpdate::Transfer(transfer)) => {
-                    self.told.transfers.push(Acknowledged::shown(&transfer));
+                    self.told.transfers.push(Acknowledged::of(&transfer));
                 }
                 Some(TransferUpdate::DeletedUuid(uuid)) => self.told.deleted.push(uuid),
                 Some(TransferUpdate::CaughtUp(_)) | None => {}

@@ -8,8 +8,8 @@ use std::{
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
-use super::{Fault, FaultKind, Told};
-use crate::town::Town;
+use super::{Fault, FaultKind, Observed};
+use crate::load::Load;
 
 /// Longest wait of a caller, whatever fails: the documented 3 s, and room for a machine that has much to do.
 const SLOWEST: Duration = Duration::from_secs(6);
@@ -38,7 +38,7 @@ pub struct Outcome {
     /// Answers that left it open whether the change was made.
     pub unknown: usize,
     /// What watchers were told.
-    pub watched: Vec<Told>,
+    pub watched: Vec<Observed>,
     /// The slowest answer.
     pub slowest: Duration,
     /// How long it took from the end of the fault until all was well.
@@ -48,22 +48,22 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What the clients have written down.
-    pub(super) fn note(&mut self, town: &Town, fault: &Fault) {
-        let ledger = town.ledger();
-        self.acknowledged = ledger.journal.acknowledged.len();
-        self.unknown = ledger.unknown;
-        self.slowest = ledger.slowest;
-        let surprises = ledger.surprises.iter();
+    /// Adds what the clients have recorded.
+    pub(super) fn note(&mut self, load: &Load, fault: &Fault) {
+        let record = load.record();
+        self.acknowledged = record.history.acknowledged.len();
+        self.unknown = record.unknown;
+        self.slowest = record.slowest;
+        let unexpected = record.unexpected.iter();
         self.findings
-            .extend(surprises.map(|surprise| format!("answered {surprise}")));
+            .extend(unexpected.map(|unexpected| format!("answered {unexpected}")));
         // A process that stands still answers nobody.
         let limit = match fault.kind {
             FaultKind::ProcessStopped => SLOWEST + fault.lasts,
             _ => SLOWEST,
         };
-        if ledger.slowest > limit {
-            let slowest = ledger.slowest;
+        if record.slowest > limit {
+            let slowest = record.slowest;
             self.findings.push(format!("an answer took {slowest:?}"));
         }
     }
@@ -90,7 +90,7 @@ impl Outcome {
 impl Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match (self.findings.is_empty(), self.met) {
-            (false, _) => "RED",
+            (false, _) => "FAILED",
             (true, true) => "ok",
             (true, false) => "ok, but not met",
         };
@@ -126,7 +126,7 @@ pub(super) fn brief(status: &Status) -> String {
 
 /// What all runs came to.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Summary {
     pub(super) met: u64,
     pub(super) exits: u64,
     pub(super) acknowledged: usize,
@@ -135,7 +135,7 @@ pub(super) struct Tally {
     pub(super) recovery: Duration,
 }
 
-impl Tally {
+impl Summary {
     pub(super) fn add(&mut self, outcome: &Outcome) {
         self.met += u64::from(outcome.met && outcome.acknowledged >= LEAST_LOAD);
         self.exits += outcome.exits;

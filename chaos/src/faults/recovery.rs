@@ -9,7 +9,7 @@ use tonic_health::pb::{
 };
 
 use super::{Observer, System, outcome};
-use crate::{checker::Acknowledged, town::Town};
+use crate::{checker::Acknowledged, load::Load};
 use tidegate_tests::raw::{Raw, plain};
 
 /// Longest time after the end of a fault until everything is as it was, without anybody's help.
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What is still wrong when it should no longer be.
 pub(super) async fn wait(
     system: &mut System,
-    town: &Town,
+    load: &Load,
     observer: &Observer,
 ) -> Result<Option<String>, String> {
     let end = Instant::now() + RECOVERY;
@@ -35,7 +35,7 @@ pub(super) async fn wait(
     let mut obstacle = None;
     loop {
         let found = match system.fleet.addresses().get(number) {
-            Some(address) => probe(address, town).await.map(|made| newest = made),
+            Some(address) => probe(address, load).await.map(|made| newest = made),
             None if observer.reached() >= newest => return Ok(obstacle),
             None => Err(format!(
                 "the watcher of events was told {} of {newest}",
@@ -56,9 +56,9 @@ pub(super) async fn wait(
     }
 }
 
-/// Makes a change, which is written down as that of any client; the number of its event.
-async fn probe(address: &str, town: &Town) -> Result<i64, String> {
-    let asked = tokio::time::timeout(ANSWER, ask(address, town)).await;
+/// Makes a change, which is recorded as that of any client; the number of its event.
+async fn probe(address: &str, load: &Load) -> Result<i64, String> {
+    let asked = tokio::time::timeout(ANSWER, check(address, load)).await;
     match asked {
         Ok(Ok((sequence, ServingStatus::Serving))) => Ok(sequence),
         Ok(Ok((_, health))) => Err(format!("changes are made, and health says {health:?}")),
@@ -67,14 +67,14 @@ async fn probe(address: &str, town: &Town) -> Result<i64, String> {
     }
 }
 
-async fn ask(address: &str, town: &Town) -> Result<(i64, ServingStatus), Status> {
+async fn check(address: &str, load: &Load) -> Result<(i64, ServingStatus), Status> {
     let endpoint = Endpoint::from_shared(address.to_owned()).expect("the address is one");
     let channel = endpoint.connect_lazy();
     let mut raw = Raw::on(channel.clone());
     let made = raw.transfers.create_transfer(plain()).await?.into_inner();
     let made = made.transfer.expect("the answer carries the transfer");
-    let shown = Acknowledged::shown(&made);
-    town.ledger().journal.acknowledged.push(shown);
+    let shown = Acknowledged::of(&made);
+    load.record().history.acknowledged.push(shown);
     let request = v1::ListEventsRequest {
         transfer_uuid: made.uuid,
         ..Default::default()

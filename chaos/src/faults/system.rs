@@ -87,7 +87,7 @@ impl System {
         };
         let mut fleet = Fleet::on(theirs, replicas, setup);
         for number in 0..replicas {
-            fleet.revive(number).await;
+            fleet.restart(number).await;
         }
         Self {
             fleet,
@@ -120,7 +120,7 @@ impl System {
                 }
                 if !self.fleet.is_there(number) {
                     let left = patience.saturating_duration_since(Instant::now());
-                    let start = tokio::time::timeout(left, self.fleet.try_revive(number));
+                    let start = tokio::time::timeout(left, self.fleet.try_restart(number));
                     if let Ok(Err(_)) = start.await {
                         tokio::time::sleep(BACKOFF).await;
                     }
@@ -134,11 +134,11 @@ impl System {
         }
     }
 
-    /// Lets the fault be, as long as it lasts. Whether it was met.
+    /// Injects the fault for as long as it lasts. Whether it was met.
     ///
     /// # Panics
     /// When it cannot be done.
-    pub async fn suffer(&mut self, fault: &Fault, random: &mut StdRng) -> bool {
+    pub async fn inject(&mut self, fault: &Fault, random: &mut StdRng) -> bool {
         let struck = self.shim.struck();
         let end = Instant::now() + fault.lasts;
         self.begin(fault, random).await;

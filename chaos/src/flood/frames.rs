@@ -7,7 +7,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{GROWTH_KIB, Memory, Report, Scene, Wire, resident_kib};
+use super::{GROWTH_KIB, Memory, Report, Target, Wire, resident_kib};
 
 /// The first bytes of HTTP/2.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -64,13 +64,13 @@ const KINDS: [Kind; 8] = [
 
 /// Floods the server with each kind in turn from those who read what they are told, and then with all kinds at once from
 /// those who do not.
-pub(super) async fn flood(scene: &Scene, report: &mut Report) {
-    let before = resident_kib(scene.server.pid());
-    let memory = Memory::watch(scene.server.pid());
+pub(super) async fn flood(target: &Target, report: &mut Report) {
+    let before = resident_kib(target.server.pid());
+    let memory = Memory::watch(target.server.pid());
     for kind in KINDS {
         let mut offenders = JoinSet::new();
         for number in 0..OFFENDERS {
-            let wire = scene.wire(number * 50).await;
+            let wire = target.wire(number * 50).await;
             offenders.spawn(offend(wire, kind, true));
         }
         judge(offenders, CUT, report).await;
@@ -81,7 +81,7 @@ pub(super) async fn flood(scene: &Scene, report: &mut Report) {
     );
     let mut offenders = JoinSet::new();
     for (kind, number) in KINDS.into_iter().zip(0..) {
-        let wire = scene.wire(number * 50).await;
+        let wire = target.wire(number * 50).await;
         offenders.spawn(offend(wire, kind, false));
     }
     judge(offenders, CUT_UNREAD, report).await;

@@ -1,7 +1,7 @@
-//! Faults that are planted, to see that the checker notices each.
+//! Damage to a sound history, to see that the checker notices each.
 
 use tidegate_chaos::checker::{
-    Account, Acknowledged, Entry, Fault, Journal, Row, Transition, check,
+    Acknowledged, Entry, Fault, History, Row, Snapshot, Transition, check,
 };
 use tidegate_domain::{
     event::EventType,
@@ -49,7 +49,7 @@ fn told(
 }
 
 /// Created, started, reported once, completed: everything in order.
-fn sound() -> (Journal, Account) {
+fn sound() -> (History, Snapshot) {
     let entries = vec![
         entry(1, EventType::Created, None, Pending, 1),
         entry(2, EventType::Started, Some(Pending), InProgress, 2),
@@ -67,13 +67,13 @@ fn sound() -> (Journal, Account) {
         totals: [4; 6],
     };
     let rows = [(SUBJECT.to_owned(), Some(row))].into();
-    let journal = Journal {
+    let history = History {
         acknowledged,
         refused: vec!["request 9".to_owned()],
     };
     (
-        journal,
-        Account {
+        history,
+        Snapshot {
             entries,
             rows,
             row_count: Some(1),
@@ -81,15 +81,15 @@ fn sound() -> (Journal, Account) {
     )
 }
 
-/// Plants a fault and returns what the checker says.
-fn planted(plant: impl FnOnce(&mut Journal, &mut Account)) -> Vec<Fault> {
-    let (mut journal, mut account) = sound();
-    plant(&mut journal, &mut account);
-    check(&journal, &account)
+/// What the checker says after some damage.
+fn check_after(damage: impl FnOnce(&mut History, &mut Snapshot)) -> Vec<Fault> {
+    let (mut history, mut snapshot) = sound();
+    damage(&mut history, &mut snapshot);
+    check(&history, &snapshot)
 }
 
-fn row(account: &mut Account) -> &mut Row {
-    account
+fn row(snapshot: &mut Snapshot) -> &mut Row {
+    snapshot
         .rows
         .get_mut(SUBJECT)
         .and_then(Option::as_mut)
@@ -98,14 +98,14 @@ fn row(account: &mut Account) -> &mut Row {
 
 #[test]
 fn what_is_in_order_passes() {
-    assert_eq!(planted(|_, _| {}), []);
+    assert_eq!(check_after(|_, _| {}), []);
 }
 
 #[test]
 fn a_missing_event_is_noticed() {
-    let faults = planted(|_, account| {
-        account.entries.remove(1);
-        account.entries[1].sequence = 2;
+    let faults = check_after(|_, snapshot| {
+        snapshot.entries.remove(1);
+        snapshot.entries[1].sequence = 2;
     });
     assert!(
         faults
@@ -123,7 +123,7 @@ fn a_missing_event_is_noticed() {
 
 #[test]
 fn a_missing_last_event_is_noticed() {
-    let faults = planted(|_, account| _ = account.entries.pop());
+    let faults = check_after(|_, snapshot| _ = snapshot.entries.pop());
     assert!(
         faults
             .iter()
@@ -134,7 +134,7 @@ fn a_missing_last_event_is_noticed() {
 
 #[test]
 fn a_gap_is_noticed() {
-    let faults = planted(|_, account| account.entries[2].sequence = 4);
+    let faults = check_after(|_, snapshot| snapshot.entries[2].sequence = 4);
     assert_eq!(
         faults,
         [Fault::Gap {
@@ -146,10 +146,10 @@ fn a_gap_is_noticed() {
 
 #[test]
 fn an_illegal_edge_is_noticed() {
-    let faults = planted(|journal, account| {
-        account.entries.remove(1);
-        account.entries[1] = entry(2, EventType::Completed, Some(Pending), Completed, 4);
-        journal.acknowledged.clear();
+    let faults = check_after(|history, snapshot| {
+        snapshot.entries.remove(1);
+        snapshot.entries[1] = entry(2, EventType::Completed, Some(Pending), Completed, 4);
+        history.acknowledged.clear();
     });
     let problem = "the action may not leave that status";
     assert_eq!(
@@ -164,10 +164,10 @@ fn an_illegal_edge_is_noticed() {
 
 #[test]
 fn a_transition_with_two_events_is_noticed() {
-    let faults = planted(|_, account| {
-        let mut twice = account.entries[2].clone();
+    let faults = check_after(|_, snapshot| {
+        let mut twice = snapshot.entries[2].clone();
         (twice.sequence, twice.revision, twice.request_id) = (4, 5, String::new());
-        account.entries.push(twice);
+        snapshot.entries.push(twice);
     });
     assert!(
         faults
@@ -179,9 +179,9 @@ fn a_transition_with_two_events_is_noticed() {
 
 #[test]
 fn a_revision_that_does_not_rise_is_noticed() {
-    let faults = planted(|journal, account| {
-        account.entries[1].revision = 1;
-        journal.acknowledged.clear();
+    let faults = check_after(|history, snapshot| {
+        snapshot.entries[1].revision = 1;
+        history.acknowledged.clear();
     });
     let problem = "its revision does not rise";
     assert_eq!(
@@ -196,9 +196,9 @@ fn a_revision_that_does_not_rise_is_noticed() {
 
 #[test]
 fn a_lost_transition_is_noticed() {
-    let faults = planted(|_, account| {
-        account.entries.pop();
-        *row(account) = Row {
+    let faults = check_after(|_, snapshot| {
+        snapshot.entries.pop();
+        *row(snapshot) = Row {
             status: InProgress,
             revision: 3,
             totals: [3; 6],
@@ -215,10 +215,10 @@ fn a_lost_transition_is_noticed() {
 
 #[test]
 fn lost_progress_is_noticed() {
-    let faults = planted(|journal, account| {
-        account.entries.pop();
-        journal.acknowledged.pop();
-        *row(account) = Row {
+    let faults = check_after(|history, snapshot| {
+        snapshot.entries.pop();
+        history.acknowledged.pop();
+        *row(snapshot) = Row {
             status: InProgress,
             revision: 2,
             totals: [2; 6],
@@ -235,9 +235,9 @@ fn lost_progress_is_noticed() {
 
 #[test]
 fn a_row_that_went_without_a_word_is_noticed() {
-    let faults = planted(|_, account| {
-        account.rows.insert(SUBJECT.to_owned(), None);
-        account.row_count = Some(0);
+    let faults = check_after(|_, snapshot| {
+        snapshot.rows.insert(SUBJECT.to_owned(), None);
+        snapshot.row_count = Some(0);
     });
     let problem = "it is gone without a deletion";
     let row = Fault::RowDiffers {
@@ -258,7 +258,7 @@ fn a_row_that_went_without_a_word_is_noticed() {
 
 #[test]
 fn a_row_that_changed_after_its_end_is_noticed() {
-    let faults = planted(|_, account| row(account).revision = 5);
+    let faults = check_after(|_, snapshot| row(snapshot).revision = 5);
     let problem = "it changed after its end";
     assert_eq!(
         faults,
@@ -271,11 +271,11 @@ fn a_row_that_changed_after_its_end_is_noticed() {
 
 #[test]
 fn a_doubled_request_is_noticed() {
-    let faults = planted(|_, account| {
+    let faults = check_after(|_, snapshot| {
         let mut second = entry(4, EventType::Created, None, Pending, 1);
         (second.transfer, second.request_id) = ("another".to_owned(), "request 1".to_owned());
-        account.entries.push(second);
-        account.row_count = Some(2);
+        snapshot.entries.push(second);
+        snapshot.row_count = Some(2);
     });
     let request_id = "request 1".to_owned();
     assert_eq!(
@@ -290,14 +290,14 @@ fn a_doubled_request_is_noticed() {
 
 #[test]
 fn an_answer_with_two_subjects_is_noticed() {
-    let faults = planted(|journal, account| {
+    let faults = check_after(|history, snapshot| {
         let mut other = entry(4, EventType::Created, None, Pending, 1);
         other.transfer = "another".to_owned();
-        account.entries.push(other);
-        account.row_count = Some(2);
+        snapshot.entries.push(other);
+        snapshot.row_count = Some(2);
         let mut answer = told(1, Pending, Some((1, EventType::Created)));
         answer.transfer = "another".to_owned();
-        journal.acknowledged.push(answer);
+        history.acknowledged.push(answer);
     });
     let request_id = "request 1".to_owned();
     assert!(
@@ -312,7 +312,7 @@ fn an_answer_with_two_subjects_is_noticed() {
 
 #[test]
 fn the_effect_of_a_refused_request_is_noticed() {
-    let faults = planted(|journal, _| journal.refused.push("request 2".to_owned()));
+    let faults = check_after(|history, _| history.refused.push("request 2".to_owned()));
     let request_id = "request 2".to_owned();
     assert_eq!(
         faults,

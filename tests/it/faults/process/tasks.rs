@@ -18,7 +18,7 @@ const DIED: i32 = 70;
 
 /// A server that is told where to panic.
 async fn doomed(database: &Database, places: &str, arguments: &[&str]) -> ServerProcess {
-    let program = "tidegate-server-torture";
+    let program = "tidegate-server-failpoints";
     ServerProcess::start_as(program, database, 0, arguments, &[("FAILPOINTS", places)]).await
 }
 

@@ -1,4 +1,4 @@
-//! What a client asks for, in a form that can be repeated word for word, and what its refusal means.
+//! The change that a client requests, in a form that can be repeated as it was, and what its failure means.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::checker::Totals;
 
 /// A change with everything that it says.
 #[derive(Clone, Debug)]
-pub enum Ask {
+pub enum ChangeRequest {
     /// `CreateTransfer`.
     Create(v1::CreateTransferRequest),
     /// `RequestApproval`.
@@ -34,7 +34,7 @@ pub enum Ask {
     Delete(v1::DeleteTransferRequest),
 }
 
-impl Ask {
+impl ChangeRequest {
     /// The request's id and the transition that it asks for; none for progress.
     pub fn transition(&self) -> Option<(&str, EventType)> {
         Some(match self {
@@ -87,32 +87,32 @@ impl Ask {
     }
 }
 
-/// What it means that a call was not answered with success.
-pub enum Refusal {
+/// What it means that a call failed.
+pub enum CallFailure {
     /// Nothing was changed: the rules say no.
-    Certain,
+    Refused,
     /// It may have happened or not: the server went away.
     Unknown,
-    /// No server of ours should say this here.
-    Surprise,
+    /// No server should say this here.
+    Unexpected,
 }
 
-/// Reads a status.
-pub fn refusal(status: &Status) -> Refusal {
+/// What a status means.
+pub fn classify(status: &Status) -> CallFailure {
     let details = status.get_error_details();
     let Some(info) = details.error_info() else {
-        return Refusal::Unknown;
+        return CallFailure::Unknown;
     };
     match info.reason.as_str() {
         "ILLEGAL_TRANSITION" | "TRANSFER_NOT_FOUND" | "APPROVAL_EXPIRED" | "APPROVAL_REQUIRED"
-        | "PROGRESS_REGRESSED" => Refusal::Certain,
+        | "PROGRESS_REGRESSED" => CallFailure::Refused,
         "DATABASE_UNAVAILABLE"
         | "DEADLINE_EXCEEDED"
         | "DATABASE_FULL"
         | "ROW_LOCKED"
         | "SHUTTING_DOWN"
-        | "QUEUE_FULL" => Refusal::Unknown,
-        _ => Refusal::Surprise,
+        | "QUEUE_FULL" => CallFailure::Unknown,
+        _ => CallFailure::Unexpected,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Asks a replica for everything that the ledger says.
+//! Reads from a replica what is in the ledger.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use tidegate_proto::v1;
 use tonic::{Code, Status};
 
 use super::{
-    ask,
-    checker::{Account, Entry, Row},
+    change,
+    checker::{Entry, Row, Snapshot},
 };
 use tidegate_tests::raw::Raw;
 
@@ -19,30 +19,30 @@ const AT_ONCE: usize = 16;
 ///
 /// # Errors
 /// When the replica does not answer.
-pub async fn read(raw: &Raw, touched: &BTreeSet<String>, all: bool) -> Result<Account, Status> {
+pub async fn read(raw: &Raw, touched: &BTreeSet<String>, all: bool) -> Result<Snapshot, Status> {
     let mut raw = raw.clone();
-    let mut account = Account::default();
+    let mut snapshot = Snapshot::default();
     loop {
-        let after = account.entries.last().map_or(0, |entry| entry.sequence);
+        let after = snapshot.entries.last().map_or(0, |entry| entry.sequence);
         let newer = entries(&mut raw, after).await?;
         // The sweeper needs no client: if it was at work meanwhile, rows and events may be of different moments.
-        if newer.is_empty() && (!account.rows.is_empty() || account.row_count.is_some()) {
-            return Ok(account);
+        if newer.is_empty() && (!snapshot.rows.is_empty() || snapshot.row_count.is_some()) {
+            return Ok(snapshot);
         }
-        account.entries.extend(newer);
-        account.rows.clear();
+        snapshot.entries.extend(newer);
+        snapshot.rows.clear();
         if all {
-            let seen = account.entries.iter().map(|entry| &entry.transfer);
+            let seen = snapshot.entries.iter().map(|entry| &entry.transfer);
             let seen = seen.filter(|uuid| !uuid.is_empty());
             let absent = seen.map(|uuid| (uuid.clone(), None));
-            account.rows.extend(absent);
+            snapshot.rows.extend(absent);
             let rows = rows(&mut raw).await?;
-            account.row_count = i64::try_from(rows.len()).ok();
-            account.rows.extend(rows);
+            snapshot.row_count = i64::try_from(rows.len()).ok();
+            snapshot.rows.extend(rows);
             continue;
         }
         if touched.is_empty() {
-            return Ok(account);
+            return Ok(snapshot);
         }
         let single: Vec<Result<_, Status>> = stream::iter(touched)
             .map(|uuid| one(raw.clone(), uuid))
@@ -50,7 +50,7 @@ pub async fn read(raw: &Raw, touched: &BTreeSet<String>, all: bool) -> Result<Ac
             .collect()
             .await;
         for row in single {
-            account.rows.extend([row?]);
+            snapshot.rows.extend([row?]);
         }
     }
 }
@@ -77,9 +77,9 @@ pub fn entry(event: v1::Event) -> Entry {
     Entry {
         sequence: event.sequence,
         transfer: event.transfer_uuid,
-        event_type: ask::event_type(event.r#type),
-        from: ask::status(event.from_status),
-        to: ask::status(event.to_status),
+        event_type: change::event_type(event.r#type),
+        from: change::status(event.from_status),
+        to: change::status(event.to_status),
         request_id: event.request_id,
         revision: event.revision,
     }
@@ -129,8 +129,8 @@ async fn one(mut raw: Raw, uuid: &str) -> Result<(String, Option<Row>), Status> 
 /// When it has no status.
 pub fn row(transfer: &v1::Transfer) -> Row {
     Row {
-        status: ask::status(transfer.status).expect("every transfer has a status"),
+        status: change::status(transfer.status).expect("every transfer has a status"),
         revision: transfer.revision,
-        totals: ask::totals(transfer),
+        totals: change::totals(transfer),
     }
 }

@@ -1,5 +1,5 @@
-//! Load through the client crate: transfers that live from their creation to their completion. Nothing disturbs them, so
-//! whatever the client reports as an error is one.
+//! Load through the client crate: whole lifecycles of transfers, from creation to completion. Nothing interferes with them,
+//! so whatever the client reports as an error is one.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -10,59 +10,59 @@ use tidegate_client::{Client, Direction, Error, Progress};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Events that one life leaves.
+/// Events of one lifecycle.
 pub const EVENTS: u64 = 3;
 
-/// Lives under way.
-pub struct Lives {
+/// Clients that run lifecycles.
+pub struct Lifecycles {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
 
 #[derive(Default)]
 struct Shared {
-    evening: CancellationToken,
-    lived: AtomicU64,
+    stop: CancellationToken,
+    completed: AtomicU64,
     errors: Mutex<Vec<String>>,
 }
 
-impl Lives {
-    /// So many clients of the server at `address`, with so many lives at a time each.
+impl Lifecycles {
+    /// Starts so many clients of the server at `address`, with so many lifecycles at a time each.
     ///
     /// # Panics
     /// When a client cannot be made.
-    pub fn begin(address: &str, clients: usize, at_once: usize) -> Self {
+    pub fn start(address: &str, clients: usize, at_once: usize) -> Self {
         let shared = Arc::<Shared>::default();
         let mut tasks = JoinSet::new();
         for _ in 0..clients {
             let client = Client::builder(address).connect_lazy();
             let client = client.expect("the address is one");
             for _ in 0..at_once {
-                tasks.spawn(go_on(client.clone(), Arc::clone(&shared)));
+                tasks.spawn(run_until_stopped(client.clone(), Arc::clone(&shared)));
             }
         }
         Self { shared, tasks }
     }
 
-    /// Lives that have come to their end.
-    pub fn lived(&self) -> u64 {
-        self.shared.lived.load(Ordering::SeqCst)
+    /// Lifecycles that are complete.
+    pub fn completed(&self) -> u64 {
+        self.shared.completed.load(Ordering::SeqCst)
     }
 
-    /// Lets the present lives end and begins no more; how many there were, and what the clients reported as errors.
-    pub async fn end(self) -> (u64, Vec<String>) {
+    /// Starts no more and waits for the present ones; how many there were, and what the clients reported as errors.
+    pub async fn stop(self) -> (u64, Vec<String>) {
         let Self { shared, tasks } = self;
-        shared.evening.cancel();
+        shared.stop.cancel();
         _ = tasks.join_all().await;
         let errors = shared.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        (shared.lived.load(Ordering::SeqCst), errors.clone())
+        (shared.completed.load(Ordering::SeqCst), errors.clone())
     }
 }
 
-async fn go_on(client: Client, shared: Arc<Shared>) {
-    while !shared.evening.is_cancelled() {
-        match live(&client).await {
-            Ok(()) => _ = shared.lived.fetch_add(1, Ordering::SeqCst),
+async fn run_until_stopped(client: Client, shared: Arc<Shared>) {
+    while !shared.stop.is_cancelled() {
+        match run_one(&client).await {
+            Ok(()) => _ = shared.completed.fetch_add(1, Ordering::SeqCst),
             Err(error) => shared
                 .errors
                 .lock()
@@ -72,7 +72,7 @@ async fn go_on(client: Client, shared: Arc<Shared>) {
     }
 }
 
-async fn live(client: &Client) -> Result<(), Error> {
+async fn run_one(client: &Client) -> Result<(), Error> {
     let made = client.create_transfer(Direction::Send, "rows").await?;
     client.start_transfer(made.uuid).await?;
     let progress = Progress {

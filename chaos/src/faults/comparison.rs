@@ -1,4 +1,4 @@
-//! Starts the servers that were killed, and holds what anybody was told against what stands.
+//! Starts the servers that were killed, and compares what anybody was told with what is stored.
 
 use std::collections::BTreeSet;
 
@@ -6,29 +6,30 @@ use tidegate_proto::v1;
 use tonic::Status;
 
 use super::{Outcome, System};
-use crate::{Report, account, audit, checker::check, crash, town::Town};
+use crate::{Report, audit, checker::check, crash, load::Load, snapshot};
 use tidegate_tests::raw::Raw;
 
 /// Adds what is wrong to the findings, and stops the servers.
-pub(super) async fn judge(system: &mut System, town: &Town, outcome: &mut Outcome) {
+pub(super) async fn run(system: &mut System, load: &Load, outcome: &mut Outcome) {
     outcome.findings.append(&mut system.findings);
     outcome.exits = system.exits;
-    let mut report = Report::silent();
+    let mut report = Report::part();
     crash::integrity(&system.database, "after kill -9", &mut report);
     for number in 0..system.fleet.len() {
-        system.fleet.revive(number).await;
+        system.fleet.restart(number).await;
     }
-    let mut journal = town.ledger().journal.clone();
+    let mut history = load.record().history.clone();
     for told in &mut outcome.watched {
-        journal.acknowledged.append(&mut told.transfers.clone());
+        history.acknowledged.append(&mut told.transfers.clone());
         outcome.findings.append(&mut told.findings);
     }
     let raw = system.fleet.raw(0);
-    match account::read(&raw, &BTreeSet::new(), true).await {
-        Ok(account) => {
-            report.faults("after kill -9", check(&journal, &account));
+    match snapshot::read(&raw, &BTreeSet::new(), true).await {
+        Ok(snapshot) => {
+            report.faults("after kill -9", check(&history, &snapshot));
             let deleted = outcome.watched.iter().flat_map(|told| &told.deleted);
-            let there = deleted.filter(|uuid| account.rows.get(*uuid).is_some_and(Option::is_some));
+            let there =
+                deleted.filter(|uuid| snapshot.rows.get(*uuid).is_some_and(Option::is_some));
             report.faults("told of the deletion of what is there", there);
         }
         Err(status) => report.fault(format!("the ledger cannot be read: {status}")),

@@ -1,4 +1,4 @@
-//! A client that lives transfer after transfer, at random but by a seed, and writes down every answer.
+//! A client that runs transfer after transfer, at random but by a seed, and records every answer.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
-use super::{
-    ask::{self, Ask},
+use super::Load;
+use crate::{
+    change::{self, ChangeRequest},
     checker::Totals,
-    town::Town,
 };
 
 mod calls;
@@ -19,36 +19,36 @@ mod calls;
 const APPROVER: &str = "00000000-0000-4000-8000-000000000001";
 
 /// One client.
-pub struct Walker {
-    town: Arc<Town>,
+pub(super) struct LoadClient {
+    load: Arc<Load>,
     /// One for each replica.
     clients: Vec<TransferServiceClient<Channel>>,
     random: StdRng,
 }
 
-impl Walker {
+impl LoadClient {
     /// A client of the replicas at `addresses`.
     ///
     /// # Panics
     /// When one of them is none.
-    pub fn new(town: Arc<Town>, addresses: &[String], seed: u64) -> Self {
+    pub(super) fn new(load: Arc<Load>, addresses: &[String], seed: u64) -> Self {
         let client = |address: &String| {
             let endpoint = Endpoint::from_shared(address.clone()).expect("a valid address");
             TransferServiceClient::new(endpoint.connect_lazy())
         };
         Self {
-            town,
+            load,
             clients: addresses.iter().map(client).collect(),
             random: StdRng::seed_from_u64(seed),
         }
     }
 
-    /// Lives until the evening.
-    pub async fn run(mut self) {
-        while !self.town.evening.is_cancelled() {
-            self.life().await;
+    /// Runs until it is stopped.
+    pub(super) async fn run(mut self) {
+        while !self.load.stop.is_cancelled() {
+            self.run_transfer().await;
             if self.chance(20) {
-                self.meddle().await;
+                self.cancel_any().await;
             }
         }
     }
@@ -62,7 +62,7 @@ impl Walker {
     }
 
     /// One transfer, from its creation as far as it comes.
-    async fn life(&mut self) -> Option<()> {
+    async fn run_transfer(&mut self) -> Option<()> {
         let create = v1::CreateTransferRequest {
             direction: v1::Direction::Receive.into(),
             table_name: format!("table_{}", self.random.random_range(0..50)),
@@ -71,8 +71,8 @@ impl Walker {
             ..Default::default()
         };
         let needs_approval = create.requires_approval;
-        let uuid = self.tell(Ask::Create(create)).await?.uuid;
-        self.town.ledger().pool.push(uuid.clone());
+        let uuid = self.send(ChangeRequest::Create(create)).await?.uuid;
+        self.load.record().recent.push(uuid.clone());
         if needs_approval || self.chance(20) {
             self.approval(&uuid).await?;
         }
@@ -83,7 +83,7 @@ impl Walker {
             nanos: 0,
         });
         let request_id = self.request_id();
-        self.tell(Ask::Start(v1::StartTransferRequest {
+        self.send(ChangeRequest::Start(v1::StartTransferRequest {
             uuid: uuid.clone(),
             heartbeat_timeout,
             request_id,
@@ -92,12 +92,16 @@ impl Walker {
         if silent {
             return None;
         }
-        let totals = self.work(&uuid).await?;
-        let ended = self.end(&uuid, totals).await?;
-        if ask::status(ended.status).is_some_and(TransferStatus::is_terminal) && self.chance(20) {
+        let totals = self.report_progress(&uuid).await?;
+        let ended = self.finish(&uuid, totals).await?;
+        if change::status(ended.status).is_some_and(TransferStatus::is_terminal) && self.chance(20)
+        {
             let request_id = self.request_id();
-            self.tell(Ask::Delete(v1::DeleteTransferRequest { uuid, request_id }))
-                .await;
+            self.send(ChangeRequest::Delete(v1::DeleteTransferRequest {
+                uuid,
+                request_id,
+            }))
+            .await;
         }
         Some(())
     }
@@ -111,7 +115,7 @@ impl Walker {
             nanos: 0,
         });
         let expires = expires_in.is_some();
-        self.tell(Ask::RequestApproval(v1::RequestApprovalRequest {
+        self.send(ChangeRequest::RequestApproval(v1::RequestApprovalRequest {
             uuid: uuid.clone(),
             expires_in,
             request_id,
@@ -124,7 +128,7 @@ impl Walker {
         match self.random.random_range(0..10) {
             0 => {
                 let reason = "not today".to_owned();
-                self.tell(Ask::Deny(v1::DenyTransferRequest {
+                self.send(ChangeRequest::Deny(v1::DenyTransferRequest {
                     uuid,
                     admin_user_uuid,
                     reason,
@@ -135,7 +139,7 @@ impl Walker {
                 None
             }
             1 => {
-                self.tell(Ask::Cancel(v1::CancelTransferRequest {
+                self.send(ChangeRequest::Cancel(v1::CancelTransferRequest {
                     uuid,
                     request_id,
                     ..Default::default()
@@ -150,13 +154,13 @@ impl Walker {
                     request_id,
                     ..Default::default()
                 };
-                self.tell(Ask::Approve(approve)).await.map(|_| ())
+                self.send(ChangeRequest::Approve(approve)).await.map(|_| ())
             }
         }
     }
 
     /// Some progress, by single calls or on a stream.
-    async fn work(&mut self, uuid: &str) -> Option<Totals> {
+    async fn report_progress(&mut self, uuid: &str) -> Option<Totals> {
         let mut totals = [0; 6];
         if self.chance(50) {
             self.stream(uuid, &mut totals).await;
@@ -166,20 +170,20 @@ impl Walker {
             self.grow(&mut totals);
             let report = v1::UpdateProgressRequest {
                 uuid: uuid.to_owned(),
-                progress: Some(ask::progress(totals)),
+                progress: Some(change::progress(totals)),
                 checkpoint: Some(totals[0].to_string().into_bytes()),
                 request_id: String::new(),
             };
-            self.tell(Ask::Progress(report)).await?;
+            self.send(ChangeRequest::Progress(report)).await?;
         }
         if self.chance(20) {
             // Less than before, which must be refused.
             let report = v1::UpdateProgressRequest {
                 uuid: uuid.to_owned(),
-                progress: Some(ask::progress(totals.map(|total| total / 2))),
+                progress: Some(change::progress(totals.map(|total| total / 2))),
                 ..v1::UpdateProgressRequest::default()
             };
-            self.tell(Ask::Progress(report)).await;
+            self.send(ChangeRequest::Progress(report)).await;
         }
         Some(totals)
     }
@@ -190,40 +194,40 @@ impl Walker {
         }
     }
 
-    async fn end(&mut self, uuid: &str, mut totals: Totals) -> Option<v1::Transfer> {
+    async fn finish(&mut self, uuid: &str, mut totals: Totals) -> Option<v1::Transfer> {
         self.grow(&mut totals);
         let (uuid, request_id) = (uuid.to_owned(), self.request_id());
-        let progress = Some(ask::progress(totals));
-        let ask = match self.random.random_range(0..10) {
-            0 => Ask::Cancel(v1::CancelTransferRequest {
+        let progress = Some(change::progress(totals));
+        let change = match self.random.random_range(0..10) {
+            0 => ChangeRequest::Cancel(v1::CancelTransferRequest {
                 uuid,
                 reason: String::new(),
                 request_id,
             }),
             1 | 2 => {
                 let error_message = "the source went away".to_owned();
-                Ask::Fail(v1::FailTransferRequest {
+                ChangeRequest::Fail(v1::FailTransferRequest {
                     uuid,
                     error_message,
                     progress,
                     request_id,
                 })
             }
-            _ => Ask::Complete(v1::CompleteTransferRequest {
+            _ => ChangeRequest::Complete(v1::CompleteTransferRequest {
                 uuid,
                 progress,
                 request_id,
             }),
         };
-        self.tell(ask).await
+        self.send(change).await
     }
 
-    /// Calls off a transfer that is most likely somebody else's.
-    async fn meddle(&mut self) {
+    /// Cancels a transfer that is most likely another client's.
+    async fn cancel_any(&mut self) {
         let recent: Vec<String> = self
-            .town
-            .ledger()
-            .pool
+            .load
+            .record()
+            .recent
             .iter()
             .rev()
             .take(16)
@@ -233,8 +237,8 @@ impl Walker {
             return;
         };
         let request_id = self.request_id();
-        let reason = "meddling".to_owned();
-        self.tell(Ask::Cancel(v1::CancelTransferRequest {
+        let reason = "by another client".to_owned();
+        self.send(ChangeRequest::Cancel(v1::CancelTransferRequest {
             uuid,
             reason,
             request_id,

@@ -1,4 +1,5 @@
-//! The wire between clients and replicas: picks a replica for each connection by a seed, and can be cut as hard as a cable.
+//! A TCP load balancer between clients and replicas: picks a replica for each connection by a seed, and resets connections
+//! when it is told to.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -13,9 +14,9 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// Passes connections on to replicas. Ends with its drop.
+/// Forwards connections to replicas until it is dropped.
 #[derive(Debug)]
-pub struct Wire {
+pub struct Balancer {
     /// Where clients connect, as `http://127.0.0.1:port`.
     pub address: String,
     opened: Arc<AtomicUsize>,
@@ -23,8 +24,8 @@ pub struct Wire {
     task: JoinHandle<()>,
 }
 
-impl Wire {
-    /// A wire to `targets`, addresses such as `http://127.0.0.1:50051`. Each connection goes to one that accepts it.
+impl Balancer {
+    /// A balancer of `targets`, addresses such as `http://127.0.0.1:50051`. Each connection goes to one that accepts it.
     ///
     /// # Panics
     /// When no port is free.
@@ -41,13 +42,13 @@ impl Wire {
         let (counter, cut) = (Arc::clone(&opened), cuts.clone());
         let random = Mutex::new(StdRng::seed_from_u64(seed));
         let task = tokio::spawn(async move {
-            let mut wires = JoinSet::new();
+            let mut balancers = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
                 let mut targets = targets.clone();
                 targets.shuffle(&mut *random.lock().unwrap_or_else(PoisonError::into_inner));
-                wires.spawn(pass_on(client, targets, cut.subscribe()));
-                while wires.try_join_next().is_some() {}
+                balancers.spawn(forward(client, targets, cut.subscribe()));
+                while balancers.try_join_next().is_some() {}
             }
         });
         Self {
@@ -69,13 +70,13 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for Balancer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn pass_on(mut client: TcpStream, targets: Vec<String>, mut cuts: watch::Receiver<u64>) {
+async fn forward(mut client: TcpStream, targets: Vec<String>, mut cuts: watch::Receiver<u64>) {
     for target in targets {
         let Ok(mut server) = TcpStream::connect(&target).await else {
             continue;

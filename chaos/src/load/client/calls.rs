@@ -1,4 +1,4 @@
-//! How a walker makes its calls: until the outcome is known, in a hurry, or without waiting for the answer.
+//! How a client makes its calls: until the outcome is known, with a deadline, or without waiting for the answer.
 
 use std::{
     sync::Arc,
@@ -11,86 +11,90 @@ use tidegate_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::Walker;
+use super::LoadClient;
 use crate::{
-    ask::{self, Ask, Refusal},
+    change::{self, CallFailure, ChangeRequest},
     checker::{Acknowledged, Totals},
 };
 
 /// Longest wait for one answer; a server that was killed answers at once, by its absence.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The shortest deadline of a call in a hurry.
+/// The shortest deadline of a call.
 const SHORTEST: Duration = Duration::from_micros(100);
 /// How soon and how late a call is abandoned: before its server has heard of it, and after it has answered.
 const ABANDONED: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(200));
-/// Time before a call is repeated whose outcome is in the dark.
+/// Time before a call of unknown outcome is repeated.
 const PAUSE: Duration = Duration::from_millis(20);
 
-impl Walker {
-    /// Asks until the outcome is known, with the same words each time, and writes it down. `None` when it was refused
-    /// or is left in the dark on purpose.
-    pub(super) async fn tell(&mut self, ask: Ask) -> Option<v1::Transfer> {
-        let mut repeated = self.chance(self.town.manner.abandoned);
+impl LoadClient {
+    /// Sends the same request until the outcome is known, and records it. `None` when it was refused or is left unknown on
+    /// purpose.
+    pub(super) async fn send(&mut self, change: ChangeRequest) -> Option<v1::Transfer> {
+        let mut repeated = self.chance(self.load.options.abandoned);
         let mut replica = self.any_replica();
         if repeated {
             let first = replica;
-            self.abandon(&ask, first).await;
+            self.abandon(&change, first).await;
             replica = self.other_than(first);
-            self.town.ledger().elsewhere += usize::from(replica != first);
+            self.load.record().retried_elsewhere += usize::from(replica != first);
         }
         loop {
-            match self.once(&ask, replica, repeated).await {
+            match self.send_once(&change, replica, repeated).await {
                 // Once more, although it is done: that must change nothing.
                 Ok(_) if !repeated && self.chance(5) => {}
                 Ok(transfer) => return transfer,
-                Err(Refusal::Unknown) => {
-                    if self.chance(5) || self.town.evening.is_cancelled() {
+                Err(CallFailure::Unknown) => {
+                    if self.chance(5) || self.load.stop.is_cancelled() {
                         return None;
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(Refusal::Certain | Refusal::Surprise) => return None,
+                Err(CallFailure::Refused | CallFailure::Unexpected) => return None,
             }
             repeated = true;
             replica = self.any_replica();
         }
     }
 
-    /// Asks a replica once, and writes the answer down.
-    async fn once(
+    /// Sends it to a replica once, and records the answer.
+    async fn send_once(
         &mut self,
-        ask: &Ask,
+        change: &ChangeRequest,
         replica: usize,
         repeated: bool,
-    ) -> Result<Option<v1::Transfer>, Refusal> {
-        let deadline = self.town.manner.hurried.map(|most| self.deadline(most));
+    ) -> Result<Option<v1::Transfer>, CallFailure> {
+        let deadline = self
+            .load
+            .options
+            .max_deadline
+            .map(|most| self.deadline(most));
         let mut client = self.clients[replica].clone();
-        let _open = self.town.gate.read().await;
+        let _open = self.load.pause.read().await;
         let began = Instant::now();
-        let answer = tokio::time::timeout(PATIENCE, ask.send(&mut client, deadline)).await;
-        let mut ledger = self.town.ledger();
-        ledger.calls += 1;
-        ledger.slowest = ledger.slowest.max(began.elapsed());
+        let answer = tokio::time::timeout(PATIENCE, change.send(&mut client, deadline)).await;
+        let mut record = self.load.record();
+        record.calls += 1;
+        record.slowest = record.slowest.max(began.elapsed());
         match answer {
             Ok(Ok(transfer)) => {
-                ledger.acknowledge(ask, transfer.as_ref(), repeated);
+                record.acknowledge(change, transfer.as_ref(), repeated);
                 Ok(transfer)
             }
-            Ok(Err(status)) => Err(ledger.note(ask, &status, repeated)),
-            Err(_) => Err(ledger.surprise(ask, "no answer")),
+            Ok(Err(status)) => Err(record.failed(change, &status, repeated)),
+            Err(_) => Err(record.unexpected(change, "no answer")),
         }
     }
 
-    /// Asks a replica and goes away before the answer, or drops it: it may have happened or not.
-    async fn abandon(&mut self, ask: &Ask, replica: usize) {
+    /// Sends it to a replica and does not wait for the answer: it may have happened or not.
+    async fn abandon(&mut self, change: &ChangeRequest, replica: usize) {
         let patience = self.span(ABANDONED, 0.0);
         let mut client = self.clients[replica].clone();
-        let _open = self.town.gate.read().await;
-        let answer = tokio::time::timeout(patience, ask.send(&mut client, None)).await;
-        let mut ledger = self.town.ledger();
-        ledger.calls += 1;
-        ledger.abandoned += 1;
-        ledger.under_way += usize::from(answer.is_err());
+        let _open = self.load.pause.read().await;
+        let answer = tokio::time::timeout(patience, change.send(&mut client, None)).await;
+        let mut record = self.load.record();
+        record.calls += 1;
+        record.abandoned += 1;
+        record.unanswered += usize::from(answer.is_err());
     }
 
     /// 0.1 ms to `most`: half of them evenly on a logarithmic scale, which cuts calls short wherever they are, and half of
@@ -120,8 +124,8 @@ impl Walker {
 
     /// Reports on a stream, waiting for each answer, until the transfer is taken away or the server is.
     pub(super) async fn stream(&mut self, uuid: &str, totals: &mut Totals) {
-        let town = Arc::clone(&self.town);
-        let _open = town.gate.read().await;
+        let load = Arc::clone(&self.load);
+        let _open = load.pause.read().await;
         let (reports, stream) = mpsc::channel(4);
         let replica = self.any_replica();
         let mut client = self.clients[replica].clone();
@@ -134,7 +138,7 @@ impl Walker {
             self.grow(totals);
             let report = v1::ReportProgressRequest {
                 uuid: uuid.to_owned(),
-                progress: Some(ask::progress(*totals)),
+                progress: Some(change::progress(*totals)),
                 checkpoint: None,
             };
             if reports.send(report).await.is_err() {
@@ -147,11 +151,12 @@ impl Walker {
             if answer.error.is_some() {
                 return;
             }
-            let status = ask::status(answer.status).expect("an answer without error has a status");
+            let status =
+                change::status(answer.status).expect("an answer without error has a status");
             let works = status == TransferStatus::InProgress;
-            let mut ledger = self.town.ledger();
-            ledger.streamed += usize::from(works);
-            ledger.journal.acknowledged.push(Acknowledged {
+            let mut record = self.load.record();
+            record.streamed += usize::from(works);
+            record.history.acknowledged.push(Acknowledged {
                 transfer: answer.uuid,
                 revision: answer.revision,
                 status,
