@@ -10,7 +10,7 @@ default:
 run *FLAGS:
     cargo run --release -- {{FLAGS}}
 
-# Builds the programs that tests start: servers, tools, the example agent.
+# Builds the programs that tests start: servers, tools, agents.
 programs:
     cargo build --workspace --bins --examples
     cargo build --workspace --features tidegate-server/failpoints --bin tidegate-server-failpoints

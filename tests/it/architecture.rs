@@ -142,6 +142,7 @@ fn no_file_outgrows_its_reader() {
         "client/src",
         "client/examples",
         "cli/src",
+        "copy-agent/src",
         "entity/src",
         "migration/src",
         "proto/src",

@@ -1,4 +1,4 @@
-//! The example agent copies a real table, and the ledger's account of it is exact: whoever is killed meanwhile.
+//! The copy agent copies a real table, and the ledger's account of it is exact: whoever is killed meanwhile.
 
 mod files;
 
@@ -47,7 +47,7 @@ impl Scene {
     }
 
     async fn agent(&self, target: &Path, arguments: &[&str]) -> Agent {
-        let mut child = command(binary("examples/copy_table"))
+        let mut child = command(binary("tidegate-copy"))
             .env("TIDEGATE_ADDRESS", &self.server.address)
             .arg("--from")
             .arg(&self.source)

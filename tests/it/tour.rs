@@ -44,14 +44,14 @@ fn commands(text: &str) -> String {
 async fn the_tour_works_as_it_is_written() {
     let tour = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tour.md"));
     let commands = commands(&fs::read_to_string(tour).expect("docs/tour.md is there"));
-    for program in ["grpcurl", "tidegate", "copy_table"] {
+    for program in ["grpcurl", "tidegate", "tidegate-copy"] {
         assert!(
             commands.contains(program),
             "the tour does not show {program}"
         );
     }
     // Whatever the tour may call has to be there before it begins.
-    _ = (binary("tidegate"), binary("examples/copy_table"));
+    _ = (binary("tidegate"), binary("tidegate-copy"));
     let tools = tool("grpcurl")
         .parent()
         .map(Path::to_owned)

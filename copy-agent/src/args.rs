@@ -13,7 +13,7 @@ use uuid::Uuid;
 ///
 /// Exit codes: 0 completed, 1 error, 2 wrong usage, 10 failed, 11 denied, 12 expired, 13 cancelled, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "copy_table", verbatim_doc_comment)]
+#[command(name = "tidegate-copy", verbatim_doc_comment)]
 pub(crate) struct Args {
     /// SQLite file to read from; it is never written.
     #[arg(long, value_name = "FILE")]
