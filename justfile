@@ -51,6 +51,10 @@ contract:
 chaos FORM="short":
     scripts/chaos {{FORM}}
 
+# Checks that the chaos runs notice servers with a deliberate fault: NAMES of chaos/mutants, or all.
+mutants *NAMES:
+    scripts/mutants {{NAMES}}
+
 # Runs everything that must hold.
 ci:
     .ci/run
