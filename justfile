@@ -10,14 +10,13 @@ default:
 run *FLAGS:
     cargo run --release -- {{FLAGS}}
 
-# Builds the programs that tests start: servers, tools, agents.
-programs:
-    cargo build --workspace --bins --examples
-    cargo build --workspace --features tidegate-server/failpoints --bin tidegate-server-failpoints
+# Fetches the third-party tools that some tests drive.
+tools:
+    scripts/tools
 
 # Runs the end-to-end tests with NAME in their names, on SQLite.
 test NAME:
-    cargo test -p tidegate-tests --test it {{quote(NAME)}} -- --skip postgres_only
+    cargo test -p tidegate-tests --test it {{quote(NAME)}}
 
 # Runs the end-to-end tests with NAME in their names, on a throw-away PostgreSQL.
 test-pg NAME:
@@ -27,7 +26,7 @@ test-pg NAME:
     trap 'scripts/postgres stop "$folder" immediate; rm -rf "$folder"' EXIT
     url=$(scripts/postgres start "$folder")
     export TIDEGATE_TEST_DATABASE=postgres TIDEGATE_TEST_POSTGRES=$url
-    cargo test -p tidegate-tests --test it {{quote(NAME)}} -- --skip sqlite_only
+    cargo test -p tidegate-tests --test it {{quote(NAME)}} -- --include-ignored --skip sqlite_only
 
 # Checks format and lints.
 lint:

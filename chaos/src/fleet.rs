@@ -220,6 +220,8 @@ impl Fleet {
     /// # Panics
     /// When it does not.
     pub async fn restart(&mut self, number: usize) -> Duration {
+        // Building it may take longer than its start.
+        _ = binary(&self.setup.program);
         let began = Instant::now();
         let started = soon("the start", self.try_restart(number)).await;
         started.unwrap_or_else(|said| panic!("replica {number} ended at its start:\n{said}"));

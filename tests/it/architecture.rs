@@ -215,3 +215,36 @@ fn every_reason_is_in_the_contract() {
         );
     }
 }
+
+/// On SQLite these tests cannot run, and the runner prints why.
+const IGNORED: &str = "#[ignore = \"needs PostgreSQL: scripts/test or just test-pg\"]";
+
+#[test]
+fn tests_that_need_postgresql_are_ignored_and_no_others() {
+    for path in ["tests/it", "chaos/tests"]
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+    {
+        let text = fs::read_to_string(&path).expect("a readable file");
+        let whole = path.to_string_lossy().contains("postgres_only");
+        let mut module_end = None;
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            if let Some((indent, "")) = line.split_once("mod postgres_only {") {
+                module_end = Some(format!("{indent}}}"));
+            } else if module_end.as_deref() == Some(line) {
+                module_end = None;
+            }
+            let is_test =
+                matches!(line.trim(), "#[test]") || line.trim().starts_with("#[tokio::test");
+            let is_ignored = lines
+                .peek()
+                .is_some_and(|next| next.trim().starts_with("#[ignore"));
+            let wanted = is_test && (whole || module_end.is_some());
+            let place = format!("{}: {line}", path.display());
+            assert_eq!(is_ignored, wanted, "{place}");
+            let reason = lines.peek().filter(|_| wanted).map(|next| next.trim());
+            assert!(reason.is_none_or(|reason| reason == IGNORED), "{place}");
+        }
+    }
+}

@@ -200,6 +200,7 @@ mod postgres_only {
     use super::*;
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn migrations_go_up_down_and_up_again() {
         let database = Database::empty().await;
         let behind = database.connect().await;
@@ -211,6 +212,7 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn writers_of_two_replicas_make_one_chain() {
         let one = World::start().await;
         let two = one.replica().await;

@@ -64,6 +64,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_lost_database_is_said_in_time_and_its_return_is_noticed() {
         let cluster = Cluster::start().await;
         let database = Database::on(&cluster.url).await;
@@ -93,6 +94,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_frozen_database_does_not_freeze_the_answers() {
         let cluster = Cluster::start().await;
         let database = Database::on(&cluster.url).await;
@@ -147,6 +149,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn replicas_that_start_together_migrate_once() {
         let database = Database::empty().await;
         let replicas = (0..4).map(|_| ServerProcess::start(&database, 0, &[]));
@@ -172,6 +175,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_checking_server_waits_for_whoever_migrates() {
         let database = Database::empty().await;
         let server = || {
@@ -195,6 +199,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn deadlines_are_judged_by_the_database_whatever_a_replica_believes() {
         let right = World::start().await;
         // An hour ahead: by this clock everything that was just asked for is overdue.

@@ -153,6 +153,7 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn what_runs_all_the_time_follows_an_index_on_tables_that_have_grown() {
         let cluster = Cluster::start().await;
         let database = Database::on(&cluster.url).await;

@@ -188,6 +188,7 @@ mod postgres_only {
 
     /// A machine that has more to do than this test may spoil a measurement or two, but it makes none better than it is.
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_transition_is_seen_elsewhere_within_a_tenth_of_a_second() {
         let (_a, _b, mut on_a, mut on_b) = two().await;
         for _ in 0..3 {
@@ -200,6 +201,7 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn without_hints_it_is_seen_nevertheless() {
         let (a, _b, mut on_a, mut on_b) = two().await;
         let deafened = Deafened::begin(&a).await;
@@ -215,6 +217,7 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn progress_is_seen_elsewhere_within_about_a_second() {
         let (_a, _b, mut on_a, mut on_b) = two().await;
         let uuid = on_a.running().await.uuid;
@@ -237,6 +240,7 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn leaving_a_filter_and_deletion_are_seen_elsewhere() {
         let (_a, _b, mut on_a, mut on_b) = two().await;
         let connection_uuid = on_a.connection("mirror").await;
@@ -289,6 +293,7 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn the_log_has_one_order_on_every_replica_and_is_resumed_on_any() {
         const EACH: usize = 30;
         let (a, b, on_a, on_b) = two().await;
@@ -326,6 +331,7 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn no_watcher_goes_back_when_two_replicas_change_the_same_transfer() {
         let (_a, _b, mut on_a, mut on_b) = two().await;
         let uuid = on_a.running().await.uuid;

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use tidegate_proto::v1;
 use tidegate_tests::{
     ServerProcess,
+    needs::Need,
     process::{Finished, command, run},
-    soon,
+    skip_without, soon,
     tools::tool,
 };
 use tokio::{
@@ -49,6 +50,7 @@ fn parsed(finished: &Finished) -> Value {
 
 #[tokio::test]
 async fn grpcurl_lists_and_describes() {
+    skip_without!(Need::Tool("grpcurl"));
     let server = ServerProcess::fresh().await;
     let listed = grpcurl(&server, &[], &["list"]).await;
     let names: Vec<&str> = listed.stdout.lines().collect();
@@ -81,6 +83,7 @@ async fn grpcurl_lists_and_describes() {
 
 #[tokio::test]
 async fn grpcurl_calls_and_shows_what_a_refusal_says() {
+    skip_without!(Need::Tool("grpcurl"));
     let server = ServerProcess::fresh().await;
     let body =
         json!({"direction": "DIRECTION_SEND", "tableName": "orders", "metadata": {"team": "blue"}});
@@ -135,6 +138,7 @@ async fn grpcurl_calls_and_shows_what_a_refusal_says() {
 
 #[tokio::test]
 async fn grpcurl_follows_a_stream() {
+    skip_without!(Need::Tool("grpcurl"));
     let server = ServerProcess::fresh().await;
     let body = json!({"direction": "DIRECTION_SEND", "tableName": "orders"}).to_string();
     let created = parsed(&grpcurl(&server, &["-d", &body], &[CREATE]).await);
@@ -160,6 +164,7 @@ async fn grpcurl_follows_a_stream() {
 
 #[tokio::test]
 async fn buf_curl_speaks_grpc_and_grpc_web_by_reflection() {
+    skip_without!(Need::Tool("buf"));
     let server = ServerProcess::fresh().await;
     for protocol in ["grpc", "grpcweb"] {
         let flags = [
@@ -180,6 +185,7 @@ async fn buf_curl_speaks_grpc_and_grpc_web_by_reflection() {
 
 #[tokio::test]
 async fn buf_curl_speaks_grpc_web_over_http_1() {
+    skip_without!(Need::Tool("buf"));
     let server = ServerProcess::fresh().await;
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto");
     let flags = ["--protocol", "grpcweb", "--schema", schema];

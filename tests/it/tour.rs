@@ -7,7 +7,9 @@ use std::{
 
 use tidegate_tests::{
     ServerProcess,
+    needs::Need,
     process::{binary, command, folder, run},
+    skip_without,
     tools::tool,
 };
 
@@ -42,6 +44,7 @@ fn commands(text: &str) -> String {
 
 #[tokio::test]
 async fn the_tour_works_as_it_is_written() {
+    skip_without!(Need::Tool("grpcurl"));
     let tour = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tour.md"));
     let commands = commands(&fs::read_to_string(tour).expect("docs/tour.md is there"));
     for program in ["grpcurl", "tidegate", "tidegate-copy"] {

@@ -1,7 +1,7 @@
 //! Processes of their own: servers to be killed, and other programs that are run to their end.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,8 +16,10 @@ use tokio::{
 
 use crate::soon;
 
+mod programs;
 mod server;
 
+pub use programs::{PREPARED, binary, folder};
 pub use server::{Launch, ServerProcess, address};
 
 /// Longest run of a program that does real work.
@@ -57,34 +59,6 @@ const VARIABLES: [&str; 31] = [
     "TIDEGATE_LOG",
     "RUST_LOG",
 ];
-
-/// The folder that the programs of this build are in.
-///
-/// # Panics
-/// When the running program does not know where it is.
-pub fn folder() -> PathBuf {
-    let program = std::env::current_exe().expect("a program knows its own path");
-    let folder = program.parent().expect("it is in a folder");
-    // Tests are one level below the other programs.
-    match folder.parent() {
-        Some(profile) if folder.ends_with("deps") => profile.to_owned(),
-        _ => folder.to_owned(),
-    }
-}
-
-/// The binary `name` beside the running test; an example is `examples/name`, and an absolute path stays itself.
-///
-/// # Panics
-/// When it was not built.
-pub fn binary(name: &str) -> PathBuf {
-    let path = folder().join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run the tests with scripts/test",
-        path.display()
-    );
-    path
-}
 
 /// A command that reads nothing, keeps what it writes, ends with its handle and knows no setting of ours.
 pub fn command(program: impl AsRef<Path>) -> Command {

@@ -243,6 +243,7 @@ mod postgres_only {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn streams_outlive_a_database_that_is_away_and_calls_say_that_it_is() {
         let cluster = Cluster::start().await;
         let database = Database::on(&cluster.url).await;

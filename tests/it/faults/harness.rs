@@ -9,11 +9,11 @@ mod sqlite_only {
     use tidegate_proto::v1;
     use tidegate_tests::{
         Database, ServerProcess,
-        cluster::{Cluster, How},
         fault::{Failure, FakeClock, Op, Shim, SmallDisk, Variables, shim, together},
+        needs::Need,
         process::{Finished, Launch, Reading, command, heard, run},
         raw::{Raw, plain},
-        soon,
+        skip_without, soon,
     };
 
     async fn shell(script: &str, variables: Variables) -> Finished {
@@ -33,6 +33,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn chosen_calls_on_chosen_files_fail_and_no_others() {
+        skip_without!(Need::Compiler);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| folder.path().join(name).display().to_string();
         let shim = Shim::new();
@@ -64,6 +65,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn renames_fail_by_the_new_name() {
+        skip_without!(Need::Compiler);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| folder.path().join(name).display().to_string();
         fs::write(file("old"), "text").expect("it can be written");
@@ -78,6 +80,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn the_third_call_fails_and_the_fourth_does_not() {
+        skip_without!(Need::Compiler);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let shim = Shim::new();
         shim.fail_some(&[Op::Write], "*/file", Failure::Eio, 2, 1);
@@ -91,6 +94,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn the_log_fails_by_whichever_descriptor_it_is_written() {
+        skip_without!(Need::Compiler);
         let shim = Shim::new();
         shim.fail(&[Op::Write], shim::LOG, Failure::Eio);
         let script = "exec 5>&2; echo said; echo lost >&5 || exit 7";
@@ -101,6 +105,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn a_short_write_writes_half_and_a_hanging_one_waits() {
+        skip_without!(Need::Compiler);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("file");
         let shim = Shim::new();
@@ -134,6 +139,7 @@ mod sqlite_only {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_running_server_meets_the_fault() {
+        skip_without!(Need::Compiler);
         let shim = Shim::new();
         let launch = Launch {
             variables: shim.variables(),
@@ -164,6 +170,7 @@ mod sqlite_only {
 
     #[test]
     fn a_small_disk_is_full_has_room_again_and_goes_away() {
+        skip_without!(Need::Mount);
         let disk = SmallDisk::mount(1 << 20);
         let path = disk.path().to_owned();
         fs::write(path.join("first"), [7; 4_096]).expect("there is room");
@@ -210,6 +217,7 @@ mod sqlite_only {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_log_may_be_a_file_on_a_small_disk() {
+        skip_without!(Need::Mount);
         let disk = SmallDisk::mount(1 << 20);
         let log = disk.path().join("log");
         let database = Database::new_file();
@@ -229,6 +237,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn the_wall_clock_is_wrong_and_the_time_that_passes_is_not() {
+        skip_without!(Need::Faketime, Need::Compiler);
         let (clock, shim) = (FakeClock::new(), Shim::new());
         let look = async |variables: Variables| -> (f64, f64) {
             let program = "import time; print(time.time(), time.monotonic())";
@@ -255,6 +264,7 @@ mod sqlite_only {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_running_server_sees_its_clock_step() {
+        skip_without!(Need::Faketime);
         let clock = FakeClock::new();
         let launch = Launch {
             variables: clock.variables(),
@@ -269,8 +279,19 @@ mod sqlite_only {
         assert!((7_200..7_260).contains(&(after - before)));
         server.kill().await;
     }
+}
+
+mod postgres_only {
+    use std::fs;
+
+    use tidegate_tests::{
+        Database,
+        cluster::{Cluster, How},
+        process::{command, run},
+    };
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_cluster_has_the_configuration_that_is_asked_for() {
         let how = How {
             settings: vec!["default_transaction_isolation = 'serializable'".to_owned()],

@@ -150,6 +150,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn two_replicas_share_ten_transfers() {
         let (_one, _two, callers) = two_replicas().await;
         for _ in 0..3 {
@@ -158,6 +159,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn two_replicas_never_pass_the_limit_of_records() {
         let (_one, _two, callers) = two_replicas().await;
         reports_to_the_last_record(&callers).await;
@@ -165,6 +167,7 @@ mod postgres_only {
 
     /// Reports on a connection without limits share its lock; a change of it gets its turn all the same.
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_change_gets_its_turn_among_those_who_only_look() {
         let (_one, _two, callers) = two_replicas().await;
         let mut raw = callers[0].clone();
@@ -196,6 +199,7 @@ mod postgres_only {
 
     /// A limit that is set while transfers start and report on both replicas counts every one of them.
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_limit_set_in_the_middle_counts_what_happens_at_the_time() {
         let (_one, _two, callers) = two_replicas().await;
         let mut raw = callers[0].clone();

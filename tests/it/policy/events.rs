@@ -83,6 +83,7 @@ mod postgres_only {
 
     /// The other replica is told of it though no transfer has changed.
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn connections_are_followed_on_the_other_replica() {
         let (world, mut raw) = world().await;
         let other = world.replica().await;

@@ -78,6 +78,7 @@ mod postgres_only {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn three_sweepers_expire_each_once() {
         let world = World::start_with(sweeping()).await;
         let _others = [world.replica().await, world.replica().await];

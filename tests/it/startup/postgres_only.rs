@@ -21,6 +21,7 @@ fn with(database: &Database, change: impl Fn(&mut Url)) -> String {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_database_that_is_not_there_is_said_in_one_line() {
     let database = Database::empty().await;
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -40,6 +41,7 @@ async fn a_database_that_is_not_there_is_said_in_one_line() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_wrong_password_is_refused_and_not_repeated() {
     let database = Database::empty().await;
     let admin = database.connect().await;

@@ -6,8 +6,9 @@ use tidegate_client::Direction;
 use tidegate_tests::{
     Database, ServerProcess,
     certificates::{Authority, Folder, NAMES, shake},
+    needs::Need,
     process::{binary, command, run},
-    soon,
+    skip_without, soon,
     tools::tool,
 };
 use tokio::{
@@ -58,6 +59,7 @@ async fn the_tool_works_by_flag_and_by_variable() {
 
 #[tokio::test]
 async fn grpcurl_works() {
+    skip_without!(Need::Tool("grpcurl"));
     let gate = Gate::new().await;
     let body = json!({"direction": "DIRECTION_SEND", "tableName": "orders"});
     let mut grpcurl = command(tool("grpcurl"));

@@ -3,7 +3,9 @@
 use tidegate_client::{Direction, TlsProblem};
 use tidegate_tests::{
     certificates::{Authority, NAMES},
+    needs::Need,
     process::{command, run},
+    skip_without,
     tools::tool,
 };
 
@@ -72,6 +74,7 @@ async fn a_server_certificate_is_none_for_clients() {
 
 #[tokio::test]
 async fn the_tools_show_theirs() {
+    skip_without!(Need::Tool("grpcurl"));
     let (gate, _) = gate().await;
     let file = |name: &str| gate.folder.argument(name);
     let ca = file("ca.pem");

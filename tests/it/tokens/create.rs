@@ -99,6 +99,7 @@ mod postgres_only {
     use super::*;
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_token_is_made_beside_running_servers() {
         if kind() != Kind::Postgres {
             return;

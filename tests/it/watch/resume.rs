@@ -363,12 +363,14 @@ mod postgres_only {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_watch_goes_on_at_another_replica() {
         let (_a, _b, on_a, on_b) = two().await;
         goes_on(on_a, on_b).await;
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn what_a_position_covers_is_not_told_again_by_another_replica() {
         let (_a, _b, mut on_a, mut on_b) = two().await;
         let mut watch = begin(&mut on_a, with_positions(false)).await;

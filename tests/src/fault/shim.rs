@@ -83,6 +83,12 @@ impl Default for Shim {
 }
 
 impl Shim {
+    /// Whether there is a C compiler to make it.
+    pub fn is_available() -> bool {
+        let version = Command::new("cc").arg("--version").output();
+        version.is_ok_and(|said| said.status.success())
+    }
+
     /// One without rules: every call goes through. Compiles it when it has changed.
     ///
     /// # Panics

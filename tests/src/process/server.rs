@@ -114,6 +114,8 @@ impl ServerProcess {
     /// # Panics
     /// When it does not say that it serves.
     pub async fn launch(database: &Database, launch: Launch<'_>) -> Self {
+        // Building it may take longer than its start.
+        _ = binary(launch.program);
         let server = soon("the start", Self::try_launch(database, launch)).await;
         server.unwrap_or_else(|said| panic!("the server ended at its start:\n{said}"))
     }

@@ -71,6 +71,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_standby_that_lacks_commits_is_told_to_every_watcher_on_every_replica() {
         let primary = Cluster::start().await;
         let database = Database::on(&primary.url).await;

@@ -39,6 +39,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn the_newest_of_very_many_that_move_is_told_on_another_replica() {
         let a = World::start().await;
         let b = a.replica().await;

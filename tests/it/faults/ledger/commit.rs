@@ -203,21 +203,25 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_commit_whose_answer_is_reset_stands_and_is_told() {
         assert_eq!(interrupted("COMMIT", Fate::Reset).await, 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_commit_whose_answer_never_comes_stands_and_is_told() {
         assert_eq!(interrupted("COMMIT", Fate::Silence).await, 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_commit_that_does_not_arrive_leaves_nothing() {
         assert_eq!(interrupted("COMMIT", Fate::Dead).await, 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_connection_that_dies_between_statements_leaves_nothing() {
         assert_eq!(interrupted("INSERT INTO \"event\"", Fate::Dead).await, 0);
     }

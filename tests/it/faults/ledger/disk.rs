@@ -11,9 +11,10 @@ mod sqlite_only {
     use tidegate_tests::{
         Database, ServerProcess, assert_refused,
         fault::{Failure, Op, Shim, SmallDisk, shim},
+        needs::Need,
         process::Launch,
         raw::{Raw, plain},
-        soon,
+        skip_without, soon,
     };
     use tonic::{Code, Status};
 
@@ -62,6 +63,7 @@ mod sqlite_only {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_acknowledged_after_a_full_disk_stands() {
+        skip_without!(Need::Mount);
         let disk = SmallDisk::mount(3 << 20);
         let database = Database::file(&disk.path().join("tidegate.db"));
         let server = ServerProcess::start(&database, 0, &[]).await;
@@ -94,6 +96,7 @@ mod sqlite_only {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_acknowledged_after_writes_and_syncs_that_failed_stands() {
+        skip_without!(Need::Compiler);
         let database = Database::new_file();
         let shim = Shim::new();
         let launch = Launch {
@@ -135,6 +138,7 @@ mod sqlite_only {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_database_that_is_not_what_it_was_ends_the_process() {
+        skip_without!(Need::Compiler);
         let database = Database::new_file();
         let path = database.path().expect("it is a file");
         let shim = Shim::new();

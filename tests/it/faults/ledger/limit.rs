@@ -84,6 +84,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_commit_that_waits_for_a_standby_that_is_gone_is_said_in_time() {
         let cluster = Cluster::start().await;
         let database = Database::on(&cluster.url).await;

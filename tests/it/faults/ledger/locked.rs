@@ -82,6 +82,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_locked_transfer_that_is_overdue_keeps_no_other_from_its_end() {
         let (server, mut raw) = start().await;
         let admin = server.database().connect().await;
@@ -124,6 +125,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_locked_transfer_holds_up_nobody_else() {
         let (server, mut raw) = start().await;
         let mut uuids = Vec::new();
@@ -163,6 +165,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn what_waits_for_a_lock_is_done_in_its_order_once_it_is_let_go() {
         let (server, mut raw) = start().await;
         let locked = running(&mut raw, "").await;
@@ -184,6 +187,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_locked_connection_holds_up_its_own_transfers_alone() {
         let (server, mut raw) = start().await;
         let mut connections = Vec::new();
@@ -224,6 +228,7 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_locked_event_counter_is_said_in_time() {
         let (server, mut raw) = start().await;
         let sql = "SELECT 1 FROM event_counter FOR UPDATE";

@@ -10,8 +10,9 @@ mod sqlite_only {
     use tidegate_tests::{
         Database, ServerProcess, World, WorldOptions,
         fault::FakeClock,
+        needs::Need,
         raw::{Raw, done, wire_duration},
-        request, soon,
+        request, skip_without, soon,
     };
 
     const HOUR: i64 = 3_600;
@@ -24,6 +25,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn time_goes_on_when_a_clock_that_was_ahead_is_set_right() {
+        skip_without!(Need::Faketime);
         let clock = FakeClock::new();
         let variables = clock.variables();
         let variables: Vec<_> = variables

@@ -220,6 +220,7 @@ mod postgres_only {
     use super::*;
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn of_many_at_two_replicas_one_connection_comes_into_being() {
         let world = World::start().await;
         let replica = world.replica().await;

@@ -53,12 +53,13 @@ async fn a_service_that_is_not_there_is_unknown_and_its_watch_stays_open() {
 }
 
 mod sqlite_only {
-    use tidegate_tests::fault::SmallDisk;
+    use tidegate_tests::{fault::SmallDisk, needs::Need, skip_without};
 
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_disk_that_is_full_is_not_served_until_there_is_room() {
+        skip_without!(Need::Mount);
         let disk = SmallDisk::mount(4 << 20);
         let database = Database::file(&disk.path().join("tidegate.db"));
         let server = ServerProcess::start(&database, 0, &[]).await;
@@ -133,18 +134,21 @@ mod postgres_only {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_database_that_waits_with_every_commit_is_not_served() {
         let nobody = "synchronous_standby_names = 'nobody'";
         follows(nobody, "synchronous_standby_names = ''").await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_database_that_only_reads_is_not_served() {
         let read_only = "default_transaction_read_only = on";
         follows(read_only, "default_transaction_read_only = off").await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_lock_that_every_change_needs_and_somebody_holds_is_told() {
         let database = Database::fresh().await;
         let server = ServerProcess::start(&database, 0, &[]).await;

@@ -24,6 +24,7 @@ mod postgres_only {
     use super::*;
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn signals_are_heard_while_the_database_is_not_open_yet() {
         // It takes connections and never says a word.
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

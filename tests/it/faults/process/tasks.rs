@@ -109,6 +109,7 @@ mod postgres_only {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn tasks_that_replicas_need_are_missed_at_once() {
         for task in ["notification-sender", "notification-listener"] {
             found_at_once(task, &[]).await;

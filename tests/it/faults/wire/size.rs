@@ -5,9 +5,10 @@ use tidegate_proto::v1;
 use tidegate_tests::{
     World, WorldOptions, assert_refused, dynamic,
     http2::{Answer, Http2},
+    needs::Need,
     process::{command, run},
     raw::{Raw, plain},
-    refused,
+    refused, skip_without,
     tools::tool,
 };
 use tonic::{Code, Status};
@@ -178,6 +179,7 @@ except grpc.RpcError as error:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_grpc_core_gets_the_refusal_itself() {
+    skip_without!(Need::Tool("python-grpcio"));
     let (world, mut raw, _http2) = world().await;
     let bad: Vec<String> = (0..46).map(|n| format!("{n}\u{1}")).collect();
     let policy = v1::ConnectionPolicy {

@@ -73,6 +73,7 @@ async fn recovers(raw: &mut Raw, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn no_writer_stays_with_a_primary_that_was_made_read_only() {
     let cluster = Cluster::start().await;
     let database = Database::on(&cluster.url).await;
@@ -98,6 +99,7 @@ async fn no_writer_stays_with_a_primary_that_was_made_read_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn whatever_keeps_it_from_connecting_is_unavailable_and_passes() {
     const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                        WHERE application_name LIKE 'tidegate%'";
@@ -217,12 +219,14 @@ impl Secret {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_password_is_read_again_from_its_file() {
     let file = Secret::new("");
     outlives_a_new_password(&["--database-password-file", file.name()], &[], &file).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_password_is_read_again_from_the_passfile() {
     let file = Secret::new("*:*:*:*:");
     outlives_a_new_password(&[], &[("PGPASSFILE", file.name())], &file).await;

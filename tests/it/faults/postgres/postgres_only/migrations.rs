@@ -18,6 +18,7 @@ const SLOW: &str = "CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsq
      CREATE EVENT TRIGGER slow ON ddl_command_end EXECUTE FUNCTION slow()";
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_migration_may_take_longer_than_a_statement_of_the_service() {
     let database = Database::empty().await;
     let admin = database.connect().await;
@@ -57,6 +58,7 @@ async fn pages(admin: &DatabaseConnection) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_long_snapshot_elsewhere_does_not_slow_the_counter() {
     const CHANGES: &str = "DO $$ BEGIN FOR n IN 0..4999 LOOP \
          UPDATE event_counter SET last_sequence = n + 1 WHERE last_sequence = n; END LOOP; END $$";

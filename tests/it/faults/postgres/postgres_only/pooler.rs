@@ -85,6 +85,7 @@ async fn number(database: &Database, sql: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_pooler_in_session_mode_needs_no_flag() {
     let database = Database::fresh().await;
     let pooler = Pooler::before(&database, "session").await;
@@ -99,6 +100,7 @@ async fn a_pooler_in_session_mode_needs_no_flag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_pooler_that_lends_sessions_is_noticed() {
     let database = Database::fresh().await;
     let pooler = Pooler::before(&database, "transaction").await;
@@ -107,6 +109,7 @@ async fn a_pooler_that_lends_sessions_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn lent_sessions_are_left_as_they_were() {
     let database = Database::fresh().await;
     let name = database.name().expect("it has a name");
@@ -135,6 +138,7 @@ async fn lent_sessions_are_left_as_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_direct_address_is_listened_on_beside_lent_sessions() {
     // Without a schema: the direct address is for migrations, too.
     let database = Database::empty().await;

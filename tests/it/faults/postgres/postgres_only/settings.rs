@@ -63,6 +63,7 @@ async fn lives_under(isolation: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn another_default_isolation_refuses_nobody() {
     for isolation in ["repeatable read", "serializable"] {
         lives_under(isolation).await;
@@ -86,6 +87,7 @@ pub(super) async fn refusal_with(database: &Database, arguments: &[&str]) -> Str
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_database_of_another_encoding_is_refused_at_the_start() {
     let database = Database::latin1().await;
     let line = refusal(&database).await;
@@ -94,6 +96,7 @@ async fn a_database_of_another_encoding_is_refused_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn settings_that_the_design_leans_on_are_read_back_at_the_start() {
     for (setting, value) in [
         ("synchronous_commit", "off"),
@@ -122,6 +125,7 @@ async fn compiled(admin: &DatabaseConnection) -> i64 {
 /// A plan that looks expensive, as any does where an index cannot be used, took 0.1 s to compile while the event counter
 /// was locked.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn statements_are_not_compiled() {
     let costs = ["", "_inline", "_optimize"].map(|kind| format!("jit{kind}_above_cost = 0"));
     let mut settings = vec!["shared_preload_libraries = 'pg_stat_statements'".to_owned()];

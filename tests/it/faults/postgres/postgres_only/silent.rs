@@ -86,6 +86,7 @@ async fn recovers(raw: &Raw, uuid: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn connections_that_fell_silent_are_replaced() {
     let (_direct, mut relay, database) = at_the_end_of_a_path().await;
     let mut world = World::on(database, WorldOptions::default()).await;
@@ -108,6 +109,7 @@ async fn connections_that_fell_silent_are_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn connections_that_were_forgotten_are_replaced_before_anybody_notices() {
     let (_direct, relay, database) = at_the_end_of_a_path().await;
     let mut world = World::on(database, WorldOptions::default()).await;
@@ -122,6 +124,7 @@ async fn connections_that_were_forgotten_are_replaced_before_anybody_notices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn watchers_and_the_sweeper_go_on_after_a_silence() {
     let (direct, mut relay, database) = at_the_end_of_a_path().await;
     let mut world = World::on(database, WorldOptions::default()).await;
@@ -169,6 +172,7 @@ async fn watchers_and_the_sweeper_go_on_after_a_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
 async fn a_server_ends_in_time_whatever_is_silent() {
     let (_direct, relay, database) = at_the_end_of_a_path().await;
     let server = ServerProcess::start(&database, 0, &[]).await;
