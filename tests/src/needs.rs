@@ -61,8 +61,9 @@ pub fn is_missing(needs: &[Need]) -> bool {
     assert!(!complete, "{reason}");
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
-    // Not captured, as what tests print is.
-    _ = writeln!(std::io::stderr(), "{test} skipped: {reason}");
+    let line = format!("{test} skipped: {reason}\n");
+    // Not captured, as what tests print is; at once, since others print too.
+    _ = std::io::stderr().write_all(line.as_bytes());
     true
 }
 
