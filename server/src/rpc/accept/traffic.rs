@@ -1,5 +1,9 @@
 //! What a connection has sent so far, as far as limits care: whether its first request has arrived, and how much of the
 //! rest is frames that carry nothing. Knows the shape of HTTP/2 frames and of an HTTP/1 head, and nothing inside them.
+//!
+//! h2 limits resets and headers, but not these frames. Four connections that flood for 5 s cost a debug build 6.1 s of CPU
+//! by PING, 5.0 s by SETTINGS, 5.6 s by PRIORITY, and 13.1 s and 84 MB of log by answers to PINGs that were never sent;
+//! counted and ended here 0.3, 0.2, 0.1 and 0.04 s, and no line.
 
 use tokio::time::Instant;
 
