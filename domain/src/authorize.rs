@@ -5,13 +5,11 @@
 use uuid::Uuid;
 
 use super::{
-    access::AccessRefusal,
     caller::Caller,
     command::Verb,
     connection::{Connection, ConnectionStatus, Usage},
     decide::{Change, decide},
-    limit::ConnectionRefusal,
-    refusal::Refusal,
+    refusal::{Named, Refusal},
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
@@ -82,8 +80,11 @@ pub fn retry(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    let uuid = earlier.uuid;
-    Err(Refusal::RetryNotAllowed { uuid, field, value })
+    Err(Refusal::RetryNotAllowed {
+        uuid: earlier.uuid,
+        field,
+        value: Named { name: field, value },
+    })
 }
 
 /// Decides `verb` on `transfer`, which `caller` must be allowed to see; `connection` is the transfer's, where it exists.
@@ -150,7 +151,7 @@ fn keep_apart(transfer: &Transfer, by: Uuid, caller: &Caller) -> Result<(), Refu
     let same_side = own.is_some() && own == transfer.declared.connection_uuid;
     if same_person || same_side {
         let uuid = transfer.uuid;
-        return Err(AccessRefusal::SelfApproval { uuid }.into());
+        return Err(Refusal::SelfApproval { uuid });
     }
     Ok(())
 }
@@ -158,17 +159,24 @@ fn keep_apart(transfer: &Transfer, by: Uuid, caller: &Caller) -> Result<(), Refu
 /// Whether the connection is in use at `now`, for transfers and sessions alike.
 ///
 /// # Errors
-/// [`ConnectionRefusal::Expired`] after its end, otherwise [`ConnectionRefusal::NotActive`].
-pub fn in_use(connection: &Connection, now: Timestamp) -> Result<(), ConnectionRefusal> {
-    let (uuid, policy) = (connection.uuid, connection.policy());
+/// [`Refusal::ConnectionExpired`] after its end, otherwise [`Refusal::ConnectionNotActive`].
+pub fn in_use(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
+    let (connection_uuid, policy) = (connection.uuid, connection.policy());
     let expires_at = policy.expires_at;
     match connection.status {
-        ConnectionStatus::Expired => Err(ConnectionRefusal::Expired { uuid, expires_at }),
-        ConnectionStatus::Active if policy.is_over(now) => {
-            Err(ConnectionRefusal::Expired { uuid, expires_at })
-        }
+        ConnectionStatus::Expired => Err(Refusal::ConnectionExpired {
+            connection_uuid,
+            expires_at,
+        }),
+        ConnectionStatus::Active if policy.is_over(now) => Err(Refusal::ConnectionExpired {
+            connection_uuid,
+            expires_at,
+        }),
         ConnectionStatus::Active => Ok(()),
-        status => Err(ConnectionRefusal::NotActive { uuid, status }),
+        status => Err(Refusal::ConnectionNotActive {
+            connection_uuid,
+            status,
+        }),
     }
 }
 
@@ -178,40 +186,49 @@ fn admit(
     table: &str,
     caller: &Caller,
     now: Timestamp,
-) -> Result<(), ConnectionRefusal> {
+) -> Result<(), Refusal> {
     in_use(connection, now)?;
-    let (uuid, policy) = (connection.uuid, connection.policy());
+    let (connection_uuid, policy) = (connection.uuid, connection.policy());
     if !policy.admits_address(caller.address) {
         let address = caller.address;
-        return Err(ConnectionRefusal::IpNotAllowed { uuid, address });
+        return Err(Refusal::IpNotAllowed {
+            connection_uuid,
+            address,
+        });
     }
     if let Some(allowed_hours) = policy.allowed_hours.filter(|_| !policy.admits_time(now)) {
-        return Err(ConnectionRefusal::OutsideAllowedHours {
-            uuid,
+        return Err(Refusal::OutsideAllowedHours {
+            connection_uuid,
             allowed_hours,
             now,
         });
     }
     if !policy.admits_table(table) {
         let table_name = table.to_owned();
-        return Err(ConnectionRefusal::TableNotAllowed { uuid, table_name });
+        return Err(Refusal::TableNotAllowed {
+            connection_uuid,
+            table_name,
+        });
     }
-    if let Some(limit) = policy
+    if let Some(max_transfers) = policy
         .max_transfers
         .filter(|limit| connection.used.transfers >= *limit)
     {
-        return Err(ConnectionRefusal::TransferLimitReached { uuid, limit });
+        return Err(Refusal::TransferLimitReached {
+            connection_uuid,
+            max_transfers,
+        });
     }
     if let Some(limit) = policy
         .max_records_total
         .filter(|limit| connection.used.records >= *limit)
     {
-        return Err(too_many(uuid, "max_records_total", limit, 0));
+        return Err(too_many(connection_uuid, "max_records_total", limit, 0));
     }
     Ok(())
 }
 
-fn admit_request(connection: &Connection, records: i64) -> Result<(), ConnectionRefusal> {
+fn admit_request(connection: &Connection, records: i64) -> Result<(), Refusal> {
     match connection.policy().max_records_per_request {
         Some(limit) if records > limit => Err(too_many(
             connection.uuid,
@@ -249,7 +266,7 @@ fn charge_records(
     before: &Transfer,
     change: &Change,
     connection: Option<&Connection>,
-) -> Result<Option<Usage>, ConnectionRefusal> {
+) -> Result<Option<Usage>, Refusal> {
     let (Some(connection), Change::Progress(after) | Change::Transition(after, _)) =
         (connection, change)
     else {
@@ -283,15 +300,14 @@ fn charge_records(
 }
 
 const fn too_many(
-    uuid: Uuid,
-    field: &'static str,
-    limit: i64,
+    connection_uuid: Uuid,
+    name: &'static str,
+    value: i64,
     remaining: i64,
-) -> ConnectionRefusal {
-    ConnectionRefusal::RecordLimitReached {
-        uuid,
-        field,
-        limit,
+) -> Refusal {
+    Refusal::RecordLimitReached {
+        connection_uuid,
+        limit: Named { name, value },
         remaining,
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{access::AccessRefusal, refusal::Refusal, status::named};
+use super::{refusal::Refusal, status::named};
 
 named! {
     /// What a credential may do.
@@ -107,7 +107,7 @@ impl Caller {
     /// The person that a request is for: whom it names, or the caller.
     ///
     /// # Errors
-    /// [`AccessRefusal::ActorMismatch`] when it names somebody else and the credential may not do that.
+    /// [`Refusal::ActorMismatch`] when it names somebody else and the credential may not do that.
     pub fn person(
         &self,
         field: &'static str,
@@ -119,7 +119,7 @@ impl Caller {
         let own = identity.credential_uuid;
         match named {
             Some(named) if named != own && !identity.acts_for_others => {
-                Err(AccessRefusal::ActorMismatch { field, named }.into())
+                Err(Refusal::ActorMismatch { field, named })
             }
             named => Ok(named.or(Some(own))),
         }

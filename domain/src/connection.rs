@@ -3,10 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{
-    event::EventType, limit::ConnectionRefusal, policy::Policy, refusal::Refusal, status::named,
-    time::Timestamp,
-};
+use super::{event::EventType, policy::Policy, refusal::Refusal, status::named, time::Timestamp};
 
 named! {
     /// The part that the local site plays.
@@ -338,12 +335,11 @@ pub fn decide_connection(
     let (uuid, action) = (connection.uuid, verb.action());
     if !action.may_leave(connection.status) {
         let status = connection.status;
-        return Err(ConnectionRefusal::IllegalTransition {
-            uuid,
+        return Err(Refusal::IllegalConnectionTransition {
+            connection_uuid: uuid,
             status,
             action,
-        }
-        .into());
+        });
     }
     let mut after = connection.clone();
     let mut reason = String::new();
@@ -374,11 +370,10 @@ pub fn decide_connection(
         }
         ConnectionVerb::Reactivate | ConnectionVerb::Approve => {
             if let Some(expires_at) = connection.policy().expires_at.filter(|end| *end <= now) {
-                return Err(ConnectionRefusal::Expired {
-                    uuid,
+                return Err(Refusal::ConnectionExpired {
+                    connection_uuid: uuid,
                     expires_at: Some(expires_at),
-                }
-                .into());
+                });
             }
             after.status_reason.clear();
         }
@@ -390,7 +385,11 @@ pub fn decide_connection(
             return Ok(ConnectionChange::Nothing);
         }
         ConnectionVerb::Expire => {}
-        ConnectionVerb::Delete if in_use => return Err(ConnectionRefusal::InUse { uuid }.into()),
+        ConnectionVerb::Delete if in_use => {
+            return Err(Refusal::ConnectionInUse {
+                connection_uuid: uuid,
+            });
+        }
         ConnectionVerb::Delete => return Ok(ConnectionChange::Removal(verb.event())),
     }
     after.status = action.rule().to.unwrap_or(connection.status);

@@ -5,7 +5,6 @@ use std::{net::IpAddr, time::Duration};
 use uuid::Uuid;
 
 use super::{
-    access::AccessRefusal,
     caller::{Identity, Role},
     connection::ConnectionStatus,
     event::EventType,
@@ -199,7 +198,7 @@ impl Credential {
 /// already is as asked.
 ///
 /// # Errors
-/// [`AccessRefusal::CredentialRevoked`] for a rotation after the end.
+/// [`Refusal::CredentialRevoked`] for a rotation after the end.
 pub fn decide_credential(
     credential: &Credential,
     verb: &CredentialVerb,
@@ -210,7 +209,7 @@ pub fn decide_credential(
     after.revision += 1;
     match verb {
         CredentialVerb::Rotate { .. } if credential.revoked_at.is_some() => {
-            Err(AccessRefusal::CredentialRevoked { uuid }.into())
+            Err(Refusal::CredentialRevoked { uuid })
         }
         CredentialVerb::Rotate { token, overlap } => {
             let end = now.after(*overlap);
@@ -294,7 +293,7 @@ impl Session {
     /// connection.
     ///
     /// # Errors
-    /// [`AccessRefusal::SessionCodeInvalid`], whatever is wrong with it.
+    /// [`Refusal::SessionCodeInvalid`], whatever is wrong with it.
     pub fn redeem(
         &self,
         code: &str,
@@ -305,7 +304,7 @@ impl Session {
             && now < self.expires_at
             && connection == Some(ConnectionStatus::Active);
         if !is_good {
-            return Err(AccessRefusal::SessionCodeInvalid.into());
+            return Err(Refusal::SessionCodeInvalid);
         }
         let mut after = self.clone();
         after.redeemed_at = Some(now);

@@ -140,11 +140,11 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
     let too_late = transfer.status == TransferStatus::Expired
         || (transfer.status == TransferStatus::PendingApproval && !is_undecided(transfer, now));
     if deciding && too_late {
-        let deadline = transfer.approval_expires_at;
         return Err(Refusal::ApprovalExpired {
             uuid,
+            status: TransferStatus::Expired,
             action,
-            deadline,
+            approval_expires_at: transfer.approval_expires_at,
         });
     }
     if !action.may_leave(transfer.status) {
@@ -159,6 +159,7 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
         return Err(Refusal::ApprovalRequired {
             uuid,
             status: transfer.status,
+            action,
         });
     }
     Ok(())

@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of gRPC, of SQL or of tasks: everything here can be tried without a server, a database or a clock.
 
-pub mod access;
 pub mod authorize;
 pub mod caller;
 pub mod chain;
@@ -13,7 +12,6 @@ pub mod decide;
 pub mod event;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
-pub mod limit;
 pub mod log;
 pub mod page;
 pub mod policy;

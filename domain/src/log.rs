@@ -3,6 +3,8 @@
 //! Sequences alone do not tell: a ledger that was restored from a backup, or whose database failed over to a standby that
 //! lacked the last commits, uses them again. The hash of an event covers everything before it, so it does.
 
+use std::fmt;
+
 use super::{
     chain::{GENESIS, Hash, Head},
     event::Event,
@@ -86,6 +88,18 @@ pub struct Divergence {
     pub known: Head,
     /// What is at that place now; the end of the log when it does not reach so far.
     pub found: Head,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { known, found } = self;
+        let has = if found.sequence < known.sequence {
+            "ends with"
+        } else {
+            "has"
+        };
+        write!(out, "{known} was known, and now it {has} {found}")
+    }
 }
 
 /// The two ends of the log.

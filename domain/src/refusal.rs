@@ -1,263 +1,207 @@
-//! Why a command was not carried out, in words and in names that programs can rely on.
+//! Why a command was not carried out, in words and in names that programs can rely on. One entry a case, for all of them.
 
+use std::net::IpAddr;
+
+use thiserror::Error;
 use uuid::Uuid;
 
 use super::{
-    access::AccessRefusal, limit::ConnectionRefusal, progress::Regression, rule::Action,
-    status::TransferStatus, time::Timestamp, validate::Violation,
+    connection::{ConnectionAction, ConnectionStatus},
+    policy::AllowedHours,
+    progress::Regression,
+    rule::Action,
+    status::{TransferStatus, named},
+    time::Timestamp,
+    validate::Violation,
 };
 
-/// A well-explained no. It changed nothing, and asking again without a change elsewhere gives the same answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Fields outside their limits; all of them.
-    Invalid(Vec<Violation>),
-    /// No such transfer.
-    TransferNotFound {
-        /// The one asked for.
-        uuid: Uuid,
-    },
-    /// No such connection.
-    ConnectionNotFound {
-        /// The one asked for.
-        uuid: Uuid,
-    },
-    /// The rule table does not let the action leave the status.
-    IllegalTransition {
-        /// The transfer.
-        uuid: Uuid,
-        /// Where it stands.
-        status: TransferStatus,
-        /// What was asked.
-        action: Action,
-    },
-    /// It may start only after an approval.
-    ApprovalRequired {
-        /// The transfer.
-        uuid: Uuid,
-        /// Where it stands.
-        status: TransferStatus,
-    },
-    /// The decision came too late.
-    ApprovalExpired {
-        /// The transfer.
-        uuid: Uuid,
-        /// What was asked.
-        action: Action,
-        /// The deadline; `None` when the row does not know one.
-        deadline: Option<Timestamp>,
-    },
-    /// A counter would go down.
-    ProgressRegressed {
-        /// The transfer.
-        uuid: Uuid,
-        /// Which one, and by how much.
-        regression: Regression,
-    },
-    /// It is no second try of what it names.
-    RetryNotAllowed {
-        /// The transfer that it names.
-        uuid: Uuid,
-        /// What of it stands against it.
-        field: &'static str,
-        /// Its value.
-        value: String,
-    },
-    /// The request id belongs to another request.
-    RequestIdReused {
-        /// The id.
-        request_id: String,
-    },
-    /// The change was meant for another revision than the current one.
-    StaleRevision {
-        /// The transfer or connection.
-        uuid: Uuid,
-        /// The revision that the caller has seen.
-        given: i64,
-        /// The current one.
-        current: i64,
-    },
-    /// A connection says no.
-    Connection(ConnectionRefusal),
-    /// Whoever asks may not.
-    Access(AccessRefusal),
-}
+mod reasons;
 
-impl From<ConnectionRefusal> for Refusal {
-    fn from(refusal: ConnectionRefusal) -> Self {
-        Self::Connection(refusal)
+pub use reasons::{Metadata, MetadataValue, Named};
+
+named! {
+    /// What kind of no it is: what a caller can do about it. The names are those of gRPC.
+    ErrorKind {
+        /// The request is wrong, whatever the ledger holds.
+        InvalidArgument = "INVALID_ARGUMENT",
+        /// What it names is not there.
+        NotFound = "NOT_FOUND",
+        /// What it would make is there.
+        AlreadyExists = "ALREADY_EXISTS",
+        /// The ledger is not in the state for it.
+        FailedPrecondition = "FAILED_PRECONDITION",
+        /// Somebody else was faster.
+        Aborted = "ABORTED",
+        /// Nobody knows who asks.
+        Unauthenticated = "UNAUTHENTICATED",
+        /// Whoever asks may not.
+        PermissionDenied = "PERMISSION_DENIED",
+        /// A limit is reached.
+        ResourceExhausted = "RESOURCE_EXHAUSTED",
+        /// A position beyond the ends of the log.
+        OutOfRange = "OUT_OF_RANGE",
+        /// Something that was on record is not any more.
+        DataLoss = "DATA_LOSS",
+        /// Not now; the same call may work later.
+        Unavailable = "UNAVAILABLE",
+        /// A defect.
+        Internal = "INTERNAL",
     }
 }
 
-impl From<AccessRefusal> for Refusal {
-    fn from(refusal: AccessRefusal) -> Self {
-        Self::Access(refusal)
+/// What a refusal is about, where its answer has a detail for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A transfer.
+    Transfer(Uuid),
+    /// A connection.
+    Connection(Uuid),
+    /// A credential.
+    Credential(Uuid),
+}
+
+crate::reasons! {
+    /// A well-explained no. It changed nothing, and asking again without a change elsewhere gives the same answer.
+    #[derive(Clone, Debug, PartialEq, Eq, Error)]
+    pub enum Refusal, subject: Subject {
+        /// All fields outside their limits.
+        #[error("invalid request: {}", described(.fields))]
+        Invalid { fields: Vec<Violation> } => InvalidArgument "INVALID_FIELDS";
+
+        #[error("request_id {request_id} was used for another request")]
+        RequestIdReused { request_id: String } => AlreadyExists "REQUEST_ID_REUSED";
+
+        #[error("{uuid} is at revision {current}, not {given}: look again")]
+        StaleRevision { uuid: Uuid, given: i64, current: i64 } => Aborted "STALE_REVISION";
+
+        // Transfers.
+
+        #[error("there is no transfer {uuid}")]
+        TransferNotFound { uuid: Uuid } => NotFound "TRANSFER_NOT_FOUND", Subject::Transfer(*uuid);
+
+        #[error("transfer {uuid} is {status}; {action} is possible from {}", .action.allowed_from())]
+        IllegalTransition { uuid: Uuid, status: TransferStatus, action: Action }
+            => FailedPrecondition "ILLEGAL_TRANSITION", Subject::Transfer(*uuid);
+
+        #[error("transfer {uuid} may start only after it was approved; request approval first")]
+        ApprovalRequired { uuid: Uuid, status: TransferStatus, action: Action }
+            => FailedPrecondition "APPROVAL_REQUIRED", Subject::Transfer(*uuid);
+
+        /// The decision came too late. A row of long ago may not know its deadline.
+        #[error("the time to decide on transfer {uuid} {}", ended(.approval_expires_at))]
+        ApprovalExpired {
+            uuid: Uuid,
+            status: TransferStatus,
+            action: Action,
+            approval_expires_at: Option<Timestamp>,
+        } => FailedPrecondition "APPROVAL_EXPIRED", Subject::Transfer(*uuid);
+
+        #[error(
+            "{} of transfer {uuid} stands at {} and cannot go down to {}",
+            .regression.field, .regression.stored, .regression.reported
+        )]
+        ProgressRegressed { uuid: Uuid, regression: Regression }
+            => FailedPrecondition "PROGRESS_REGRESSED", Subject::Transfer(*uuid);
+
+        /// It is no second try of the transfer that it names.
+        #[error("transfer {uuid} cannot be tried again like this: its {field} is {:?}", .value.value)]
+        RetryNotAllowed { uuid: Uuid, field: &'static str, value: Named<String> }
+            => FailedPrecondition "RETRY_NOT_ALLOWED", Subject::Transfer(*uuid);
+
+        // Connections, and what their policies do not allow.
+
+        #[error("there is no connection {uuid}")]
+        ConnectionNotFound { uuid: Uuid } => NotFound "CONNECTION_NOT_FOUND", Subject::Connection(*uuid);
+
+        #[error("connection {connection_uuid} is {status}; {action} is possible from {}", .action.allowed_from())]
+        IllegalConnectionTransition { connection_uuid: Uuid, status: ConnectionStatus, action: ConnectionAction }
+            => FailedPrecondition "ILLEGAL_TRANSITION", Subject::Connection(*connection_uuid);
+
+        #[error("connection {connection_uuid} has transfers that have not ended; cancel them first")]
+        ConnectionInUse { connection_uuid: Uuid }
+            => FailedPrecondition "CONNECTION_IN_USE", Subject::Connection(*connection_uuid);
+
+        #[error(
+            "connection {connection_uuid} leads to the same site in the same direction; ask for a duplicate if it is meant"
+        )]
+        DuplicateConnection { connection_uuid: Uuid }
+            => AlreadyExists "DUPLICATE_CONNECTION", Subject::Connection(*connection_uuid);
+
+        #[error("connection {connection_uuid} is {status}, not ACTIVE")]
+        ConnectionNotActive { connection_uuid: Uuid, status: ConnectionStatus }
+            => FailedPrecondition "CONNECTION_NOT_ACTIVE", Subject::Connection(*connection_uuid);
+
+        /// Its end has passed, which the policy may not hold any more.
+        #[error("connection {connection_uuid} {}", ended(.expires_at))]
+        ConnectionExpired { connection_uuid: Uuid, expires_at: Option<Timestamp> }
+            => FailedPrecondition "CONNECTION_EXPIRED", Subject::Connection(*connection_uuid);
+
+        #[error("connection {connection_uuid} does not allow the table {table_name:?}")]
+        TableNotAllowed { connection_uuid: Uuid, table_name: String }
+            => FailedPrecondition "TABLE_NOT_ALLOWED", Subject::Connection(*connection_uuid);
+
+        #[error("connection {connection_uuid} {}", not_from(.address))]
+        IpNotAllowed { connection_uuid: Uuid, address: Option<IpAddr> }
+            => PermissionDenied "IP_NOT_ALLOWED", Subject::Connection(*connection_uuid);
+
+        #[error("connection {connection_uuid} is open {allowed_hours} UTC, and it is {now}")]
+        OutsideAllowedHours { connection_uuid: Uuid, allowed_hours: AllowedHours, now: Timestamp }
+            => FailedPrecondition "OUTSIDE_ALLOWED_HOURS", Subject::Connection(*connection_uuid);
+
+        #[error("connection {connection_uuid} has used up its {max_transfers} transfers")]
+        TransferLimitReached { connection_uuid: Uuid, max_transfers: i64 }
+            => FailedPrecondition "TRANSFER_LIMIT_REACHED", Subject::Connection(*connection_uuid);
+
+        #[error(
+            "connection {connection_uuid} has {remaining} records left of {} {}",
+            .limit.name, .limit.value
+        )]
+        RecordLimitReached { connection_uuid: Uuid, limit: Named<i64>, remaining: i64 }
+            => FailedPrecondition "RECORD_LIMIT_REACHED", Subject::Connection(*connection_uuid);
+
+        // Callers and credentials.
+
+        /// Nothing says what is wrong with the token.
+        #[error("the call needs a valid token in its metadata, as authorization: Bearer TOKEN")]
+        Unauthenticated => Unauthenticated "UNAUTHENTICATED";
+
+        #[error("the role {role} may not call {method}")]
+        PermissionDenied { role: &'static str, method: String } => PermissionDenied "PERMISSION_DENIED";
+
+        #[error(
+            "transfer {uuid} must be approved by somebody else than who initiated it, and with another credential \
+             than declared it"
+        )]
+        SelfApproval { uuid: Uuid } => PermissionDenied "SELF_APPROVAL";
+
+        #[error("{field} names {named}, but this credential acts for nobody but itself")]
+        ActorMismatch { field: &'static str, named: Uuid } => PermissionDenied "ACTOR_MISMATCH";
+
+        #[error("there is no credential {uuid}")]
+        CredentialNotFound { uuid: Uuid } => NotFound "CREDENTIAL_NOT_FOUND", Subject::Credential(*uuid);
+
+        #[error("credential {uuid} was revoked")]
+        CredentialRevoked { uuid: Uuid }
+            => FailedPrecondition "CREDENTIAL_REVOKED", Subject::Credential(*uuid);
+
+        /// Nothing says which.
+        #[error("the session code is wrong, was redeemed already or has expired")]
+        SessionCodeInvalid => Unauthenticated "SESSION_CODE_INVALID";
     }
 }
 
-impl Refusal {
-    /// The name of the case: UPPER_SNAKE, part of the contract.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Invalid(_) => "INVALID_FIELDS",
-            Self::TransferNotFound { .. } => "TRANSFER_NOT_FOUND",
-            Self::ConnectionNotFound { .. } => "CONNECTION_NOT_FOUND",
-            Self::IllegalTransition { .. } => "ILLEGAL_TRANSITION",
-            Self::ApprovalRequired { .. } => "APPROVAL_REQUIRED",
-            Self::ApprovalExpired { .. } => "APPROVAL_EXPIRED",
-            Self::ProgressRegressed { .. } => "PROGRESS_REGRESSED",
-            Self::RetryNotAllowed { .. } => "RETRY_NOT_ALLOWED",
-            Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
-            Self::StaleRevision { .. } => "STALE_REVISION",
-            Self::Connection(refusal) => refusal.reason(),
-            Self::Access(refusal) => refusal.reason(),
-        }
-    }
-
-    /// Every value that the text mentions, by name.
-    pub fn metadata(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Self::Invalid(violations) => {
-                let fields: Vec<_> = violations.iter().map(|each| each.field.as_str()).collect();
-                vec![("fields", fields.join(", "))]
-            }
-            Self::TransferNotFound { uuid } | Self::ConnectionNotFound { uuid } => {
-                vec![("uuid", uuid.to_string())]
-            }
-            Self::IllegalTransition {
-                uuid,
-                status,
-                action,
-            } => transition(*uuid, *status, *action),
-            Self::ApprovalRequired { uuid, status } => transition(*uuid, *status, Action::Start),
-            Self::ApprovalExpired {
-                uuid,
-                action,
-                deadline,
-            } => {
-                let mut pairs = transition(*uuid, TransferStatus::Expired, *action);
-                if let Some(deadline) = deadline {
-                    pairs.push(("approval_expires_at", deadline.to_string()));
-                }
-                pairs
-            }
-            Self::ProgressRegressed { uuid, regression } => vec![
-                ("uuid", uuid.to_string()),
-                ("field", regression.field.to_owned()),
-                ("stored", regression.stored.to_string()),
-                ("reported", regression.reported.to_string()),
-            ],
-            Self::RetryNotAllowed { uuid, field, value } => vec![
-                ("uuid", uuid.to_string()),
-                ("field", (*field).to_owned()),
-                (*field, value.clone()),
-            ],
-            Self::RequestIdReused { request_id } => vec![("request_id", request_id.clone())],
-            Self::StaleRevision {
-                uuid,
-                given,
-                current,
-            } => vec![
-                ("uuid", uuid.to_string()),
-                ("given", given.to_string()),
-                ("current", current.to_string()),
-            ],
-            Self::Connection(refusal) => refusal.metadata(),
-            Self::Access(refusal) => refusal.metadata(),
-        }
-    }
+fn described(violations: &[Violation]) -> String {
+    let each: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    each.join("; ")
 }
 
-fn transition(uuid: Uuid, status: TransferStatus, action: Action) -> Vec<(&'static str, String)> {
-    vec![
-        ("uuid", uuid.to_string()),
-        ("status", status.to_string()),
-        ("action", action.to_string()),
-        ("allowed_from", allowed_from(action)),
-    ]
+fn ended(at: &Option<Timestamp>) -> String {
+    at.map_or_else(|| "has ended".to_owned(), |at| format!("ended at {at}"))
 }
 
-fn allowed_from(action: Action) -> String {
-    let names: Vec<_> = action
-        .rule()
-        .from
-        .iter()
-        .map(|status| status.name())
-        .collect();
-    names.join(", ")
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Invalid(violations) => {
-                f.write_str("invalid request: ")?;
-                for (index, violation) in violations.iter().enumerate() {
-                    let separator = if index == 0 { "" } else { "; " };
-                    write!(
-                        f,
-                        "{separator}{} {}",
-                        violation.field, violation.description
-                    )?;
-                }
-                Ok(())
-            }
-            Self::TransferNotFound { uuid } => write!(f, "there is no transfer {uuid}"),
-            Self::ConnectionNotFound { uuid } => write!(f, "there is no connection {uuid}"),
-            Self::IllegalTransition {
-                uuid,
-                status,
-                action,
-            } => write!(
-                f,
-                "transfer {uuid} is {status}; {action} is possible from {}",
-                allowed_from(*action)
-            ),
-            Self::ApprovalRequired { uuid, .. } => {
-                write!(
-                    f,
-                    "transfer {uuid} may start only after it was approved; request approval first"
-                )
-            }
-            Self::ApprovalExpired {
-                uuid,
-                deadline: Some(deadline),
-                ..
-            } => {
-                write!(
-                    f,
-                    "the time to decide on transfer {uuid} ended at {deadline}"
-                )
-            }
-            Self::ApprovalExpired {
-                uuid,
-                deadline: None,
-                ..
-            } => {
-                write!(f, "the time to decide on transfer {uuid} has ended")
-            }
-            Self::ProgressRegressed { uuid, regression } => write!(
-                f,
-                "{} of transfer {uuid} stands at {} and cannot go down to {}",
-                regression.field, regression.stored, regression.reported
-            ),
-            Self::RetryNotAllowed { uuid, field, value } => write!(
-                f,
-                "transfer {uuid} cannot be tried again like this: its {field} is {value:?}"
-            ),
-            Self::RequestIdReused { request_id } => {
-                write!(f, "request_id {request_id} was used for another request")
-            }
-            Self::StaleRevision {
-                uuid,
-                given,
-                current,
-            } => write!(
-                f,
-                "{uuid} is at revision {current}, not {given}: look again"
-            ),
-            Self::Connection(refusal) => refusal.fmt(f),
-            Self::Access(refusal) => refusal.fmt(f),
-        }
-    }
+fn not_from(address: &Option<IpAddr>) -> String {
+    address.map_or_else(
+        || "allows known addresses only".to_owned(),
+        |address| format!("does not allow the address {address}"),
+    )
 }

@@ -1,6 +1,6 @@
 //! Limits of every field that callers fill, checked so that all bad ones are reported at once.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -47,6 +47,12 @@ pub struct Violation {
     pub description: String,
 }
 
+impl fmt::Display for Violation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.field, self.description)
+    }
+}
+
 /// Collects the violations of one request.
 #[derive(Debug, Default)]
 pub struct Check {
@@ -62,7 +68,8 @@ impl Check {
         if self.violations.is_empty() {
             Ok(value)
         } else {
-            Err(Refusal::Invalid(self.violations))
+            let fields = self.violations;
+            Err(Refusal::Invalid { fields })
         }
     }
 

@@ -15,7 +15,6 @@ use crate::{
     ledger::{Ledger, time::Time},
 };
 use tidegate_domain::{
-    access::AccessRefusal,
     caller::{Caller, Identity},
     command::{Note, Submission},
     connection::Connection,
@@ -127,7 +126,7 @@ impl Authenticator {
     /// was good before is looked up however many bad ones its address has shown: a neighbour cannot lock anybody out.
     ///
     /// # Errors
-    /// [`AccessRefusal::Unauthenticated`] whatever is wrong with it; [`Error::RateLimited`] after too many bad ones, and
+    /// [`Refusal::Unauthenticated`] whatever is wrong with it; [`Error::RateLimited`] after too many bad ones, and
     /// [`Error::QueueFull`] when too many are looked up; that the database is away.
     pub async fn admit(
         &self,
@@ -369,5 +368,5 @@ fn judge(
 
 /// What everybody is told who is not let in.
 pub fn unauthenticated() -> Error {
-    Refusal::Access(AccessRefusal::Unauthenticated).into()
+    Refusal::Unauthenticated.into()
 }

@@ -7,7 +7,7 @@ fn violations(check: impl FnOnce(&mut Check)) -> Vec<Violation> {
     check(&mut collected);
     match collected.finish(()) {
         Ok(()) => Vec::new(),
-        Err(Refusal::Invalid(violations)) => violations,
+        Err(Refusal::Invalid { fields }) => fields,
         Err(other) => panic!("a check cannot refuse with {other:?}"),
     }
 }

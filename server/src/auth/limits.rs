@@ -110,8 +110,8 @@ impl Limits {
     }
 }
 
-fn limited(retry_after: Duration) -> Error {
-    Error::RateLimited { retry_after }
+const fn limited(retry_after: Duration) -> Error {
+    Error::RateLimited(retry_after)
 }
 
 /// Whose address it is: a site has as many of IPv6 as it likes.

@@ -155,7 +155,7 @@ impl LogFollower {
     /// Whether a page, which was to begin with the event `known`, continues what was read and written here.
     async fn compare(&self, known: Head, page: &[Event]) -> Result<Continuation, StoreError> {
         if let Some(divergence) = self.feed.registry().position.contradicted_by(page) {
-            return Ok(Continuation::Broken(Error::LogDiverged(divergence)));
+            return Ok(Continuation::Broken(Error::LogDiverged { divergence }));
         }
         let first = page.first().map_or(known, Head::from);
         if first == known && (known.sequence == 0 || !page.is_empty()) {
@@ -173,7 +173,7 @@ impl LogFollower {
                 oldest_sequence: floor.sequence + 1,
             })
         } else if let Some(divergence) = view.divergence(known) {
-            Continuation::Broken(Error::LogDiverged(divergence))
+            Continuation::Broken(Error::LogDiverged { divergence })
         } else if known == floor && first.sequence != known.sequence {
             Continuation::Sound
         } else {

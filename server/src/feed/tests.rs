@@ -165,10 +165,11 @@ async fn a_new_beginning_ends_every_watch_and_goes_back() {
     all.watermark();
     let mut end = feed.end();
     let before = end.borrow_and_update().clone();
-    let why = Error::LogDiverged(Divergence {
+    let divergence = Divergence {
         known: head(5),
         found: head(3),
-    });
+    };
+    let why = Error::LogDiverged { divergence };
     feed.begin_anew(head(3), why);
     for subscription in [&one, &all] {
         let over = subscription.next().await.expect_err("it is over");

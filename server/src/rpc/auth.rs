@@ -16,7 +16,7 @@ use crate::{
     auth::{Authenticated, Authenticator},
     error::Error,
 };
-use tidegate_domain::{access::AccessRefusal, refusal::Refusal};
+use tidegate_domain::refusal::Refusal;
 
 pub(super) mod access;
 
@@ -134,11 +134,11 @@ impl AuthContext {
         if self.access.allows(role) {
             return Ok(());
         }
-        let refusal = AccessRefusal::PermissionDenied {
+        let refusal = Refusal::PermissionDenied {
             role: role.name(),
             method: self.method.clone(),
         };
-        Err(Refusal::Access(refusal).into())
+        Err(refusal.into())
     }
 
     /// Notes how the call ended: a refused change in the log, one that may have ended tokens.
@@ -218,11 +218,11 @@ mod tests {
 
     #[test]
     fn refusals_by_rules_are_noteworthy_and_others_are_not() {
-        let denied = AccessRefusal::PermissionDenied {
+        let denied = Refusal::PermissionDenied {
             role: "VIEWER",
             method: "DeleteTransfer".to_owned(),
         };
-        let denied = status(Error::from(Refusal::Access(denied)));
+        let denied = status(Error::from(denied));
         assert_eq!(
             noteworthy("DeleteTransfer", &denied).as_deref(),
             Some("PERMISSION_DENIED DeleteTransfer")
@@ -235,8 +235,8 @@ mod tests {
         );
         for other in [
             Error::QueueFull,
-            Refusal::Invalid(Vec::new()).into(),
-            Refusal::Access(AccessRefusal::Unauthenticated).into(),
+            Refusal::Invalid { fields: Vec::new() }.into(),
+            Refusal::Unauthenticated.into(),
         ] {
             assert_eq!(noteworthy("StartTransfer", &status(other)), None);
         }

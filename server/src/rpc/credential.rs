@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{error::Error, ledger::secret};
 use tidegate_domain::{
-    access::AccessRefusal,
     command::{CredentialCommand, OpenSession, Opened},
     credential::{Credential, Session},
     page::{Position, Scope},
@@ -161,8 +160,7 @@ impl CredentialApi {
 
     async fn find(&self, uuid: Uuid) -> Result<Credential, Error> {
         let found = self.backend.readers.credential(uuid).await?;
-        let unknown = || Refusal::from(AccessRefusal::CredentialNotFound { uuid });
-        Ok(found.ok_or_else(unknown)?)
+        Ok(found.ok_or(Refusal::CredentialNotFound { uuid })?)
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use tidegate_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tower::Service;
 
@@ -81,7 +82,7 @@ fn size<B>(request: &Request<B>) -> usize {
 fn metadata_too_large() -> Status {
     refusal(
         Code::ResourceExhausted,
-        "METADATA_TOO_LARGE",
+        ErrorReason::MetadataTooLarge,
         &format!("the metadata of a call may have at most {METADATA_MAX} bytes"),
         [("limit", METADATA_MAX.to_string())],
     )
@@ -170,24 +171,27 @@ pub(super) fn with_error_info(status: Status) -> Status {
     let message = status.message();
     let (code, reason) = match status.code() {
         Code::OutOfRange if message.contains("decoded") => {
-            (Code::InvalidArgument, "MESSAGE_TOO_LARGE")
+            (Code::InvalidArgument, ErrorReason::MessageTooLarge)
         }
         // tonic calls a body that it cannot read an internal error; it is the caller's. Ours have details.
-        Code::Internal => (Code::InvalidArgument, "MALFORMED_MESSAGE"),
+        Code::Internal => (Code::InvalidArgument, ErrorReason::MalformedMessage),
         Code::Unimplemented if message.contains("compressed") => {
-            (Code::Unimplemented, "UNSUPPORTED_ENCODING")
+            (Code::Unimplemented, ErrorReason::UnsupportedEncoding)
         }
-        Code::Unimplemented => (Code::Unimplemented, "UNKNOWN_METHOD"),
-        Code::Cancelled => (Code::Cancelled, "CANCELLED"),
-        Code::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-        other => (other, "TRANSPORT"),
+        Code::Unimplemented => (Code::Unimplemented, ErrorReason::UnknownMethod),
+        Code::Cancelled => (Code::Cancelled, ErrorReason::Cancelled),
+        Code::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
+        other => (other, ErrorReason::Transport),
     };
     let text = match reason {
-        "MESSAGE_TOO_LARGE" => format!("a request message may have at most {MESSAGE_IN_MAX} bytes"),
-        "UNKNOWN_METHOD" if message.is_empty() => "there is no such method".to_owned(),
+        ErrorReason::MessageTooLarge => {
+            format!("a request message may have at most {MESSAGE_IN_MAX} bytes")
+        }
+        ErrorReason::UnknownMethod if message.is_empty() => "there is no such method".to_owned(),
         _ => message.to_owned(),
     };
-    let limit = (reason == "MESSAGE_TOO_LARGE").then(|| ("limit", MESSAGE_IN_MAX.to_string()));
+    let too_large = reason == ErrorReason::MessageTooLarge;
+    let limit = too_large.then(|| ("limit", MESSAGE_IN_MAX.to_string()));
     refusal(code, reason, &text, limit)
 }
 

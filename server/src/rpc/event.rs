@@ -125,14 +125,14 @@ pub(super) fn within(cursor: Cursor, view: &LogView) -> Result<Head, Error> {
             after_sequence,
             newest_sequence: view.bounds.last.sequence,
         },
-        Lost::Diverged(divergence) => Error::LogDiverged(divergence),
+        Lost::Diverged(divergence) => Error::LogDiverged { divergence },
     })
 }
 
 /// Whether everything after what was read of the log is in it, and the log is the same.
 pub(super) fn still(read: Head, view: &LogView) -> Result<(), Error> {
     match view.divergence(read) {
-        Some(divergence) => Err(Error::LogDiverged(divergence)),
+        Some(divergence) => Err(Error::LogDiverged { divergence }),
         None => within(read.into(), view).map(drop),
     }
 }

@@ -1,23 +1,23 @@
 //! The one place where an error gets its gRPC code and its details.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
+use tidegate_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
-use crate::{error::Error, ledger::chain};
+use crate::{
+    error::{Error, RETRY_LATER},
+    ledger::chain,
+};
 use tidegate_domain::{
-    access::AccessRefusal, limit::ConnectionRefusal, refusal::Refusal, validate::Violation,
+    refusal::{ErrorKind, Refusal, Subject},
+    validate::Violation,
 };
 
 /// The domain of every `ErrorInfo`.
 pub(super) const DOMAIN: &str = "tidegate";
-
-/// When a caller should come back after a full queue or a lost database.
-const RETRY_SOON: Duration = Duration::from_millis(200);
-/// When a caller should come back after the server went away or its streams were used up.
-const RETRY_LATER: Duration = Duration::from_secs(1);
 
 /// What clients of grpc-core take is 8 KiB of headers; this much of it the text and the details may have.
 const STATUS_MAX: usize = 7 * 1024;
@@ -45,7 +45,7 @@ pub(super) fn status(error: impl Into<Error>) -> Status {
         if let Some(id) = &incident {
             details.set_request_info(id, "");
         }
-        if let Some(pause) = pause(&error) {
+        if let Some(pause) = error.retry_after() {
             details.set_retry_info(Some(pause));
         }
         if let Error::Refused(refusal) = &error {
@@ -58,42 +58,23 @@ pub(super) fn status(error: impl Into<Error>) -> Status {
 /// A refusal by the transport, with no more than the `ErrorInfo`.
 pub(super) fn refusal(
     code: Code,
-    reason: &str,
+    reason: ErrorReason,
     text: &str,
     metadata: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Status {
     let metadata: Vec<_> = metadata.into_iter().collect();
     fitted(code, text, |longest| {
-        info(reason, metadata.iter().cloned(), longest)
+        info(name(reason), metadata.iter().cloned(), longest)
     })
 }
 
 /// A refusal by the transport that waiting helps against.
-pub(super) fn refusal_for_now(code: Code, reason: &str, text: &str) -> Status {
+pub(super) fn refusal_for_now(code: Code, reason: ErrorReason, text: &str) -> Status {
     fitted(code, text, |longest| {
-        let mut details = info(reason, [], longest);
+        let mut details = info(name(reason), [], longest);
         details.set_retry_info(Some(RETRY_LATER));
         details
     })
-}
-
-/// When the caller should come back, where that is known.
-const fn pause(error: &Error) -> Option<Duration> {
-    match error {
-        Error::QueueFull | Error::DatabaseUnavailable(_) | Error::RowLocked => Some(RETRY_SOON),
-        Error::ShuttingDown
-        | Error::DatabaseFull(_)
-        | Error::TooManyStreams { .. }
-        | Error::TooManyOwnStreams { .. }
-        | Error::WatchTooSlow { .. } => Some(RETRY_LATER),
-        Error::RateLimited { retry_after } => Some(*retry_after),
-        Error::Refused(_)
-        | Error::TooManyTransfers { .. }
-        | Error::CursorExpired { .. }
-        | Error::CursorAhead { .. }
-        | Error::LogDiverged(_)
-        | Error::Internal(_) => None,
-    }
 }
 
 /// A status that every client can take: values are shortened until it fits.
@@ -157,98 +138,60 @@ fn info(
     ErrorDetails::with_error_info(reason, DOMAIN, metadata)
 }
 
+/// The reason as `ErrorInfo` has it.
+fn name(reason: ErrorReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
 /// The gRPC code of an error.
 pub(super) const fn code(error: &Error) -> Code {
-    match error {
-        Error::Refused(refusal) => match refusal {
-            Refusal::Invalid(_) => Code::InvalidArgument,
-            Refusal::TransferNotFound { .. } | Refusal::ConnectionNotFound { .. } => Code::NotFound,
-            Refusal::IllegalTransition { .. }
-            | Refusal::ApprovalRequired { .. }
-            | Refusal::ApprovalExpired { .. }
-            | Refusal::ProgressRegressed { .. }
-            | Refusal::RetryNotAllowed { .. } => Code::FailedPrecondition,
-            Refusal::RequestIdReused { .. }
-            | Refusal::Connection(ConnectionRefusal::Duplicate { .. }) => Code::AlreadyExists,
-            Refusal::StaleRevision { .. } => Code::Aborted,
-            Refusal::Connection(ConnectionRefusal::IpNotAllowed { .. }) => Code::PermissionDenied,
-            Refusal::Connection(_) => Code::FailedPrecondition,
-            Refusal::Access(refusal) => match refusal {
-                AccessRefusal::Unauthenticated | AccessRefusal::SessionCodeInvalid => {
-                    Code::Unauthenticated
-                }
-                AccessRefusal::PermissionDenied { .. }
-                | AccessRefusal::SelfApproval { .. }
-                | AccessRefusal::ActorMismatch { .. } => Code::PermissionDenied,
-                AccessRefusal::CredentialNotFound { .. } => Code::NotFound,
-                AccessRefusal::CredentialRevoked { .. } => Code::FailedPrecondition,
-            },
-        },
-        Error::QueueFull
-        | Error::RateLimited { .. }
-        | Error::TooManyStreams { .. }
-        | Error::TooManyOwnStreams { .. }
-        | Error::WatchTooSlow { .. }
-        | Error::TooManyTransfers { .. } => Code::ResourceExhausted,
-        Error::CursorExpired { .. } | Error::CursorAhead { .. } => Code::OutOfRange,
-        Error::LogDiverged(_) => Code::DataLoss,
-        Error::DatabaseUnavailable(_)
-        | Error::DatabaseFull(_)
-        | Error::RowLocked
-        | Error::ShuttingDown => Code::Unavailable,
-        Error::Internal(_) => Code::Internal,
+    match error.kind() {
+        ErrorKind::InvalidArgument => Code::InvalidArgument,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::AlreadyExists => Code::AlreadyExists,
+        ErrorKind::FailedPrecondition => Code::FailedPrecondition,
+        ErrorKind::Aborted => Code::Aborted,
+        ErrorKind::Unauthenticated => Code::Unauthenticated,
+        ErrorKind::PermissionDenied => Code::PermissionDenied,
+        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
+        ErrorKind::OutOfRange => Code::OutOfRange,
+        ErrorKind::DataLoss => Code::DataLoss,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Internal => Code::Internal,
     }
 }
 
+/// Adds the detail that fits the refusal beside its `ErrorInfo`.
 fn explain(details: &mut ErrorDetails, refusal: &Refusal, longest: usize) {
     let text = || value(refusal.to_string(), longest);
     match refusal {
-        Refusal::Invalid(violations) => {
-            name(details, violations, longest);
-        }
-        Refusal::TransferNotFound { uuid } => {
-            details.set_resource_info("tidegate.v1.Transfer", uuid.to_string(), "", "");
-        }
-        Refusal::ConnectionNotFound { uuid } => {
-            details.set_resource_info("tidegate.v1.Connection", uuid.to_string(), "", "");
-        }
-        Refusal::IllegalTransition { uuid, .. }
-        | Refusal::ApprovalRequired { uuid, .. }
-        | Refusal::ApprovalExpired { uuid, .. }
-        | Refusal::ProgressRegressed { uuid, .. }
-        | Refusal::RetryNotAllowed { uuid, .. } => {
-            details.add_precondition_failure_violation(
-                refusal.reason(),
-                format!("tidegate.v1.Transfer/{uuid}"),
-                text(),
-            );
-        }
-        Refusal::Connection(refusal) => {
-            let subject = format!("tidegate.v1.Connection/{}", refusal.connection());
-            details.add_precondition_failure_violation(refusal.reason(), subject, text());
-        }
+        Refusal::Invalid { fields } => return name_fields(details, fields, longest),
         Refusal::StaleRevision { uuid, .. } => {
             details.set_resource_info("revision", uuid.to_string(), "", text());
         }
-        Refusal::Access(AccessRefusal::CredentialNotFound { uuid }) => {
-            details.set_resource_info("tidegate.v1.Credential", uuid.to_string(), "", "");
-        }
-        Refusal::Access(AccessRefusal::CredentialRevoked { uuid }) => {
-            details.add_precondition_failure_violation(
-                refusal.reason(),
-                format!("tidegate.v1.Credential/{uuid}"),
-                text(),
-            );
-        }
-        Refusal::Access(_) => {}
         Refusal::RequestIdReused { request_id } => {
             details.set_resource_info("request_id", value(request_id, longest), "", "");
         }
+        _ => {}
+    }
+    let Some(subject) = refusal.subject() else {
+        return;
+    };
+    let (message, uuid) = match subject {
+        Subject::Transfer(uuid) => ("tidegate.v1.Transfer", uuid),
+        Subject::Connection(uuid) => ("tidegate.v1.Connection", uuid),
+        Subject::Credential(uuid) => ("tidegate.v1.Credential", uuid),
+    };
+    if refusal.kind() == ErrorKind::NotFound {
+        details.set_resource_info(message, uuid.to_string(), "", "");
+    } else {
+        let subject = format!("{message}/{uuid}");
+        details.add_precondition_failure_violation(refusal.reason(), subject, text());
     }
 }
 
 /// Names the bad fields, as many as there is room for; a last entry without a field counts the others.
-fn name(details: &mut ErrorDetails, violations: &[Violation], longest: usize) {
+fn name_fields(details: &mut ErrorDetails, violations: &[Violation], longest: usize) {
     let room = VIOLATIONS_MAX * longest / VALUE_MAX;
     let mut taken = 0;
     for (index, violation) in violations.iter().enumerate() {
@@ -286,8 +229,8 @@ mod tests {
             description: format!("must not be {}", "\u{10fffd}%".repeat(n)),
         };
         for count in [1, 10, 1_000] {
-            let refused = Refusal::Invalid((0..count).map(violation).collect());
-            let status = status(refused);
+            let fields = (0..count).map(violation).collect();
+            let status = status(Refusal::Invalid { fields });
             assert!(size(&status) <= STATUS_MAX, "{count}: {}", size(&status));
             let bad = status.get_details_bad_request().expect("violations");
             assert!(!bad.field_violations.is_empty());

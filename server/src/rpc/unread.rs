@@ -20,6 +20,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use tidegate_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tower::Service;
 
@@ -187,7 +188,7 @@ where
 fn unread() -> Status {
     refusal_for_now(
         Code::ResourceExhausted,
-        "ANSWERS_UNREAD",
+        ErrorReason::AnswersUnread,
         "too many answers to this connection or address were not read yet; read them and try again",
     )
 }

@@ -16,7 +16,6 @@ use tidegate_domain::{
         ConnectionVerb, NewConnection, Usage, decide_connection, site,
     },
     event::{EventBody, EventType},
-    limit::ConnectionRefusal,
     refusal::Refusal,
     transfer::Transfer,
 };
@@ -161,7 +160,7 @@ impl BatchState {
         but: Option<Uuid>,
         direction: ConnectionDirection,
         site_url: &str,
-    ) -> Result<(), ConnectionRefusal> {
+    ) -> Result<(), Refusal> {
         let plan = site(site_url);
         let is_same = |its: ConnectionDirection, url: &str| its == direction && site(url) == plan;
         let here = self.connections.iter().filter(|(_, row)| {
@@ -177,7 +176,7 @@ impl BatchState {
             .map(|(uuid, _)| *uuid)
             .chain(elsewhere.map(|it| it.uuid));
         match found.find(|uuid| Some(*uuid) != but) {
-            Some(uuid) => Err(ConnectionRefusal::Duplicate { uuid }),
+            Some(connection_uuid) => Err(Refusal::DuplicateConnection { connection_uuid }),
             None => Ok(()),
         }
     }

@@ -11,13 +11,11 @@ use crate::ledger::{
     load::LockPlan,
 };
 use tidegate_domain::{
-    access::AccessRefusal,
     caller::Role,
     command::{CredentialCommand, Submission},
     connection::ConnectionStatus,
     credential::{Credential, CredentialVerb, NewCredential, NewToken, decide_credential},
     event::{EventBody, EventType},
-    limit::ConnectionRefusal,
     refusal::Refusal,
     validate::NAME_MAX,
 };
@@ -138,7 +136,10 @@ impl BatchState {
         let connection = Arc::clone(self.connection(uuid)?);
         let status = connection.status;
         if status == ConnectionStatus::Revoked {
-            return Err(ConnectionRefusal::NotActive { uuid, status }.into());
+            return Err(Refusal::ConnectionNotActive {
+                connection_uuid: uuid,
+                status,
+            });
         }
         if let Some(agent) = self.own_agent(uuid) {
             let token = token.clone();
@@ -160,7 +161,7 @@ impl BatchState {
         self.credentials
             .get(&uuid)
             .and_then(|row| row.after.as_ref())
-            .ok_or_else(|| AccessRefusal::CredentialNotFound { uuid }.into())
+            .ok_or(Refusal::CredentialNotFound { uuid })
     }
 
     /// The agent that a connection's token is rotated for: the newest that was neither revoked nor made by a session.

@@ -10,13 +10,11 @@ use crate::ledger::{
     load::LockPlan,
 };
 use tidegate_domain::{
-    access::AccessRefusal,
     authorize,
     command::{OpenSession, Opened, Redemption, Submission},
     connection::ConnectionStatus,
     credential::{Credential, NewSession, NewToken, Session},
     event::EventType,
-    limit::ConnectionRefusal,
     refusal::Refusal,
 };
 use tidegate_store::Effect;
@@ -79,11 +77,11 @@ impl BatchState {
         agent: Uuid,
     ) -> Result<Arc<Credential>, Refusal> {
         let session = self.session(&with.digest).map(Arc::clone);
-        let session = session.ok_or(AccessRefusal::SessionCodeInvalid)?;
+        let session = session.ok_or(Refusal::SessionCodeInvalid)?;
         let connection = self.connection(session.declared.connection_uuid).ok();
         // One whose end has passed is no longer in use, whether or not somebody has noted it already.
         let status = connection.map(|it| match authorize::in_use(it, self.now) {
-            Err(ConnectionRefusal::Expired { .. }) => ConnectionStatus::Expired,
+            Err(Refusal::ConnectionExpired { .. }) => ConnectionStatus::Expired,
             _ => it.status,
         });
         let (after, new) = session.redeem(&with.code, status, self.now)?;
@@ -107,7 +105,7 @@ impl BatchState {
     /// A session by its own identity, for the answer to a repetition.
     fn session_again(&self, uuid: Uuid) -> Result<Opened, Refusal> {
         let session = self.sessions.get(&uuid).and_then(|row| row.after.as_ref());
-        let session = session.ok_or(AccessRefusal::SessionCodeInvalid)?;
+        let session = session.ok_or(Refusal::SessionCodeInvalid)?;
         Ok(Opened::Session(Arc::clone(session)))
     }
 

@@ -326,7 +326,7 @@ fn tables(check: &mut Check, field: &str, wire: &[String]) -> Vec<String> {
         one.required("", name);
         let name = one.table_pattern("", name);
         one.finish(name).map_err(|refusal| match refusal {
-            Refusal::Invalid(violations) => violations
+            Refusal::Invalid { fields } => fields
                 .first()
                 .map_or_else(String::new, |first| first.description.clone()),
             other => other.to_string(),

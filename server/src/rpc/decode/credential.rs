@@ -9,7 +9,6 @@ use tonic::Request;
 use super::{Mutation, duration, submission_with, unknown};
 use crate::rpc::caller::Caller;
 use tidegate_domain::{
-    access::AccessRefusal,
     caller::Role,
     command::{CredentialCommand, OpenSession, Redemption, Submission},
     credential::{
@@ -194,7 +193,7 @@ pub(in crate::rpc) fn redemption(
 ) -> Result<Submission<CredentialCommand>, Refusal> {
     let caller = Caller::of(&request).who;
     let code = parse_session_code(&request.into_inner().session_code)
-        .ok_or(AccessRefusal::SessionCodeInvalid)?;
+        .ok_or(Refusal::SessionCodeInvalid)?;
     Ok(Submission {
         command: CredentialCommand::Redeem(Redemption {
             digest: code_digest(&code, pepper),
