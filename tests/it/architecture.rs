@@ -1,12 +1,14 @@
 //! The house keeps its shape: who may use whom, how long a file may grow, and documents that agree with the code.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use tidegate_domain::{connection, rule};
+use tidegate_domain::{connection, refusal::Refusal, rule};
 use tidegate_proto::v1::ErrorReason;
+use tidegate_server::error::Error;
 
 const LONGEST_FILE: usize = 500;
 
@@ -185,33 +187,44 @@ fn the_diagrams_show_the_rule_tables() {
     );
 }
 
+/// Every reason of the contract with its code, as its comment begins; "any" where that names none.
+fn contract() -> BTreeMap<String, String> {
+    let path = root().join("proto/tidegate/v1/common.proto");
+    let text = fs::read_to_string(path).expect("the contract");
+    let (mut reasons, mut comment) = (BTreeMap::new(), None);
+    for line in text.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("// ") {
+            comment.get_or_insert(text);
+            continue;
+        }
+        let comment = comment.take().unwrap_or_default();
+        if let Some((reason, _)) = line
+            .strip_prefix("ERROR_REASON_")
+            .and_then(|rest| rest.split_once(" = "))
+        {
+            let code = comment.split_once(':').map_or("any", |(code, _)| code);
+            reasons.insert(reason.to_owned(), code.to_owned());
+        }
+    }
+    reasons.remove("UNSPECIFIED");
+    let all = (1..).map_while(|number| ErrorReason::try_from(number).ok());
+    let names = all.map(|reason| reason.as_str_name().replace("ERROR_REASON_", ""));
+    assert_eq!(
+        names.collect::<BTreeSet<_>>(),
+        reasons.keys().cloned().collect(),
+        "the comments were read wrongly"
+    );
+    reasons
+}
+
 #[test]
 fn every_reason_is_in_the_contract() {
-    let mut reasons = Vec::new();
-    for file in [
-        "domain/src/refusal.rs",
-        "domain/src/limit.rs",
-        "domain/src/access.rs",
-        "server/src/error.rs",
-        "server/src/rpc/error_info.rs",
-        "server/src/rpc/unread.rs",
-    ] {
-        let text = fs::read_to_string(root().join(file)).expect("a source");
-        let quoted = text.split('"').skip(1).step_by(2);
-        let upper = |word: &&str| {
-            word.len() > 5 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
-        };
-        reasons.extend(quoted.filter(upper).map(str::to_owned));
-    }
-    assert!(
-        reasons.len() > 15,
-        "the search finds the reasons: {reasons:?}"
-    );
-    for reason in reasons {
-        let value = format!("ERROR_REASON_{reason}");
-        assert!(
-            ErrorReason::from_str_name(&value).is_some(),
-            "{reason} is not in the contract"
+    let contract = contract();
+    for (reason, kind) in Refusal::REASONS.iter().chain(Error::REASONS) {
+        assert_eq!(
+            contract.get(*reason).map(String::as_str),
+            Some(kind.name()),
+            "{reason}"
         );
     }
 }
@@ -247,4 +260,22 @@ fn tests_that_need_postgresql_are_ignored_and_no_others() {
             assert!(reason.is_none_or(|reason| reason == IGNORED), "{place}");
         }
     }
+}
+
+#[test]
+fn the_errors_are_documented() {
+    let text = fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let mut documented = BTreeMap::new();
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let ["", reason, code, meaning, advice, ""] = cells[..] else {
+            panic!("not four cells: {row}");
+        };
+        assert!(!meaning.is_empty() && !advice.is_empty(), "{row}");
+        let reason = reason.trim_matches('`').to_owned();
+        let before = documented.insert(reason, code.to_owned());
+        assert_eq!(before, None, "twice: {row}");
+    }
+    assert_eq!(documented, contract());
 }
