@@ -28,8 +28,10 @@ const MICROS_A_MINUTE: i64 = 60_000_000;
 
 named! {
     /// Which transfers start only after an approval.
+    #[derive(Default)]
     ApprovalMode {
         /// None.
+        #[default]
         AutoApprove = "AUTO_APPROVE",
         /// All.
         RequireApproval = "REQUIRE_APPROVAL",

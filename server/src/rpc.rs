@@ -50,6 +50,7 @@ mod transfer;
 pub mod transport;
 mod unread;
 mod watch;
+mod wire_enum;
 
 pub use health::Health;
 use streams::Streams;

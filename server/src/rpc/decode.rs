@@ -8,7 +8,7 @@ use tidegate_proto::v1;
 use tonic::Request;
 use uuid::Uuid;
 
-use super::{caller::Caller, metadata};
+use super::{caller::Caller, metadata, wire_enum::WireEnum};
 use tidegate_domain::{
     caller,
     command::{Command, Submission, TransferCommand, Verb},
@@ -16,7 +16,7 @@ use tidegate_domain::{
     progress::Report,
     query::{SortOrder, TransferFilter},
     refusal::Refusal,
-    status::{ConflictStrategy, Direction, TransferStatus},
+    status::Direction,
     time::Timestamp,
     transfer::NewTransfer,
     validate::{
@@ -198,7 +198,7 @@ impl Mutation for v1::CreateTransferRequest {
     }
 
     fn command(self, check: &mut Check, caller: &Caller, (): ()) -> TransferCommand {
-        let direction = direction(check, "direction", self.direction);
+        let direction = value(check, "direction", self.direction);
         if direction.is_none() && self.direction == 0 {
             check.add("direction", "is required");
         }
@@ -214,11 +214,7 @@ impl Mutation for v1::CreateTransferRequest {
             session_code: check.name("session_code", &self.session_code, SESSION_CODE_MAX),
             remote_site_url: check.site_url("remote_site_url", &self.remote_site_url),
             records_requested: check.count("records_requested", self.records_requested),
-            conflict_strategy: conflict_strategy(
-                check,
-                "conflict_strategy",
-                self.conflict_strategy,
-            ),
+            conflict_strategy: value(check, "conflict_strategy", self.conflict_strategy),
             requires_approval: self.requires_approval,
             requester_ip,
             requester_user_agent: or(agent, &caller.user_agent),
@@ -278,19 +274,10 @@ pub(super) fn filter(
 ) -> TransferFilter {
     let wire = wire.unwrap_or_default();
     let (from, to) = check.within("filter.", |check| span(check, wire.from, wire.to));
-    if wire.status.len() > FILTER_STATUS_MAX {
-        check.add(
-            "filter.status",
-            format!("must name at most {FILTER_STATUS_MAX} statuses"),
-        );
-    }
-    let status = wire.status.iter().take(FILTER_STATUS_MAX);
     let table_name = check.line("filter.table_name", &wire.table_name, NAME_MAX);
     TransferFilter {
-        direction: direction(check, "filter.direction", wire.direction),
-        status: status
-            .filter_map(|value| transfer_status(check, *value))
-            .collect(),
+        direction: value(check, "filter.direction", wire.direction),
+        status: statuses(check, "filter.status", &wire.status),
         connection_uuid: reader
             .narrowed(check.optional_uuid("filter.connection_uuid", &wire.connection_uuid)),
         table_name: (!table_name.is_empty()).then_some(table_name),
@@ -300,22 +287,15 @@ pub(super) fn filter(
     }
 }
 
-pub(super) fn sort_order(check: &mut Check, value: i32) -> SortOrder {
-    match v1::SortOrder::try_from(value) {
-        Ok(v1::SortOrder::Asc) => SortOrder::Ascending,
-        Ok(v1::SortOrder::Desc | v1::SortOrder::Unspecified) => SortOrder::Descending,
-        Err(_) => {
-            unknown::<()>(check, "order", value);
-            SortOrder::Descending
-        }
-    }
+pub(super) fn sort_order(check: &mut Check, number: i32) -> SortOrder {
+    value(check, "order", number).unwrap_or_default()
 }
 
 /// Whether the connection is to be brought along.
 pub(super) fn preload(check: &mut Check, values: &[i32]) -> bool {
     for value in values {
         if v1::Preload::try_from(*value) != Ok(v1::Preload::Connection) {
-            unknown::<()>(check, "preload", *value);
+            unknown(check, "preload", *value);
             break;
         }
     }
@@ -359,37 +339,28 @@ pub(super) fn timestamp(
     micros
 }
 
-pub(super) fn direction(check: &mut Check, field: &str, value: i32) -> Option<Direction> {
-    match v1::Direction::try_from(value) {
-        Ok(v1::Direction::Send) => Some(Direction::Send),
-        Ok(v1::Direction::Receive) => Some(Direction::Receive),
-        Ok(v1::Direction::Unspecified) => None,
-        Err(_) => unknown(check, field, value),
-    }
+/// The value of an enum; none for UNSPECIFIED.
+pub(super) fn value<E: WireEnum>(check: &mut Check, field: &str, number: i32) -> Option<E> {
+    E::from_wire(number).unwrap_or_else(|_| {
+        unknown(check, field, number);
+        None
+    })
 }
 
-fn conflict_strategy(check: &mut Check, field: &str, value: i32) -> Option<ConflictStrategy> {
-    match v1::ConflictStrategy::try_from(value) {
-        Ok(v1::ConflictStrategy::Skip) => Some(ConflictStrategy::Skip),
-        Ok(v1::ConflictStrategy::Overwrite) => Some(ConflictStrategy::Overwrite),
-        Ok(v1::ConflictStrategy::Merge) => Some(ConflictStrategy::Merge),
-        Ok(v1::ConflictStrategy::Append) => Some(ConflictStrategy::Append),
-        Ok(v1::ConflictStrategy::Unspecified) => None,
-        Err(_) => unknown(check, field, value),
+/// The statuses that a filter names; UNSPECIFIED is none.
+fn statuses<E: WireEnum>(check: &mut Check, field: &str, numbers: &[i32]) -> Vec<E> {
+    if numbers.len() > FILTER_STATUS_MAX {
+        let description = format!("must name at most {FILTER_STATUS_MAX} statuses");
+        check.add(field, description);
     }
-}
-
-fn transfer_status(check: &mut Check, value: i32) -> Option<TransferStatus> {
-    let wire = v1::TransferStatus::try_from(value).ok();
-    let name = wire.map_or("", |status| status.as_str_name());
-    // The domain's names are the wire's without their prefix; UNSPECIFIED is not among them.
-    let status = name
-        .strip_prefix("TRANSFER_STATUS_")
-        .and_then(TransferStatus::parse);
-    if status.is_none() {
-        unknown::<()>(check, "filter.status", value);
+    let mut known = Vec::new();
+    for number in numbers.iter().take(FILTER_STATUS_MAX) {
+        match E::from_wire(*number) {
+            Ok(Some(status)) => known.push(status),
+            _ => unknown(check, field, *number),
+        }
     }
-    status
+    known
 }
 
 fn duration(
@@ -409,9 +380,8 @@ fn duration(
     Duration::from_micros(u64::try_from(given.as_micros()).unwrap_or(u64::MAX))
 }
 
-fn unknown<T>(check: &mut Check, field: &str, value: i32) -> Option<T> {
-    check.add(field, format!("has no value {value}"));
-    None
+fn unknown(check: &mut Check, field: &str, number: i32) {
+    check.add(field, format!("has no value {number}"));
 }
 
 fn or(given: String, default: &str) -> String {

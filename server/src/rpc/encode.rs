@@ -3,14 +3,14 @@
 use tidegate_proto::v1;
 use uuid::Uuid;
 
-use super::metadata;
+use super::{metadata, wire_enum::WireEnum};
 use tidegate_domain::{
     chain::{GENESIS, Head},
     connection::Connection,
-    event::{Event, EventType},
+    event::Event,
     progress::Totals,
     query::{ConnectionStats, TableStats},
-    status::{ConflictStrategy, Direction, TransferStatus},
+    status::TransferStatus,
     time::Timestamp,
     transfer::Transfer,
 };
@@ -25,16 +25,14 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
     let declared = &transfer.declared;
     v1::Transfer {
         uuid: transfer.uuid.to_string(),
-        direction: direction(declared.direction).into(),
+        direction: declared.direction.to_wire(),
         connection_uuid: optional(declared.connection_uuid),
         session_code: declared.session_code.clone(),
         remote_site_url: declared.remote_site_url.clone(),
         table_name: declared.table_name.clone(),
         records_requested: declared.records_requested,
-        conflict_strategy: declared
-            .conflict_strategy
-            .map_or(0, |each| strategy(each).into()),
-        status: status(transfer.status).into(),
+        conflict_strategy: declared.conflict_strategy.map_or(0, WireEnum::to_wire),
+        status: transfer.status.to_wire(),
         requires_approval: transfer.requires_approval,
         progress: Some(progress(&transfer.totals)),
         approved_at: transfer.approved.map(|decision| timestamp(decision.at)),
@@ -79,9 +77,9 @@ pub(super) fn event(event: &Event) -> v1::Event {
         transfer_uuid: optional(event.transfer_uuid),
         connection_uuid: optional(event.connection_uuid),
         subject_uuid: optional(event.subject_uuid),
-        r#type: event_type(body.event_type).into(),
-        from_status: body.from_status.map_or(0, |each| status(each).into()),
-        to_status: body.to_status.map_or(0, |each| status(each).into()),
+        r#type: body.event_type.to_wire(),
+        from_status: body.from_status.map_or(0, WireEnum::to_wire),
+        to_status: body.to_status.map_or(0, WireEnum::to_wire),
         actor_uuid: optional(body.actor_uuid),
         actor: event.actor.clone(),
         reason: body.reason.clone(),
@@ -116,7 +114,7 @@ pub(super) fn connection_stats(stats: &ConnectionStats) -> v1::GetConnectionStat
             .by_status
             .iter()
             .map(|(each, count)| v1::StatusCount {
-                status: status(*each).into(),
+                status: each.to_wire(),
                 count: *count,
             })
             .collect(),
@@ -129,65 +127,6 @@ pub(super) fn table_stats(stats: &TableStats) -> v1::TableStats {
         count: stats.count,
         records: stats.records,
         bytes: stats.bytes,
-    }
-}
-
-pub(super) const fn status(status: TransferStatus) -> v1::TransferStatus {
-    match status {
-        TransferStatus::Pending => v1::TransferStatus::Pending,
-        TransferStatus::PendingApproval => v1::TransferStatus::PendingApproval,
-        TransferStatus::Approved => v1::TransferStatus::Approved,
-        TransferStatus::Denied => v1::TransferStatus::Denied,
-        TransferStatus::InProgress => v1::TransferStatus::InProgress,
-        TransferStatus::Completed => v1::TransferStatus::Completed,
-        TransferStatus::Failed => v1::TransferStatus::Failed,
-        TransferStatus::Cancelled => v1::TransferStatus::Cancelled,
-        TransferStatus::Expired => v1::TransferStatus::Expired,
-    }
-}
-
-const fn event_type(event_type: EventType) -> v1::EventType {
-    match event_type {
-        EventType::Created => v1::EventType::Created,
-        EventType::ApprovalRequested => v1::EventType::ApprovalRequested,
-        EventType::Approved => v1::EventType::Approved,
-        EventType::Denied => v1::EventType::Denied,
-        EventType::Expired => v1::EventType::Expired,
-        EventType::Started => v1::EventType::Started,
-        EventType::Completed => v1::EventType::Completed,
-        EventType::Failed => v1::EventType::Failed,
-        EventType::Cancelled => v1::EventType::Cancelled,
-        EventType::Deleted => v1::EventType::Deleted,
-        EventType::ConnectionCreated => v1::EventType::ConnectionCreated,
-        EventType::ConnectionUpdated => v1::EventType::ConnectionUpdated,
-        EventType::ConnectionApproved => v1::EventType::ConnectionApproved,
-        EventType::ConnectionSuspended => v1::EventType::ConnectionSuspended,
-        EventType::ConnectionReactivated => v1::EventType::ConnectionReactivated,
-        EventType::ConnectionRevoked => v1::EventType::ConnectionRevoked,
-        EventType::ConnectionExpired => v1::EventType::ConnectionExpired,
-        EventType::ConnectionDeleted => v1::EventType::ConnectionDeleted,
-        EventType::CredentialCreated => v1::EventType::CredentialCreated,
-        EventType::CredentialRotated => v1::EventType::CredentialRotated,
-        EventType::CredentialRevoked => v1::EventType::CredentialRevoked,
-        EventType::SessionCreated => v1::EventType::SessionCreated,
-        EventType::SessionRedeemed => v1::EventType::SessionRedeemed,
-        EventType::Refused => v1::EventType::Refused,
-    }
-}
-
-const fn direction(direction: Direction) -> v1::Direction {
-    match direction {
-        Direction::Send => v1::Direction::Send,
-        Direction::Receive => v1::Direction::Receive,
-    }
-}
-
-const fn strategy(strategy: ConflictStrategy) -> v1::ConflictStrategy {
-    match strategy {
-        ConflictStrategy::Skip => v1::ConflictStrategy::Skip,
-        ConflictStrategy::Overwrite => v1::ConflictStrategy::Overwrite,
-        ConflictStrategy::Merge => v1::ConflictStrategy::Merge,
-        ConflictStrategy::Append => v1::ConflictStrategy::Append,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 use uuid::Uuid;
 
-use super::{Backend, decode, encode, error_info, status, streams::StreamPermit};
+use super::{Backend, decode, error_info, status, streams::StreamPermit, wire_enum::WireEnum};
 use crate::{
     error::Error,
     feed::{Subscription, Update},
@@ -277,7 +277,7 @@ impl ReportWriter {
             Ok(Some(transfer)) => v1::ReportProgressResponse {
                 uuid: uuid.to_string(),
                 revision: transfer.revision,
-                status: encode::status(transfer.status).into(),
+                status: transfer.status.to_wire(),
                 error: None,
             },
             Ok(None) => refusal(
@@ -310,7 +310,7 @@ impl ReportWriter {
                 let answer = v1::ReportProgressResponse {
                     uuid: transfer.uuid.to_string(),
                     revision: transfer.revision,
-                    status: encode::status(transfer.status).into(),
+                    status: transfer.status.to_wire(),
                     error: None,
                 };
                 (transfer.uuid, answer)
@@ -348,7 +348,7 @@ fn refusal(
     v1::ReportProgressResponse {
         uuid,
         revision: 0,
-        status: status.map_or(0, |status| encode::status(status).into()),
+        status: status.map_or(0, WireEnum::to_wire),
         error: Some(v1::ReportProgressError {
             code: status::code(error) as i32,
             reason: error.reason().to_owned(),

@@ -4,20 +4,15 @@ use std::mem::take;
 
 use tidegate_proto::v1;
 
-use super::{Mutation, conflict_strategy, duration, revision, timestamp, unknown};
+use super::{Mutation, duration, revision, statuses, timestamp, value};
 use crate::rpc::{caller::Caller, metadata};
 use tidegate_domain::{
     command::ConnectionCommand,
-    connection::{
-        ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
-    },
-    policy::{
-        ADDRESSES_MAX, AllowedHours, ApprovalMode, Policy, RATE_MAX, TABLES_MAX, parse_block,
-    },
+    connection::{ConnectionDirection, ConnectionField, ConnectionVerb, NewConnection},
+    policy::{ADDRESSES_MAX, AllowedHours, Policy, RATE_MAX, TABLES_MAX, parse_block},
     query::ConnectionFilter,
     refusal::Refusal,
-    table::TableCase,
-    validate::{Check, FILTER_STATUS_MAX, HEARTBEAT_TIMEOUT, NAME_MAX},
+    validate::{Check, HEARTBEAT_TIMEOUT, NAME_MAX},
 };
 
 /// Bad entries of one list that an answer names, so that it stays small.
@@ -35,7 +30,7 @@ impl Mutation for v1::CreateConnectionRequest {
     fn command(self, check: &mut Check, _: &Caller, (): ()) -> ConnectionCommand {
         check.required("name", &self.name);
         check.required("site_url", &self.site_url);
-        let direction = connection_direction(check, self.direction);
+        let direction = value(check, "direction", self.direction);
         if direction.is_none() && self.direction == 0 {
             check.add("direction", "is required");
         }
@@ -149,40 +144,10 @@ pub(in crate::rpc) fn connection_filter(
     check: &mut Check,
     request: &v1::ListConnectionsRequest,
 ) -> ConnectionFilter {
-    let direction = connection_direction(check, request.direction);
-    if request.status.len() > FILTER_STATUS_MAX {
-        let description = format!("must name at most {FILTER_STATUS_MAX} statuses");
-        check.add("status", description);
-    }
-    let status = request.status.iter().take(FILTER_STATUS_MAX);
     ConnectionFilter {
-        direction,
-        status: status
-            .filter_map(|value| connection_status(check, *value))
-            .collect(),
+        direction: value(check, "direction", request.direction),
+        status: statuses(check, "status", &request.status),
     }
-}
-
-fn connection_direction(check: &mut Check, value: i32) -> Option<ConnectionDirection> {
-    match v1::ConnectionDirection::try_from(value) {
-        Ok(v1::ConnectionDirection::Sender) => Some(ConnectionDirection::Sender),
-        Ok(v1::ConnectionDirection::Receiver) => Some(ConnectionDirection::Receiver),
-        Ok(v1::ConnectionDirection::Unspecified) => None,
-        Err(_) => unknown(check, "direction", value),
-    }
-}
-
-fn connection_status(check: &mut Check, value: i32) -> Option<ConnectionStatus> {
-    let wire = v1::ConnectionStatus::try_from(value).ok();
-    let name = wire.map_or("", |status| status.as_str_name());
-    // The domain's names are the wire's without their prefix; UNSPECIFIED is not among them.
-    let status = name
-        .strip_prefix("CONNECTION_STATUS_")
-        .and_then(ConnectionStatus::parse);
-    if status.is_none() {
-        unknown::<()>(check, "status", value);
-    }
-    status
 }
 
 /// The fields that a mask names, each once; `policy` stands for all of its fields.
@@ -269,11 +234,11 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
             check.add("max_records_per_request", description);
         }
         Policy {
-            approval_mode: approval_mode(check, wire.approval_mode),
+            approval_mode: value(check, "approval_mode", wire.approval_mode).unwrap_or_default(),
             allowed_tables: tables(check, "allowed_tables", &wire.allowed_tables),
             excluded_tables: tables(check, "excluded_tables", &wire.excluded_tables),
             auto_approve_tables: tables(check, "auto_approve_tables", &wire.auto_approve_tables),
-            table_case: table_case(check, wire.table_case),
+            table_case: value(check, "table_case", wire.table_case),
             expires_at: timestamp(check, "expires_at", wire.expires_at),
             max_transfers,
             max_records_total,
@@ -287,7 +252,7 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
                 |text| parse_block(text).map_err(str::to_owned),
             ),
             allowed_hours: allowed_hours(check, &wire.allowed_hours),
-            default_conflict_strategy: conflict_strategy(
+            default_conflict_strategy: value(
                 check,
                 "default_conflict_strategy",
                 wire.default_conflict_strategy,
@@ -298,26 +263,6 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
             self_approval: wire.self_approval,
         }
     })
-}
-
-fn approval_mode(check: &mut Check, value: i32) -> ApprovalMode {
-    match v1::ApprovalMode::try_from(value) {
-        Ok(v1::ApprovalMode::Unspecified | v1::ApprovalMode::AutoApprove) => {
-            ApprovalMode::AutoApprove
-        }
-        Ok(v1::ApprovalMode::RequireApproval) => ApprovalMode::RequireApproval,
-        Ok(v1::ApprovalMode::PerTable) => ApprovalMode::PerTable,
-        Err(_) => unknown(check, "approval_mode", value).unwrap_or(ApprovalMode::AutoApprove),
-    }
-}
-
-fn table_case(check: &mut Check, value: i32) -> Option<TableCase> {
-    match v1::TableCase::try_from(value) {
-        Ok(v1::TableCase::Sensitive) => Some(TableCase::Sensitive),
-        Ok(v1::TableCase::Insensitive) => Some(TableCase::Insensitive),
-        Ok(v1::TableCase::Unspecified) => None,
-        Err(_) => unknown(check, "table_case", value),
-    }
 }
 
 fn tables(check: &mut Check, field: &str, wire: &[String]) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_proto::v1;
 use tonic::Request;
 
-use super::{Mutation, duration, submission_with, unknown};
+use super::{Mutation, duration, submission_with, value};
 use crate::rpc::caller::Caller;
 use tidegate_domain::{
     caller::Role,
@@ -61,7 +61,7 @@ impl Mutation for v1::CreateCredentialRequest {
 
     fn command(self, check: &mut Check, _: &Caller, made: TokenDigest) -> CredentialCommand {
         let token = made.living(check, self.expires_in);
-        let known = role(check, self.role);
+        let known = value(check, "role", self.role);
         if self.role == 0 {
             check.add("role", "is required");
         }
@@ -216,19 +216,8 @@ pub(in crate::rpc) fn credential_filter(
     request: &v1::ListCredentialsRequest,
 ) -> CredentialFilter {
     CredentialFilter {
-        role: role(check, request.role),
+        role: value(check, "role", request.role),
         connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
-    }
-}
-
-fn role(check: &mut Check, value: i32) -> Option<Role> {
-    match v1::Role::try_from(value) {
-        Ok(v1::Role::Viewer) => Some(Role::Viewer),
-        Ok(v1::Role::Agent) => Some(Role::Agent),
-        Ok(v1::Role::Approver) => Some(Role::Approver),
-        Ok(v1::Role::Admin) => Some(Role::Admin),
-        Ok(v1::Role::Unspecified) => None,
-        Err(_) => unknown(check, "role", value),
     }
 }
 

@@ -2,33 +2,18 @@
 
 use tidegate_proto::v1;
 
-use super::{strategy, timestamp};
-use crate::rpc::metadata;
-use tidegate_domain::{
-    connection::{Connection, ConnectionDirection, ConnectionStatus},
-    policy::{ApprovalMode, Policy},
-    table::TableCase,
-};
+use super::timestamp;
+use crate::rpc::{metadata, wire_enum::WireEnum};
+use tidegate_domain::{connection::Connection, policy::Policy};
 
 pub(in crate::rpc) fn connection(connection: &Connection) -> v1::Connection {
     let declared = &connection.declared;
     v1::Connection {
         uuid: connection.uuid.to_string(),
         name: declared.name.clone(),
-        direction: match declared.direction {
-            ConnectionDirection::Sender => v1::ConnectionDirection::Sender,
-            ConnectionDirection::Receiver => v1::ConnectionDirection::Receiver,
-        }
-        .into(),
+        direction: declared.direction.to_wire(),
         site_url: declared.site_url.clone(),
-        status: match connection.status {
-            ConnectionStatus::Pending => v1::ConnectionStatus::Pending,
-            ConnectionStatus::Active => v1::ConnectionStatus::Active,
-            ConnectionStatus::Suspended => v1::ConnectionStatus::Suspended,
-            ConnectionStatus::Revoked => v1::ConnectionStatus::Revoked,
-            ConnectionStatus::Expired => v1::ConnectionStatus::Expired,
-        }
-        .into(),
+        status: connection.status.to_wire(),
         inserted_at: Some(timestamp(connection.inserted_at)),
         updated_at: Some(timestamp(connection.updated_at)),
         revision: connection.revision,
@@ -43,22 +28,11 @@ pub(in crate::rpc) fn connection(connection: &Connection) -> v1::Connection {
 fn policy(policy: &Policy) -> v1::ConnectionPolicy {
     let rate = policy.rate_limit_requests_per_minute;
     v1::ConnectionPolicy {
-        approval_mode: match policy.approval_mode {
-            ApprovalMode::AutoApprove => v1::ApprovalMode::AutoApprove,
-            ApprovalMode::RequireApproval => v1::ApprovalMode::RequireApproval,
-            ApprovalMode::PerTable => v1::ApprovalMode::PerTable,
-        }
-        .into(),
+        approval_mode: policy.approval_mode.to_wire(),
         allowed_tables: policy.allowed_tables.clone(),
         excluded_tables: policy.excluded_tables.clone(),
         auto_approve_tables: policy.auto_approve_tables.clone(),
-        table_case: policy
-            .table_case
-            .map_or(v1::TableCase::Unspecified, |case| match case {
-                TableCase::Sensitive => v1::TableCase::Sensitive,
-                TableCase::Insensitive => v1::TableCase::Insensitive,
-            })
-            .into(),
+        table_case: policy.table_case.map_or(0, WireEnum::to_wire),
         expires_at: policy.expires_at.map(timestamp),
         max_transfers: policy.max_transfers,
         max_records_total: policy.max_records_total,
@@ -74,7 +48,7 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
             .map_or_else(String::new, |hours| hours.to_string()),
         default_conflict_strategy: policy
             .default_conflict_strategy
-            .map_or(0, |each| strategy(each).into()),
+            .map_or(0, WireEnum::to_wire),
         heartbeat_timeout: policy
             .heartbeat_timeout
             .and_then(|time| time.try_into().ok()),

@@ -3,7 +3,8 @@
 use tidegate_proto::v1;
 
 use super::{optional, timestamp};
-use tidegate_domain::{caller::Role, credential::Credential};
+use crate::rpc::wire_enum::WireEnum as _;
+use tidegate_domain::credential::Credential;
 
 /// The credential; nothing of its tokens but when they end.
 pub(in crate::rpc) fn credential(credential: &Credential) -> v1::Credential {
@@ -11,13 +12,7 @@ pub(in crate::rpc) fn credential(credential: &Credential) -> v1::Credential {
     v1::Credential {
         uuid: credential.uuid.to_string(),
         name: declared.name.clone(),
-        role: match declared.role {
-            Role::Viewer => v1::Role::Viewer,
-            Role::Agent => v1::Role::Agent,
-            Role::Approver => v1::Role::Approver,
-            Role::Admin => v1::Role::Admin,
-        }
-        .into(),
+        role: declared.role.to_wire(),
         connection_uuid: optional(declared.connection_uuid),
         acts_for_others: declared.acts_for_others,
         session_code: declared.session_code.clone(),

@@ -144,7 +144,7 @@ impl Backend {
         let mut check = Check::default();
         let (from, to) = decode::span(&mut check, request.from, request.to);
         let filter = TableStatsFilter {
-            direction: decode::direction(&mut check, "direction", request.direction),
+            direction: decode::value(&mut check, "direction", request.direction),
             connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
             from,
             to,
