@@ -3,7 +3,13 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{event::EventType, policy::Policy, refusal::Refusal, status::named, time::Timestamp};
+use super::{
+    event::EventType,
+    policy::{Policy, PolicyField},
+    refusal::Refusal,
+    status::named,
+    time::Timestamp,
+};
 
 named! {
     /// The part that the local site plays.
@@ -121,45 +127,49 @@ pub struct NewConnection {
     pub metadata: Map<String, Value>,
 }
 
-named! {
-    /// A field that can be changed, by its path in an update mask.
-    ConnectionField {
-        /// What people call it.
-        Name = "name",
-        /// Address of the other site.
-        SiteUrl = "site_url",
-        /// The operators' notes.
-        Metadata = "metadata",
-        /// See [`Policy`].
-        ApprovalMode = "policy.approval_mode",
-        /// See [`Policy`].
-        AllowedTables = "policy.allowed_tables",
-        /// See [`Policy`].
-        ExcludedTables = "policy.excluded_tables",
-        /// See [`Policy`].
-        AutoApproveTables = "policy.auto_approve_tables",
-        /// See [`Policy`].
-        TableCase = "policy.table_case",
-        /// See [`Policy`].
-        ExpiresAt = "policy.expires_at",
-        /// See [`Policy`].
-        MaxTransfers = "policy.max_transfers",
-        /// See [`Policy`].
-        MaxRecordsTotal = "policy.max_records_total",
-        /// See [`Policy`].
-        MaxRecordsPerRequest = "policy.max_records_per_request",
-        /// See [`Policy`].
-        RateLimitRequestsPerMinute = "policy.rate_limit_requests_per_minute",
-        /// See [`Policy`].
-        IpAllowlist = "policy.ip_allowlist",
-        /// See [`Policy`].
-        AllowedHours = "policy.allowed_hours",
-        /// See [`Policy`].
-        DefaultConflictStrategy = "policy.default_conflict_strategy",
-        /// See [`Policy`].
-        HeartbeatTimeout = "policy.heartbeat_timeout",
-        /// See [`Policy`].
-        SelfApproval = "policy.self_approval",
+/// A field that can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConnectionField {
+    /// What people call it.
+    Name,
+    /// Address of the other site.
+    SiteUrl,
+    /// The operators' notes.
+    Metadata,
+    /// One of its policy.
+    Policy(PolicyField),
+}
+
+impl ConnectionField {
+    /// Its path in an update mask.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::SiteUrl => "site_url",
+            Self::Metadata => "metadata",
+            Self::Policy(field) => field.path(),
+        }
+    }
+
+    /// The fields that a path of an update mask names: one, all of the policy, or none.
+    pub fn at(path: &str) -> Vec<Self> {
+        let own = [Self::Name, Self::SiteUrl, Self::Metadata];
+        let policy = PolicyField::ALL.iter().copied().map(Self::Policy);
+        let mut fields: Vec<_> = own.into_iter().chain(policy).collect();
+        fields.retain(|field| match field {
+            Self::Policy(_) if path == "policy" => true,
+            field => field.path() == path,
+        });
+        fields
+    }
+
+    fn set(self, connection: &mut NewConnection, from: &NewConnection) {
+        match self {
+            Self::Name => connection.name.clone_from(&from.name),
+            Self::SiteUrl => connection.site_url.clone_from(&from.site_url),
+            Self::Metadata => connection.metadata.clone_from(&from.metadata),
+            Self::Policy(field) => field.set(&mut connection.policy, &from.policy),
+        }
     }
 }
 
@@ -359,13 +369,13 @@ pub fn decide_connection(
                 });
             }
             for field in fields {
-                set(&mut after.declared, *field, to);
+                field.set(&mut after.declared, to);
             }
             if after.declared == connection.declared {
                 return Ok(ConnectionChange::Nothing);
             }
             count_from_record(&mut after, connection.policy(), on_record);
-            let names: Vec<_> = fields.iter().map(|field| field.name()).collect();
+            let names: Vec<_> = fields.iter().map(|field| field.path()).collect();
             reason = names.join(", ");
         }
         ConnectionVerb::Reactivate | ConnectionVerb::Approve => {
@@ -410,40 +420,6 @@ fn count_from_record(after: &mut Connection, before: &Policy, on_record: Usage) 
     }
     if policy.max_records_total.is_some() && before.max_records_total.is_none() {
         after.used.records = on_record.records;
-    }
-}
-
-fn set(declared: &mut NewConnection, field: ConnectionField, to: &NewConnection) {
-    let (policy, new) = (&mut declared.policy, &to.policy);
-    match field {
-        ConnectionField::Name => declared.name.clone_from(&to.name),
-        ConnectionField::SiteUrl => declared.site_url.clone_from(&to.site_url),
-        ConnectionField::Metadata => declared.metadata.clone_from(&to.metadata),
-        ConnectionField::ApprovalMode => policy.approval_mode = new.approval_mode,
-        ConnectionField::AllowedTables => policy.allowed_tables.clone_from(&new.allowed_tables),
-        ConnectionField::ExcludedTables => policy.excluded_tables.clone_from(&new.excluded_tables),
-        ConnectionField::AutoApproveTables => {
-            policy
-                .auto_approve_tables
-                .clone_from(&new.auto_approve_tables);
-        }
-        ConnectionField::TableCase => policy.table_case = new.table_case,
-        ConnectionField::ExpiresAt => policy.expires_at = new.expires_at,
-        ConnectionField::MaxTransfers => policy.max_transfers = new.max_transfers,
-        ConnectionField::MaxRecordsTotal => policy.max_records_total = new.max_records_total,
-        ConnectionField::MaxRecordsPerRequest => {
-            policy.max_records_per_request = new.max_records_per_request;
-        }
-        ConnectionField::RateLimitRequestsPerMinute => {
-            policy.rate_limit_requests_per_minute = new.rate_limit_requests_per_minute;
-        }
-        ConnectionField::IpAllowlist => policy.ip_allowlist.clone_from(&new.ip_allowlist),
-        ConnectionField::AllowedHours => policy.allowed_hours = new.allowed_hours,
-        ConnectionField::DefaultConflictStrategy => {
-            policy.default_conflict_strategy = new.default_conflict_strategy;
-        }
-        ConnectionField::HeartbeatTimeout => policy.heartbeat_timeout = new.heartbeat_timeout,
-        ConnectionField::SelfApproval => policy.self_approval = new.self_approval,
     }
 }
 

@@ -40,61 +40,65 @@ named! {
     }
 }
 
-/// What the transfers of a connection may do. The default lets them do everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Which transfers need an approval.
-    pub approval_mode: ApprovalMode,
-    /// Patterns of the only tables that may be moved; empty is all.
-    pub allowed_tables: Vec<String>,
-    /// Patterns of tables that may not be moved, whatever is allowed.
-    pub excluded_tables: Vec<String>,
-    /// Patterns of the tables that need no approval where the mode is by table.
-    pub auto_approve_tables: Vec<String>,
-    /// Whether case matters to these lists; unless set, each is read in the way that lets less through.
-    pub table_case: Option<TableCase>,
-    /// When the connection ends by itself.
-    pub expires_at: Option<Timestamp>,
-    /// Transfers that may be started.
-    pub max_transfers: Option<i64>,
-    /// Records that all transfers together may move.
-    pub max_records_total: Option<i64>,
-    /// Records that one transfer may ask for and move.
-    pub max_records_per_request: Option<i64>,
-    /// Calls in a minute that its agents may make.
-    pub rate_limit_requests_per_minute: Option<u32>,
-    /// The only addresses that may create and start; empty is all.
-    pub ip_allowlist: Vec<IpNet>,
-    /// When transfers may be created and started.
-    pub allowed_hours: Option<AllowedHours>,
-    /// The strategy of transfers that are created without one.
-    pub default_conflict_strategy: Option<ConflictStrategy>,
-    /// The timeout of transfers that are started without one.
-    pub heartbeat_timeout: Option<Duration>,
-    /// Whether an initiator may approve.
-    pub self_approval: bool,
+/// Declares the policy: each field once, with the name that it has as a value of [`PolicyField`].
+macro_rules! policy {
+    ($($(#[$doc:meta])* $field:ident ($name:ident): $type:ty,)+) => {
+        /// What the transfers of a connection may do. The default lets them do everything.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Policy { $($(#[$doc])* pub $field: $type,)+ }
+
+        /// A field of a policy.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum PolicyField { $($(#[$doc])* $name,)+ }
+
+        impl PolicyField {
+            /// Every field, in the order of the contract.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Its path from the connection on.
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$name => concat!("policy.", stringify!($field)),)+ }
+            }
+
+            /// Sets it as it is in `from`.
+            pub fn set(self, policy: &mut Policy, from: &Policy) {
+                match self { $(Self::$name => policy.$field.clone_from(&from.$field),)+ }
+            }
+        }
+    };
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            approval_mode: ApprovalMode::AutoApprove,
-            allowed_tables: Vec::new(),
-            excluded_tables: Vec::new(),
-            auto_approve_tables: Vec::new(),
-            table_case: None,
-            expires_at: None,
-            max_transfers: None,
-            max_records_total: None,
-            max_records_per_request: None,
-            rate_limit_requests_per_minute: None,
-            ip_allowlist: Vec::new(),
-            allowed_hours: None,
-            default_conflict_strategy: None,
-            heartbeat_timeout: None,
-            self_approval: false,
-        }
-    }
+policy! {
+    /// Which transfers need an approval.
+    approval_mode (ApprovalMode): ApprovalMode,
+    /// Patterns of the only tables that may be moved; empty is all.
+    allowed_tables (AllowedTables): Vec<String>,
+    /// Patterns of tables that may not be moved, whatever is allowed.
+    excluded_tables (ExcludedTables): Vec<String>,
+    /// Patterns of the tables that need no approval where the mode is by table.
+    auto_approve_tables (AutoApproveTables): Vec<String>,
+    /// Whether case matters to these lists; unless set, each is read in the way that lets less through.
+    table_case (TableCase): Option<TableCase>,
+    /// When the connection ends by itself.
+    expires_at (ExpiresAt): Option<Timestamp>,
+    /// Transfers that may be started.
+    max_transfers (MaxTransfers): Option<i64>,
+    /// Records that all transfers together may move.
+    max_records_total (MaxRecordsTotal): Option<i64>,
+    /// Records that one transfer may ask for and move.
+    max_records_per_request (MaxRecordsPerRequest): Option<i64>,
+    /// Calls in a minute that its agents may make.
+    rate_limit_requests_per_minute (RateLimitRequestsPerMinute): Option<u32>,
+    /// The only addresses that may create and start; empty is all.
+    ip_allowlist (IpAllowlist): Vec<IpNet>,
+    /// When transfers may be created and started.
+    allowed_hours (AllowedHours): Option<AllowedHours>,
+    /// The strategy of transfers that are created without one.
+    default_conflict_strategy (DefaultConflictStrategy): Option<ConflictStrategy>,
+    /// The timeout of transfers that are started without one.
+    heartbeat_timeout (HeartbeatTimeout): Option<Duration>,
+    /// Whether an initiator may approve.
+    self_approval (SelfApproval): bool,
 }
 
 impl Policy {

@@ -94,6 +94,21 @@ impl Check {
         value
     }
 
+    /// Checks a part of the request of which only some `fields` count: what is wrong with others is passed over.
+    pub fn only<T>(&mut self, fields: &[&str], look: impl FnOnce(&mut Self) -> T) -> T {
+        let mut part = Self::default();
+        let value = look(&mut part);
+        let counts = |found: &Violation| {
+            let rests = fields.iter().filter_map(|it| found.field.strip_prefix(it));
+            rests
+                .into_iter()
+                .any(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.violations
+            .extend(part.violations.into_iter().filter(counts));
+        value
+    }
+
     /// A required uuid. A bad one is noted and answered with the nil uuid.
     pub fn uuid(&mut self, field: &str, text: &str) -> Uuid {
         if text.is_empty() {

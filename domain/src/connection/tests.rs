@@ -88,7 +88,7 @@ fn revoked_is_the_end() {
 #[test]
 fn an_update_changes_what_it_names() {
     let change = update(
-        &[ConnectionField::MaxTransfers],
+        &[ConnectionField::Policy(PolicyField::MaxTransfers)],
         |to| {
             to.name = "not named in the mask".to_owned();
             to.policy.max_transfers = Some(5);
@@ -160,4 +160,21 @@ fn one_in_use_is_not_deleted() {
     );
     let gone = ConnectionChange::Removal(EventType::ConnectionDeleted);
     assert_eq!(delete(false), Ok(gone));
+}
+
+#[test]
+fn a_path_of_a_mask_names_one_field_or_the_policy() {
+    let policy = ConnectionField::at("policy");
+    assert_eq!(policy.len(), PolicyField::ALL.len());
+    let own = [
+        ConnectionField::Name,
+        ConnectionField::SiteUrl,
+        ConnectionField::Metadata,
+    ];
+    for field in own.into_iter().chain(policy) {
+        assert_eq!(ConnectionField::at(field.path()), [field], "{field:?}");
+    }
+    for unknown in ["", "uuid", "policy.", "policy.name", "max_transfers"] {
+        assert!(ConnectionField::at(unknown).is_empty(), "{unknown}");
+    }
 }

@@ -188,3 +188,23 @@ fn a_stretch_of_time_does_not_end_before_it_begins() {
         Some(early)
     )));
 }
+
+#[test]
+fn what_is_not_asked_for_is_not_checked() {
+    let found = violations(|check| {
+        check.only(&["name", "policy.hours"], |check| {
+            for field in [
+                "name",
+                "policy.hours[3]",
+                "names",
+                "policy",
+                "policy.ho",
+                "url",
+            ] {
+                check.add(field, "is bad");
+            }
+        });
+    });
+    let fields: Vec<_> = found.iter().map(|it| it.field.as_str()).collect();
+    assert_eq!(fields, ["name", "policy.hours[3]"]);
+}

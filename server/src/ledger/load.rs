@@ -15,7 +15,7 @@ use super::{
 };
 use tidegate_domain::{
     connection::{Connection, ConnectionField, Usage},
-    policy::Policy,
+    policy::{Policy, PolicyField},
     transfer::Transfer,
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
@@ -171,10 +171,10 @@ async fn usage_on_record(
 /// Whether an update sets a limit where there is none.
 fn sets_limit(before: &Policy, fields: &[ConnectionField], to: &Policy) -> bool {
     fields.iter().any(|field| match field {
-        ConnectionField::MaxTransfers => {
+        ConnectionField::Policy(PolicyField::MaxTransfers) => {
             to.max_transfers.is_some() && before.max_transfers.is_none()
         }
-        ConnectionField::MaxRecordsTotal => {
+        ConnectionField::Policy(PolicyField::MaxRecordsTotal) => {
             to.max_records_total.is_some() && before.max_records_total.is_none()
         }
         _ => false,

@@ -5,7 +5,7 @@ use tidegate_domain::{
     connection::{ConnectionField, ConnectionStatus, ConnectionVerb},
     event::EventType,
     fixtures::{caller as known, connection as site, transfer as sample},
-    policy::Policy,
+    policy::{Policy, PolicyField},
     progress::Report,
     status::TransferStatus,
 };

@@ -1,7 +1,5 @@
 //! Connections and their policies, with every field checked.
 
-use std::mem::take;
-
 use tidegate_proto::v1;
 
 use super::{Mutation, duration, revision, statuses, timestamp, value};
@@ -62,24 +60,20 @@ impl Mutation for v1::UpdateConnectionRequest {
         let uuid = check.uuid("connection.uuid", &wire.uuid);
         let paths = self.update_mask.unwrap_or_default().paths;
         let fields = mask(check, &paths);
-        let named = only(wire, &fields);
+        let asked: Vec<_> = fields.iter().map(|field| field.path()).collect();
         let to = check.within("connection.", |check| {
-            for (field, name, text) in [
-                (ConnectionField::Name, "name", &named.name),
-                (ConnectionField::SiteUrl, "site_url", &named.site_url),
-            ] {
-                if fields.contains(&field) {
-                    check.required(name, text);
+            check.only(&asked, |check| {
+                check.required("name", &wire.name);
+                check.required("site_url", &wire.site_url);
+                NewConnection {
+                    name: check.name("name", &wire.name, NAME_MAX),
+                    // It cannot be changed, and is not looked at.
+                    direction: ConnectionDirection::Sender,
+                    site_url: check.site_url("site_url", &wire.site_url),
+                    policy: policy(check, wire.policy),
+                    metadata: metadata::from_wire(check, wire.metadata),
                 }
-            }
-            NewConnection {
-                name: check.name("name", &named.name, NAME_MAX),
-                // It cannot be changed, and is not looked at.
-                direction: ConnectionDirection::Sender,
-                site_url: check.site_url("site_url", &named.site_url),
-                policy: policy(check, named.policy),
-                metadata: metadata::from_wire(check, named.metadata),
-            }
+            })
         });
         let verb = ConnectionVerb::Update {
             fields,
@@ -158,18 +152,15 @@ fn mask(check: &mut Check, paths: &[String]) -> Vec<ConnectionField> {
     let mut fields = Vec::new();
     let mut strangers = 0;
     for (index, path) in paths.iter().enumerate() {
-        if path == "policy" {
-            let all = ConnectionField::ALL.iter().copied();
-            fields.extend(all.filter(|field| field.name().starts_with("policy.")));
-        } else if let Some(field) = ConnectionField::parse(path) {
-            fields.push(field);
-        } else {
+        let named = ConnectionField::at(path);
+        if named.is_empty() {
             strangers += 1;
             if strangers <= NAMED_MAX {
                 let description = "must name a field of a connection that can be changed";
                 check.add(&format!("update_mask.paths[{index}]"), description);
             }
         }
+        fields.extend(named);
     }
     if strangers > NAMED_MAX {
         let description = format!("names {} more unknown fields", strangers - NAMED_MAX);
@@ -178,44 +169,6 @@ fn mask(check: &mut Check, paths: &[String]) -> Vec<ConnectionField> {
     fields.sort_unstable();
     fields.dedup();
     fields
-}
-
-/// The named fields of `from`; nothing is asked of the others.
-fn only(mut from: v1::Connection, fields: &[ConnectionField]) -> v1::Connection {
-    let mut old = from.policy.take().unwrap_or_default();
-    let (mut to, mut new) = (v1::Connection::default(), v1::ConnectionPolicy::default());
-    for field in fields {
-        match field {
-            ConnectionField::Name => to.name = take(&mut from.name),
-            ConnectionField::SiteUrl => to.site_url = take(&mut from.site_url),
-            ConnectionField::Metadata => to.metadata = from.metadata.take(),
-            ConnectionField::ApprovalMode => new.approval_mode = old.approval_mode,
-            ConnectionField::AllowedTables => new.allowed_tables = take(&mut old.allowed_tables),
-            ConnectionField::ExcludedTables => new.excluded_tables = take(&mut old.excluded_tables),
-            ConnectionField::AutoApproveTables => {
-                new.auto_approve_tables = take(&mut old.auto_approve_tables);
-            }
-            ConnectionField::TableCase => new.table_case = old.table_case,
-            ConnectionField::ExpiresAt => new.expires_at = old.expires_at,
-            ConnectionField::MaxTransfers => new.max_transfers = old.max_transfers,
-            ConnectionField::MaxRecordsTotal => new.max_records_total = old.max_records_total,
-            ConnectionField::MaxRecordsPerRequest => {
-                new.max_records_per_request = old.max_records_per_request;
-            }
-            ConnectionField::RateLimitRequestsPerMinute => {
-                new.rate_limit_requests_per_minute = old.rate_limit_requests_per_minute;
-            }
-            ConnectionField::IpAllowlist => new.ip_allowlist = take(&mut old.ip_allowlist),
-            ConnectionField::AllowedHours => new.allowed_hours = take(&mut old.allowed_hours),
-            ConnectionField::DefaultConflictStrategy => {
-                new.default_conflict_strategy = old.default_conflict_strategy;
-            }
-            ConnectionField::HeartbeatTimeout => new.heartbeat_timeout = old.heartbeat_timeout,
-            ConnectionField::SelfApproval => new.self_approval = old.self_approval,
-        }
-    }
-    to.policy = Some(new);
-    to
 }
 
 fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {

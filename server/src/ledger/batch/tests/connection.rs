@@ -119,8 +119,8 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
         ..BatchInputs::at(NOW)
     });
     let fields = [
-        ConnectionField::MaxTransfers,
-        ConnectionField::MaxRecordsTotal,
+        ConnectionField::Policy(PolicyField::MaxTransfers),
+        ConnectionField::Policy(PolicyField::MaxRecordsTotal),
     ];
     let policy = Policy {
         max_transfers: Some(8),
