@@ -9,9 +9,10 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    status::{ConflictStrategy, named},
+    status::{ConflictStrategy, named, serde_as_text},
     table::{TableCase, is_excluded, is_listed},
     time::Timestamp,
 };
@@ -44,8 +45,15 @@ named! {
 macro_rules! policy {
     ($($(#[$doc:meta])* $field:ident ($name:ident): $type:ty,)+) => {
         /// What the transfers of a connection may do. The default lets them do everything.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        pub struct Policy { $($(#[$doc])* pub $field: $type,)+ }
+        ///
+        /// It is stored as it is serialized. A field that is missing is as by default, and one that is as by default is left
+        /// out, so that a version that does not know it yet can go on as long as nobody has set it. One that is set and not
+        /// known may forbid what would then be let through, so such a policy is not read at all.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Policy {
+            $($(#[$doc])* #[serde(skip_serializing_if = "is_default")] pub $field: $type,)+
+        }
 
         /// A field of a policy.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +107,10 @@ policy! {
     heartbeat_timeout (HeartbeatTimeout): Option<Duration>,
     /// Whether an initiator may approve.
     self_approval (SelfApproval): bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Policy {
@@ -234,6 +246,8 @@ impl std::fmt::Display for AllowedHours {
     }
 }
 
+serde_as_text!(AllowedHours);
+
 /// 0 to 1440; 24:00 is the last.
 fn minute_of_day(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
@@ -296,6 +310,54 @@ mod tests {
             "09:00–10:00",
         ] {
             assert!(text.parse::<AllowedHours>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_stored_without_what_it_does_not_say() {
+        let text = |policy: &Policy| serde_json::to_string(policy).expect("it is JSON");
+        assert_eq!(
+            text(&Policy::default()),
+            r#"{"approval_mode":"AUTO_APPROVE"}"#
+        );
+        let policy = Policy {
+            approval_mode: ApprovalMode::PerTable,
+            allowed_tables: vec!["a".to_owned()],
+            excluded_tables: vec!["b".to_owned()],
+            auto_approve_tables: vec!["c".to_owned()],
+            table_case: Some(TableCase::Sensitive),
+            expires_at: Some(Timestamp::from_micros(7)),
+            max_transfers: Some(1),
+            max_records_total: Some(2),
+            max_records_per_request: Some(3),
+            rate_limit_requests_per_minute: Some(4),
+            ip_allowlist: vec![parse_block("192.0.2.0/24").expect("a block")],
+            allowed_hours: Some("22:00-06:00".parse().expect("it is well formed")),
+            default_conflict_strategy: Some(ConflictStrategy::Skip),
+            heartbeat_timeout: Some(Duration::from_micros(1_500_001)),
+            self_approval: true,
+        };
+        let stored = r#"{"approval_mode":"PER_TABLE","allowed_tables":["a"],"excluded_tables":["b"],"auto_approve_tables":["c"],"table_case":"SENSITIVE","expires_at":7,"max_transfers":1,"max_records_total":2,"max_records_per_request":3,"rate_limit_requests_per_minute":4,"ip_allowlist":["192.0.2.0/24"],"allowed_hours":"22:00-06:00","default_conflict_strategy":"SKIP","heartbeat_timeout":{"secs":1,"nanos":500001000},"self_approval":true}"#;
+        assert_eq!(text(&policy), stored);
+        for policy in [policy, Policy::default()] {
+            let read: Policy = serde_json::from_str(&text(&policy)).expect("it is read");
+            assert_eq!(read, policy);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_is_not_understood_is_not_read() {
+        let read = serde_json::from_str::<Policy>;
+        assert_eq!(read("{}").ok(), Some(Policy::default()));
+        for text in [
+            r#"{"weekdays":"MON-FRI"}"#,
+            r#"{"approval_mode":"SOMETIMES"}"#,
+            r#"{"max_transfers":"1"}"#,
+            r#"{"ip_allowlist":["example.org"]}"#,
+            r#"{"allowed_hours":"9-17"}"#,
+            r#"{"max_transfers":1,"max_transfers":2}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

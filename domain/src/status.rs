@@ -2,6 +2,26 @@
 //!
 //! The names are those of the wire's enum values without their prefix; the database stores them too.
 
+/// Has serde write a value as the text that it is displayed as.
+macro_rules! serde_as_text {
+    ($name:ty) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse()
+                    .map_err(|problem| serde::de::Error::custom(format!("{text:?} {problem}")))
+            }
+        }
+    };
+}
+pub(crate) use serde_as_text;
+
 /// Declares a closed set of values with one name each, used on the wire, in the database and in messages.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
@@ -29,6 +49,16 @@ macro_rules! named {
                 f.write_str(self.name())
             }
         }
+
+        impl std::str::FromStr for $name {
+            type Err = &'static str;
+
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                Self::parse(name).ok_or("is not one of the names")
+            }
+        }
+
+        $crate::status::serde_as_text!($name);
     };
 }
 pub(crate) use named;
