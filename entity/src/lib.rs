@@ -1,7 +1,7 @@
 //! The tables as SeaORM entities, one file each: rows, no behaviour.
 //!
-//! Times are microseconds since 1970-01-01 UTC, closed sets are the names that the wire uses. What the columns mean
-//! and which values they may take is the server's business; the schema itself is `tidegate-migration`'s.
+//! Times are microseconds since 1970-01-01 UTC, closed sets are kept by the names that the wire uses, and what is absent is
+//! NULL. The schema itself is `tidegate-migration`'s.
 
 pub mod access_token;
 pub mod connection;
@@ -9,4 +9,5 @@ pub mod credential;
 pub mod event;
 pub mod event_counter;
 pub mod session;
+pub mod stored;
 pub mod transfer;

@@ -9,6 +9,7 @@ use sea_orm::{
 };
 use tidegate_entity::{
     connection::{Column, Entity},
+    stored::Stored,
     transfer,
 };
 use uuid::Uuid;
@@ -28,11 +29,8 @@ pub(super) async fn one<C: ConnectionTrait>(
     db: &C,
     uuid: Uuid,
 ) -> Result<Option<Connection>, StoreError> {
-    Entity::find_by_id(uuid)
-        .one(db)
-        .await?
-        .map(rows::to_connection)
-        .transpose()
+    let found = Entity::find_by_id(uuid).one(db).await?;
+    Ok(found.map(rows::to_connection))
 }
 
 pub(super) async fn list<C: ConnectionTrait>(
@@ -41,7 +39,7 @@ pub(super) async fn list<C: ConnectionTrait>(
     window: Window,
 ) -> Result<Vec<Connection>, StoreError> {
     let found = select(filter, window).all(db).await?;
-    found.into_iter().map(rows::to_connection).collect()
+    Ok(found.into_iter().map(rows::to_connection).collect())
 }
 
 pub(super) async fn overdue<C: ConnectionTrait>(
@@ -73,9 +71,7 @@ pub(super) async fn lock<C: ConnectionTrait>(
             None => select.lock(kind),
         };
         let found = select.all(db).await?;
-        for row in found {
-            connections.push(rows::to_connection(row)?);
-        }
+        connections.extend(found.into_iter().map(rows::to_connection));
     }
     Ok(connections)
 }
@@ -88,7 +84,7 @@ pub(super) async fn candidates<C: ConnectionTrait>(
         let lock = format!("SELECT pg_advisory_xact_lock({NEIGHBOURS})");
         db.execute_unprepared(&lock).await?;
     }
-    let found: Vec<(Uuid, String, String)> = Entity::find()
+    let found: Vec<(Uuid, Stored<ConnectionDirection>, String)> = Entity::find()
         .select_only()
         .columns([Column::Uuid, Column::Direction, Column::SiteUrl])
         .filter(Column::Status.ne(ConnectionStatus::Revoked.name()))
@@ -96,18 +92,14 @@ pub(super) async fn candidates<C: ConnectionTrait>(
         .into_tuple()
         .all(db)
         .await?;
-    let candidate = |(uuid, direction, site_url): (Uuid, String, String)| {
-        Ok(DuplicateCandidate {
+    let candidates = found
+        .into_iter()
+        .map(|(uuid, Stored(direction), site_url)| DuplicateCandidate {
             uuid,
-            direction: rows::parse(
-                "connection.direction",
-                &direction,
-                ConnectionDirection::parse,
-            )?,
+            direction,
             site_url,
-        })
-    };
-    found.into_iter().map(candidate).collect()
+        });
+    Ok(candidates.collect())
 }
 
 /// The connections that `transfers` belong to, gone or not, each once.
@@ -120,7 +112,8 @@ pub(super) async fn peek<C: ConnectionTrait>(
         for row in db.query_all(&select_peeks(uuids)).await? {
             let peek = ConnectionPeek {
                 uuid: row.try_get_by_index(0)?,
-                has_budget: row.try_get_by_index(1)?,
+                // A connection that is gone counts nothing.
+                has_budget: row.try_get_by_index::<Option<bool>>(1)?.unwrap_or_default(),
             };
             found.insert(peek.uuid, peek);
         }
@@ -134,13 +127,9 @@ pub(super) async fn existing<C: ConnectionTrait>(
 ) -> Result<Vec<Connection>, StoreError> {
     let mut connections = Vec::with_capacity(uuids.len());
     for uuids in chunk::keys(uuids) {
-        for row in Entity::find()
-            .filter(Column::Uuid.is_in(uuids))
-            .all(db)
-            .await?
-        {
-            connections.push(rows::to_connection(row)?);
-        }
+        let select = Entity::find().filter(Column::Uuid.is_in(uuids));
+        let found = select.all(db).await?;
+        connections.extend(found.into_iter().map(rows::to_connection));
     }
     Ok(connections)
 }
@@ -163,11 +152,10 @@ pub(super) async fn of<C: ConnectionTrait>(
 
 pub(super) fn select_peeks(transfers: Vec<Uuid>) -> SelectStatement {
     let its_connection = (transfer::Entity, transfer::Column::ConnectionUuid);
-    let is_set = |column| Expr::col((Entity, column)).is_not_null();
     Query::select()
         .distinct()
         .column(its_connection)
-        .expr(is_set(Column::MaxTransfers).or(is_set(Column::MaxRecordsTotal)))
+        .column((Entity, Column::HasBudget))
         .from(transfer::Entity)
         .join(
             JoinType::LeftJoin,

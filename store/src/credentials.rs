@@ -25,6 +25,9 @@ pub(super) enum Lock {
     Exclusive,
 }
 
+/// A row that may not be there. Of a plain model SeaORM makes nothing when it cannot be read.
+type Joined = Option<connection::Model>;
+
 /// The credential that a token belongs to, with the connection of an agent.
 ///
 /// Tokens are read first: whoever is revoked or rotated between the two statements is refused rather than let in.
@@ -36,12 +39,16 @@ pub(super) async fn of_token<C: ConnectionTrait>(
     let Some(owner) = tokens.first().map(|token| token.credential_uuid) else {
         return Ok(None);
     };
-    let Some((credential, connection)) = select_with_connection(owner).one(db).await? else {
+    let found = select_with_connection(owner)
+        .into_model::<credential::Model, Joined>()
+        .one(db)
+        .await?;
+    let Some((credential, connection)) = found else {
         return Ok(None);
     };
     Ok(Some((
         rows::to_credential(credential, tokens)?,
-        connection.map(rows::to_connection).transpose()?,
+        connection.flatten().map(rows::to_connection),
     )))
 }
 
@@ -60,8 +67,9 @@ pub(super) async fn of_tokens<C: ConnectionTrait>(
     owners.dedup();
     let mut found = HashMap::with_capacity(owners.len());
     for uuids in chunk::keys(&owners) {
-        for (credential, connection) in select_with_connections(uuids).all(db).await? {
-            found.insert(credential.uuid, (credential, connection));
+        let select = select_with_connections(uuids).into_model::<credential::Model, Joined>();
+        for (credential, connection) in select.all(db).await? {
+            found.insert(credential.uuid, (credential, connection.flatten()));
         }
     }
     let mut by_token = HashMap::with_capacity(tokens.len());
@@ -69,7 +77,7 @@ pub(super) async fn of_tokens<C: ConnectionTrait>(
         if let Some((credential, connection)) = found.get(&token.credential_uuid).cloned() {
             let id = token.id.clone();
             let credential = rows::to_credential(credential, vec![token])?;
-            let connection = connection.map(rows::to_connection).transpose()?;
+            let connection = connection.map(rows::to_connection);
             by_token.insert(id, (credential, connection));
         }
     }

@@ -214,6 +214,11 @@ pub(super) fn parse<T>(
     })
 }
 
+/// An empty text is an absent one.
+fn optional(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 pub(super) fn to_request(id: Option<String>, digest: Option<Vec<u8>>) -> Option<IdempotencyKey> {
     Some(IdempotencyKey {
         request_id: id?,

@@ -51,7 +51,7 @@ pub(super) const CHANGING: [Column; 23] = [
 ];
 
 /// What a change of a connection changes: everything but what is as it was created.
-pub(super) const CONNECTION: [connection::Column; 24] = {
+pub(super) const CONNECTION: [connection::Column; 12] = {
     use connection::Column::*;
     [
         Name,
@@ -59,21 +59,9 @@ pub(super) const CONNECTION: [connection::Column; 24] = {
         Status,
         UpdatedAt,
         Revision,
-        ApprovalMode,
-        AllowedTables,
-        ExcludedTables,
-        AutoApproveTables,
-        TableCase,
+        Policy,
+        HasBudget,
         ExpiresAt,
-        MaxTransfers,
-        MaxRecordsTotal,
-        MaxRecordsPerRequest,
-        RateLimitRequestsPerMinute,
-        IpAllowlist,
-        AllowedHours,
-        DefaultConflictStrategy,
-        HeartbeatTimeout,
-        SelfApproval,
         Metadata,
         StatusReason,
         TransfersUsed,

@@ -1,4 +1,4 @@
-//! The other sites, and what they let their transfers do. Lists are JSON arrays of text.
+//! The other sites, and what they let their transfers do. The policy and the notes are JSON.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -15,21 +15,22 @@ pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 fn table() -> TableCreateStatement {
-    let mut table = Table::create();
-    table
+    Table::create()
         .table("connection")
         .col(uuid("uuid").primary_key())
         .col(text("name"))
         .col(text("direction"))
         .col(text("site_url"))
         .col(text("status"))
-        .col(text("status_reason").default(""))
+        .col(text_null("status_reason"))
         .col(text("metadata").default("{}"))
         .col(big_integer("inserted_at"))
         .col(big_integer("updated_at"))
-        .col(big_integer("revision"));
-    policy(&mut table);
-    table
+        .col(big_integer("revision"))
+        .col(text("policy"))
+        // Two facts of the policy that are searched for.
+        .col(boolean("has_budget"))
+        .col(big_integer_null("expires_at"))
         .col(big_integer("transfers_used").default(0))
         .col(big_integer("records_used").default(0))
         .check(Expr::cust("direction IN ('SENDER', 'RECEIVER')"))
@@ -38,23 +39,4 @@ fn table() -> TableCreateStatement {
         ))
         .check(Expr::cust("revision >= 1"))
         .take()
-}
-
-fn policy(table: &mut TableCreateStatement) {
-    table
-        .col(text("approval_mode").default("AUTO_APPROVE"))
-        .col(text("allowed_tables").default("[]"))
-        .col(text("excluded_tables").default("[]"))
-        .col(text("auto_approve_tables").default("[]"))
-        .col(text_null("table_case"))
-        .col(big_integer_null("expires_at"))
-        .col(big_integer_null("max_transfers"))
-        .col(big_integer_null("max_records_total"))
-        .col(big_integer_null("max_records_per_request"))
-        .col(integer_null("rate_limit_requests_per_minute"))
-        .col(text("ip_allowlist").default("[]"))
-        .col(text_null("allowed_hours"))
-        .col(text_null("default_conflict_strategy"))
-        .col(big_integer_null("heartbeat_timeout"))
-        .col(boolean("self_approval").default(false));
 }

@@ -2,7 +2,9 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 use sea_orm_migration::MigratorTrait;
-use tidegate_entity::{connection, event, event_counter, transfer};
+use tidegate_entity::{
+    access_token, connection, credential, event, event_counter, session, transfer,
+};
 use tidegate_migration::Migrator;
 
 use super::{
@@ -75,6 +77,9 @@ async fn entities_and_tables_have_the_same_columns() {
         ("event", columns::<event::Entity>()),
         ("connection", columns::<connection::Entity>()),
         ("event_counter", columns::<event_counter::Entity>()),
+        ("credential", columns::<credential::Entity>()),
+        ("access_token", columns::<access_token::Entity>()),
+        ("session", columns::<session::Entity>()),
     ] {
         let sql = format!("SELECT name FROM pragma_table_info('{table}') ORDER BY name");
         let statement = Statement::from_string(DbBackend::Sqlite, sql);

@@ -1,12 +1,15 @@
 //! Connections.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use super::fixture::{Fixture, at, connection, plain};
 use tidegate_domain::{
+    caller::Role,
     connection::{Connection, ConnectionDirection, ConnectionStatus, Usage},
+    credential::{Credential, NewCredential, NewToken},
     page::Position,
     policy::{ApprovalMode, Policy, parse_block},
     query::{ConnectionFilter, Window},
@@ -149,7 +152,7 @@ fn rich(number: u128) -> Connection {
             .to_vec(),
         allowed_hours: "22:00-06:00".parse().ok(),
         default_conflict_strategy: Some(ConflictStrategy::Merge),
-        heartbeat_timeout: Some(std::time::Duration::from_millis(1_500)),
+        heartbeat_timeout: Some(Duration::from_millis(1_500)),
         self_approval: true,
     };
     site.status = ConnectionStatus::Suspended;
@@ -280,4 +283,51 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
     let peeks = batch.glimpse_connections(&uuids).await.expect("read");
     assert_eq!(peeks.len(), 2);
     assert!(peeks.iter().all(|it| !it.has_budget));
+    // One that is there says whether it counts.
+    let mut counting = connection(0, 1);
+    counting.declared.policy.max_transfers = Some(7);
+    let there = [counting, connection(1, 1)];
+    batch.insert_connections(&there).await.expect("inserted");
+    let mut peeks = batch.glimpse_connections(&uuids).await.expect("read");
+    peeks.sort_by_key(|it| it.uuid);
+    let budgets: Vec<_> = peeks.iter().map(|it| it.has_budget).collect();
+    assert_eq!(budgets, [true, false]);
+}
+
+#[tokio::test]
+async fn a_policy_that_says_more_than_is_known_is_an_error() {
+    let fixture = Fixture::new().await;
+    let site = connection(1, 1);
+    let declared = NewCredential {
+        name: "north".to_owned(),
+        role: Role::Agent,
+        connection_uuid: Some(site.uuid),
+        acts_for_others: false,
+        session_code: String::new(),
+    };
+    let token = NewToken {
+        id: "token".to_owned(),
+        digest: vec![1; 32],
+        expires_in: Duration::from_secs(60),
+    };
+    let agent = Credential::create(Uuid::from_u128(2), declared, &token, at(0));
+    let batch = fixture.store.begin().await.expect("a batch");
+    let site = std::slice::from_ref(&site);
+    batch.insert_connections(site).await.expect("inserted");
+    let agents = [Arc::new(agent)];
+    batch.insert_credentials(&agents).await.expect("inserted");
+    batch.commit().await.expect("committed");
+    for (policy, is_good) in [
+        ("{}", true),
+        (r#"{"weekdays": "MON-FRI"}"#, false),
+        ("", false),
+    ] {
+        let sql = format!("UPDATE connection SET policy = '{policy}'");
+        let done = fixture.store.writer().execute_unprepared(&sql).await;
+        done.expect("it is changed");
+        let read = fixture.store.connection(site[0].uuid).await;
+        assert_eq!(read.is_ok(), is_good, "{policy}: {read:?}");
+        let read = fixture.store.credential_of_token("token").await;
+        assert_eq!(read.is_ok(), is_good, "{policy}: {read:?}");
+    }
 }
