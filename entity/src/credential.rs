@@ -1,6 +1,10 @@
 //! Somebody who may call.
 
 use sea_orm::entity::prelude::*;
+use std::net::IpAddr;
+use tidegate_domain::caller::Role;
+
+use crate::stored::Stored;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -12,13 +16,13 @@ pub struct Model {
     /// What people call it.
     pub name: String,
     /// What it may do.
-    pub role: String,
+    pub role: Stored<Role>,
     /// The connection that an agent belongs to.
     pub connection_uuid: Option<Uuid>,
     /// Whether it may name other people as initiators and deciders.
     pub acts_for_others: bool,
-    /// The session code that it was redeemed with; empty for one that was not.
-    pub session_code: String,
+    /// The session code that it was redeemed with.
+    pub session_code: Option<String>,
     /// When it was created.
     pub inserted_at: i64,
     /// When it was revoked.
@@ -26,7 +30,7 @@ pub struct Model {
     /// When it was last used, to about a minute.
     pub last_used_at: Option<i64>,
     /// The address that it was last used from.
-    pub last_used_address: Option<String>,
+    pub last_used_address: Option<Stored<IpAddr>>,
     /// 1 when created, one more with every change but its use.
     pub revision: i64,
 }

@@ -1,6 +1,10 @@
 //! What happened, one row for each transition or other event, never changed.
 
 use sea_orm::entity::prelude::*;
+use std::net::IpAddr;
+use tidegate_domain::{event::EventType, status::TransferStatus};
+
+use crate::stored::Stored;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -9,22 +13,22 @@ pub struct Model {
     /// Position in the log, without gaps, in commit order.
     #[sea_orm(primary_key, auto_increment = false)]
     pub sequence: i64,
-    /// The transfer that it happened to; the nil UUID when it concerns none.
-    pub transfer_uuid: Uuid,
+    /// The transfer that it happened to.
+    pub transfer_uuid: Option<Uuid>,
     /// That transfer's connection.
     pub connection_uuid: Option<Uuid>,
     /// What happened.
-    pub event_type: String,
+    pub event_type: Stored<EventType>,
     /// Status before; none for a creation.
-    pub from_status: Option<String>,
-    /// Status after; empty when it is not about a status.
-    pub to_status: String,
+    pub from_status: Option<Stored<TransferStatus>>,
+    /// Status after; none when it is not about a status.
+    pub to_status: Option<Stored<TransferStatus>>,
     /// Who did it, where somebody was named.
     pub actor_uuid: Option<Uuid>,
     /// In what role it was done.
     pub actor: String,
     /// Comment, reason or message.
-    pub reason: String,
+    pub reason: Option<String>,
     /// The id of the request that caused it.
     pub request_id: Option<String>,
     /// Digest of that request; set together with `request_id`.
@@ -38,7 +42,7 @@ pub struct Model {
     /// The credential or session that it happened to.
     pub subject_uuid: Option<Uuid>,
     /// Where the call that caused it came from, for events that note it; at most 64 characters.
-    pub address: Option<String>,
+    pub address: Option<Stored<IpAddr>>,
 }
 
 /// No relations: the history outlives what it names.

@@ -1,6 +1,11 @@
 //! A transfer as it stands now. How it got there is in `event`.
 
 use sea_orm::entity::prelude::*;
+use serde_json::{Map, Value as Json};
+use std::net::IpAddr;
+use tidegate_domain::status::{ConflictStrategy, Direction, TransferStatus};
+
+use crate::stored::{JsonText, Stored};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,21 +15,21 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub uuid: Uuid,
     /// Which way the rows flow.
-    pub direction: String,
+    pub direction: Stored<Direction>,
     /// The connection that it belongs to.
     pub connection_uuid: Option<Uuid>,
-    /// Code of the session that asked for it; empty when none was given.
-    pub session_code: String,
-    /// Address of the other site; empty when none was given.
-    pub remote_site_url: String,
+    /// Code of the session that asked for it.
+    pub session_code: Option<String>,
+    /// Address of the other site.
+    pub remote_site_url: Option<String>,
     /// The table that is moved.
     pub table_name: String,
     /// Rows expected; 0 when unknown.
     pub records_requested: i64,
     /// What happens to rows that the target already holds.
-    pub conflict_strategy: Option<String>,
+    pub conflict_strategy: Option<Stored<ConflictStrategy>>,
     /// Where it stands.
-    pub status: String,
+    pub status: Stored<TransferStatus>,
     /// Whether it may start only after an approval.
     pub requires_approval: bool,
     /// Rows read from the source.
@@ -48,23 +53,23 @@ pub struct Model {
     /// Who denied it; set together with `denied_at`.
     pub denied_by_uuid: Option<Uuid>,
     /// Why it was denied.
-    pub denial_reason: String,
+    pub denial_reason: Option<String>,
     /// Until when it can be decided.
     pub approval_expires_at: Option<i64>,
-    /// Address of the caller, as the caller gave it; empty when none was given.
-    pub requester_ip: String,
+    /// Address of the caller, as the caller gave it.
+    pub requester_ip: Option<String>,
     /// Address that the declaration came from, as the server saw it.
-    pub observed_ip: Option<String>,
+    pub observed_ip: Option<Stored<IpAddr>>,
     /// User agent of the caller.
-    pub requester_user_agent: String,
+    pub requester_user_agent: Option<String>,
     /// On whose behalf it was created.
     pub initiated_by_uuid: Option<Uuid>,
     /// The credential that declared it.
     pub acted_by_uuid: Option<Uuid>,
     /// Why it failed.
-    pub error_message: String,
+    pub error_message: Option<String>,
     /// Why it was cancelled.
-    pub cancel_reason: String,
+    pub cancel_reason: Option<String>,
     /// When an agent started it.
     pub started_at: Option<i64>,
     /// When it ended.
@@ -74,7 +79,7 @@ pub struct Model {
     /// When it last changed.
     pub updated_at: i64,
     /// The caller's notes: a JSON object.
-    pub metadata: String,
+    pub metadata: JsonText<Map<String, Json>>,
     /// Where the agent would resume.
     pub checkpoint: Vec<u8>,
     /// How long the agent may stay silent, in microseconds.

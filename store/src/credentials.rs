@@ -43,13 +43,12 @@ pub(super) async fn of_token<C: ConnectionTrait>(
         .into_model::<credential::Model, Joined>()
         .one(db)
         .await?;
-    let Some((credential, connection)) = found else {
-        return Ok(None);
-    };
-    Ok(Some((
-        rows::to_credential(credential, tokens)?,
-        connection.flatten().map(rows::to_connection),
-    )))
+    Ok(found.map(|(credential, connection)| {
+        (
+            rows::to_credential(credential, tokens),
+            connection.flatten().map(rows::to_connection),
+        )
+    }))
 }
 
 /// As [`of_token`] for many, by the token's id. Of a credential's tokens only those that were asked for are there.
@@ -76,7 +75,7 @@ pub(super) async fn of_tokens<C: ConnectionTrait>(
     for token in tokens {
         if let Some((credential, connection)) = found.get(&token.credential_uuid).cloned() {
             let id = token.id.clone();
-            let credential = rows::to_credential(credential, vec![token])?;
+            let credential = rows::to_credential(credential, vec![token]);
             let connection = connection.map(rows::to_connection);
             by_token.insert(id, (credential, connection));
         }
@@ -132,7 +131,7 @@ pub(super) async fn own_agents<C: ConnectionTrait>(
             .column(Identity)
             .filter(ConnectionUuid.is_in(connections))
             .filter(credential::Column::Role.eq(Role::Agent.name()))
-            .filter(SessionCode.eq(""))
+            .filter(SessionCode.is_null())
             .filter(RevokedAt.is_null());
         agents.extend(select.into_tuple::<Uuid>().all(db).await?);
     }
@@ -251,11 +250,9 @@ async fn with_tokens<C: ConnectionTrait>(
             tokens.entry(token.credential_uuid).or_default().push(token);
         }
     }
-    found
-        .into_iter()
-        .map(|row| {
-            let own = tokens.remove(&row.uuid).unwrap_or_default();
-            rows::to_credential(row, own)
-        })
-        .collect()
+    let credentials = found.into_iter().map(|row| {
+        let own = tokens.remove(&row.uuid).unwrap_or_default();
+        rows::to_credential(row, own)
+    });
+    Ok(credentials.collect())
 }

@@ -55,11 +55,6 @@ pub(super) fn silence() -> DbErr {
 pub(super) enum Inconsistency {
     #[error("column {column} holds {value:?}, which has no meaning")]
     Value { column: &'static str, value: String },
-    #[error("the metadata of transfer {uuid} is not a JSON object")]
-    Metadata {
-        uuid: uuid::Uuid,
-        source: serde_json::Error,
-    },
     #[error("{wanted} rows were to be {done}, {found} were")]
     Rows {
         done: &'static str,

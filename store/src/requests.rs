@@ -3,7 +3,7 @@
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
 };
-use tidegate_entity::event;
+use tidegate_entity::{event, stored::Stored};
 use uuid::Uuid;
 
 use super::{Effect, PriorRequest, error::StoreError, rows};
@@ -14,18 +14,18 @@ struct Request {
     actor: String,
     request_id: Option<String>,
     request_digest: Option<Vec<u8>>,
-    transfer_uuid: Uuid,
+    transfer_uuid: Option<Uuid>,
     connection_uuid: Option<Uuid>,
     subject_uuid: Option<Uuid>,
-    event_type: String,
+    event_type: Stored<EventType>,
 }
 
 impl Request {
-    fn effect(&self) -> Result<Option<Effect>, StoreError> {
-        let event_type = rows::parse("event.event_type", &self.event_type, EventType::parse)?;
-        Ok(match event_type.subject() {
-            EventSubject::Transfer => Some(Effect::Transfer {
-                uuid: self.transfer_uuid,
+    fn effect(&self) -> Option<Effect> {
+        let event_type = self.event_type.0;
+        match event_type.subject() {
+            EventSubject::Transfer => self.transfer_uuid.map(|uuid| Effect::Transfer {
+                uuid,
                 deleted_by_it: event_type == EventType::Deleted,
             }),
             EventSubject::Connection => self.connection_uuid.map(|uuid| Effect::Connection {
@@ -35,7 +35,7 @@ impl Request {
             EventSubject::Credential => self.subject_uuid.map(Effect::Credential),
             EventSubject::Session => self.subject_uuid.map(Effect::Session),
             EventSubject::Nothing => None,
-        })
+        }
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn remembered<C: ConnectionTrait>(
     let found: Vec<Request> = select(request_ids).into_model().all(db).await?;
     let mut remembered = Vec::with_capacity(found.len());
     for row in found {
-        let effect = row.effect()?;
+        let effect = row.effect();
         let request = rows::to_request(row.request_id, row.request_digest);
         remembered.extend(effect.zip(request).map(|(effect, request)| PriorRequest {
             actor: row.actor,

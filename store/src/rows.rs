@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use tidegate_entity::{event, transfer};
+use tidegate_entity::{
+    event,
+    stored::{JsonText, Stored},
+    transfer,
+};
 use uuid::Uuid;
 
 use super::error::{Inconsistency, StoreError};
 use tidegate_domain::{
     chain::Hash,
-    event::{Event, EventBody, EventType, IdempotencyKey},
+    event::{Event, EventBody, IdempotencyKey},
     progress::Totals,
-    status::{ConflictStrategy, Direction, TransferStatus},
     time::Timestamp,
     transfer::{Decision, NewTransfer, Transfer},
 };
@@ -31,16 +34,14 @@ pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
     } = transfer;
     transfer::Model {
         uuid: transfer.uuid,
-        direction: declared.direction.name().to_owned(),
+        direction: Stored(declared.direction),
         connection_uuid: declared.connection_uuid,
-        session_code: declared.session_code.clone(),
-        remote_site_url: declared.remote_site_url.clone(),
+        session_code: optional(&declared.session_code),
+        remote_site_url: optional(&declared.remote_site_url),
         table_name: declared.table_name.clone(),
         records_requested: declared.records_requested,
-        conflict_strategy: declared
-            .conflict_strategy
-            .map(|strategy| strategy.name().to_owned()),
-        status: transfer.status.name().to_owned(),
+        conflict_strategy: declared.conflict_strategy.map(Stored),
+        status: Stored(transfer.status),
         requires_approval: transfer.requires_approval,
         records_transferred: totals.records_transferred,
         records_created: totals.records_created,
@@ -52,20 +53,20 @@ pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
         approved_by_uuid: approved.map(|decision| decision.by),
         denied_at: denied.map(|decision| decision.at.as_micros()),
         denied_by_uuid: denied.map(|decision| decision.by),
-        denial_reason: transfer.denial_reason.clone(),
+        denial_reason: optional(&transfer.denial_reason),
         approval_expires_at: transfer.approval_expires_at.map(Timestamp::as_micros),
-        requester_ip: declared.requester_ip.clone(),
-        observed_ip: transfer.observed_ip.map(|address| address.to_string()),
-        requester_user_agent: declared.requester_user_agent.clone(),
+        requester_ip: optional(&declared.requester_ip),
+        observed_ip: transfer.observed_ip.map(Stored),
+        requester_user_agent: optional(&declared.requester_user_agent),
         initiated_by_uuid: declared.initiated_by_uuid,
         acted_by_uuid: transfer.acted_by_uuid,
-        error_message: transfer.error_message.clone(),
-        cancel_reason: transfer.cancel_reason.clone(),
+        error_message: optional(&transfer.error_message),
+        cancel_reason: optional(&transfer.cancel_reason),
         started_at: transfer.started_at.map(Timestamp::as_micros),
         completed_at: transfer.completed_at.map(Timestamp::as_micros),
         inserted_at: transfer.inserted_at.as_micros(),
         updated_at: transfer.updated_at.as_micros(),
-        metadata: serde_json::Value::Object(declared.metadata.clone()).to_string(),
+        metadata: JsonText(declared.metadata.clone()),
         checkpoint: transfer.checkpoint.clone(),
         heartbeat_timeout: transfer.heartbeat_timeout.map(from_duration),
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(Timestamp::as_micros),
@@ -77,19 +78,11 @@ pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
 }
 
 pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> {
-    let metadata =
-        serde_json::from_str(&row.metadata).map_err(|source| Inconsistency::Metadata {
-            uuid: row.uuid,
-            source,
-        })?;
     Ok(Transfer {
         uuid: row.uuid,
         acted_by_uuid: row.acted_by_uuid,
-        observed_ip: row
-            .observed_ip
-            .map(|text| parse("transfer.observed_ip", &text, |text| text.parse().ok()))
-            .transpose()?,
-        status: parse("transfer.status", &row.status, TransferStatus::parse)?,
+        observed_ip: row.observed_ip.map(|stored| stored.0),
+        status: row.status.0,
         requires_approval: row.requires_approval,
         totals: Totals {
             records_transferred: row.records_transferred,
@@ -101,10 +94,10 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
         },
         approved: to_decision(row.approved_at, row.approved_by_uuid),
         denied: to_decision(row.denied_at, row.denied_by_uuid),
-        denial_reason: row.denial_reason,
+        denial_reason: row.denial_reason.unwrap_or_default(),
         approval_expires_at: row.approval_expires_at.map(Timestamp::from_micros),
-        error_message: row.error_message,
-        cancel_reason: row.cancel_reason,
+        error_message: row.error_message.unwrap_or_default(),
+        cancel_reason: row.cancel_reason.unwrap_or_default(),
         started_at: row.started_at.map(Timestamp::from_micros),
         completed_at: row.completed_at.map(Timestamp::from_micros),
         inserted_at: Timestamp::from_micros(row.inserted_at),
@@ -116,22 +109,19 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
         policy_revision: row.policy_revision,
         revision: row.revision,
         declared: NewTransfer {
-            direction: parse("transfer.direction", &row.direction, Direction::parse)?,
+            direction: row.direction.0,
             table_name: row.table_name,
             connection_uuid: row.connection_uuid,
-            session_code: row.session_code,
-            remote_site_url: row.remote_site_url,
+            session_code: row.session_code.unwrap_or_default(),
+            remote_site_url: row.remote_site_url.unwrap_or_default(),
             records_requested: row.records_requested,
-            conflict_strategy: row
-                .conflict_strategy
-                .map(|name| parse("transfer.conflict_strategy", &name, ConflictStrategy::parse))
-                .transpose()?,
+            conflict_strategy: row.conflict_strategy.map(|stored| stored.0),
             // What was declared is not kept apart from what holds now; nothing asks for it after the creation.
             requires_approval: row.requires_approval,
-            requester_ip: row.requester_ip,
-            requester_user_agent: row.requester_user_agent,
+            requester_ip: row.requester_ip.unwrap_or_default(),
+            requester_user_agent: row.requester_user_agent.unwrap_or_default(),
             initiated_by_uuid: row.initiated_by_uuid,
-            metadata,
+            metadata: row.metadata.0,
             retry_of_uuid: row.retry_of_uuid,
         },
     })
@@ -142,49 +132,42 @@ pub(super) fn from_event(event: &Event) -> event::Model {
     let body = &event.body;
     event::Model {
         sequence: event.sequence,
-        transfer_uuid: event.transfer_uuid.unwrap_or_default(),
+        transfer_uuid: event.transfer_uuid,
         subject_uuid: event.subject_uuid,
         connection_uuid: event.connection_uuid,
-        event_type: body.event_type.name().to_owned(),
-        from_status: body.from_status.map(|status| status.name().to_owned()),
-        to_status: body.to_status.map_or("", TransferStatus::name).to_owned(),
+        event_type: Stored(body.event_type),
+        from_status: body.from_status.map(Stored),
+        to_status: body.to_status.map(Stored),
         actor_uuid: body.actor_uuid,
         actor: event.actor.clone(),
-        reason: body.reason.clone(),
+        reason: optional(&body.reason),
         request_id,
         request_digest,
         revision: event.revision,
         occurred_at: event.occurred_at.as_micros(),
         hash: event.hash.map(Vec::from).unwrap_or_default(),
-        address: event.address.map(|address| address.to_string()),
+        address: event.address.map(Stored),
     }
 }
 
 pub(super) fn to_event(row: event::Model) -> Result<Event, StoreError> {
-    let status = |name: String| parse("event.from_status", &name, TransferStatus::parse);
     Ok(Event {
         sequence: row.sequence,
         subject_uuid: row.subject_uuid,
-        transfer_uuid: Some(row.transfer_uuid).filter(|uuid| !uuid.is_nil()),
+        transfer_uuid: row.transfer_uuid,
         connection_uuid: row.connection_uuid,
         body: EventBody {
-            event_type: parse("event.event_type", &row.event_type, EventType::parse)?,
-            from_status: row.from_status.map(status).transpose()?,
-            to_status: Some(row.to_status)
-                .filter(|name| !name.is_empty())
-                .map(|name| parse("event.to_status", &name, TransferStatus::parse))
-                .transpose()?,
+            event_type: row.event_type.0,
+            from_status: row.from_status.map(|stored| stored.0),
+            to_status: row.to_status.map(|stored| stored.0),
             actor_uuid: row.actor_uuid,
-            reason: row.reason,
+            reason: row.reason.unwrap_or_default(),
         },
         actor: row.actor,
         request: to_request(row.request_id, row.request_digest),
         revision: row.revision,
         occurred_at: Timestamp::from_micros(row.occurred_at),
-        address: row
-            .address
-            .map(|text| parse("event.address", &text, |text| text.parse().ok()))
-            .transpose()?,
+        address: row.address.map(|stored| stored.0),
         hash: Some(to_hash(row.hash)?),
     })
 }
@@ -194,21 +177,6 @@ pub(super) fn to_hash(bytes: Vec<u8>) -> Result<Hash, StoreError> {
         Inconsistency::Value {
             column: "event.hash",
             value: format!("{} bytes", bytes.len()),
-        }
-        .into()
-    })
-}
-
-/// The value with that name.
-pub(super) fn parse<T>(
-    column: &'static str,
-    name: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<T, StoreError> {
-    parse(name).ok_or_else(|| {
-        Inconsistency::Value {
-            column,
-            value: name.to_owned(),
         }
         .into()
     })

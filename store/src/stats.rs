@@ -5,13 +5,16 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QuerySelect, Select, TryGetable,
     sea_query::{Expr, Order},
 };
-use tidegate_entity::transfer::{Column, Entity};
+use tidegate_entity::{
+    stored::Stored,
+    transfer::{Column, Entity},
+};
 use uuid::Uuid;
 
-use super::{condition, error::StoreError, rows};
+use super::{condition, error::StoreError};
 use tidegate_domain::{
     connection::Usage,
     query::{ConnectionStats, TableStats, TableStatsFilter, TransferFilter},
@@ -20,8 +23,8 @@ use tidegate_domain::{
 
 /// Sums of one group.
 #[derive(FromQueryResult)]
-struct Group {
-    name: String,
+struct Group<N: TryGetable> {
+    name: N,
     count: i64,
     records_high: i64,
     records_low: i64,
@@ -44,15 +47,14 @@ pub(super) async fn by_connection<C: ConnectionTrait>(
     db: &C,
     connection_uuid: Uuid,
 ) -> Result<ConnectionStats, StoreError> {
-    let groups: Vec<Group> = select_by_connection(connection_uuid)
+    let groups: Vec<Group<Stored<TransferStatus>>> = select_by_connection(connection_uuid)
         .into_model()
         .all(db)
         .await?;
     let mut by_status = Vec::with_capacity(groups.len());
     let (mut records, mut bytes) = (0, 0);
     for group in &groups {
-        let status = rows::parse("transfer.status", &group.name, TransferStatus::parse)?;
-        by_status.push((status, group.count));
+        by_status.push((group.name.0, group.count));
         records += join(group.records_high, group.records_low);
         bytes += join(group.bytes_high, group.bytes_low);
     }
@@ -69,7 +71,7 @@ pub(super) async fn by_table<C: ConnectionTrait>(
     filter: &TableStatsFilter,
     limit: u32,
 ) -> Result<Vec<TableStats>, StoreError> {
-    let groups: Vec<Group> = select_by_table(filter, limit).into_model().all(db).await?;
+    let groups: Vec<Group<String>> = select_by_table(filter, limit).into_model().all(db).await?;
     let stats = groups.into_iter().map(|group| TableStats {
         records: saturate(join(group.records_high, group.records_low)),
         bytes: saturate(join(group.bytes_high, group.bytes_low)),

@@ -39,7 +39,7 @@ fn credential() -> TableCreateStatement {
         .col(text("role"))
         .col(uuid_null("connection_uuid"))
         .col(boolean("acts_for_others"))
-        .col(text("session_code"))
+        .col(text_null("session_code"))
         .col(big_integer("inserted_at"))
         .col(big_integer_null("revoked_at"))
         .col(big_integer_null("last_used_at"))

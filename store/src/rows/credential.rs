@@ -1,11 +1,10 @@
 //! Credentials, tokens and sessions.
 
-use tidegate_entity::{access_token, credential, session};
+use tidegate_entity::{access_token, credential, session, stored::Stored};
 use uuid::Uuid;
 
-use super::{StoreError, from_duration, parse, to_duration};
+use super::{StoreError, from_duration, optional, to_duration};
 use tidegate_domain::{
-    caller::Role,
     credential::{Credential, NewCredential, NewSession, Session, TokenRecord},
     time::Timestamp,
 };
@@ -15,14 +14,14 @@ pub(crate) fn from_credential(credential: &Credential) -> credential::Model {
     credential::Model {
         uuid: credential.uuid,
         name: declared.name.clone(),
-        role: declared.role.name().to_owned(),
+        role: Stored(declared.role),
         connection_uuid: declared.connection_uuid,
         acts_for_others: declared.acts_for_others,
-        session_code: declared.session_code.clone(),
+        session_code: optional(&declared.session_code),
         inserted_at: credential.inserted_at.as_micros(),
         revoked_at: credential.revoked_at.map(Timestamp::as_micros),
         last_used_at: credential.last_used_at.map(Timestamp::as_micros),
-        last_used_address: credential.last_used_address.map(|it| it.to_string()),
+        last_used_address: credential.last_used_address.map(Stored),
         revision: credential.revision,
     }
 }
@@ -41,7 +40,7 @@ pub(crate) fn from_token(credential: Uuid, token: &TokenRecord) -> access_token:
 pub(crate) fn to_credential(
     row: credential::Model,
     tokens: Vec<access_token::Model>,
-) -> Result<Credential, StoreError> {
+) -> Credential {
     let mut tokens: Vec<_> = tokens
         .into_iter()
         .map(|token| TokenRecord {
@@ -52,29 +51,22 @@ pub(crate) fn to_credential(
         })
         .collect();
     tokens.sort_by(|one, other| (one.inserted_at, &one.id).cmp(&(other.inserted_at, &other.id)));
-    Ok(Credential {
+    Credential {
         uuid: row.uuid,
         declared: NewCredential {
             name: row.name,
-            role: parse("credential.role", &row.role, Role::parse)?,
+            role: row.role.0,
             connection_uuid: row.connection_uuid,
             acts_for_others: row.acts_for_others,
-            session_code: row.session_code,
+            session_code: row.session_code.unwrap_or_default(),
         },
         tokens,
         inserted_at: Timestamp::from_micros(row.inserted_at),
         revoked_at: row.revoked_at.map(Timestamp::from_micros),
         last_used_at: row.last_used_at.map(Timestamp::from_micros),
-        last_used_address: row
-            .last_used_address
-            .map(|text| {
-                parse("credential.last_used_address", &text, |text| {
-                    text.parse().ok()
-                })
-            })
-            .transpose()?,
+        last_used_address: row.last_used_address.map(|stored| stored.0),
         revision: row.revision,
-    })
+    }
 }
 
 pub(crate) fn from_session(session: &Session) -> session::Model {

@@ -192,7 +192,7 @@ impl Victim {
 }
 
 /// A change of each column that cannot be none, and some that leave nothing the server would have written.
-const VALUES: [&str; 17] = [
+const VALUES: [&str; 18] = [
     "transfer_uuid = UUID",
     "connection_uuid = UUID",
     "subject_uuid = UUID",
@@ -203,7 +203,8 @@ const VALUES: [&str; 17] = [
     "to_status = CASE to_status WHEN 'FAILED' THEN 'COMPLETED' ELSE 'FAILED' END",
     "to_status = ''",
     "actor = actor || 'x'",
-    "reason = reason || ' '",
+    "reason = coalesce(reason, '') || ' '",
+    "reason = ''",
     "revision = revision + 1",
     "occurred_at = occurred_at - 1",
     "address = '10.0.0.1'",

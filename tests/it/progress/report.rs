@@ -28,7 +28,11 @@ async fn on_disk(database: &DatabaseConnection, uuid: &str) -> (i64, i64, String
     let uuid = Uuid::try_parse(uuid).expect("a uuid");
     let row = transfer::Entity::find_by_id(uuid).one(database).await;
     let row = row.expect("it can be read").expect("the row");
-    (row.revision, row.records_transferred, row.status)
+    (
+        row.revision,
+        row.records_transferred,
+        row.status.0.to_string(),
+    )
 }
 
 #[tokio::test]
