@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use tidegate_entity::{event, event_counter};
 
-use super::{
+use crate::{
     error::{Inconsistency, StoreError},
     events, rows,
 };

@@ -14,7 +14,12 @@ use tidegate_entity::{
 };
 use uuid::Uuid;
 
-use super::{ConnectionPeek, chunk, condition, error::StoreError, rows};
+use crate::{
+    ConnectionPeek,
+    error::StoreError,
+    rows,
+    sql::{chunk, condition},
+};
 use tidegate_domain::{
     connection::{Connection, ConnectionDirection, ConnectionStatus, DuplicateCandidate},
     query::{ConnectionFilter, SortOrder, Window},

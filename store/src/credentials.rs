@@ -10,7 +10,11 @@ use sea_orm::{
 use tidegate_entity::{access_token, connection, credential, session};
 use uuid::Uuid;
 
-use super::{chunk, condition, error::StoreError, rows};
+use crate::{
+    error::StoreError,
+    rows,
+    sql::{chunk, condition},
+};
 use tidegate_domain::{
     caller::Role,
     connection::Connection,

@@ -10,7 +10,7 @@ use tidegate_entity::{
     event_counter,
 };
 
-use super::{
+use crate::{
     Store,
     error::{Inconsistency, StoreError},
     rows,

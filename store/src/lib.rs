@@ -23,35 +23,21 @@ use tidegate_domain::{
 };
 
 mod chain;
-mod chunk;
-mod classify;
-mod condition;
 mod connections;
 mod credentials;
 mod error;
 mod events;
 pub mod failpoint;
-mod lock;
 mod notify;
 mod open;
-mod options;
-mod pools;
-mod postgres;
-mod reader;
-mod recovery;
 mod requests;
-mod rewrite;
 mod rows;
 mod scoped;
-mod session;
 mod snapshot;
-mod sqlite;
+mod sql;
 mod stats;
-mod target;
 mod time;
-mod transaction;
 mod transfers;
-mod update;
 mod write;
 
 #[cfg(test)]
@@ -59,13 +45,13 @@ mod tests;
 
 pub use error::{OpenError, StoreError};
 pub use notify::Listener;
-pub use options::{Migrate, Options, Pooling};
+pub use open::options::{Migrate, Options, Pooling};
 pub use scoped::{Readers, ScopedReader};
 pub use snapshot::Snapshot;
 pub use write::WriteTransaction;
 
-use pools::Inner;
-use reader::Reader;
+use open::pools::Inner;
+use sql::reader::Reader;
 
 /// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
 const POSTGRES_WRITERS: usize = 3;

@@ -7,7 +7,7 @@ use sea_orm::{
     sqlx::postgres::{PgListener, PgPoolOptions},
 };
 
-use super::{classify::connecting, error::StoreError, postgres::Source};
+use crate::{error::StoreError, open::postgres::Source, sql::classify::connecting};
 
 /// What replicas listen to; names are a database's own.
 const CHANNEL: &str = "tidegate";

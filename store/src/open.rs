@@ -6,13 +6,17 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait
 use sea_orm_migration::{MigratorTrait, seaql_migrations};
 use tidegate_migration::Migrator;
 
-use super::{
-    Migrate, Options, Store,
-    error::OpenError,
-    postgres, sqlite,
-    target::{self, Target},
-};
-use crate::failpoint;
+use self::target::Target;
+use crate::{Migrate, Options, Store, error::OpenError, failpoint};
+
+pub(crate) mod lock;
+pub(crate) mod options;
+pub(crate) mod pools;
+pub(crate) mod postgres;
+pub(crate) mod recovery;
+pub(crate) mod rewrite;
+pub(crate) mod sqlite;
+pub(crate) mod target;
 
 pub(super) async fn open(url: &str, options: &Options) -> Result<Store, OpenError> {
     match target::parse(url)? {

@@ -6,7 +6,7 @@ use sea_orm::{
 use tidegate_entity::{event, stored::Stored};
 use uuid::Uuid;
 
-use super::{Effect, PriorRequest, error::StoreError, rows};
+use crate::{Effect, PriorRequest, error::StoreError, rows};
 use tidegate_domain::event::{EventSubject, EventType};
 
 #[derive(FromQueryResult)]

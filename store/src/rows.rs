@@ -9,7 +9,7 @@ use tidegate_entity::{
 };
 use uuid::Uuid;
 
-use super::error::{Inconsistency, StoreError};
+use crate::error::{Inconsistency, StoreError};
 use tidegate_domain::{
     chain::Hash,
     event::{Event, EventBody, IdempotencyKey},

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use crate::{Store, StoreError};
 use tidegate_domain::{
     caller::Caller,
     connection::Connection,

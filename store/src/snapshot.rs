@@ -13,11 +13,11 @@ use sea_orm::{
 };
 use tidegate_entity::{event, event_counter};
 
-use super::{
+use crate::{
     Migrate, Options,
     error::{Inconsistency, OpenError, StoreError, silence},
     events, open,
-    pools::close,
+    open::pools::close,
     rows,
 };
 use tidegate_domain::chain::{Books, Found};

@@ -14,7 +14,7 @@ use tidegate_entity::{
 };
 use uuid::Uuid;
 
-use super::{condition, error::StoreError};
+use crate::{error::StoreError, sql::condition};
 use tidegate_domain::{
     connection::Usage,
     query::{ConnectionStats, TableStats, TableStatsFilter, TransferFilter},

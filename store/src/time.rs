@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::error::{Inconsistency, StoreError};
+use crate::error::{Inconsistency, StoreError};
 use tidegate_domain::time::Timestamp;
 
 /// Not `now()`, which stands still for a transaction that waited for its locks.

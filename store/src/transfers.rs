@@ -7,7 +7,12 @@ use sea_orm::{
 use tidegate_entity::transfer::{self, Column, Entity};
 use uuid::Uuid;
 
-use super::{Store, chunk, condition, error::StoreError, rows};
+use crate::{
+    Store,
+    error::StoreError,
+    rows,
+    sql::{chunk, condition},
+};
 use tidegate_domain::{
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},

@@ -16,14 +16,14 @@ use sea_orm::{
 use tidegate_entity::{event_counter, transfer};
 use uuid::Uuid;
 
-use super::{
-    PriorRequest, chain, chunk,
+use crate::{
+    PriorRequest, chain,
     error::{Inconsistency, StoreError},
     events,
-    pools::Inner,
-    requests, rows, time,
-    transaction::Transaction,
-    transfers, update,
+    open::pools::Inner,
+    requests, rows,
+    sql::{chunk, transaction::Transaction, update},
+    time, transfers,
 };
 use tidegate_domain::{
     chain::{Head, link},

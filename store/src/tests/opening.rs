@@ -6,7 +6,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    super::{OpenError, Options, Store, sqlite},
+    super::{OpenError, Options, Store, open::sqlite},
     fixture::{Fixture, plain, url},
 };
 

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        connections, credentials, events, requests, rows::from_transfer, stats, transfers, update,
+        connections, credentials, events, requests, rows::from_transfer, sql::update, stats,
+        transfers,
     },
     fixture::{Fixture, at, first, plain},
 };

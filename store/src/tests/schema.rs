@@ -8,7 +8,10 @@ use tidegate_entity::{
 use tidegate_migration::Migrator;
 
 use super::{
-    super::{Store, classify::REQUEST_INDEX, update},
+    super::{
+        Store,
+        sql::{classify::REQUEST_INDEX, update},
+    },
     fixture::Fixture,
 };
 

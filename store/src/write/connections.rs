@@ -10,7 +10,11 @@ use uuid::Uuid;
 
 use super::{WriteTransaction, expect_rows};
 use crate::{
-    ConnectionPeek, chunk, connections, error::StoreError, rows, stats, transfers, update,
+    ConnectionPeek, connections,
+    error::StoreError,
+    rows,
+    sql::{chunk, update},
+    stats, transfers,
 };
 use tidegate_domain::connection::{Connection, DuplicateCandidate, Usage};
 

@@ -16,14 +16,16 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{
+use crate::{
     Options, chain,
-    classify::{Trouble, trouble},
     error::{OpenError, StoreError},
-    lock::FileLock,
-    pools::Inner,
-    rewrite,
-    sqlite::{self, Role},
+    open::{
+        lock::FileLock,
+        pools::Inner,
+        rewrite,
+        sqlite::{self, Role},
+    },
+    sql::classify::{Trouble, trouble},
 };
 use tidegate_domain::chain::Head;
 
@@ -47,8 +49,8 @@ enum Damage {
 
 /// How to open the file anew, and what is known about it.
 #[derive(Debug)]
-pub(super) struct Recovery {
-    pub(super) lock: FileLock,
+pub(crate) struct Recovery {
+    pub(crate) lock: FileLock,
     path: PathBuf,
     database: String,
     options: Options,
@@ -100,7 +102,7 @@ impl From<OpenError> for Failure {
 }
 
 impl Recovery {
-    pub(super) fn new(
+    pub(crate) fn new(
         lock: FileLock,
         path: PathBuf,
         database: String,
@@ -127,7 +129,7 @@ impl Recovery {
     }
 
     /// Gives up the connection that writes, and all of them where `error` puts the files in doubt.
-    pub(super) fn distrust(&self, error: Option<&DbErr>) {
+    pub(crate) fn distrust(&self, error: Option<&DbErr>) {
         let damage = match error.map(trouble) {
             Some(Trouble::Io | Trouble::Corrupt) => Damage::Files,
             _ => Damage::Writer,
@@ -143,11 +145,11 @@ impl Recovery {
         self.damaged.notify_one();
     }
 
-    pub(super) fn committing(&self, head: Option<Head>) {
+    pub(crate) fn committing(&self, head: Option<Head>) {
         self.state().in_doubt = head;
     }
 
-    pub(super) fn committed(&self) {
+    pub(crate) fn committed(&self) {
         let mut state = self.state();
         if let Some(head) = state.in_doubt.take() {
             state.head = Some(head);
@@ -155,7 +157,7 @@ impl Recovery {
     }
 
     /// Resolves when something is to be recovered and its time has come.
-    pub(super) async fn is_due(&self) {
+    pub(crate) async fn is_due(&self) {
         loop {
             let damaged = self.damaged.notified();
             let due = {
@@ -170,7 +172,7 @@ impl Recovery {
     }
 
     /// Recovers what cannot be trusted, if anything and if its time has come.
-    pub(super) async fn recover(&self, inner: &Inner) -> Result<(), StoreError> {
+    pub(crate) async fn recover(&self, inner: &Inner) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         let (damage, next) = {
             let state = self.state();

@@ -10,10 +10,10 @@ use sea_orm::{
     },
 };
 
-use super::error::StoreError;
+use crate::error::StoreError;
 
 /// The unique index that two writers can race on: the loser finds the winner's row when it does its batch again.
-pub(super) const REQUEST_INDEX: &str = "event_request_key";
+pub(crate) const REQUEST_INDEX: &str = "event_request_key";
 
 /// A prepared statement that is not there, or that is there already.
 const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
@@ -28,7 +28,7 @@ enum ErrorClass {
 
 /// What an error of SQLite says about the connection and the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// Somebody else holds a lock.
     Busy,
     /// There is no room.
@@ -41,7 +41,7 @@ pub(super) enum Trouble {
 }
 
 /// Judges an error on SQLite.
-pub(super) fn trouble(error: &DbErr) -> Trouble {
+pub(crate) fn trouble(error: &DbErr) -> Trouble {
     /// Those of `SQLITE_IOERR` that are about the memory that processes share: opening, sizing, locking, mapping it.
     const SHARED_MEMORY: [&str; 4] = ["4618", "4874", "5130", "5386"];
     match sqlx_error(error) {
@@ -64,7 +64,7 @@ pub(super) fn trouble(error: &DbErr) -> Trouble {
 }
 
 /// Whether SQLite refuses because somebody else holds a lock.
-pub(super) fn is_busy(error: &DbErr) -> bool {
+pub(crate) fn is_busy(error: &DbErr) -> bool {
     trouble(error) == Trouble::Busy
 }
 
@@ -80,7 +80,7 @@ impl From<DbErr> for StoreError {
 }
 
 /// The driver's own error, if that is what `error` is about.
-pub(super) fn driver_error(error: &DbErr) -> Option<&dyn DatabaseError> {
+pub(crate) fn driver_error(error: &DbErr) -> Option<&dyn DatabaseError> {
     match sqlx_error(error)? {
         SqlxError::Database(error) => Some(error.as_ref()),
         _ => None,
@@ -88,12 +88,12 @@ pub(super) fn driver_error(error: &DbErr) -> Option<&dyn DatabaseError> {
 }
 
 /// What kept one from connecting.
-pub(super) fn connecting(error: SqlxError) -> DbErr {
+pub(crate) fn connecting(error: SqlxError) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
 /// Whether an error says that other connections to PostgreSQL are no good either, or that new ones need another password.
-pub(super) fn taints(error: &DbErr) -> bool {
+pub(crate) fn taints(error: &DbErr) -> bool {
     match sqlx_error(error) {
         // Sessions that somebody else shares: an answer to another question, a prepared statement that is gone.
         Some(SqlxError::Protocol(_) | SqlxError::BeginFailed) => true,
@@ -107,7 +107,7 @@ pub(super) fn taints(error: &DbErr) -> bool {
 }
 
 /// SQLite's primary result code, if the error carries one.
-pub(super) fn sqlite_code(error: &dyn DatabaseError) -> Option<i32> {
+pub(crate) fn sqlite_code(error: &dyn DatabaseError) -> Option<i32> {
     let extended: i32 = error.code()?.parse().ok()?;
     Some(extended & 0xff)
 }

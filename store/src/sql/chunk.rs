@@ -7,7 +7,7 @@ const ROWS: [usize; 4] = [64, 16, 4, 1];
 const KEYS: [usize; 4] = [1, 16, 128, 1_024];
 
 /// Cuts `rows` into pieces of the fixed sizes, largest first, in their order.
-pub(super) fn rows<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+pub(crate) fn rows<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let size = ROWS.into_iter().find(|size| *size <= rows.len())?;
         let (piece, rest) = rows.split_at(size);
@@ -17,7 +17,7 @@ pub(super) fn rows<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// Cuts `keys` into lists of the fixed sizes; the last key is repeated where one would be too short.
-pub(super) fn keys<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> {
+pub(crate) fn keys<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> {
     keys.chunks(KEYS[KEYS.len() - 1]).map(|piece| {
         let size = KEYS
             .into_iter()

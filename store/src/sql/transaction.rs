@@ -10,11 +10,14 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, prelude::async_trait::async_trait,
 };
 
-use super::{classify::is_busy, pools::Inner, session::Session};
+use crate::{
+    open::pools::Inner,
+    sql::{classify::is_busy, session::Session},
+};
 use tidegate_domain::chain::Head;
 
 #[derive(Debug)]
-pub(super) struct Transaction {
+pub(crate) struct Transaction {
     owner: Arc<Inner>,
     /// `None` once its end was asked for.
     inner: Option<Session>,
@@ -24,7 +27,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         owner: &Arc<Inner>,
         pool: &DatabaseConnection,
     ) -> Result<Self, DbErr> {
@@ -52,7 +55,7 @@ impl Transaction {
     }
 
     /// Makes it durable; the log then ends at `head`, if that changes.
-    pub(super) async fn commit(mut self, head: Option<Head>) -> Result<(), DbErr> {
+    pub(crate) async fn commit(mut self, head: Option<Head>) -> Result<(), DbErr> {
         let inner = self.open()?;
         self.owner.committing(head);
         self.note(inner.commit().await)?;
@@ -61,7 +64,7 @@ impl Transaction {
         Ok(())
     }
 
-    pub(super) async fn rollback(mut self) -> Result<(), DbErr> {
+    pub(crate) async fn rollback(mut self) -> Result<(), DbErr> {
         if let Some(inner) = self.inner.take() {
             self.note(inner.rollback().await)?;
         }

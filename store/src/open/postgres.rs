@@ -7,18 +7,20 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::{
+use crate::{
     Migrate, Options, Store,
-    classify::connecting,
     error::OpenError,
-    open::{is_complete, migrate, other, refuse_newer},
-    pools::{Inner, close},
-    session::Session,
+    open::{
+        is_complete, migrate, other,
+        pools::{Inner, close},
+        refuse_newer,
+    },
+    sql::{classify::connecting, session::Session},
 };
 
 mod source;
 
-pub(super) use source::Source;
+pub(crate) use source::Source;
 
 /// Two replicas that start at the same time must not migrate at the same time. Any number will do.
 const MIGRATION_LOCK: i64 = 0x0074_6964_6567_6174;
@@ -52,7 +54,7 @@ const LIMITS: [Setting; 4] = [
     ("jit", "off", &[]),
 ];
 
-pub(super) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {
+pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {
     let source = Source::new(url, options);
     let failed = |error| other(name, &connecting(error));
     if !source.is_pooled() && source.is_shared().await.map_err(failed)? {
@@ -98,7 +100,7 @@ async fn compare<C: ConnectionTrait>(db: &C, name: &str, how: Migrate) -> Result
     }
 }
 
-pub(super) async fn reader(
+pub(crate) async fn reader(
     url: &str,
     name: &str,
     options: &Options,

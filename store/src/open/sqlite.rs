@@ -17,22 +17,24 @@ use sea_orm::{
     },
 };
 
-use super::{
+use crate::{
     Migrate, Options, Store, chain,
-    classify::{driver_error, sqlite_code},
     error::OpenError,
-    lock::{FileLock, private},
-    open::{migrate, other, refuse_newer},
-    pools::{Inner, Pools},
-    recovery::Recovery,
-    rewrite,
+    open::{
+        lock::{FileLock, private},
+        migrate, other,
+        pools::{Inner, Pools},
+        recovery::Recovery,
+        refuse_newer, rewrite,
+    },
+    sql::classify::{driver_error, sqlite_code},
 };
 
 /// Older ones can lose a write when a checkpoint meets a restart of the log.
 const OLDEST: (&str, [u32; 3]) = ("3.51.3", [3, 51, 3]);
 
 /// What every connection must report once it is open.
-pub(super) const SETTINGS: [(&str, &str); 7] = [
+pub(crate) const SETTINGS: [(&str, &str); 7] = [
     ("journal_mode", "wal"),
     // FULL: an acknowledged commit survives a power cut.
     ("synchronous", "2"),
@@ -49,14 +51,14 @@ pub(super) const SETTINGS: [(&str, &str); 7] = [
 const BUSY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Writer,
     Reader,
     /// Reads beside a server of another process, or a backup, and leaves every setting as it is.
     Auditor,
 }
 
-pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result<Store, OpenError> {
+pub(crate) async fn open(path: &Path, create: bool, options: &Options) -> Result<Store, OpenError> {
     let database = path.display().to_string();
     let path = resolve(path, create, &database)?;
     // Nothing of the database is touched before the lock is ours.
@@ -93,7 +95,7 @@ pub(super) async fn open(path: &Path, create: bool, options: &Options) -> Result
 
 /// Opens a file that another process may be serving. SQLite lets any number of processes read beside the one that
 /// writes; our lock file, which keeps out a second writer, is not touched.
-pub(super) async fn reader(path: &Path) -> Result<(DatabaseConnection, String), OpenError> {
+pub(crate) async fn reader(path: &Path) -> Result<(DatabaseConnection, String), OpenError> {
     let database = path.display().to_string();
     let path = resolve(path, false, &database)?;
     let options = Options {
@@ -164,7 +166,7 @@ fn provide(path: &Path, create: bool) -> io::Result<()> {
         .map(drop)
 }
 
-pub(super) async fn connect(
+pub(crate) async fn connect(
     path: &Path,
     options: &Options,
     role: Role,
@@ -213,7 +215,7 @@ fn settings(options: SqliteConnectOptions, role: Role) -> SqliteConnectOptions {
         .pragma("journal_size_limit", "67108864")
 }
 
-pub(super) async fn check(pool: &DatabaseConnection, database: &str) -> Result<(), OpenError> {
+pub(crate) async fn check(pool: &DatabaseConnection, database: &str) -> Result<(), OpenError> {
     let found = read(pool, "SELECT sqlite_version()", database)
         .await?
         .unwrap_or_default();
@@ -242,7 +244,7 @@ pub(super) async fn check(pool: &DatabaseConnection, database: &str) -> Result<(
 }
 
 /// The first value of the first row as text.
-pub(super) async fn read(
+pub(crate) async fn read(
     pool: &DatabaseConnection,
     sql: &str,
     database: &str,

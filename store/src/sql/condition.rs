@@ -17,7 +17,7 @@ use tidegate_domain::{
 };
 
 /// The same rows as [`TransferFilter::matches`].
-pub(super) fn transfers(filter: &TransferFilter) -> Condition {
+pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
     Condition::all()
         .add_option(
             filter
@@ -49,7 +49,7 @@ pub(super) fn transfers(filter: &TransferFilter) -> Condition {
         .add_option(filter.to.map(|to| Column::InsertedAt.lte(to.as_micros())))
 }
 
-pub(super) fn approvals(filter: &ApprovalFilter) -> Condition {
+pub(crate) fn approvals(filter: &ApprovalFilter) -> Condition {
     Condition::all()
         .add(status(TransferStatus::PendingApproval))
         .add_option(
@@ -65,7 +65,7 @@ pub(super) fn approvals(filter: &ApprovalFilter) -> Condition {
         )
 }
 
-pub(super) fn completed(filter: &TableStatsFilter) -> Condition {
+pub(crate) fn completed(filter: &TableStatsFilter) -> Condition {
     transfers(&TransferFilter {
         direction: filter.direction,
         status: vec![TransferStatus::Completed],
@@ -77,12 +77,12 @@ pub(super) fn completed(filter: &TableStatsFilter) -> Condition {
 }
 
 /// Exactly this status.
-pub(super) fn status(status: TransferStatus) -> Expr {
+pub(crate) fn status(status: TransferStatus) -> Expr {
     Column::Status.into_expr().eq(literal(status))
 }
 
 /// What comes after `position` in a list that is sorted by `key`, then `uuid`.
-pub(super) fn beyond(
+pub(crate) fn beyond(
     key: impl IntoColumnRef,
     uuid: impl IntoColumnRef,
     order: SortOrder,

@@ -7,7 +7,10 @@ use std::{
 
 use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
 
-use super::{classify::taints, postgres::Source, recovery::Recovery};
+use crate::{
+    open::{postgres::Source, recovery::Recovery},
+    sql::classify::taints,
+};
 use tidegate_domain::chain::Head;
 
 /// Longest wait for connections to close.
@@ -17,24 +20,24 @@ const CLOSE: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) backend: DbBackend,
+pub(crate) struct Inner {
+    pub(crate) backend: DbBackend,
     pools: RwLock<Pools>,
     /// What makes new connections to PostgreSQL.
-    pub(super) source: Option<Source>,
+    pub(crate) source: Option<Source>,
     /// What an SQLite file needs after an error.
-    pub(super) recovery: Option<Recovery>,
+    pub(crate) recovery: Option<Recovery>,
 }
 
 /// The connections in use; one pool for both purposes on PostgreSQL.
 #[derive(Clone, Debug)]
-pub(super) struct Pools {
-    pub(super) reader: DatabaseConnection,
-    pub(super) writer: DatabaseConnection,
+pub(crate) struct Pools {
+    pub(crate) reader: DatabaseConnection,
+    pub(crate) writer: DatabaseConnection,
 }
 
 impl Inner {
-    pub(super) fn new(pools: Pools, recovery: Option<Recovery>) -> Self {
+    pub(crate) fn new(pools: Pools, recovery: Option<Recovery>) -> Self {
         Self {
             backend: pools.writer.get_database_backend(),
             pools: RwLock::new(pools),
@@ -44,7 +47,7 @@ impl Inner {
     }
 
     /// One pool of connections to PostgreSQL, to be replaced by another one from `source`.
-    pub(super) fn postgres(pool: DatabaseConnection, source: Source) -> Self {
+    pub(crate) fn postgres(pool: DatabaseConnection, source: Source) -> Self {
         let pools = Pools {
             reader: pool.clone(),
             writer: pool,
@@ -56,11 +59,11 @@ impl Inner {
     }
 
     /// Whether a session is ours for no longer than a transaction.
-    pub(super) fn is_pooled(&self) -> bool {
+    pub(crate) fn is_pooled(&self) -> bool {
         self.source.as_ref().is_some_and(Source::is_pooled)
     }
 
-    pub(super) fn pools(&self) -> Pools {
+    pub(crate) fn pools(&self) -> Pools {
         let pools = self.present();
         match &self.source {
             Some(source) if source.was_silent() => {
@@ -79,7 +82,7 @@ impl Inner {
     }
 
     /// Takes in an error that came with a connection out of `pool`. Some say that the others are no good either.
-    pub(super) fn note(&self, pool: &DatabaseConnection, error: &DbErr) {
+    pub(crate) fn note(&self, pool: &DatabaseConnection, error: &DbErr) {
         if taints(error) {
             tracing::debug!(%error, "connections to the database are made anew");
             self.renew(pool);
@@ -87,7 +90,7 @@ impl Inner {
     }
 
     /// Takes in that the database did not answer for so long on a connection out of `pool`.
-    pub(super) fn note_silence(&self, pool: &DatabaseConnection, waited: Duration) {
+    pub(crate) fn note_silence(&self, pool: &DatabaseConnection, waited: Duration) {
         if self.source.is_some() && waited >= SILENCE {
             tracing::warn!("the database did not answer in time; connections are made anew");
             self.renew(pool);
@@ -119,7 +122,7 @@ impl Inner {
     }
 
     /// The pool in the place of `pool`, if `error` says that it was replaced under the caller's feet.
-    pub(super) fn successor(
+    pub(crate) fn successor(
         &self,
         pool: &DatabaseConnection,
         error: &DbErr,
@@ -134,7 +137,7 @@ impl Inner {
     }
 
     /// Waits for running statements, but not for ever, closes every connection and lets go of the file.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         // The readers go first: only a connection that may write can move the log into the database as the last one.
         let pools = self.present();
         close(&pools.reader).await;
@@ -144,25 +147,25 @@ impl Inner {
         }
     }
 
-    pub(super) fn replace(&self, change: impl FnOnce(&mut Pools)) {
+    pub(crate) fn replace(&self, change: impl FnOnce(&mut Pools)) {
         change(&mut self.pools.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Something went wrong with a transaction on SQLite: its connection is not to be used again as it is.
-    pub(super) fn distrust(&self, error: Option<&DbErr>) {
+    pub(crate) fn distrust(&self, error: Option<&DbErr>) {
         if let Some(recovery) = &self.recovery {
             recovery.distrust(error);
         }
     }
 
     /// A commit is under way, after which the log ends at `head`; `None` when it stays as it is.
-    pub(super) fn committing(&self, head: Option<Head>) {
+    pub(crate) fn committing(&self, head: Option<Head>) {
         if let Some(recovery) = &self.recovery {
             recovery.committing(head);
         }
     }
 
-    pub(super) fn committed(&self) {
+    pub(crate) fn committed(&self) {
         if let Some(recovery) = &self.recovery {
             recovery.committed();
         }
@@ -170,7 +173,7 @@ impl Inner {
 }
 
 /// Waits for running statements, but not for ever, and closes every connection.
-pub(super) async fn close(pool: &DatabaseConnection) {
+pub(crate) async fn close(pool: &DatabaseConnection) {
     match tokio::time::timeout(CLOSE, pool.close_by_ref()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {

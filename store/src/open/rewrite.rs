@@ -19,7 +19,7 @@ use sea_orm::{
 const PIECE: usize = 1 << 20;
 
 /// Writes and syncs the log beside the database at `path`, under the lock that keeps everybody from writing to it.
-pub(super) async fn log(writer: &DatabaseConnection, path: &Path) -> Result<(), DbErr> {
+pub(crate) async fn log(writer: &DatabaseConnection, path: &Path) -> Result<(), DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
@@ -34,7 +34,7 @@ pub(super) async fn log(writer: &DatabaseConnection, path: &Path) -> Result<(), 
 
 /// Moves the log into the database, synced, and begins it anew. Somebody who reads beside the server may keep it from
 /// being begun anew; that is no error, since it is durable where it is.
-pub(super) async fn move_into_database(writer: &DatabaseConnection) -> Result<(), DbErr> {
+pub(crate) async fn move_into_database(writer: &DatabaseConnection) -> Result<(), DbErr> {
     let checkpoint = Statement::from_string(DbBackend::Sqlite, "PRAGMA wal_checkpoint(TRUNCATE)");
     writer.query_one_raw(checkpoint).await.map(drop)
 }

@@ -23,20 +23,20 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeou
 
 /// An open one. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
-pub(super) enum Session {
+pub(crate) enum Session {
     Own(DatabaseTransaction),
     Pooled(Mutex<sqlx::Transaction<'static, Postgres>>),
 }
 
 impl Session {
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         pool: &DatabaseConnection,
         options: TransactionOptions,
     ) -> Result<Self, DbErr> {
         Ok(Self::Own(pool.begin_with_options(options).await?))
     }
 
-    pub(super) async fn begin_pooled(pool: &DatabaseConnection) -> Result<Self, DbErr> {
+    pub(crate) async fn begin_pooled(pool: &DatabaseConnection) -> Result<Self, DbErr> {
         let pool = pool.get_postgres_connection_pool();
         let begun = pool.begin_with(BEGIN).await.map_err(|error| match error {
             SqlxError::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
@@ -46,14 +46,14 @@ impl Session {
         Ok(Self::Pooled(Mutex::new(begun?)))
     }
 
-    pub(super) async fn commit(self) -> Result<(), DbErr> {
+    pub(crate) async fn commit(self) -> Result<(), DbErr> {
         match self {
             Self::Own(transaction) => transaction.commit().await,
             Self::Pooled(transaction) => transaction.into_inner().commit().await.map_err(failed),
         }
     }
 
-    pub(super) async fn rollback(self) -> Result<(), DbErr> {
+    pub(crate) async fn rollback(self) -> Result<(), DbErr> {
         match self {
             Self::Own(transaction) => transaction.rollback().await,
             Self::Pooled(transaction) => transaction.into_inner().rollback().await.map_err(failed),

@@ -11,13 +11,13 @@ use std::{
 
 /// Held until it is released or dropped, or the process ends in whatever way.
 #[derive(Debug)]
-pub(super) struct FileLock {
+pub(crate) struct FileLock {
     file: Mutex<Option<File>>,
 }
 
 impl FileLock {
     /// Takes the lock, or `None` when another holds it.
-    pub(super) fn acquire(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn acquire(path: &Path) -> io::Result<Option<Self>> {
         let file = private(OpenOptions::new().read(true).write(true).create(true)).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self {
@@ -29,7 +29,7 @@ impl FileLock {
     }
 
     /// Lets go. The file stays: removing it could take the lock from under another server.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.file
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -38,7 +38,7 @@ impl FileLock {
 }
 
 /// Files that are created belong to their owner alone.
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options

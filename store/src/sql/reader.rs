@@ -8,16 +8,16 @@ use sea_orm::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{error::silence, pools::Inner, session::Session};
+use crate::{error::silence, open::pools::Inner, sql::session::Session};
 
 /// A way to the database for statements that stand alone.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     inner: &'a Inner,
     limit: Duration,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(inner: &'a Inner, limit: Duration) -> Self {
+    pub(crate) const fn new(inner: &'a Inner, limit: Duration) -> Self {
         Self { inner, limit }
     }
 

@@ -20,7 +20,7 @@ use sea_orm::{
     },
 };
 
-use super::super::{Options, Pooling};
+use crate::{Options, Pooling};
 
 const CONNECTIONS: u32 = 10;
 /// Longest wait for a sign of life on an idle connection.

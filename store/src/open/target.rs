@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
-use super::error::OpenError;
+use crate::error::OpenError;
 
 /// Where the ledger is kept. Not `Debug`, since a URL may hold a password.
-pub(super) enum Target {
+pub(crate) enum Target {
     Sqlite {
         /// As the URL says it.
         path: PathBuf,
@@ -21,7 +21,7 @@ pub(super) enum Target {
     },
 }
 
-pub(super) fn parse(url: &str) -> Result<Target, OpenError> {
+pub(crate) fn parse(url: &str) -> Result<Target, OpenError> {
     let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
     match scheme {
         "sqlite" => sqlite(url, rest),

@@ -10,7 +10,7 @@ use sea_orm::{
 use tidegate_entity::{connection, transfer::Column};
 
 /// What a report of progress changes. No index holds any of them.
-pub(super) const PROGRESS: [Column; 10] = [
+pub(crate) const PROGRESS: [Column; 10] = [
     Column::RecordsTransferred,
     Column::RecordsCreated,
     Column::RecordsUpdated,
@@ -24,7 +24,7 @@ pub(super) const PROGRESS: [Column; 10] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(super) const CHANGING: [Column; 23] = [
+pub(crate) const CHANGING: [Column; 23] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -51,7 +51,7 @@ pub(super) const CHANGING: [Column; 23] = [
 ];
 
 /// What a change of a connection changes: everything but what is as it was created.
-pub(super) const CONNECTION: [connection::Column; 12] = {
+pub(crate) const CONNECTION: [connection::Column; 12] = {
     use connection::Column::*;
     [
         Name,
@@ -70,7 +70,7 @@ pub(super) const CONNECTION: [connection::Column; 12] = {
 };
 
 /// What a start or a report changes about a connection.
-pub(super) const USAGE: [connection::Column; 2] = [
+pub(crate) const USAGE: [connection::Column; 2] = [
     connection::Column::TransfersUsed,
     connection::Column::RecordsUsed,
 ];
@@ -79,7 +79,7 @@ pub(super) const USAGE: [connection::Column; 2] = [
 const FRESH: &str = "fresh";
 
 /// Sets `columns` of the rows to what `rows` say; `key` tells them apart.
-pub(super) fn statement<E: EntityTrait>(
+pub(crate) fn statement<E: EntityTrait>(
     key: E::Column,
     columns: &[E::Column],
     rows: &[E::Model],
