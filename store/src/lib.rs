@@ -4,48 +4,38 @@
 //! in a statement of its own. No function of this crate holds on to a row stream: it would pin a connection of the
 //! pool, and a transaction that is dropped under it panics.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
 
-use tidegate_domain::{
-    connection::Connection,
-    credential::Credential,
-    event::{Event, IdempotencyKey},
-    query::{
-        ApprovalFilter, ConnectionFilter, ConnectionStats, CredentialFilter, EventFilter,
-        SortOrder, TableStats, TableStatsFilter, TransferFilter, Window,
-    },
-    time::Timestamp,
-    transfer::Transfer,
-};
+use tidegate_domain::time::Timestamp;
 
-mod chain;
-mod connections;
-mod credentials;
+mod connection;
+mod credential;
 mod error;
-mod events;
+mod event;
 pub mod failpoint;
 mod notify;
 mod open;
-mod requests;
-mod rows;
+mod request;
 mod scoped;
 mod snapshot;
 mod sql;
 mod stats;
 mod time;
-mod transfers;
+mod transfer;
+mod value;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub use connection::ConnectionPeek;
 pub use error::{OpenError, StoreError};
 pub use notify::Listener;
 pub use open::options::{Migrate, Options, Pooling};
+pub use request::{Effect, PriorRequest};
 pub use scoped::{Readers, ScopedReader};
 pub use snapshot::Snapshot;
 pub use write::WriteTransaction;
@@ -68,49 +58,6 @@ const LONG_READ: Duration = Duration::from_secs(6);
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-/// What a request with an id did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriorRequest {
-    /// In what role it was asked.
-    pub actor: String,
-    /// Its id and digest.
-    pub request: IdempotencyKey,
-    /// What came of it.
-    pub effect: Effect,
-}
-
-/// What came of a remembered request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It changed a transfer.
-    Transfer {
-        /// Which one.
-        uuid: Uuid,
-        /// Whether it deleted the row.
-        deleted_by_it: bool,
-    },
-    /// It created or changed a connection.
-    Connection {
-        /// Which one.
-        uuid: Uuid,
-        /// Whether it deleted the row.
-        deleted_by_it: bool,
-    },
-    /// It created or changed this credential.
-    Credential(Uuid),
-    /// It opened this session.
-    Session(Uuid),
-}
-
-/// The connection of some transfer, as it stands without a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionPeek {
-    /// The connection, which may be gone.
-    pub uuid: Uuid,
-    /// Whether anything is counted on it.
-    pub has_budget: bool,
 }
 
 impl Store {
@@ -173,229 +120,19 @@ impl Store {
     }
 
     /// Tells every replica that something was committed; does nothing where there are no replicas.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
     pub async fn send_notification(&self) -> Result<(), StoreError> {
         notify::send(&self.reads()).await
     }
 
     /// Begins to listen to [`send_notification`](Self::send_notification); `None` where there are no replicas.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
         notify::listen(self.inner.source.as_ref()).await
     }
 
     /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only
     /// one.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
     pub async fn now(&self) -> Result<Option<Timestamp>, StoreError> {
         time::now(&self.reads()).await
-    }
-
-    /// When the newest event happened; `None` before the first.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn latest_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        events::latest_time(&self.reads()).await
-    }
-
-    /// One transfer, if it exists.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
-        transfers::one(&self.reads(), uuid).await
-    }
-
-    /// The transfers among `uuids` that exist, in no particular order.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
-        transfers::existing(&self.reads(), uuids).await
-    }
-
-    /// Transfers by creation time, then uuid.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn transfers(
-        &self,
-        filter: &TransferFilter,
-        order: SortOrder,
-        window: Window,
-    ) -> Result<Vec<Transfer>, StoreError> {
-        transfers::list(&self.reads(), filter, order, window).await
-    }
-
-    /// How many transfers are meant by `filter`.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn count_transfers(&self, filter: &TransferFilter) -> Result<i64, StoreError> {
-        stats::count(&self.long_reads(), filter).await
-    }
-
-    /// Transfers that wait for a decision and are not overdue at `now`, nearest deadline first, then uuid. The
-    /// micros of the window's position are those of `approval_expires_at`.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn pending_approvals(
-        &self,
-        filter: &ApprovalFilter,
-        now: Timestamp,
-        window: Window,
-    ) -> Result<Vec<Transfer>, StoreError> {
-        transfers::pending_approvals(&self.reads(), filter, now, window).await
-    }
-
-    /// Transfers whose time to be decided on has passed at `now`, longest overdue first.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn overdue_approvals(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        transfers::overdue_approvals(&self.reads(), now, limit).await
-    }
-
-    /// Transfers in progress whose heartbeat has run out at `now`, oldest transfer first.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn silent_transfers(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        transfers::silent(&self.reads(), now, limit).await
-    }
-
-    /// The sums of one connection; statuses in the order of the wire's enum.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn connection_stats(
-        &self,
-        connection_uuid: Uuid,
-    ) -> Result<ConnectionStats, StoreError> {
-        stats::by_connection(&self.long_reads(), connection_uuid).await
-    }
-
-    /// The sums of completed transfers by table, most transfers first, then by name.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn table_stats(
-        &self,
-        filter: &TableStatsFilter,
-        limit: u32,
-    ) -> Result<Vec<TableStats>, StoreError> {
-        stats::by_table(&self.long_reads(), filter, limit).await
-    }
-
-    /// Events in the order of the log.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, StoreError> {
-        events::list(&self.reads(), filter, limit).await
-    }
-
-    /// One connection, if it exists.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn connection(&self, uuid: Uuid) -> Result<Option<Connection>, StoreError> {
-        connections::one(&self.reads(), uuid).await
-    }
-
-    /// Connections, newest first, then by uuid downwards.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn connections(
-        &self,
-        filter: &ConnectionFilter,
-        window: Window,
-    ) -> Result<Vec<Connection>, StoreError> {
-        connections::list(&self.reads(), filter, window).await
-    }
-
-    /// Connections in use whose end has passed at `now`, longest overdue first.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn overdue_connections(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        connections::overdue(&self.reads(), now, limit).await
-    }
-
-    /// The connections that `transfers` belong to, as far as they exist.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn connections_of(
-        &self,
-        transfers: &[Transfer],
-    ) -> Result<HashMap<Uuid, Connection>, StoreError> {
-        connections::of(&self.reads(), transfers).await
-    }
-
-    /// The credential that the token with this id belongs to, with its tokens, and the connection of an agent as far as
-    /// it exists. Whether the token is good is for [`Credential::good_until`] to say.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn credential_of_token(
-        &self,
-        token_id: &str,
-    ) -> Result<Option<(Credential, Option<Connection>)>, StoreError> {
-        credentials::of_token(&self.reads(), token_id).await
-    }
-
-    /// As [`credential_of_token`](Self::credential_of_token) for many, by the token's id. Of a credential's tokens only
-    /// those that were asked for are there.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn credentials_of_tokens(
-        &self,
-        token_ids: &[&str],
-    ) -> Result<HashMap<String, (Credential, Option<Connection>)>, StoreError> {
-        credentials::of_tokens(&self.reads(), token_ids).await
-    }
-
-    /// One credential, if it exists.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
-        credentials::one(&self.reads(), uuid).await
-    }
-
-    /// Credentials, newest first, then by uuid downwards.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn credentials(
-        &self,
-        filter: &CredentialFilter,
-        window: Window,
-    ) -> Result<Vec<Credential>, StoreError> {
-        credentials::list(&self.reads(), filter, window).await
     }
 
     /// Gives `work` up when PostgreSQL has not answered by `deadline`, as when its machine is gone without a word. What it
@@ -439,9 +176,6 @@ impl Store {
 
     /// Begins a write. On SQLite there is one at a time, and it holds the write lock from here on: a transaction that
     /// reads first is refused the lock when another writer came in between.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
     pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         self.recover().await?;
         let mut pool = self.writer();

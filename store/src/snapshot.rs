@@ -16,9 +16,8 @@ use tidegate_entity::{event, event_counter};
 use crate::{
     Migrate, Options,
     error::{Inconsistency, OpenError, StoreError, silence},
-    events, open,
-    open::pools::close,
-    rows,
+    event as log,
+    open::{self, pools::close},
 };
 use tidegate_domain::chain::{Books, Found};
 
@@ -54,18 +53,19 @@ impl Snapshot {
     }
 
     /// What the log says about itself; `None` when what it says has no meaning.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
     pub async fn books(&self) -> Result<Option<Books>, StoreError> {
-        let select = events::counter().into_query();
+        let select = log::select::counter().into_query();
         let row = answer(self.transaction.query_one(&select)).await?;
         Ok(row.and_then(|row| {
             let counter = event_counter::Model::from_query_result(&row, "").ok()?;
             Some(Books {
                 last: counter.last_sequence,
                 floor: counter.floor_sequence,
-                floor_hash: counter.floor_hash.map(rows::to_hash).transpose().ok()?,
+                floor_hash: counter
+                    .floor_hash
+                    .map(log::rows::to_hash)
+                    .transpose()
+                    .ok()?,
             })
         }))
     }
@@ -85,9 +85,6 @@ impl Snapshot {
     }
 
     /// Lets go of the database.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
     pub async fn close(self) -> Result<(), StoreError> {
         answer(self.transaction.rollback()).await?;
         close(&self.pool).await;
@@ -110,8 +107,8 @@ fn read(row: &QueryResult) -> Result<Found, StoreError> {
         .map_err(|error| Inconsistency::Sequence(error.to_string()))?;
     let model = event::Model::from_query_result(row, "").ok();
     let event = model.and_then(|model| {
-        let event = rows::to_event(model.clone()).ok()?;
-        (rows::from_event(&event) == model).then_some(event)
+        let event = log::rows::from_row(model.clone()).ok()?;
+        (log::rows::to_row(&event) == model).then_some(event)
     });
     Ok(Found { sequence, event })
 }

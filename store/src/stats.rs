@@ -4,8 +4,8 @@
 //! lower 32 bits are summed apart, neither of which can overflow below two thousand million rows, and joined here.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Select, TryGetable,
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
+    TryGetable,
     sea_query::{Expr, Order},
 };
 use tidegate_entity::{
@@ -14,7 +14,7 @@ use tidegate_entity::{
 };
 use uuid::Uuid;
 
-use crate::{error::StoreError, sql::condition};
+use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::condition};
 use tidegate_domain::{
     connection::Usage,
     query::{ConnectionStats, TableStats, TableStatsFilter, TransferFilter},
@@ -32,70 +32,99 @@ struct Group<N: TryGetable> {
     bytes_low: i64,
 }
 
-pub(super) async fn count<C: ConnectionTrait>(
-    db: &C,
-    filter: &TransferFilter,
-) -> Result<i64, StoreError> {
-    Ok(select_count(filter)
-        .into_tuple()
-        .one(db)
-        .await?
-        .unwrap_or(0))
-}
-
-pub(super) async fn by_connection<C: ConnectionTrait>(
-    db: &C,
-    connection_uuid: Uuid,
-) -> Result<ConnectionStats, StoreError> {
-    let groups: Vec<Group<Stored<TransferStatus>>> = select_by_connection(connection_uuid)
-        .into_model()
-        .all(db)
-        .await?;
-    let mut by_status = Vec::with_capacity(groups.len());
-    let (mut records, mut bytes) = (0, 0);
-    for group in &groups {
-        by_status.push((group.name.0, group.count));
-        records += join(group.records_high, group.records_low);
-        bytes += join(group.bytes_high, group.bytes_low);
+impl Store {
+    /// How many transfers are meant by `filter`.
+    pub async fn count_transfers(&self, filter: &TransferFilter) -> Result<i64, StoreError> {
+        let select = select_count(filter).into_tuple();
+        Ok(select.one(&self.long_reads()).await?.unwrap_or(0))
     }
-    by_status.sort_unstable();
-    Ok(ConnectionStats {
-        by_status,
-        total_records: saturate(records),
-        total_bytes: saturate(bytes),
-    })
+
+    /// The sums of one connection; statuses in the order of the wire's enum.
+    pub async fn connection_stats(
+        &self,
+        connection_uuid: Uuid,
+    ) -> Result<ConnectionStats, StoreError> {
+        let groups: Vec<Group<Stored<TransferStatus>>> = select_by_connection(connection_uuid)
+            .into_model()
+            .all(&self.long_reads())
+            .await?;
+        let mut by_status = Vec::with_capacity(groups.len());
+        let (mut records, mut bytes) = (0, 0);
+        for group in &groups {
+            by_status.push((group.name.0, group.count));
+            records += join(group.records_high, group.records_low);
+            bytes += join(group.bytes_high, group.bytes_low);
+        }
+        by_status.sort_unstable();
+        Ok(ConnectionStats {
+            by_status,
+            total_records: saturate(records),
+            total_bytes: saturate(bytes),
+        })
+    }
+
+    /// The sums of completed transfers by table, most transfers first, then by name.
+    pub async fn table_stats(
+        &self,
+        filter: &TableStatsFilter,
+        limit: u32,
+    ) -> Result<Vec<TableStats>, StoreError> {
+        let groups: Vec<Group<String>> = select_by_table(filter, limit)
+            .into_model()
+            .all(&self.long_reads())
+            .await?;
+        let stats = groups.into_iter().map(|group| TableStats {
+            records: saturate(join(group.records_high, group.records_low)),
+            bytes: saturate(join(group.bytes_high, group.bytes_low)),
+            table_name: group.name,
+            count: group.count,
+        });
+        Ok(stats.collect())
+    }
 }
 
-pub(super) async fn by_table<C: ConnectionTrait>(
-    db: &C,
-    filter: &TableStatsFilter,
-    limit: u32,
-) -> Result<Vec<TableStats>, StoreError> {
-    let groups: Vec<Group<String>> = select_by_table(filter, limit).into_model().all(db).await?;
-    let stats = groups.into_iter().map(|group| TableStats {
-        records: saturate(join(group.records_high, group.records_low)),
-        bytes: saturate(join(group.bytes_high, group.bytes_low)),
-        table_name: group.name,
-        count: group.count,
-    });
-    Ok(stats.collect())
+impl ScopedReader {
+    /// How many transfers are meant by `filter`.
+    pub async fn count_transfers(&self, filter: &TransferFilter) -> Result<i64, StoreError> {
+        self.store.count_transfers(&self.filter(filter)).await
+    }
+
+    /// The sums of one connection; statuses in the order of the wire's enum.
+    pub async fn connection_stats(&self, uuid: Uuid) -> Result<ConnectionStats, StoreError> {
+        let uuid = self.narrowed(Some(uuid)).unwrap_or(uuid);
+        self.store.connection_stats(uuid).await
+    }
+
+    /// The sums of completed transfers by table, most transfers first, then by name.
+    pub async fn table_stats(
+        &self,
+        filter: &TableStatsFilter,
+        limit: u32,
+    ) -> Result<Vec<TableStats>, StoreError> {
+        let filter = TableStatsFilter {
+            connection_uuid: self.narrowed(filter.connection_uuid),
+            ..filter.clone()
+        };
+        self.store.table_stats(&filter, limit).await
+    }
 }
 
-/// What the transfers of a connection have used up, counted from their rows.
-pub(super) async fn usage<C: ConnectionTrait>(
-    db: &C,
-    connection_uuid: Uuid,
-) -> Result<Usage, StoreError> {
-    let sums: Option<(i64, Option<i64>, Option<i64>)> =
-        select_usage(connection_uuid).into_tuple().one(db).await?;
-    let (transfers, high, low) = sums.unwrap_or_default();
-    Ok(Usage {
-        transfers,
-        records: saturate(join(high.unwrap_or(0), low.unwrap_or(0))),
-    })
+impl WriteTransaction {
+    /// What the transfers of a connection have used up, counted from their rows.
+    pub async fn usage_on_record(&self, connection_uuid: Uuid) -> Result<Usage, StoreError> {
+        let sums: Option<(i64, Option<i64>, Option<i64>)> = select_usage(connection_uuid)
+            .into_tuple()
+            .one(&self.transaction)
+            .await?;
+        let (transfers, high, low) = sums.unwrap_or_default();
+        Ok(Usage {
+            transfers,
+            records: saturate(join(high.unwrap_or(0), low.unwrap_or(0))),
+        })
+    }
 }
 
-pub(super) fn select_usage(connection_uuid: Uuid) -> Select<Entity> {
+pub(crate) fn select_usage(connection_uuid: Uuid) -> Select<Entity> {
     Entity::find()
         .select_only()
         .expr_as(Expr::cust("COUNT(started_at)"), "transfers")
@@ -104,18 +133,18 @@ pub(super) fn select_usage(connection_uuid: Uuid) -> Select<Entity> {
         .filter(Column::ConnectionUuid.eq(connection_uuid))
 }
 
-pub(super) fn select_count(filter: &TransferFilter) -> Select<Entity> {
+pub(crate) fn select_count(filter: &TransferFilter) -> Select<Entity> {
     Entity::find()
         .select_only()
         .expr_as(Expr::cust("COUNT(*)"), "count")
         .filter(condition::transfers(filter))
 }
 
-pub(super) fn select_by_connection(connection_uuid: Uuid) -> Select<Entity> {
+pub(crate) fn select_by_connection(connection_uuid: Uuid) -> Select<Entity> {
     select_sums(Column::Status).filter(Column::ConnectionUuid.eq(connection_uuid))
 }
 
-pub(super) fn select_by_table(filter: &TableStatsFilter, limit: u32) -> Select<Entity> {
+pub(crate) fn select_by_table(filter: &TableStatsFilter, limit: u32) -> Select<Entity> {
     select_sums(Column::TableName)
         .filter(condition::completed(filter))
         .order_by(Expr::cust("COUNT(*)"), Order::Desc)

@@ -17,8 +17,9 @@ use tokio::{
 };
 
 use crate::{
-    Options, chain,
+    Options,
     error::{OpenError, StoreError},
+    event,
     open::{
         lock::FileLock,
         pools::Inner,
@@ -249,7 +250,7 @@ impl Recovery {
             (state.head, state.in_doubt)
         };
         let Some(known) = known else { return Ok(None) };
-        match chain::head(writer).await {
+        match event::head(writer).await {
             Ok(found) if found == known || Some(found) == in_doubt => Ok(Some(found)),
             Ok(found) => Err(Failure::Lost(format!(
                 "its newest event is {found}, and {known} was acknowledged"

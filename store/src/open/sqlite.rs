@@ -18,8 +18,9 @@ use sea_orm::{
 };
 
 use crate::{
-    Migrate, Options, Store, chain,
+    Migrate, Options, Store,
     error::OpenError,
+    event,
     open::{
         lock::{FileLock, private},
         migrate, other,
@@ -81,7 +82,7 @@ pub(crate) async fn open(path: &Path, create: bool, options: &Options) -> Result
         .await
         .map_err(refused)?;
     check(&reader, &database).await?;
-    let head = match chain::head(&writer).await {
+    let head = match event::head(&writer).await {
         Ok(head) => Some(head),
         // Without a schema, which may be asked for, there is no log either.
         Err(_) if options.migrate == Migrate::Off => None,

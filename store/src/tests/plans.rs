@@ -8,8 +8,10 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        connections, credentials, events, requests, rows::from_transfer, sql::update, stats,
-        transfers,
+        connection, credential, event, request,
+        sql::update,
+        stats,
+        transfer::{self as transfers, rows::to_row},
     },
     fixture::{Fixture, at, first, plain},
 };
@@ -79,7 +81,7 @@ async fn lists_follow_an_index_and_need_no_sort() {
     ] {
         for order in [SortOrder::Ascending, SortOrder::Descending] {
             for window in [first(50), later(50)] {
-                let plan = plan(&fixture, &transfers::select(&filter, order, window)).await;
+                let plan = plan(&fixture, &transfers::select::list(&filter, order, window)).await;
                 assert!(plan.contains(index), "{filter:?}: {plan}");
                 assert!(!plan.contains(SORT), "{filter:?}: {plan}");
             }
@@ -93,12 +95,12 @@ async fn a_later_page_begins_where_the_earlier_ended() {
     let any = TransferFilter::default();
     let page = plan(
         &fixture,
-        &transfers::select(&any, SortOrder::Descending, later(9)),
+        &transfers::select::list(&any, SortOrder::Descending, later(9)),
     )
     .await;
     assert!(page.contains("(inserted_at,uuid)<(?,?)"), "{page}");
     let all = ApprovalFilter::default();
-    let page = transfers::select_pending_approvals(&all, at(1), later(9));
+    let page = transfers::select::pending_approvals(&all, at(1), later(9));
     let page = plan(&fixture, &page).await;
     assert!(page.contains("approval_expires_at"), "{page}");
 }
@@ -112,10 +114,10 @@ async fn deadlines_are_found_through_the_partial_indexes() {
         connection_uuid: None,
     };
     for select in [
-        transfers::select_pending_approvals(&all, at(5), first(9)),
-        transfers::select_pending_approvals(&all, at(5), later(9)),
-        transfers::select_pending_approvals(&table, at(5), later(9)),
-        transfers::select_overdue_approvals(at(5), 9),
+        transfers::select::pending_approvals(&all, at(5), first(9)),
+        transfers::select::pending_approvals(&all, at(5), later(9)),
+        transfers::select::pending_approvals(&table, at(5), later(9)),
+        transfers::select::overdue_approvals(at(5), 9),
     ] {
         let plan = plan(&fixture, &select).await;
         assert!(
@@ -126,9 +128,9 @@ async fn deadlines_are_found_through_the_partial_indexes() {
         assert!(!plan.contains(SORT), "{plan}");
     }
     for select in [
-        transfers::select_silent(at(5), 9),
-        transfers::select_moved(at(5), None, 9),
-        transfers::select_moved(at(5), later(9).after, 9),
+        transfers::select::silent(at(5), 9),
+        transfers::select::moved(at(5), None, 9),
+        transfers::select::moved(at(5), later(9).after, 9),
     ] {
         let plan = plan(&fixture, &select).await;
         assert!(
@@ -165,11 +167,11 @@ async fn events_and_connections_follow_their_keys() {
             "USING INDEX event_connection (connection_uuid=? AND sequence>?)",
         ),
     ] {
-        let plan = plan(&fixture, &events::select(&filter, 9)).await;
+        let plan = plan(&fixture, &event::select::list(&filter, 9)).await;
         assert!(plan.contains(index), "{plan}");
         assert!(!plan.contains(SORT), "{plan}");
     }
-    let oldest = plan(&fixture, &events::select_oldest(4, 9)).await;
+    let oldest = plan(&fixture, &event::select::oldest(4, 9)).await;
     assert!(
         oldest.contains("USING INTEGER PRIMARY KEY (rowid>?)"),
         "{oldest}"
@@ -177,7 +179,7 @@ async fn events_and_connections_follow_their_keys() {
     assert!(!oldest.contains(SORT), "{oldest}");
     let plan = plan(
         &fixture,
-        &connections::select(&ConnectionFilter::default(), later(9)),
+        &connection::select::list(&ConnectionFilter::default(), later(9)),
     )
     .await;
     assert!(
@@ -220,7 +222,7 @@ async fn sums_of_a_connection_or_a_span_read_only_their_part() {
 async fn what_a_connection_is_asked_for_reads_only_its_part() {
     let fixture = Fixture::new().await;
     let usage = plan(&fixture, &stats::select_usage(Uuid::nil())).await;
-    let open = plan(&fixture, &transfers::select_open(Uuid::nil(), 9)).await;
+    let open = plan(&fixture, &transfers::select::open(Uuid::nil(), 9)).await;
     for plan in [usage, open] {
         assert!(
             plan.contains("INDEX transfer_connection (connection_uuid=?"),
@@ -228,7 +230,7 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
         );
     }
     let some = vec![Uuid::nil(), Uuid::max()];
-    let peeks = DbBackend::Sqlite.build(&connections::select_peeks(some));
+    let peeks = DbBackend::Sqlite.build(&connection::select::peeks(some));
     let peeks = explain(&fixture.store.reader(), peeks).await;
     for key in ["transfer", "connection"] {
         let index = format!("INDEX sqlite_autoindex_{key}_1 (uuid=?)");
@@ -239,14 +241,14 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
 #[tokio::test]
 async fn requests_and_updates_go_straight_to_their_rows() {
     let fixture = Fixture::new().await;
-    let event = plan(&fixture, &requests::select(&["a", "b"])).await;
+    let event = plan(&fixture, &request::select(&["a", "b"])).await;
     assert!(
         event.contains("INDEX event_request_key (request_id=?)"),
         "{event}"
     );
-    let rows: Vec<_> = (0..4).map(|number| from_transfer(&plain(number))).collect();
+    let rows: Vec<_> = (0..4).map(|number| to_row(&plain(number))).collect();
     let key = transfer::Column::Uuid;
-    let update = update::statement::<transfer::Entity>(key, &update::PROGRESS, &rows);
+    let update = update::statement::<transfer::Entity>(key, &transfers::PROGRESS, &rows);
     let update = DbBackend::Sqlite.build(&update);
     let update = explain(&fixture.store.writer(), update).await;
     assert!(
@@ -258,13 +260,13 @@ async fn requests_and_updates_go_straight_to_their_rows() {
 #[tokio::test]
 async fn a_token_is_looked_up_by_keys_alone() {
     let fixture = Fixture::new().await;
-    let siblings = plan(&fixture, &credentials::select_siblings("id")).await;
+    let siblings = plan(&fixture, &credential::select::siblings("id")).await;
     assert!(
         siblings.contains("USING INDEX access_token_credential_uuid (credential_uuid=?)"),
         "{siblings}"
     );
     assert!(siblings.contains("(id=?)"), "{siblings}");
-    let owner = credentials::select_with_connection(Uuid::nil());
+    let owner = credential::select::with_connection(Uuid::nil());
     let owner = explain(&fixture.store.reader(), owner.build(DbBackend::Sqlite)).await;
     assert_eq!(owner.matches("(uuid=?)").count(), 2, "{owner}");
     for plan in [siblings, owner] {
@@ -277,7 +279,7 @@ async fn credentials_are_listed_along_an_index() {
     let fixture = Fixture::new().await;
     for window in [first(50), later(50)] {
         let any = CredentialFilter::default();
-        let plan = plan(&fixture, &credentials::select(&any, window)).await;
+        let plan = plan(&fixture, &credential::select::list(&any, window)).await;
         assert!(
             plan.contains("USING INDEX credential_inserted_at"),
             "{plan}"

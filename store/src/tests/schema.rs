@@ -8,10 +8,7 @@ use tidegate_entity::{
 use tidegate_migration::Migrator;
 
 use super::{
-    super::{
-        Store,
-        sql::{classify::REQUEST_INDEX, update},
-    },
+    super::{Store, sql::classify::REQUEST_INDEX, transfer::PROGRESS},
     fixture::Fixture,
 };
 
@@ -124,7 +121,7 @@ async fn no_index_holds_what_progress_changes() {
         .map(|row| row.try_get_by_index(0).expect("a name"))
         .collect();
     assert!(indexed.contains(&"inserted_at".to_owned()));
-    for column in update::PROGRESS {
+    for column in PROGRESS {
         assert!(
             !indexed.contains(&column.to_string()),
             "{}",

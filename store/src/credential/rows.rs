@@ -1,9 +1,12 @@
-//! Credentials, tokens and sessions.
+//! Between credentials, tokens and sessions and their rows.
 
 use tidegate_entity::{access_token, credential, session, stored::Stored};
 use uuid::Uuid;
 
-use super::{StoreError, from_duration, optional, to_duration};
+use crate::{
+    error::StoreError,
+    value::{from_duration, optional, to_duration},
+};
 use tidegate_domain::{
     credential::{Credential, NewCredential, NewSession, Session, TokenRecord},
     time::Timestamp,

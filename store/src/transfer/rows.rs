@@ -1,30 +1,22 @@
-//! Between rows and the domain's values. A row that has no meaning is an error, never a guess.
-
-use std::time::Duration;
+//! Between a transfer and its row.
 
 use tidegate_entity::{
-    event,
     stored::{JsonText, Stored},
-    transfer,
+    transfer::Model,
 };
 use uuid::Uuid;
 
-use crate::error::{Inconsistency, StoreError};
+use crate::{
+    error::StoreError,
+    value::{from_duration, optional, to_duration},
+};
 use tidegate_domain::{
-    chain::Hash,
-    event::{Event, EventBody, IdempotencyKey},
     progress::Totals,
     time::Timestamp,
     transfer::{Decision, NewTransfer, Transfer},
 };
 
-mod connection;
-mod credential;
-
-pub(super) use connection::{from_connection, to_connection};
-pub(super) use credential::{from_credential, from_session, from_token, to_credential, to_session};
-
-pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
+pub(crate) fn to_row(transfer: &Transfer) -> Model {
     let Transfer {
         declared,
         totals,
@@ -32,7 +24,7 @@ pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
         denied,
         ..
     } = transfer;
-    transfer::Model {
+    Model {
         uuid: transfer.uuid,
         direction: Stored(declared.direction),
         connection_uuid: declared.connection_uuid,
@@ -77,7 +69,7 @@ pub(super) fn from_transfer(transfer: &Transfer) -> transfer::Model {
     }
 }
 
-pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> {
+pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
     Ok(Transfer {
         uuid: row.uuid,
         acted_by_uuid: row.acted_by_uuid,
@@ -127,98 +119,9 @@ pub(super) fn to_transfer(row: transfer::Model) -> Result<Transfer, StoreError> 
     })
 }
 
-pub(super) fn from_event(event: &Event) -> event::Model {
-    let (request_id, request_digest) = from_request(event.request.as_ref());
-    let body = &event.body;
-    event::Model {
-        sequence: event.sequence,
-        transfer_uuid: event.transfer_uuid,
-        subject_uuid: event.subject_uuid,
-        connection_uuid: event.connection_uuid,
-        event_type: Stored(body.event_type),
-        from_status: body.from_status.map(Stored),
-        to_status: body.to_status.map(Stored),
-        actor_uuid: body.actor_uuid,
-        actor: event.actor.clone(),
-        reason: optional(&body.reason),
-        request_id,
-        request_digest,
-        revision: event.revision,
-        occurred_at: event.occurred_at.as_micros(),
-        hash: event.hash.map(Vec::from).unwrap_or_default(),
-        address: event.address.map(Stored),
-    }
-}
-
-pub(super) fn to_event(row: event::Model) -> Result<Event, StoreError> {
-    Ok(Event {
-        sequence: row.sequence,
-        subject_uuid: row.subject_uuid,
-        transfer_uuid: row.transfer_uuid,
-        connection_uuid: row.connection_uuid,
-        body: EventBody {
-            event_type: row.event_type.0,
-            from_status: row.from_status.map(|stored| stored.0),
-            to_status: row.to_status.map(|stored| stored.0),
-            actor_uuid: row.actor_uuid,
-            reason: row.reason.unwrap_or_default(),
-        },
-        actor: row.actor,
-        request: to_request(row.request_id, row.request_digest),
-        revision: row.revision,
-        occurred_at: Timestamp::from_micros(row.occurred_at),
-        address: row.address.map(|stored| stored.0),
-        hash: Some(to_hash(row.hash)?),
-    })
-}
-
-pub(super) fn to_hash(bytes: Vec<u8>) -> Result<Hash, StoreError> {
-    Hash::try_from(bytes).map_err(|bytes| {
-        Inconsistency::Value {
-            column: "event.hash",
-            value: format!("{} bytes", bytes.len()),
-        }
-        .into()
-    })
-}
-
-/// An empty text is an absent one.
-fn optional(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-pub(super) fn to_request(id: Option<String>, digest: Option<Vec<u8>>) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey {
-        request_id: id?,
-        digest: digest?,
-    })
-}
-
-fn from_request(request: Option<&IdempotencyKey>) -> (Option<String>, Option<Vec<u8>>) {
-    request
-        .map(|mark| (mark.request_id.clone(), mark.digest.clone()))
-        .unzip()
-}
-
 fn to_decision(at: Option<i64>, by: Option<Uuid>) -> Option<Decision> {
     Some(Decision {
         at: Timestamp::from_micros(at?),
         by: by?,
     })
-}
-
-fn from_duration(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn to_duration(micros: i64) -> Result<Duration, StoreError> {
-    u64::try_from(micros)
-        .map(Duration::from_micros)
-        .map_err(|_| {
-            Inconsistency::Value {
-                column: "a duration",
-                value: micros.to_string(),
-            }
-            .into()
-        })
 }

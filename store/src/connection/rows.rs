@@ -1,19 +1,19 @@
-//! Connections and their policies.
+//! Between a connection and its row.
 
 use tidegate_entity::{
-    connection,
+    connection::Model,
     stored::{JsonText, Stored},
 };
 
-use super::optional;
+use crate::value::optional;
 use tidegate_domain::{
     connection::{Connection, NewConnection, Usage},
     time::Timestamp,
 };
 
-pub(crate) fn from_connection(connection: &Connection) -> connection::Model {
+pub(crate) fn to_row(connection: &Connection) -> Model {
     let (declared, policy) = (&connection.declared, connection.policy());
-    connection::Model {
+    Model {
         uuid: connection.uuid,
         name: declared.name.clone(),
         direction: Stored(declared.direction),
@@ -32,7 +32,7 @@ pub(crate) fn from_connection(connection: &Connection) -> connection::Model {
     }
 }
 
-pub(crate) fn to_connection(row: connection::Model) -> Connection {
+pub(crate) fn from_row(row: Model) -> Connection {
     Connection {
         uuid: row.uuid,
         status: row.status.0,

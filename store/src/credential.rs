@@ -1,0 +1,259 @@
+//! Credentials with their tokens: rows, reads and changes.
+//!
+//! Rows are changed one by one: nobody makes or rotates hundreds of credentials at once, and a use is noted once a
+//! minute.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{LockBehavior, LockType},
+};
+use tidegate_entity::{access_token, connection::Model as ConnectionRow, credential};
+use uuid::Uuid;
+
+use crate::{
+    Readers, Store, WriteTransaction, connection, error::StoreError, sql::chunk, write::expect_rows,
+};
+use tidegate_domain::{
+    caller::Role,
+    connection::Connection,
+    credential::Credential,
+    query::{CredentialFilter, Window},
+};
+
+pub(crate) mod rows;
+pub(crate) mod select;
+mod session;
+
+/// Whether the rows that are read are kept from other writers; those that somebody else has locked are then left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lock {
+    None,
+    Exclusive,
+}
+
+/// A row that may not be there. Of a plain model SeaORM makes nothing when it cannot be read.
+type Joined = Option<ConnectionRow>;
+
+impl Store {
+    /// The credential that the token with this id belongs to, with its tokens, and the connection of an agent as far as
+    /// it exists. Whether the token is good is for [`Credential::good_until`] to say.
+    ///
+    /// Tokens are read first: whoever is revoked or rotated between the two statements is refused rather than let in.
+    pub async fn credential_of_token(
+        &self,
+        token_id: &str,
+    ) -> Result<Option<(Credential, Option<Connection>)>, StoreError> {
+        let tokens = select::siblings(token_id).all(&self.reads()).await?;
+        let Some(owner) = tokens.first().map(|token| token.credential_uuid) else {
+            return Ok(None);
+        };
+        let found = select::with_connection(owner)
+            .into_model::<credential::Model, Joined>()
+            .one(&self.reads())
+            .await?;
+        Ok(found.map(|(credential, connection)| {
+            (
+                rows::to_credential(credential, tokens),
+                connection.flatten().map(connection::rows::from_row),
+            )
+        }))
+    }
+
+    /// As [`credential_of_token`](Self::credential_of_token) for many, by the token's id. Of a credential's tokens only
+    /// those that were asked for are there.
+    pub async fn credentials_of_tokens(
+        &self,
+        token_ids: &[&str],
+    ) -> Result<HashMap<String, (Credential, Option<Connection>)>, StoreError> {
+        let mut tokens = Vec::with_capacity(token_ids.len());
+        for ids in chunk::keys(token_ids) {
+            let select = access_token::Entity::find().filter(access_token::Column::Id.is_in(ids));
+            tokens.extend(select.all(&self.reads()).await?);
+        }
+        let mut owners: Vec<Uuid> = tokens.iter().map(|token| token.credential_uuid).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let mut found = HashMap::with_capacity(owners.len());
+        for uuids in chunk::keys(&owners) {
+            let select = select::with_connections(uuids).into_model::<credential::Model, Joined>();
+            for (credential, connection) in select.all(&self.reads()).await? {
+                found.insert(credential.uuid, (credential, connection.flatten()));
+            }
+        }
+        let mut by_token = HashMap::with_capacity(tokens.len());
+        for token in tokens {
+            if let Some((credential, connection)) = found.get(&token.credential_uuid).cloned() {
+                let id = token.id.clone();
+                let credential = rows::to_credential(credential, vec![token]);
+                let connection = connection.map(connection::rows::from_row);
+                by_token.insert(id, (credential, connection));
+            }
+        }
+        Ok(by_token)
+    }
+
+    /// One credential, if it exists.
+    pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
+        Ok(existing(&self.reads(), &[uuid], Lock::None).await?.pop())
+    }
+
+    /// Credentials, newest first, then by uuid downwards.
+    pub async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        window: Window,
+    ) -> Result<Vec<Credential>, StoreError> {
+        let db = &self.reads();
+        let found = select::list(filter, window).all(db).await?;
+        with_tokens(db, found).await
+    }
+}
+
+impl Readers {
+    /// One credential, if it exists. Who may ask is settled by the method that is called: no agent may.
+    pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
+        self.0.credential(uuid).await
+    }
+
+    /// Credentials, newest first, then by uuid downwards. As for [`credential`](Self::credential), no agent may ask.
+    pub async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        window: Window,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.0.credentials(filter, window).await
+    }
+}
+
+impl WriteTransaction {
+    /// Loads credentials for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
+    /// be sorted; those that do not exist are left out.
+    pub async fn lock_credentials(&self, uuids: &[Uuid]) -> Result<Vec<Credential>, StoreError> {
+        existing(&self.transaction, uuids, Lock::Exclusive).await
+    }
+
+    /// The credentials among `uuids` that exist, without a lock.
+    pub async fn existing_credentials(
+        &self,
+        uuids: &[Uuid],
+    ) -> Result<Vec<Credential>, StoreError> {
+        existing(&self.transaction, uuids, Lock::None).await
+    }
+
+    /// The agents of `connections` that were neither revoked nor made by a session, without a lock.
+    pub async fn own_agents(&self, connections: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        use credential::Column::{ConnectionUuid, RevokedAt, SessionCode, Uuid as Identity};
+        let mut agents = Vec::new();
+        for connections in chunk::keys(connections) {
+            let select = credential::Entity::find()
+                .select_only()
+                .column(Identity)
+                .filter(ConnectionUuid.is_in(connections))
+                .filter(credential::Column::Role.eq(Role::Agent.name()))
+                .filter(SessionCode.is_null())
+                .filter(RevokedAt.is_null());
+            agents.extend(select.into_tuple::<Uuid>().all(&self.transaction).await?);
+        }
+        Ok(agents)
+    }
+
+    /// Inserts credentials with their tokens.
+    pub async fn insert_credentials(
+        &self,
+        credentials: &[Arc<Credential>],
+    ) -> Result<(), StoreError> {
+        self.insert(credentials, |each| rows::from_credential(each))
+            .await?;
+        self.insert_tokens(credentials).await
+    }
+
+    /// Stores what can change about credentials that were locked before, but not their tokens.
+    pub async fn update_credentials(
+        &self,
+        credentials: &[Arc<Credential>],
+    ) -> Result<(), StoreError> {
+        for credential in credentials {
+            let row = rows::from_credential(credential);
+            let change = credential::ActiveModel {
+                revoked_at: Set(row.revoked_at),
+                last_used_at: Set(row.last_used_at),
+                last_used_address: Set(row.last_used_address),
+                revision: Set(row.revision),
+                ..credential::ActiveModel::default()
+            };
+            let result = credential::Entity::update_many()
+                .set(change)
+                .filter(credential::Column::Uuid.eq(row.uuid))
+                .exec(&self.transaction)
+                .await?;
+            expect_rows("updated", 1, result.rows_affected)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the tokens of credentials that were locked before those that they have now.
+    pub async fn replace_tokens(&self, credentials: &[Arc<Credential>]) -> Result<(), StoreError> {
+        let owners: Vec<_> = credentials.iter().map(|each| each.uuid).collect();
+        for owners in chunk::keys(&owners) {
+            access_token::Entity::delete_many()
+                .filter(access_token::Column::CredentialUuid.is_in(owners))
+                .exec(&self.transaction)
+                .await?;
+        }
+        self.insert_tokens(credentials).await
+    }
+
+    async fn insert_tokens(&self, credentials: &[Arc<Credential>]) -> Result<(), StoreError> {
+        let tokens: Vec<_> = credentials
+            .iter()
+            .flat_map(|credential| {
+                let owner = credential.uuid;
+                let tokens = credential.tokens.iter();
+                tokens.map(move |token| rows::from_token(owner, token))
+            })
+            .collect();
+        self.insert(&tokens, Clone::clone).await
+    }
+}
+
+/// The credentials among `uuids` that exist, in the order of their uuids where `uuids` are sorted.
+async fn existing<C: ConnectionTrait>(
+    db: &C,
+    uuids: &[Uuid],
+    lock: Lock,
+) -> Result<Vec<Credential>, StoreError> {
+    let mut found = Vec::with_capacity(uuids.len());
+    for uuids in chunk::keys(uuids) {
+        let mut select = credential::Entity::find()
+            .filter(credential::Column::Uuid.is_in(uuids))
+            .order_by_asc(credential::Column::Uuid);
+        if lock == Lock::Exclusive {
+            select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        found.extend(select.all(db).await?);
+    }
+    with_tokens(db, found).await
+}
+
+async fn with_tokens<C: ConnectionTrait>(
+    db: &C,
+    found: Vec<credential::Model>,
+) -> Result<Vec<Credential>, StoreError> {
+    let uuids: Vec<_> = found.iter().map(|row| row.uuid).collect();
+    let mut tokens: HashMap<Uuid, Vec<access_token::Model>> = HashMap::new();
+    for uuids in chunk::keys(&uuids) {
+        let select =
+            access_token::Entity::find().filter(access_token::Column::CredentialUuid.is_in(uuids));
+        for token in select.all(db).await? {
+            tokens.entry(token.credential_uuid).or_default().push(token);
+        }
+    }
+    let credentials = found.into_iter().map(|row| {
+        let own = tokens.remove(&row.uuid).unwrap_or_default();
+        rows::to_credential(row, own)
+    });
+    Ok(credentials.collect())
+}

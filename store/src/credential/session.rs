@@ -1,0 +1,88 @@
+//! The sessions that agents redeem for a credential.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{LockBehavior, LockType},
+};
+use tidegate_entity::session::{ActiveModel, Column, Entity};
+use uuid::Uuid;
+
+use super::{Lock, rows};
+use crate::{WriteTransaction, error::StoreError, sql::chunk, write::expect_rows};
+use tidegate_domain::credential::Session;
+
+impl WriteTransaction {
+    /// The sessions whose codes have these digests, without a lock.
+    pub async fn sessions(&self, digests: &[Vec<u8>]) -> Result<Vec<Session>, StoreError> {
+        self.sessions_by_digest(digests, Lock::None).await
+    }
+
+    /// The same, in the order of their uuids and kept from other writers.
+    pub async fn lock_sessions(&self, digests: &[Vec<u8>]) -> Result<Vec<Session>, StoreError> {
+        self.sessions_by_digest(digests, Lock::Exclusive).await
+    }
+
+    /// The sessions among `uuids` that exist, without a lock.
+    pub async fn existing_sessions(&self, uuids: &[Uuid]) -> Result<Vec<Session>, StoreError> {
+        let select = |uuids: Vec<Uuid>| Entity::find().filter(Column::Uuid.is_in(uuids));
+        self.sessions_by(uuids, Lock::None, select).await
+    }
+
+    /// Inserts sessions.
+    pub async fn insert_sessions(&self, sessions: &[Arc<Session>]) -> Result<(), StoreError> {
+        self.insert(sessions, |each| rows::from_session(each)).await
+    }
+
+    /// Stores when sessions that were locked before were redeemed.
+    pub async fn update_sessions(&self, sessions: &[Arc<Session>]) -> Result<(), StoreError> {
+        for session in sessions {
+            let row = rows::from_session(session);
+            let change = ActiveModel {
+                redeemed_at: Set(row.redeemed_at),
+                ..ActiveModel::default()
+            };
+            let result = Entity::update_many()
+                .set(change)
+                .filter(Column::Uuid.eq(row.uuid))
+                .exec(&self.transaction)
+                .await?;
+            expect_rows("updated", 1, result.rows_affected)?;
+        }
+        Ok(())
+    }
+
+    async fn sessions_by_digest(
+        &self,
+        digests: &[Vec<u8>],
+        lock: Lock,
+    ) -> Result<Vec<Session>, StoreError> {
+        let select = |digests: Vec<Vec<u8>>| {
+            Entity::find()
+                .filter(Column::Digest.is_in(digests))
+                .order_by_asc(Column::Uuid)
+        };
+        self.sessions_by(digests, lock, select).await
+    }
+
+    async fn sessions_by<K: Clone>(
+        &self,
+        keys: &[K],
+        lock: Lock,
+        select: impl Fn(Vec<K>) -> Select<Entity>,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = Vec::with_capacity(keys.len());
+        for keys in chunk::keys(keys) {
+            let mut select = select(keys);
+            if lock == Lock::Exclusive {
+                select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+            }
+            for row in select.all(&self.transaction).await? {
+                sessions.push(rows::to_session(row)?);
+            }
+        }
+        Ok(sessions)
+    }
+}

@@ -1,0 +1,113 @@
+//! Finds what requests with an id did. The id lives on the event that it caused, and costs no table.
+
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select};
+use tidegate_entity::{event, stored::Stored};
+use uuid::Uuid;
+
+use crate::{WriteTransaction, error::StoreError, event::rows::to_request, sql::chunk};
+use tidegate_domain::event::{EventSubject, EventType, IdempotencyKey};
+
+/// What a request with an id did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriorRequest {
+    /// In what role it was asked.
+    pub actor: String,
+    /// Its id and digest.
+    pub request: IdempotencyKey,
+    /// What came of it.
+    pub effect: Effect,
+}
+
+/// What came of a remembered request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It changed a transfer.
+    Transfer {
+        /// Which one.
+        uuid: Uuid,
+        /// Whether it deleted the row.
+        deleted_by_it: bool,
+    },
+    /// It created or changed a connection.
+    Connection {
+        /// Which one.
+        uuid: Uuid,
+        /// Whether it deleted the row.
+        deleted_by_it: bool,
+    },
+    /// It created or changed this credential.
+    Credential(Uuid),
+    /// It opened this session.
+    Session(Uuid),
+}
+
+#[derive(FromQueryResult)]
+struct Request {
+    actor: String,
+    request_id: Option<String>,
+    request_digest: Option<Vec<u8>>,
+    transfer_uuid: Option<Uuid>,
+    connection_uuid: Option<Uuid>,
+    subject_uuid: Option<Uuid>,
+    event_type: Stored<EventType>,
+}
+
+impl Request {
+    fn effect(&self) -> Option<Effect> {
+        let event_type = self.event_type.0;
+        match event_type.subject() {
+            EventSubject::Transfer => self.transfer_uuid.map(|uuid| Effect::Transfer {
+                uuid,
+                deleted_by_it: event_type == EventType::Deleted,
+            }),
+            EventSubject::Connection => self.connection_uuid.map(|uuid| Effect::Connection {
+                uuid,
+                deleted_by_it: event_type == EventType::ConnectionDeleted,
+            }),
+            EventSubject::Credential => self.subject_uuid.map(Effect::Credential),
+            EventSubject::Session => self.subject_uuid.map(Effect::Session),
+            EventSubject::Nothing => None,
+        }
+    }
+
+    fn remembered(self) -> Option<PriorRequest> {
+        Some(PriorRequest {
+            effect: self.effect()?,
+            request: to_request(self.request_id, self.request_digest)?,
+            actor: self.actor,
+        })
+    }
+}
+
+impl WriteTransaction {
+    /// What earlier requests with these ids did, whoever asked.
+    pub async fn remembered(&self, request_ids: &[&str]) -> Result<Vec<PriorRequest>, StoreError> {
+        let mut remembered = Vec::new();
+        for ids in chunk::keys(request_ids) {
+            let select = select(&ids).into_model::<Request>();
+            let found = select.all(&self.transaction).await?;
+            remembered.extend(found.into_iter().filter_map(Request::remembered));
+        }
+        Ok(remembered)
+    }
+}
+
+pub(crate) fn select(request_ids: &[&str]) -> Select<event::Entity> {
+    use event::Column::{
+        Actor, ConnectionUuid, EventType as Type, RequestDigest, RequestId, SubjectUuid,
+        TransferUuid,
+    };
+    let columns = [
+        Actor,
+        RequestId,
+        RequestDigest,
+        TransferUuid,
+        ConnectionUuid,
+        SubjectUuid,
+        Type,
+    ];
+    event::Entity::find()
+        .select_only()
+        .columns(columns)
+        .filter(RequestId.is_in(request_ids.iter().copied()))
+}

@@ -1,0 +1,278 @@
+//! Transfers: rows, reads and changes.
+
+use std::borrow::Borrow;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{LockBehavior, LockType},
+};
+use tidegate_entity::transfer::{Column, Entity};
+use uuid::Uuid;
+
+use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk};
+use tidegate_domain::{
+    page::Position,
+    query::{ApprovalFilter, SortOrder, TransferFilter, Window},
+    time::Timestamp,
+    transfer::Transfer,
+};
+
+pub(crate) mod rows;
+pub(crate) mod select;
+
+/// What a report of progress changes. No index holds any of them.
+pub(crate) const PROGRESS: [Column; 10] = [
+    Column::RecordsTransferred,
+    Column::RecordsCreated,
+    Column::RecordsUpdated,
+    Column::RecordsSkipped,
+    Column::RecordsFailed,
+    Column::BytesTransferred,
+    Column::Checkpoint,
+    Column::HeartbeatExpiresAt,
+    Column::UpdatedAt,
+    Column::Revision,
+];
+
+/// What a transition changes: everything but what was declared and when.
+pub(crate) const CHANGING: [Column; 23] = [
+    Column::Status,
+    Column::RequiresApproval,
+    Column::RecordsTransferred,
+    Column::RecordsCreated,
+    Column::RecordsUpdated,
+    Column::RecordsSkipped,
+    Column::RecordsFailed,
+    Column::BytesTransferred,
+    Column::ApprovedAt,
+    Column::ApprovedByUuid,
+    Column::DeniedAt,
+    Column::DeniedByUuid,
+    Column::DenialReason,
+    Column::ApprovalExpiresAt,
+    Column::ErrorMessage,
+    Column::CancelReason,
+    Column::StartedAt,
+    Column::CompletedAt,
+    Column::UpdatedAt,
+    Column::Checkpoint,
+    Column::HeartbeatTimeout,
+    Column::HeartbeatExpiresAt,
+    Column::Revision,
+];
+
+impl Store {
+    /// One transfer, if it exists.
+    pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
+        let found = Entity::find_by_id(uuid).one(&self.reads()).await?;
+        found.map(rows::from_row).transpose()
+    }
+
+    /// The transfers among `uuids` that exist, in no particular order.
+    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+        existing(&self.reads(), uuids).await
+    }
+
+    /// The revisions of those among `uuids` that exist, in no particular order.
+    pub async fn revisions(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        let mut revisions = Vec::with_capacity(uuids.len());
+        for uuids in chunk::keys(uuids) {
+            let select = select::revisions().filter(Column::Uuid.is_in(uuids));
+            let found: Vec<(Uuid, i64)> = select.into_tuple().all(&self.reads()).await?;
+            revisions.extend(found);
+        }
+        Ok(revisions)
+    }
+
+    /// Transfers in progress that changed at `since` or later, with their places and revisions, in the order of their
+    /// creation after `after`.
+    pub async fn moved_since(
+        &self,
+        since: Timestamp,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<(Position, i64)>, StoreError> {
+        let select = select::moved(since, after, limit);
+        let found: Vec<(Uuid, i64, i64)> = select.into_tuple().all(&self.reads()).await?;
+        let moved = found.into_iter().map(|(uuid, revision, micros)| {
+            let place = Position { micros, uuid };
+            (place, revision)
+        });
+        Ok(moved.collect())
+    }
+
+    /// Transfers by creation time, then uuid.
+    pub async fn transfers(
+        &self,
+        filter: &TransferFilter,
+        order: SortOrder,
+        window: Window,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        load(&self.reads(), select::list(filter, order, window)).await
+    }
+
+    /// Transfers that wait for a decision and are not overdue at `now`, nearest deadline first, then uuid. The
+    /// micros of the window's position are those of `approval_expires_at`.
+    pub async fn pending_approvals(
+        &self,
+        filter: &ApprovalFilter,
+        now: Timestamp,
+        window: Window,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        load(
+            &self.reads(),
+            select::pending_approvals(filter, now, window),
+        )
+        .await
+    }
+
+    /// Transfers whose time to be decided on has passed at `now`, longest overdue first.
+    pub async fn overdue_approvals(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let select = select::overdue_approvals(now, limit);
+        Ok(select.into_tuple().all(&self.reads()).await?)
+    }
+
+    /// Transfers in progress whose heartbeat has run out at `now`, oldest transfer first.
+    pub async fn silent_transfers(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let select = select::silent(now, limit);
+        Ok(select.into_tuple().all(&self.reads()).await?)
+    }
+}
+
+impl ScopedReader {
+    /// One transfer.
+    pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
+        let found = self.store.transfer(uuid).await?;
+        Ok(found.filter(|transfer| self.sees(transfer)))
+    }
+
+    /// The transfers among `uuids`, in no particular order.
+    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+        let mut found = self.store.existing_transfers(uuids).await?;
+        found.retain(|transfer| self.sees(transfer));
+        Ok(found)
+    }
+
+    /// Transfers by creation time, then uuid.
+    pub async fn transfers(
+        &self,
+        filter: &TransferFilter,
+        order: SortOrder,
+        window: Window,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        let filter = self.filter(filter);
+        self.store.transfers(&filter, order, window).await
+    }
+
+    /// See [`Store::pending_approvals`].
+    pub async fn pending_approvals(
+        &self,
+        filter: &ApprovalFilter,
+        now: Timestamp,
+        window: Window,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        let filter = ApprovalFilter {
+            connection_uuid: self.narrowed(filter.connection_uuid),
+            ..filter.clone()
+        };
+        self.store.pending_approvals(&filter, now, window).await
+    }
+}
+
+impl WriteTransaction {
+    /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
+    /// be sorted; those that do not exist, or that somebody else has locked, are left out.
+    pub async fn lock_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+        let mut transfers = Vec::with_capacity(uuids.len());
+        for uuids in chunk::keys(uuids) {
+            let found = Entity::find()
+                .filter(Column::Uuid.is_in(uuids))
+                .order_by_asc(Column::Uuid)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .all(&self.transaction)
+                .await?;
+            for row in found {
+                transfers.push(rows::from_row(row)?);
+            }
+        }
+        Ok(transfers)
+    }
+
+    /// The transfers among `uuids` that exist, without a lock.
+    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+        existing(&self.transaction, uuids).await
+    }
+
+    /// Inserts transfers.
+    pub async fn insert_transfers<T>(&self, transfers: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        self.insert(transfers, |each| rows::to_row(each.borrow()))
+            .await
+    }
+
+    /// Stores all that can change about transfers, which is all but what was declared and the time of creation.
+    pub async fn update_transfers<T>(&self, transfers: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        self.update_columns(&CHANGING, transfers).await
+    }
+
+    /// Stores totals, checkpoint, heartbeat, time and number of the change, and nothing else.
+    pub async fn update_progress<T>(&self, transfers: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        self.update_columns(&PROGRESS, transfers).await
+    }
+
+    /// Deletes transfers that were locked before.
+    pub async fn delete_transfers(&self, uuids: &[Uuid]) -> Result<(), StoreError> {
+        self.delete::<Entity>(Column::Uuid, uuids).await
+    }
+
+    /// Transfers of a connection that could still change, at most `limit` of them.
+    pub async fn open_transfers(
+        &self,
+        connection_uuid: Uuid,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let select = select::open(connection_uuid, limit);
+        Ok(select.into_tuple().all(&self.transaction).await?)
+    }
+
+    async fn update_columns<T>(&self, columns: &[Column], transfers: &[T]) -> Result<(), StoreError>
+    where
+        T: Borrow<Transfer> + Sync,
+    {
+        let to_row = |each: &T| rows::to_row(each.borrow());
+        self.update::<Entity, T>(Column::Uuid, columns, transfers, to_row)
+            .await
+    }
+}
+
+async fn existing<C: ConnectionTrait>(db: &C, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+    let mut transfers = Vec::with_capacity(uuids.len());
+    for uuids in chunk::keys(uuids) {
+        transfers.extend(load(db, Entity::find().filter(Column::Uuid.is_in(uuids))).await?);
+    }
+    Ok(transfers)
+}
+
+async fn load<C: ConnectionTrait>(
+    db: &C,
+    select: Select<Entity>,
+) -> Result<Vec<Transfer>, StoreError> {
+    let found = select.all(db).await?;
+    found.into_iter().map(rows::from_row).collect()
+}

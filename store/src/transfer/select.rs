@@ -1,0 +1,130 @@
+//! The queries of transfers.
+
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+use tidegate_entity::transfer::{Column, Entity};
+use uuid::Uuid;
+
+use crate::sql::condition;
+use tidegate_domain::{
+    page::Position,
+    query::{ApprovalFilter, SortOrder, TransferFilter, Window},
+    status::TransferStatus,
+    time::Timestamp,
+};
+
+/// Transfers of a connection that have not ended, in no particular order.
+pub(crate) fn open(connection_uuid: Uuid, limit: u32) -> Select<Entity> {
+    let open = TransferStatus::ALL
+        .iter()
+        .copied()
+        .filter(|status| !status.is_terminal())
+        .collect();
+    let filter = TransferFilter {
+        status: open,
+        connection_uuid: Some(connection_uuid),
+        ..TransferFilter::default()
+    };
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(condition::transfers(&filter))
+        .limit(u64::from(limit))
+}
+
+pub(crate) fn list(filter: &TransferFilter, order: SortOrder, window: Window) -> Select<Entity> {
+    let conditions = condition::transfers(filter).add_option(window.after.map(|position| {
+        condition::beyond(
+            column(Column::InsertedAt),
+            column(Column::Uuid),
+            order,
+            position,
+        )
+    }));
+    let direction = match order {
+        SortOrder::Ascending => Order::Asc,
+        SortOrder::Descending => Order::Desc,
+    };
+    let sorted = Entity::find()
+        .filter(conditions)
+        .order_by(Column::InsertedAt, direction.clone())
+        .order_by(Column::Uuid, direction);
+    cut(sorted, window)
+}
+
+pub(crate) fn pending_approvals(
+    filter: &ApprovalFilter,
+    now: Timestamp,
+    window: Window,
+) -> Select<Entity> {
+    let beyond = window.after.map(|position| {
+        let key = column(Column::ApprovalExpiresAt);
+        condition::beyond(key, column(Column::Uuid), SortOrder::Ascending, position)
+    });
+    let sorted = Entity::find()
+        .filter(condition::approvals(filter).add_option(beyond))
+        .filter(Column::ApprovalExpiresAt.gt(now.as_micros()))
+        .order_by_asc(Column::ApprovalExpiresAt)
+        .order_by_asc(Column::Uuid);
+    cut(sorted, window)
+}
+
+pub(crate) fn overdue_approvals(now: Timestamp, limit: u32) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(condition::approvals(&ApprovalFilter::default()))
+        .filter(Column::ApprovalExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::ApprovalExpiresAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+/// No index holds the heartbeat, since every report changes it; there are few transfers in progress to look through.
+pub(crate) fn silent(now: Timestamp, limit: u32) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(condition::status(TransferStatus::InProgress))
+        .filter(Column::HeartbeatExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::InsertedAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+/// No index holds the time of change, since every report changes it; there are few transfers in progress to look through.
+/// They are in the order of an index that finds them, so a page costs no more than what lies in it.
+pub(crate) fn moved(since: Timestamp, after: Option<Position>, limit: u32) -> Select<Entity> {
+    let beyond = after.map(|position| {
+        let (key, uuid) = (column(Column::InsertedAt), column(Column::Uuid));
+        condition::beyond(key, uuid, SortOrder::Ascending, position)
+    });
+    revisions()
+        .column(Column::InsertedAt)
+        .filter(condition::status(TransferStatus::InProgress))
+        .filter(Condition::all().add_option(beyond))
+        .filter(Column::UpdatedAt.gte(since.as_micros()))
+        .order_by_asc(Column::InsertedAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+pub(crate) fn revisions() -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .columns([Column::Uuid, Column::Revision])
+}
+
+const fn column(column: Column) -> (Entity, Column) {
+    (Entity, column)
+}
+
+fn cut(select: Select<Entity>, window: Window) -> Select<Entity> {
+    let select = select.limit(u64::from(window.limit));
+    if window.skip == 0 {
+        select
+    } else {
+        select.offset(u64::from(window.skip))
+    }
+}
