@@ -20,8 +20,8 @@ pub(crate) use self::{
 };
 use crate::{
     Connection, ConnectionDirection, ConnectionStats, ConnectionStatus, Direction, Error, Event,
-    EventType, LogPosition, Page, Progress, TableStats, Totals, Transfer, TransferFilter,
-    TransferStatus,
+    EventDetail, EventType, LogPosition, Page, Progress, Role, TableStats, Totals, Transfer,
+    TransferFilter, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -125,12 +125,38 @@ pub(crate) fn event(wire: v1::Event) -> Result<Event, Error> {
         to_status: TransferStatus::from_wire_if_set(wire.to_status),
         actor_uuid: optional_uuid("event.actor_uuid", &wire.actor_uuid)?,
         actor: wire.actor,
-        reason: text(wire.reason),
         request_id: text(wire.request_id),
         revision: wire.revision,
         occurred_at: time("event.occurred_at", wire.occurred_at)?,
         address: text(wire.address),
         hash: (!wire.hash.is_empty()).then(|| hex(&wire.hash)),
+        detail: wire.detail.map(detail).transpose()?,
+    })
+}
+
+fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
+    use v1::event::Detail;
+    Ok(match wire {
+        Detail::Comment(detail) => EventDetail::Comment { text: detail.text },
+        Detail::Failure(detail) => EventDetail::Failure {
+            error_message: detail.error_message,
+            heartbeat_lost: detail.heartbeat_lost,
+        },
+        Detail::ConnectionUpdate(detail) => EventDetail::ConnectionUpdate {
+            fields: detail.fields,
+        },
+        Detail::Credential(detail) => EventDetail::Credential {
+            role: Role::from_wire(detail.role),
+            name: detail.name,
+        },
+        Detail::Redemption(detail) => EventDetail::Redemption {
+            agent_uuid: uuid("event.redemption.agent_uuid", &detail.agent_uuid)?,
+        },
+        Detail::Refusal(detail) => EventDetail::Refusal {
+            reason: detail.reason,
+            method: detail.method,
+            uuid: optional_uuid("event.refusal.uuid", &detail.uuid)?,
+        },
     })
 }
 

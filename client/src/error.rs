@@ -293,7 +293,7 @@ impl error::Error for Error {
 }
 
 /// Text that may come from afar: a line break or terminal escape in it must not reach a log or terminal.
-struct OneLine<'a>(&'a str);
+pub(crate) struct OneLine<'a>(pub(crate) &'a str);
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

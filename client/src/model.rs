@@ -17,7 +17,7 @@ mod words;
 pub use self::{
     connection::Connection,
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
-    event::Event,
+    event::{Event, EventDetail},
     filter::TransferFilter,
     policy::ConnectionPolicy,
     position::{LogPosition, NoLogPosition},

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    event::{Event, EventBody},
+    event::{Event, EventBody, EventDetail},
     status::TransferStatus,
 };
 
@@ -50,7 +50,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
         from_status,
         to_status,
         actor_uuid,
-        reason,
+        detail,
     } = body;
     let mut encoder = Encoder(Sha256::new_with_prefix([VERSION]));
     encoder.0.update(previous);
@@ -63,7 +63,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
     encoder.optional(to_status.map(TransferStatus::name));
     encoder.optional(actor_uuid.map(Uuid::into_bytes));
     encoder.value(actor);
-    encoder.value(reason);
+    encoder.detail(detail.as_ref());
     encoder.optional(request.as_ref().map(|mark| &mark.request_id));
     encoder.optional(request.as_ref().map(|mark| &mark.digest));
     encoder.number(*revision);
@@ -126,6 +126,49 @@ impl Encoder {
         let bytes = bytes.as_ref();
         self.0.update((bytes.len() as u64).to_be_bytes());
         self.0.update(bytes);
+    }
+
+    /// Each kind by its name, then its values.
+    fn detail(&mut self, detail: Option<&EventDetail>) {
+        match detail {
+            None => self.value(""),
+            Some(EventDetail::Comment { text }) => {
+                self.value("comment");
+                self.value(text);
+            }
+            Some(EventDetail::Failure {
+                error_message,
+                heartbeat_lost,
+            }) => {
+                self.value("failure");
+                self.value(error_message);
+                self.number((*heartbeat_lost).into());
+            }
+            Some(EventDetail::ConnectionUpdate { fields }) => {
+                self.value("connection_update");
+                self.value((fields.len() as u64).to_be_bytes());
+                fields.iter().for_each(|field| self.value(field));
+            }
+            Some(EventDetail::Credential { role, name }) => {
+                self.value("credential");
+                self.value(role.name());
+                self.value(name);
+            }
+            Some(EventDetail::Redemption { agent_uuid }) => {
+                self.value("redemption");
+                self.value(agent_uuid.as_bytes());
+            }
+            Some(EventDetail::Refusal {
+                reason,
+                method,
+                uuid,
+            }) => {
+                self.value("refusal");
+                self.value(reason);
+                self.value(method);
+                self.optional(uuid.map(Uuid::into_bytes));
+            }
+        }
     }
 
     fn number(&mut self, number: i64) {

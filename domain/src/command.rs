@@ -15,7 +15,7 @@ use super::{
     transfer::{NewTransfer, Transfer},
 };
 
-/// The reason on the event and the start of the message when an agent fell silent.
+/// The start of the message when an agent fell silent.
 pub const HEARTBEAT_LOST: &str = "HEARTBEAT_LOST";
 
 /// Something to do to one existing transfer, with what it takes.
@@ -227,8 +227,12 @@ pub enum Note {
     },
     /// That the caller was refused a change before the ledger was asked.
     Refusal {
-        /// The reason and the call.
+        /// The name of the refusal.
         reason: String,
+        /// The call.
+        method: String,
+        /// What the call named.
+        uuid: Option<Uuid>,
     },
 }
 

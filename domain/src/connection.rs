@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    event::EventType,
+    event::{EventDetail, EventType},
     policy::{Policy, PolicyField},
     refusal::Refusal,
     status::named,
@@ -296,8 +296,8 @@ pub struct Connection {
 pub enum ConnectionChange {
     /// Nothing: it already is as asked.
     Nothing,
-    /// A change, with its event and the reason on it.
-    Changed(Box<Connection>, EventType, String),
+    /// A change, with its event and what that tells.
+    Changed(Box<Connection>, EventType, Option<EventDetail>),
     /// The row goes, its event stays.
     Removal(EventType),
 }
@@ -352,7 +352,7 @@ pub fn decide_connection(
         });
     }
     let mut after = connection.clone();
-    let mut reason = String::new();
+    let mut detail = None;
     match verb {
         ConnectionVerb::Update {
             fields,
@@ -375,8 +375,9 @@ pub fn decide_connection(
                 return Ok(ConnectionChange::Nothing);
             }
             count_from_record(&mut after, connection.policy(), on_record);
-            let names: Vec<_> = fields.iter().map(|field| field.path()).collect();
-            reason = names.join(", ");
+            let fields = fields.iter().map(|field| field.path().to_owned());
+            let fields = fields.collect();
+            detail = Some(EventDetail::ConnectionUpdate { fields });
         }
         ConnectionVerb::Reactivate | ConnectionVerb::Approve => {
             if let Some(expires_at) = connection.policy().expires_at.filter(|end| *end <= now) {
@@ -387,9 +388,9 @@ pub fn decide_connection(
             }
             after.status_reason.clear();
         }
-        ConnectionVerb::Suspend { reason: why } | ConnectionVerb::Revoke { reason: why } => {
-            after.status_reason.clone_from(why);
-            reason.clone_from(why);
+        ConnectionVerb::Suspend { reason } | ConnectionVerb::Revoke { reason } => {
+            after.status_reason.clone_from(reason);
+            detail = EventDetail::comment(reason);
         }
         ConnectionVerb::Expire if !connection.policy().is_over(now) => {
             return Ok(ConnectionChange::Nothing);
@@ -408,7 +409,7 @@ pub fn decide_connection(
     Ok(ConnectionChange::Changed(
         Box::new(after),
         verb.event(),
-        reason,
+        detail,
     ))
 }
 

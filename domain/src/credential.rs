@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     caller::{Identity, Role},
     connection::ConnectionStatus,
-    event::EventType,
+    event::{EventDetail, EventType},
     refusal::Refusal,
     time::Timestamp,
     validate::{Check, NAME_MAX},
@@ -194,7 +194,7 @@ impl Credential {
     }
 }
 
-/// Decides `verb` on `credential` at `now`: the credential after it, with the event and the reason on it. `None`: it
+/// Decides `verb` on `credential` at `now`: the credential after it, with the event and what that tells. `None`: it
 /// already is as asked.
 ///
 /// # Errors
@@ -203,7 +203,7 @@ pub fn decide_credential(
     credential: &Credential,
     verb: &CredentialVerb,
     now: Timestamp,
-) -> Result<Option<(Credential, EventType, String)>, Refusal> {
+) -> Result<Option<(Credential, EventType, Option<EventDetail>)>, Refusal> {
     let uuid = credential.uuid;
     let mut after = credential.clone();
     after.revision += 1;
@@ -229,22 +229,14 @@ pub fn decide_credential(
                 new.inserted_at = new.inserted_at.max(next);
             }
             after.tokens.push(new);
-            Ok(Some((
-                after,
-                EventType::CredentialRotated,
-                uuid.to_string(),
-            )))
+            Ok(Some((after, EventType::CredentialRotated, None)))
         }
         CredentialVerb::Revoke { .. } if credential.revoked_at.is_some() => Ok(None),
         CredentialVerb::Revoke { reason } => {
             after.revoked_at = Some(now);
             after.tokens.clear();
-            let reason = if reason.is_empty() {
-                uuid.to_string()
-            } else {
-                format!("{uuid}: {reason}")
-            };
-            Ok(Some((after, EventType::CredentialRevoked, reason)))
+            let detail = EventDetail::comment(reason);
+            Ok(Some((after, EventType::CredentialRevoked, detail)))
         }
     }
 }
@@ -402,7 +394,8 @@ mod tests {
             reason: "lost".to_owned(),
         };
         let change = decide_credential(&agent(), &revoke, at(5)).expect("it is good");
-        let (revoked, ..) = change.expect("it changes");
+        let (revoked, _, detail) = change.expect("it changes");
+        assert_eq!(detail, EventDetail::comment("lost"));
         assert_eq!(revoked.good_until("a", ACTIVE, at(5)), None);
         assert_eq!(decide_credential(&revoked, &revoke, at(6)), Ok(None));
         let rotate = CredentialVerb::Rotate {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     command::{HEARTBEAT_LOST, Verb},
-    event::{EventBody, EventType},
+    event::{EventBody, EventDetail, EventType},
     progress::Report,
     refusal::Refusal,
     rule::Action,
@@ -38,11 +38,11 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
     let action = verb.action();
     permit(transfer, action, now)?;
     let mut after = transfer.clone();
-    let (event, actor_uuid, reason) = match verb {
+    let (event, actor_uuid, detail) = match verb {
         Verb::RequestApproval { expires_in } => {
             after.requires_approval = true;
             after.approval_expires_at = Some(now.after(*expires_in));
-            (EventType::ApprovalRequested, None, String::new())
+            (EventType::ApprovalRequested, None, None)
         }
         Verb::Approve {
             admin_user_uuid: by,
@@ -51,7 +51,11 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         } => {
             is_current(transfer, *revision)?;
             after.approved = Some(Decision { at: now, by: *by });
-            (EventType::Approved, Some(*by), comment.clone())
+            (
+                EventType::Approved,
+                Some(*by),
+                EventDetail::comment(comment),
+            )
         }
         Verb::Deny {
             admin_user_uuid: by,
@@ -61,22 +65,22 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             is_current(transfer, *revision)?;
             after.denied = Some(Decision { at: now, by: *by });
             after.denial_reason.clone_from(reason);
-            (EventType::Denied, Some(*by), reason.clone())
+            (EventType::Denied, Some(*by), EventDetail::comment(reason))
         }
         Verb::Expire if is_undecided(transfer, now) => return Ok(Change::Nothing),
-        Verb::Expire => (EventType::Expired, None, String::new()),
+        Verb::Expire => (EventType::Expired, None, None),
         Verb::Start { heartbeat_timeout } => {
             after.started_at = Some(now);
             after.heartbeat_timeout = *heartbeat_timeout;
             after.heartbeat_expires_at = heartbeat_timeout.map(|timeout| now.after(timeout));
-            (EventType::Started, None, String::new())
+            (EventType::Started, None, None)
         }
         Verb::UpdateProgress { report, checkpoint } => {
             return progress(transfer, report, checkpoint.as_deref(), now);
         }
         Verb::Complete { report } => {
             advance(&mut after, report)?;
-            (EventType::Completed, None, String::new())
+            (EventType::Completed, None, None)
         }
         Verb::Fail {
             error_message,
@@ -84,16 +88,17 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         } => {
             advance(&mut after, report)?;
             after.error_message.clone_from(error_message);
-            (EventType::Failed, None, error_message.clone())
+            (EventType::Failed, None, failure(error_message, false))
         }
         Verb::LoseHeartbeat if !is_silent(transfer, now) => return Ok(Change::Nothing),
         Verb::LoseHeartbeat => {
             after.error_message = silence(transfer.heartbeat_timeout);
-            (EventType::Failed, None, HEARTBEAT_LOST.to_owned())
+            let detail = failure(&after.error_message, true);
+            (EventType::Failed, None, detail)
         }
         Verb::Cancel { reason } => {
             after.cancel_reason.clone_from(reason);
-            (EventType::Cancelled, None, reason.clone())
+            (EventType::Cancelled, None, EventDetail::comment(reason))
         }
         Verb::Delete => {
             return Ok(Change::Removal(body(
@@ -107,7 +112,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
     enter(&mut after, to, now);
     let body = EventBody {
         actor_uuid,
-        reason,
+        detail,
         ..body(transfer, to, event)
     };
     Ok(Change::Transition(after, body))
@@ -130,7 +135,7 @@ pub fn creation(initiated_by_uuid: Option<Uuid>) -> EventBody {
         from_status: None,
         to_status: Some(TransferStatus::Pending),
         actor_uuid: initiated_by_uuid,
-        reason: String::new(),
+        detail: None,
     }
 }
 
@@ -191,6 +196,13 @@ fn is_silent(transfer: &Transfer, now: Timestamp) -> bool {
         .is_some_and(|deadline| now >= deadline)
 }
 
+fn failure(error_message: &str, heartbeat_lost: bool) -> Option<EventDetail> {
+    Some(EventDetail::Failure {
+        error_message: error_message.to_owned(),
+        heartbeat_lost,
+    })
+}
+
 fn silence(timeout: Option<Duration>) -> String {
     let seconds = timeout.unwrap_or_default().as_secs_f64();
     format!("{HEARTBEAT_LOST}: the agent did not report for {seconds} s")
@@ -243,7 +255,7 @@ fn body(transfer: &Transfer, to: TransferStatus, event_type: EventType) -> Event
         from_status: Some(transfer.status),
         to_status: Some(to),
         actor_uuid: None,
-        reason: String::new(),
+        detail: None,
     }
 }
 

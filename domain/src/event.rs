@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    caller::Role,
     chain::Hash,
     status::{TransferStatus, named},
     time::Timestamp,
@@ -121,8 +123,61 @@ pub struct EventBody {
     pub to_status: Option<TransferStatus>,
     /// Who did it, where the command names somebody.
     pub actor_uuid: Option<Uuid>,
-    /// Comment, reason or message.
-    pub reason: String,
+    /// What there is to tell beyond that.
+    pub detail: Option<EventDetail>,
+}
+
+/// What an event tells beyond its type. It is stored as it is serialized.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum EventDetail {
+    /// What the caller said.
+    Comment {
+        /// The comment or reason, never empty.
+        text: String,
+    },
+    /// Why a transfer failed.
+    Failure {
+        /// The transfer's message.
+        error_message: String,
+        /// Whether the agent fell silent.
+        heartbeat_lost: bool,
+    },
+    /// What was changed of a connection.
+    ConnectionUpdate {
+        /// The paths of the fields: names of today, which a later version may not have any more.
+        fields: Vec<String>,
+    },
+    /// What credential was created.
+    Credential {
+        /// Its role.
+        role: Role,
+        /// Its name.
+        name: String,
+    },
+    /// What a session code was redeemed for.
+    Redemption {
+        /// The agent that was made.
+        agent_uuid: Uuid,
+    },
+    /// What was refused.
+    Refusal {
+        /// The name of the refusal.
+        reason: String,
+        /// The call.
+        method: String,
+        /// What the call named.
+        uuid: Option<Uuid>,
+    },
+}
+
+impl EventDetail {
+    /// What the caller said, if anything.
+    pub fn comment(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::Comment {
+            text: text.to_owned(),
+        })
+    }
 }
 
 /// What makes a repeated request recognisable.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     caller::{Caller, Identity, Role},
     connection::{Connection, ConnectionDirection, NewConnection},
-    event::{Event, EventBody, EventType, IdempotencyKey},
+    event::{Event, EventBody, EventDetail, EventType, IdempotencyKey},
     policy::Policy,
     status::{Direction, TransferStatus},
     time::Timestamp,
@@ -78,7 +78,7 @@ pub fn event(sequence: i64) -> Event {
             from_status: Some(TransferStatus::PendingApproval),
             to_status: Some(TransferStatus::Approved),
             actor_uuid: Some(Uuid::from_u128(3)),
-            reason: "ja, gęś".to_owned(),
+            detail: EventDetail::comment("ja, gęś"),
         },
         actor: "anonymous".to_owned(),
         request: Some(IdempotencyKey {

@@ -2,9 +2,12 @@
 
 use sea_orm::entity::prelude::*;
 use std::net::IpAddr;
-use tidegate_domain::{event::EventType, status::TransferStatus};
+use tidegate_domain::{
+    event::{EventDetail, EventType},
+    status::TransferStatus,
+};
 
-use crate::stored::Stored;
+use crate::stored::{JsonText, Stored};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -27,8 +30,8 @@ pub struct Model {
     pub actor_uuid: Option<Uuid>,
     /// In what role it was done.
     pub actor: String,
-    /// Comment, reason or message.
-    pub reason: Option<String>,
+    /// What there is to tell beyond that.
+    pub detail: Option<JsonText<EventDetail>>,
     /// The id of the request that caused it.
     pub request_id: Option<String>,
     /// Digest of that request; set together with `request_id`.

@@ -302,10 +302,10 @@ impl Authenticated {
 
     /// Notes in the log that the caller was refused a change. Waits for nothing, and is lost when the server dies or is
     /// too busy.
-    pub fn note_refusal(&self, reason: String) {
+    pub fn note_refusal(&self, refusal: Note) {
         let uuid = self.verified.identity.credential_uuid;
         if self.authenticator.0.limits.notes_refusal(uuid) {
-            self.note(Note::Refusal { reason });
+            self.note(refusal);
         }
     }
 

@@ -9,7 +9,7 @@ use sea_orm::{
     AccessMode, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction,
     DbBackend, DbErr, EntityTrait as _, FromQueryResult as _, IsolationLevel, QueryFilter as _,
     QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, TransactionOptions,
-    TransactionTrait as _,
+    TransactionTrait as _, Value,
 };
 use tidegate_entity::{event, event_counter};
 
@@ -108,7 +108,11 @@ fn read(row: &QueryResult) -> Result<Found, StoreError> {
     let model = event::Model::from_query_result(row, "").ok();
     let event = model.and_then(|model| {
         let event = log::rows::from_row(model.clone()).ok()?;
-        (log::rows::to_row(&event) == model).then_some(event)
+        let written = log::rows::to_row(&event);
+        // JSON of one meaning has many forms.
+        let detail: Option<String> = row.try_get("", "detail").ok()?;
+        let same_form = written.detail.clone().map(Value::from) == detail.map(Value::from);
+        (written == model && same_form).then_some(event)
     });
     Ok(Found { sequence, event })
 }

@@ -169,7 +169,8 @@ async fn the_command_says_it_in_one_line_beside_a_running_server() {
         Some(0),
         "the log alone does not show it: {sound:?}"
     );
-    let edit = "UPDATE event SET reason = 'as agreed' WHERE sequence = 7";
+    let edit =
+        "UPDATE event SET detail = '{\"comment\":{\"text\":\"as agreed\"}}' WHERE sequence = 7";
     says(edit, &[], "event 7 was altered\n").await;
     behind.close().await.expect("it closes");
 }

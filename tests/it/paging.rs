@@ -377,9 +377,10 @@ async fn a_heavy_page_of_events_ends_early_and_leads_on() {
     let all = raw.log().await;
     let sequences: Vec<_> = all.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=600).collect::<Vec<_>>());
-    let failed = all
-        .iter()
-        .filter(|event| event.reason.chars().count() == 2_000);
+    let failed = all.iter().filter(|event| {
+        matches!(&event.detail, Some(v1::event::Detail::Failure(failure))
+            if failure.error_message.chars().count() == 2_000)
+    });
     assert_eq!(failed.count(), 200);
 }
 

@@ -93,6 +93,12 @@ pub fn plain() -> v1::CreateTransferRequest {
     }
 }
 
+/// What an event tells where the caller said something.
+pub fn said(text: &str) -> Option<v1::event::Detail> {
+    let text = text.to_owned();
+    Some(v1::event::Detail::Comment(v1::CommentDetail { text }))
+}
+
 /// Totals with so many records, all of them created, and ten bytes each.
 pub fn totals(records: i64) -> v1::Progress {
     v1::Progress {

@@ -1,6 +1,6 @@
 //! How an event looks.
 
-use tidegate_client::Event;
+use tidegate_client::{Event, EventDetail, EventType};
 
 use crate::output::Column;
 use crate::text;
@@ -13,8 +13,12 @@ pub(crate) const COLUMNS: &[Column<Event>] = &[
     Column::text("TYPE", |event, _| event.event_type.to_string()),
     Column::text("STATUS", |event, _| change(event)),
     Column::text("BY", |event, _| by(event)),
-    Column::text("REASON", |event, _| {
-        event.reason.clone().unwrap_or_default()
+    Column::text("DETAIL", |event, _| {
+        event
+            .detail
+            .as_ref()
+            .map(EventDetail::summary)
+            .unwrap_or_default()
     }),
 ];
 
@@ -29,9 +33,9 @@ pub(crate) fn line(event: &Event) -> String {
         change(event),
         by(event)
     );
-    if let Some(reason) = &event.reason {
+    if let Some(detail) = &event.detail {
         line.push_str("  ");
-        line.push_str(reason);
+        line.push_str(&detail.summary());
     }
     line
 }
@@ -45,7 +49,11 @@ fn subject(event: &Event) -> String {
     ) {
         (Some(transfer), _, _) => transfer.to_string(),
         (_, Some(subject), _) => {
-            let name = event.event_type.to_string();
+            let name = match event.event_type {
+                // The one kind of subject that a refused change can be of.
+                EventType::Refused => "credential".to_owned(),
+                event_type => event_type.to_string(),
+            };
             let kind = name.split('_').next().unwrap_or_default();
             format!("{kind} {subject}")
         }

@@ -52,6 +52,85 @@ fn a_transfer_is_read_and_serialized() {
     assert_eq!(json["completed_at"], json!(null));
 }
 
+/// What is read of an event with this detail: itself, as JSON, and in one line.
+fn told(wire: v1::event::Detail) -> (EventDetail, serde_json::Value, String) {
+    let read = event(v1::Event {
+        occurred_at: Some(prost_types::Timestamp::default()),
+        detail: Some(wire),
+        ..v1::Event::default()
+    });
+    let detail = read.unwrap().detail.unwrap();
+    let json = serde_json::to_value(&detail).unwrap();
+    let summary = detail.summary();
+    (detail, json, summary)
+}
+
+#[test]
+fn details_are_read_serialized_and_told_in_one_line() {
+    use v1::event::Detail;
+    let uuid = uuid::Uuid::from_u128(7);
+    let (text, uuid_text) = ("two\nlines".to_owned(), uuid.to_string());
+    let (detail, json, summary) = told(Detail::Comment(v1::CommentDetail { text: text.clone() }));
+    assert_eq!(detail, EventDetail::Comment { text });
+    assert_eq!(json, json!({ "type": "comment", "text": "two\nlines" }));
+    assert_eq!(summary, "two lines");
+
+    let (_, json, summary) = told(Detail::Failure(v1::FailureDetail {
+        error_message: "disk full".to_owned(),
+        heartbeat_lost: true,
+    }));
+    assert_eq!(
+        json,
+        json!({ "type": "failure", "error_message": "disk full", "heartbeat_lost": true })
+    );
+    assert_eq!(summary, "disk full");
+
+    let fields = vec!["name".to_owned(), "policy.max_transfers".to_owned()];
+    let update = v1::ConnectionUpdateDetail { fields };
+    let (_, json, summary) = told(Detail::ConnectionUpdate(update));
+    assert_eq!(
+        json,
+        json!({ "type": "connection_update", "fields": ["name", "policy.max_transfers"] })
+    );
+    assert_eq!(summary, "name, policy.max_transfers");
+
+    let (_, json, summary) = told(Detail::Credential(v1::CredentialDetail {
+        role: v1::Role::Approver.into(),
+        name: "desk".to_owned(),
+    }));
+    assert_eq!(
+        json,
+        json!({ "type": "credential", "role": "approver", "name": "desk" })
+    );
+    assert_eq!(summary, "approver desk");
+
+    let redemption = v1::RedemptionDetail {
+        agent_uuid: uuid_text.clone(),
+    };
+    let (_, json, summary) = told(Detail::Redemption(redemption));
+    assert_eq!(
+        json,
+        json!({ "type": "redemption", "agent_uuid": uuid_text })
+    );
+    assert_eq!(summary, format!("agent {uuid}"));
+
+    let refusal = |uuid: &str| {
+        Detail::Refusal(v1::RefusalDetail {
+            reason: "TABLE_NOT_ALLOWED".to_owned(),
+            method: "StartTransfer".to_owned(),
+            uuid: uuid.to_owned(),
+        })
+    };
+    let (_, json, summary) = told(refusal(&uuid_text));
+    assert_eq!(
+        json,
+        json!({ "type": "refusal", "reason": "TABLE_NOT_ALLOWED", "method": "StartTransfer", "uuid": uuid_text })
+    );
+    assert_eq!(summary, format!("TABLE_NOT_ALLOWED StartTransfer {uuid}"));
+    let (.., summary) = told(refusal(""));
+    assert_eq!(summary, "TABLE_NOT_ALLOWED StartTransfer");
+}
+
 #[test]
 fn every_message_that_makes_no_sense_is_an_error() {
     let spoil: [fn(&mut v1::Transfer); 6] = [

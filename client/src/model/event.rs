@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EventType, LogPosition, TransferStatus};
+use super::{EventType, LogPosition, Role, TransferStatus};
+use crate::error::OneLine;
 
 /// One transition of one transfer. Progress is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,8 +30,6 @@ pub struct Event {
     pub actor_uuid: Option<Uuid>,
     /// In what role it was done, such as `anonymous` or `sweeper`.
     pub actor: String,
-    /// The comment, denial reason, cancel reason or error message.
-    pub reason: Option<String>,
     /// The request id of the call that caused it.
     pub request_id: Option<String>,
     /// The transfer's revision after the event; 0 when it concerns no transfer.
@@ -41,6 +40,78 @@ pub struct Event {
     pub address: Option<String>,
     /// SHA-256 in lower-case hex that chains the event to all before it.
     pub hash: Option<String>,
+    /// What there is to tell beyond that; `None` where the type says it all, and for a kind that this version of the
+    /// client does not know.
+    pub detail: Option<EventDetail>,
+}
+
+/// What an event tells beyond its type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventDetail {
+    /// What the caller said with an approval, a denial, a cancellation, a suspension or a revocation.
+    Comment {
+        /// The comment or reason.
+        text: String,
+    },
+    /// Why a transfer failed.
+    Failure {
+        /// The transfer's error message.
+        error_message: String,
+        /// Whether the agent did not report in time.
+        heartbeat_lost: bool,
+    },
+    /// What was changed of a connection.
+    ConnectionUpdate {
+        /// The paths of the update mask, such as `policy.max_transfers`.
+        fields: Vec<String>,
+    },
+    /// What credential was created.
+    Credential {
+        /// Its role.
+        role: Role,
+        /// Its name.
+        name: String,
+    },
+    /// What a session code was redeemed for.
+    Redemption {
+        /// The agent's credential, which was created with it.
+        agent_uuid: Uuid,
+    },
+    /// What was refused, and why.
+    Refusal {
+        /// The reason, as [`Error::reason`](crate::Error::reason) gives it to the caller.
+        reason: String,
+        /// The call, such as `StartTransfer`.
+        method: String,
+        /// The transfer, connection or credential that the call named, whether or not it exists.
+        uuid: Option<Uuid>,
+    },
+}
+
+impl EventDetail {
+    /// One line for people. Programs read the fields.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let text = match self {
+            Self::Comment { text }
+            | Self::Failure {
+                error_message: text,
+                ..
+            } => text.clone(),
+            Self::ConnectionUpdate { fields } => fields.join(", "),
+            Self::Credential { role, name } => format!("{role} {name}"),
+            Self::Redemption { agent_uuid } => format!("agent {agent_uuid}"),
+            Self::Refusal {
+                reason,
+                method,
+                uuid: Some(uuid),
+            } => format!("{reason} {method} {uuid}"),
+            Self::Refusal { reason, method, .. } => format!("{reason} {method}"),
+        };
+        OneLine(&text).to_string()
+    }
 }
 
 impl Event {

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::fixtures::event;
-use crate::{event::EventType, time::Timestamp};
+use crate::{caller::Role, event::EventType, time::Timestamp};
 
 /// Events 1 to `count`.
 fn log(count: i64) -> (Books, Vec<Found>) {
@@ -57,8 +57,8 @@ fn the_encoding_is_the_one_that_logs_were_written_with() {
     assert_eq!(
         shown,
         [
-            "0:a996764ce0cbf77c1769f7f013dc959bc2b18955354579904fb3fd173bf8d2d4",
-            "0:f641b17862d21137aaaf63c7d63b4b58dc1321d5cca1db8df64db92a593cf79a",
+            "0:3dcab97df59351cd1c72034ae16bdc031222cf6e6703be4e65c16b7a6796ba73",
+            "0:dcfd1048f94b4bfb79e3fcd4dac68020addd6ad6f4438c6f323461bdbfd5b6e9",
         ]
     );
 }
@@ -78,7 +78,7 @@ const EDITS: [Edit; 20] = [
     |it| it.body.to_status = Some(TransferStatus::Denied),
     |it| it.body.actor_uuid = None,
     |it| it.actor.push('x'),
-    |it| it.body.reason.clear(),
+    |it| it.body.detail = None,
     |it| it.request = None,
     |it| it.revision = 4,
     |it| it.occurred_at = Timestamp::from_micros(0),
@@ -87,7 +87,7 @@ const EDITS: [Edit; 20] = [
     // The same bytes, differently divided.
     |it| {
         it.actor = "anonymou".to_owned();
-        it.body.reason.insert(0, 's');
+        it.body.detail = EventDetail::comment("sja, gęś");
     },
     |it| it.request.as_mut().expect("a mark").request_id.push('1'),
     |it| it.request.as_mut().expect("a mark").digest[31] = 8,
@@ -105,6 +105,84 @@ fn everything_that_is_stored_is_covered() {
     let mut linked = event(1);
     linked.hash = Some(whole);
     assert_eq!(link(&GENESIS, &linked), whole, "its own hash");
+}
+
+/// Details of every kind, each unlike the others in one thing or in how the same bytes are divided.
+fn details() -> Vec<Option<EventDetail>> {
+    let text = |text: &str| text.to_owned();
+    let failure = |error_message: &str, heartbeat_lost| EventDetail::Failure {
+        error_message: text(error_message),
+        heartbeat_lost,
+    };
+    let update = |fields: &[&str]| EventDetail::ConnectionUpdate {
+        fields: fields.iter().map(|field| text(field)).collect(),
+    };
+    let credential = |role, name: &str| EventDetail::Credential {
+        role,
+        name: text(name),
+    };
+    let redemption = |number| EventDetail::Redemption {
+        agent_uuid: Uuid::from_u128(number),
+    };
+    let refusal = |reason: &str, method: &str, uuid: Option<u128>| EventDetail::Refusal {
+        reason: text(reason),
+        method: text(method),
+        uuid: uuid.map(Uuid::from_u128),
+    };
+    let details = vec![
+        EventDetail::Comment { text: text("a") },
+        EventDetail::Comment { text: text("b") },
+        failure("a", false),
+        failure("b", false),
+        failure("a", true),
+        update(&[]),
+        update(&["a"]),
+        update(&["a", "b"]),
+        update(&["b", "a"]),
+        update(&["ab"]),
+        credential(Role::Viewer, "a"),
+        credential(Role::Agent, "a"),
+        credential(Role::Viewer, "b"),
+        redemption(1),
+        redemption(2),
+        refusal("a", "b", None),
+        refusal("ab", "", None),
+        refusal("a", "c", None),
+        refusal("a", "b", Some(0)),
+        refusal("a", "b", Some(1)),
+    ];
+    std::iter::once(None)
+        .chain(details.into_iter().map(Some))
+        .collect()
+}
+
+#[test]
+fn details_that_differ_have_hashes_that_differ() {
+    let details = details();
+    let mut hashes = std::collections::HashSet::new();
+    for detail in &details {
+        let mut changed = event(1);
+        changed.body.detail.clone_from(detail);
+        assert!(hashes.insert(link(&GENESIS, &changed)), "{detail:?}");
+    }
+}
+
+#[test]
+fn details_are_read_as_they_are_serialized() {
+    for detail in details().into_iter().flatten() {
+        let text = serde_json::to_string(&detail).expect("it is JSON");
+        let read: EventDetail = serde_json::from_str(&text).expect("it is read");
+        assert_eq!(read, detail, "{text}");
+    }
+    let read = serde_json::from_str::<EventDetail>;
+    for text in [
+        r#"{"comment":{"text":"a","note":"b"}}"#,
+        r#"{"comment":{}}"#,
+        r#"{"credential":{"role":"KING","name":"a"}}"#,
+        r#"{"connection_update":{"fields":"name"}}"#,
+    ] {
+        assert!(read(text).is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -236,7 +314,7 @@ fn a_head_that_was_kept_shows_what_the_log_cannot() {
     let mut previous = GENESIS;
     for row in &mut rewritten {
         let event = row.event.as_mut().expect("one");
-        event.body.reason = "as if".to_owned();
+        event.body.detail = EventDetail::comment("as if");
         previous = link(&previous, event);
         event.hash = Some(previous);
     }

@@ -100,7 +100,7 @@ fn an_update_changes_what_it_names() {
         records: 70,
     };
     let change = decide_connection(&sample(), &change, used, false, at(9)).expect("it is legal");
-    let ConnectionChange::Changed(after, event, reason) = change else {
+    let ConnectionChange::Changed(after, event, detail) = change else {
         panic!("{change:?}");
     };
     assert_eq!(after.declared.name, "north");
@@ -108,7 +108,8 @@ fn an_update_changes_what_it_names() {
     assert_eq!(after.used.transfers, 3, "what is on record counts");
     assert_eq!(after.used.records, 0, "that limit is not set");
     assert_eq!(event, EventType::ConnectionUpdated);
-    assert_eq!(reason, "policy.max_transfers");
+    let fields = vec!["policy.max_transfers".to_owned()];
+    assert_eq!(detail, Some(EventDetail::ConnectionUpdate { fields }));
 }
 
 #[test]

@@ -179,7 +179,11 @@ fn only_a_silent_agent_loses_its_transfer() {
                 after.error_message,
                 "HEARTBEAT_LOST: the agent did not report for 1 s"
             );
-            assert_eq!(body.reason, HEARTBEAT_LOST);
+            let detail = EventDetail::Failure {
+                error_message: after.error_message,
+                heartbeat_lost: true,
+            };
+            assert_eq!(body.detail, Some(detail));
             assert_eq!(after.heartbeat_expires_at, None);
         }
         other => panic!("the transfer should fail, not {other:?}"),

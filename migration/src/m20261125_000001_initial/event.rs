@@ -34,7 +34,7 @@ fn log() -> TableCreateStatement {
         .col(text_null("to_status"))
         .col(uuid_null("actor_uuid"))
         .col(text("actor"))
-        .col(text_null("reason"))
+        .col(text_null("detail"))
         .col(text_null("request_id"))
         .col(blob_null("request_digest"))
         // 0 for an event that concerns no transfer.

@@ -16,7 +16,7 @@ use crate::{
     auth::{Authenticated, Authenticator},
     error::Error,
 };
-use tidegate_domain::refusal::Refusal;
+use tidegate_domain::{command::Note, refusal::Refusal};
 
 pub(super) mod access;
 
@@ -150,8 +150,8 @@ impl AuthContext {
             (Effect::Reads, _) | (Effect::Changes, None) => {}
             (Effect::ChangesRights, None) => authenticated.forget(),
             (Effect::Changes | Effect::ChangesRights, Some(refusal)) => {
-                if let Some(reason) = noteworthy(&self.method, refusal) {
-                    authenticated.note_refusal(reason);
+                if let Some(note) = noteworthy(&self.method, refusal) {
+                    authenticated.note_refusal(note);
                 }
             }
         }
@@ -159,7 +159,7 @@ impl AuthContext {
 }
 
 /// What the log says about a refusal by a rule, a policy or a role: the reason, the method, and what it was about.
-fn noteworthy(method: &str, refusal: &Status) -> Option<String> {
+fn noteworthy(method: &str, refusal: &Status) -> Option<Note> {
     let is_ruled = matches!(
         refusal.code(),
         Code::PermissionDenied | Code::FailedPrecondition | Code::NotFound | Code::Aborted
@@ -168,9 +168,12 @@ fn noteworthy(method: &str, refusal: &Status) -> Option<String> {
         return None;
     }
     let info = refusal.get_details_error_info()?;
-    let about = info.metadata.get("uuid").map(String::as_str);
-    let words = [Some(info.reason.as_str()), Some(method), about];
-    Some(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    let uuid = info.metadata.get("uuid");
+    Some(Note::Refusal {
+        reason: info.reason,
+        method: method.to_owned(),
+        uuid: uuid.and_then(|uuid| uuid.parse().ok()),
+    })
 }
 
 /// The token that a request shows; `None` when it shows nothing. What is no token in its proper form is an empty text,
@@ -223,15 +226,22 @@ mod tests {
             method: "DeleteTransfer".to_owned(),
         };
         let denied = status(Error::from(denied));
+        let note = |reason: &str, method: &str, uuid| {
+            Some(Note::Refusal {
+                reason: reason.to_owned(),
+                method: method.to_owned(),
+                uuid,
+            })
+        };
         assert_eq!(
-            noteworthy("DeleteTransfer", &denied).as_deref(),
-            Some("PERMISSION_DENIED DeleteTransfer")
+            noteworthy("DeleteTransfer", &denied),
+            note("PERMISSION_DENIED", "DeleteTransfer", None)
         );
         let uuid = uuid::Uuid::from_u128(7);
         let unknown = status(Error::from(Refusal::TransferNotFound { uuid }));
         assert_eq!(
             noteworthy("StartTransfer", &unknown),
-            Some(format!("TRANSFER_NOT_FOUND StartTransfer {uuid}"))
+            note("TRANSFER_NOT_FOUND", "StartTransfer", Some(uuid))
         );
         for other in [
             Error::QueueFull,

@@ -7,7 +7,7 @@ use super::{metadata, wire_enum::WireEnum};
 use tidegate_domain::{
     chain::{GENESIS, Head},
     connection::Connection,
-    event::Event,
+    event::{Event, EventDetail},
     progress::Totals,
     query::{ConnectionStats, TableStats},
     status::TransferStatus,
@@ -82,7 +82,6 @@ pub(super) fn event(event: &Event) -> v1::Event {
         to_status: body.to_status.map_or(0, WireEnum::to_wire),
         actor_uuid: optional(body.actor_uuid),
         actor: event.actor.clone(),
-        reason: body.reason.clone(),
         request_id: event
             .request
             .as_ref()
@@ -91,6 +90,41 @@ pub(super) fn event(event: &Event) -> v1::Event {
         occurred_at: Some(timestamp(event.occurred_at)),
         address: event.address.map_or_else(String::new, |it| it.to_string()),
         hash: event.hash.map_or_else(Vec::new, |it| it.to_vec()),
+        detail: body.detail.as_ref().map(detail),
+    }
+}
+
+fn detail(detail: &EventDetail) -> v1::event::Detail {
+    use v1::event::Detail;
+    match detail {
+        EventDetail::Comment { text } => Detail::Comment(v1::CommentDetail { text: text.clone() }),
+        EventDetail::Failure {
+            error_message,
+            heartbeat_lost,
+        } => Detail::Failure(v1::FailureDetail {
+            error_message: error_message.clone(),
+            heartbeat_lost: *heartbeat_lost,
+        }),
+        EventDetail::ConnectionUpdate { fields } => {
+            let fields = fields.iter().map(ToString::to_string).collect();
+            Detail::ConnectionUpdate(v1::ConnectionUpdateDetail { fields })
+        }
+        EventDetail::Credential { role, name } => Detail::Credential(v1::CredentialDetail {
+            role: role.to_wire(),
+            name: name.clone(),
+        }),
+        EventDetail::Redemption { agent_uuid } => Detail::Redemption(v1::RedemptionDetail {
+            agent_uuid: agent_uuid.to_string(),
+        }),
+        EventDetail::Refusal {
+            reason,
+            method,
+            uuid,
+        } => Detail::Refusal(v1::RefusalDetail {
+            reason: reason.clone(),
+            method: method.clone(),
+            uuid: optional(*uuid),
+        }),
     }
 }
 

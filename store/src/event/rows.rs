@@ -1,11 +1,11 @@
 //! Between an event and its row.
 
-use tidegate_entity::{event::Model, stored::Stored};
-
-use crate::{
-    error::{Inconsistency, StoreError},
-    value::optional,
+use tidegate_entity::{
+    event::Model,
+    stored::{JsonText, Stored},
 };
+
+use crate::error::{Inconsistency, StoreError};
 use tidegate_domain::{
     chain::Hash,
     event::{Event, EventBody, IdempotencyKey},
@@ -25,7 +25,7 @@ pub(crate) fn to_row(event: &Event) -> Model {
         to_status: body.to_status.map(Stored),
         actor_uuid: body.actor_uuid,
         actor: event.actor.clone(),
-        reason: optional(&body.reason),
+        detail: body.detail.clone().map(JsonText),
         request_id,
         request_digest,
         revision: event.revision,
@@ -46,7 +46,7 @@ pub(crate) fn from_row(row: Model) -> Result<Event, StoreError> {
             from_status: row.from_status.map(|stored| stored.0),
             to_status: row.to_status.map(|stored| stored.0),
             actor_uuid: row.actor_uuid,
-            reason: row.reason.unwrap_or_default(),
+            detail: row.detail.map(|stored| stored.0),
         },
         actor: row.actor,
         request: to_request(row.request_id, row.request_digest),

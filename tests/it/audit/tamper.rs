@@ -147,7 +147,7 @@ impl Victim {
     fn forgery(&self, random: &mut StdRng) -> Tampering {
         let (row, last) = (self.any(random), self.last);
         let sequence = last + 1;
-        let columns = "transfer_uuid, connection_uuid, event_type, from_status, to_status, actor_uuid, actor, reason, \
+        let columns = "transfer_uuid, connection_uuid, event_type, from_status, to_status, actor_uuid, actor, detail, \
                        revision, occurred_at, hash, address";
         let mut sql = format!(
             "INSERT INTO event (sequence, {columns}) \
@@ -192,7 +192,7 @@ impl Victim {
 }
 
 /// A change of each column that cannot be none, and some that leave nothing the server would have written.
-const VALUES: [&str; 18] = [
+const VALUES: [&str; 19] = [
     "transfer_uuid = UUID",
     "connection_uuid = UUID",
     "subject_uuid = UUID",
@@ -203,8 +203,9 @@ const VALUES: [&str; 18] = [
     "to_status = CASE to_status WHEN 'FAILED' THEN 'COMPLETED' ELSE 'FAILED' END",
     "to_status = ''",
     "actor = actor || 'x'",
-    "reason = coalesce(reason, '') || ' '",
-    "reason = ''",
+    "detail = '{\"comment\":{\"text\":\"as agreed\"}}'",
+    "detail = coalesce(detail, 'nonsense') || ' '",
+    "detail = ''",
     "revision = revision + 1",
     "occurred_at = occurred_at - 1",
     "address = '10.0.0.1'",

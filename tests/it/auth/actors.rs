@@ -18,7 +18,9 @@ use tidegate_tests::{
 };
 use tonic::{Code, transport::Channel};
 
-async fn events(channel: &Channel, admin: &str) -> Vec<v1::Event> {
+use super::refusals;
+
+pub(super) async fn events(channel: &Channel, admin: &str) -> Vec<v1::Event> {
     let mut events = EventServiceClient::new(channel.clone());
     let request = v1::ListEventsRequest {
         page_size: 1_000,
@@ -30,7 +32,10 @@ async fn events(channel: &Channel, admin: &str) -> Vec<v1::Event> {
 }
 
 /// A transfer of `own` that waits for a decision.
-async fn waiting(transfers: &mut TransferServiceClient<Channel>, actors: &Actors) -> String {
+pub(super) async fn waiting(
+    transfers: &mut TransferServiceClient<Channel>,
+    actors: &Actors,
+) -> String {
     let request = v1::CreateTransferRequest {
         connection_uuid: actors.own.clone(),
         ..plain()
@@ -180,8 +185,13 @@ async fn the_caller_is_told_who_they_are_and_his_use_is_noted() {
     soon("the note of its use", noted).await;
 }
 
-/// Waits for so many refusals of `member` in the log, and gives back why.
-async fn refusals(world: &World, actors: &Actors, member: &Member, count: usize) -> Vec<String> {
+/// Waits for so many refusals of `member` in the log.
+pub(super) async fn noted_refusals(
+    world: &World,
+    actors: &Actors,
+    member: &Member,
+    count: usize,
+) -> Vec<v1::Event> {
     let channel = world.channel().await;
     let noted = async {
         loop {
@@ -192,7 +202,7 @@ async fn refusals(world: &World, actors: &Actors, member: &Member, count: usize)
             let noted: Vec<_> = log.iter().filter(of_his).collect();
             if noted.len() >= count {
                 assert!(noted.iter().all(|event| event.address == "127.0.0.1"));
-                return noted.iter().map(|event| event.reason.clone()).collect();
+                return noted.into_iter().cloned().collect();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -235,14 +245,15 @@ async fn refused_changes_are_in_the_log_and_refused_questions_are_not() {
         .approve_transfer(approval)
         .await
         .expect_err("not by an agent");
-    let mut noted = refusals(&world, &actors, agent, 3).await;
-    noted.sort();
+    let noted = noted_refusals(&world, &actors, agent, 3).await;
+    let mut details: Vec<_> = noted.iter().map(refusals::detail).collect();
+    details.sort();
     assert_eq!(
-        noted,
+        details,
         [
-            format!("ILLEGAL_TRANSITION StartTransfer {uuid}"),
-            "PERMISSION_DENIED ApproveTransfer".to_owned(),
-            format!("TRANSFER_NOT_FOUND StartTransfer {NOBODY}"),
+            ("ILLEGAL_TRANSITION", "StartTransfer", uuid.as_str()),
+            ("PERMISSION_DENIED", "ApproveTransfer", ""),
+            ("TRANSFER_NOT_FOUND", "StartTransfer", NOBODY),
         ]
     );
 }
@@ -261,14 +272,14 @@ async fn one_caller_fills_the_log_with_sixty_refusals_a_minute_at_most() {
             .expect_err("there is none");
     }
     let fits = 60 + usize::try_from(began.elapsed().as_secs()).expect("a short time");
-    refusals(&world, &actors, &actors.agent, 60).await;
+    noted_refusals(&world, &actors, &actors.agent, 60).await;
     // Another's refusal is noted after all of theirs.
     let denied = actors.viewer.asks(request::starting(NOBODY));
     transfers
         .start_transfer(denied)
         .await
         .expect_err("not by a viewer");
-    refusals(&world, &actors, &actors.viewer, 1).await;
+    noted_refusals(&world, &actors, &actors.viewer, 1).await;
     let log = events(&channel, &actors.admin).await;
     let noted = log.iter().filter(|it| it.actor_uuid == actors.agent.uuid);
     let noted = noted.filter(|it| it.r#type() == EventType::Refused).count();

@@ -38,7 +38,10 @@ async fn every_event_is_exported_with_every_field() {
     let fields = message.expect("it is in the contract");
     let wanted: BTreeSet<String> = fields
         .fields()
-        .map(|field| field.name().to_owned())
+        .map(|field| match field.containing_oneof() {
+            Some(choice) => choice.name().to_owned(),
+            None => field.name().to_owned(),
+        })
         .collect();
     for event in &events {
         let found = event.as_object().expect("an object").keys().cloned();
@@ -55,7 +58,7 @@ async fn every_event_is_exported_with_every_field() {
         ("from_status", json!("pending_approval")),
         ("to_status", json!("denied")),
         ("actor_uuid", json!(ADMIN)),
-        ("reason", json!("no")),
+        ("detail", json!({ "type": "comment", "text": "no" })),
         ("request_id", json!("r-1")),
         ("address", Value::Null),
     ] {

@@ -149,7 +149,7 @@ async fn the_log_is_watched_until_interrupted() {
         (
             &event["sequence"],
             &event["transfer_uuid"],
-            &event["reason"]
+            &event["detail"]["text"]
         ),
         (&json!(3), &json!(uuid), &json!("enough"))
     );

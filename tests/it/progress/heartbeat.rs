@@ -81,9 +81,13 @@ async fn a_silent_agent_s_transfer_fails() {
     let events = raw.events_of(&failed.uuid).await;
     let last = events.last().expect("an event");
     assert_eq!((last.r#type(), events.len()), (EventType::Failed, 3));
+    let detail = v1::event::Detail::Failure(v1::FailureDetail {
+        error_message: failed.error_message.clone(),
+        heartbeat_lost: true,
+    });
     assert_eq!(
-        (last.reason.as_str(), last.actor.as_str()),
-        ("HEARTBEAT_LOST", "sweeper")
+        (last.detail.as_ref(), last.actor.as_str()),
+        (Some(&detail), "sweeper")
     );
     assert_eq!((last.revision, last.occurred_at), (3, now));
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, ConnectionStatus, EventType};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{NOBODY, Raw, told, wire_time},
+    raw::{NOBODY, Raw, said, told, wire_time},
     site::{Step, of, proposal},
 };
 use tonic::Code;
@@ -80,7 +80,7 @@ async fn a_connection_is_suspended_and_reactivated() {
     assert_eq!(suspended.status_reason, "spring tide");
     let event = last(&mut raw, &uuid).await;
     assert_eq!(event.r#type(), EventType::ConnectionSuspended);
-    assert_eq!(event.reason, "spring tide");
+    assert_eq!(event.detail, said("spring tide"));
 
     // Nothing begins, and what has begun may end.
     let refusal = raw.transfers.create_transfer(of(&uuid)).await;

@@ -1,6 +1,6 @@
 //! Changes of a connection, by mask and by revision.
 
-use tidegate_proto::v1::{self, EventType};
+use tidegate_proto::v1::{self, EventType, event::Detail};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{Raw, told, wire_time},
@@ -75,10 +75,9 @@ async fn only_what_the_mask_names_is_changed() {
     let events = raw.events_of_site(&before.uuid).await;
     let event = &events[1];
     assert_eq!(event.r#type(), EventType::ConnectionUpdated);
-    assert_eq!(
-        event.reason,
-        "site_url, policy.allowed_tables, policy.self_approval"
-    );
+    let fields = names(&["site_url", "policy.allowed_tables", "policy.self_approval"]);
+    let detail = Detail::ConnectionUpdate(v1::ConnectionUpdateDetail { fields });
+    assert_eq!(event.detail, Some(detail));
 }
 
 #[tokio::test]

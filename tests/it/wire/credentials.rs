@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{self, EventType, Role};
+use tidegate_proto::v1::{self, EventType, Role, event::Detail};
 use tidegate_tests::{
     World, WorldOptions,
     actors::bearing,
     assert_refused,
-    raw::{NOBODY, Raw, told, wire_duration, wire_time},
+    raw::{NOBODY, Raw, said, told, wire_duration, wire_time},
 };
 use tonic::Code;
 use uuid::Uuid;
@@ -41,10 +41,10 @@ async fn now(raw: &mut Raw, uuid: &str) -> v1::Credential {
     answer.credential.expect("the credential")
 }
 
-/// Types of the events of the log with what they happened to, their revision and their reason.
-async fn log(raw: &mut Raw) -> Vec<(EventType, String, i64, String)> {
+/// Types of the events of the log with what they happened to, their revision and their detail.
+async fn log(raw: &mut Raw) -> Vec<(EventType, String, i64, Option<Detail>)> {
     let events = raw.log().await.into_iter();
-    let told = events.map(|it| (it.r#type(), it.subject_uuid, it.revision, it.reason));
+    let told = events.map(|it| (it.r#type(), it.subject_uuid, it.revision, it.detail));
     told.collect()
 }
 
@@ -73,10 +73,18 @@ async fn a_credential_is_created_with_a_token_and_read_back_without() {
     };
     assert_eq!(credential, expected);
     assert_eq!(now(&mut raw, &credential.uuid).await, expected);
-    let reason = "APPROVER Ægir's desk".to_owned();
+    let detail = Detail::Credential(v1::CredentialDetail {
+        role: Role::Approver.into(),
+        name: "Ægir's desk".to_owned(),
+    });
     assert_eq!(
         log(&mut raw).await,
-        [(EventType::CredentialCreated, credential.uuid, 1, reason)]
+        [(
+            EventType::CredentialCreated,
+            credential.uuid,
+            1,
+            Some(detail)
+        )]
     );
 }
 
@@ -254,10 +262,7 @@ async fn a_rotation_changes_the_token_and_its_end() {
     assert_eq!(answer.credential, Some(expected));
     let last = log(&mut raw).await.pop();
     let uuid = credential.uuid;
-    assert_eq!(
-        last,
-        Some((EventType::CredentialRotated, uuid.clone(), 2, uuid))
-    );
+    assert_eq!(last, Some((EventType::CredentialRotated, uuid, 2, None)));
 }
 
 #[tokio::test]
@@ -281,10 +286,12 @@ async fn a_revoked_credential_stays_so() {
     let again = told(raw.credentials.revoke_credential(revoke("again"))).await;
     assert_eq!(again.credential, Some(expected), "it changes nothing");
     let uuid = credential.uuid.clone();
-    let reason = format!("{uuid}: lost");
     let log = log(&mut raw).await;
     assert_eq!(log.len(), 2);
-    assert_eq!(log[1], (EventType::CredentialRevoked, uuid, 2, reason));
+    assert_eq!(
+        log[1],
+        (EventType::CredentialRevoked, uuid, 2, said("lost"))
+    );
     let rotate = v1::RotateCredentialRequest {
         uuid: credential.uuid,
         ..v1::RotateCredentialRequest::default()

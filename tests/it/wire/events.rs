@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, EventType, TransferStatus, watch_events_response::Update as Step};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{ADMIN, NOBODY, Raw, done, plain, told},
+    raw::{ADMIN, NOBODY, Raw, done, plain, said, told},
     soon,
 };
 use tonic::Code;
@@ -56,16 +56,25 @@ async fn the_log_tells_a_life_step_by_step() {
     };
     let page = told(raw.events.list_events(its_life)).await;
     let (admin, nobody) = (ADMIN, NOBODY);
+    let failure = v1::event::Detail::Failure(v1::FailureDetail {
+        error_message: "the source went away".to_owned(),
+        heartbeat_lost: false,
+    });
     let details = [
-        (EventType::Created, admin, "", "r-create"),
-        (EventType::ApprovalRequested, "", "", ""),
-        (EventType::Approved, nobody, "fine\nby me", "r-approve"),
-        (EventType::Started, "", "", ""),
-        (EventType::Failed, "", "the source went away", ""),
+        (EventType::Created, admin, None, "r-create"),
+        (EventType::ApprovalRequested, "", None, ""),
+        (
+            EventType::Approved,
+            nobody,
+            said("fine\nby me"),
+            "r-approve",
+        ),
+        (EventType::Started, "", None, ""),
+        (EventType::Failed, "", Some(failure), ""),
     ];
     assert_eq!(page.events.len(), details.len());
     let mut from_status = TransferStatus::Unspecified.into();
-    for (index, (event_type, actor_uuid, reason, request_id)) in details.into_iter().enumerate() {
+    for (index, (event_type, actor_uuid, detail, request_id)) in details.into_iter().enumerate() {
         let expected = v1::Event {
             sequence: i64::try_from(index + 2).expect("few"),
             transfer_uuid: uuid.clone(),
@@ -75,7 +84,7 @@ async fn the_log_tells_a_life_step_by_step() {
             to_status: steps[index].status,
             actor_uuid: actor_uuid.to_owned(),
             actor: "anonymous".to_owned(),
-            reason: reason.to_owned(),
+            detail,
             request_id: request_id.to_owned(),
             revision: steps[index].revision,
             occurred_at: steps[index].updated_at,
@@ -107,21 +116,21 @@ async fn reasons_and_actors_are_those_of_the_call() {
     raw.delete(&completed).await;
     let last = |events: Vec<v1::Event>| {
         let event = events.into_iter().last().expect("an event");
-        (event.r#type(), event.actor_uuid, event.reason)
+        (event.r#type(), event.actor_uuid, event.detail)
     };
     let none = String::new;
     assert_eq!(
         last(raw.events_of(&denied).await),
-        (EventType::Denied, ADMIN.to_owned(), "not today".to_owned())
+        (EventType::Denied, ADMIN.to_owned(), said("not today"))
     );
     assert_eq!(
         last(raw.events_of(&cancelled).await),
-        (EventType::Cancelled, none(), "called off".to_owned())
+        (EventType::Cancelled, none(), said("called off"))
     );
     let mut gone = raw.events_of(&completed).await;
-    assert_eq!(last(gone.clone()), (EventType::Deleted, none(), none()));
+    assert_eq!(last(gone.clone()), (EventType::Deleted, none(), None));
     gone.pop();
-    assert_eq!(last(gone), (EventType::Completed, none(), none()));
+    assert_eq!(last(gone), (EventType::Completed, none(), None));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use tidegate_proto::v1::{self, EventType, Role};
+use tidegate_proto::v1::{self, EventType, Role, event::Detail};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{NOBODY, Raw, told, wire_duration, wire_time},
@@ -87,7 +87,10 @@ async fn a_session_is_opened_and_redeemed_for_an_agent() {
     };
     assert_eq!(opening.r#type(), EventType::SessionCreated);
     assert_eq!(redemption.r#type(), EventType::SessionRedeemed);
-    assert_eq!(redemption.reason, agent.uuid);
+    let detail = Detail::Redemption(v1::RedemptionDetail {
+        agent_uuid: agent.uuid.clone(),
+    });
+    assert_eq!(redemption.detail, Some(detail));
     for event in [opening, redemption] {
         assert_eq!(event.connection_uuid, connection);
         assert_eq!(event.subject_uuid, opening.subject_uuid);

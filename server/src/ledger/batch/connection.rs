@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{BatchState, Cause, ChangeSet, EventRefs, Row};
+use super::{BatchState, Cause, ChangeSet, EventRefs, Row, credential::happened};
 use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
@@ -15,7 +15,7 @@ use tidegate_domain::{
         Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
         ConnectionVerb, NewConnection, Usage, decide_connection, site,
     },
-    event::{EventBody, EventType},
+    event::{EventDetail, EventType},
     refusal::Refusal,
     transfer::Transfer,
 };
@@ -108,7 +108,7 @@ impl BatchState {
         self.log_connection(
             &connection,
             EventType::ConnectionCreated,
-            String::new(),
+            None,
             Cause::of(submission),
         );
         self.connections
@@ -138,12 +138,12 @@ impl BatchState {
         let (used, in_use) = (self.usage_on_record(uuid), self.is_in_use(uuid));
         let after = match decide_connection(&connection, verb, used, in_use, self.now)? {
             ConnectionChange::Nothing => return Ok(Some(connection)),
-            ConnectionChange::Changed(after, event_type, reason) => {
-                self.log_connection(&after, event_type, reason, cause);
+            ConnectionChange::Changed(after, event_type, detail) => {
+                self.log_connection(&after, event_type, detail, cause);
                 Some(Arc::from(after))
             }
             ConnectionChange::Removal(event_type) => {
-                self.log_connection(&connection, event_type, String::new(), cause);
+                self.log_connection(&connection, event_type, None, cause);
                 None
             }
         };
@@ -237,7 +237,7 @@ impl BatchState {
         &mut self,
         connection: &Connection,
         event_type: EventType,
-        reason: String,
+        detail: Option<EventDetail>,
         cause: Cause<'_>,
     ) {
         let effect = Effect::Connection {
@@ -250,14 +250,7 @@ impl BatchState {
             revision: connection.revision,
             ..EventRefs::default()
         };
-        let body = EventBody {
-            event_type,
-            from_status: None,
-            to_status: None,
-            actor_uuid: None,
-            reason,
-        };
-        self.log(refs, body, Some(cause));
+        self.log(refs, happened(event_type, detail), Some(cause));
     }
 
     pub(super) async fn write_connections(

@@ -15,7 +15,7 @@ use tidegate_domain::{
     command::{CredentialCommand, Submission},
     connection::ConnectionStatus,
     credential::{Credential, CredentialVerb, NewCredential, NewToken, decide_credential},
-    event::{EventBody, EventType},
+    event::{EventBody, EventDetail, EventType},
     refusal::Refusal,
     validate::NAME_MAX,
 };
@@ -101,8 +101,11 @@ impl BatchState {
             self.connection(connection)?;
         }
         let credential = Credential::create(uuid, new.clone(), token, self.now);
-        let reason = format!("{} {}", new.role, new.name);
-        Ok(self.hand_out(cause, credential, reason))
+        let detail = EventDetail::Credential {
+            role: new.role,
+            name: new.name.clone(),
+        };
+        Ok(self.hand_out(cause, credential, detail))
     }
 
     fn change_credential(
@@ -112,12 +115,12 @@ impl BatchState {
         verb: &CredentialVerb,
     ) -> Result<Arc<Credential>, Refusal> {
         let credential = Arc::clone(self.credential(uuid)?);
-        let Some((after, event_type, reason)) = decide_credential(&credential, verb, self.now)?
+        let Some((after, event_type, detail)) = decide_credential(&credential, verb, self.now)?
         else {
             return Ok(credential);
         };
         let after = Arc::new(after);
-        self.log_credential(&after, event_type, reason, cause);
+        self.log_credential(&after, event_type, detail, cause);
         if let Some(row) = self.credentials.get_mut(&uuid) {
             row.after = Some(Arc::clone(&after));
             row.transitioned = true;
@@ -182,10 +185,11 @@ impl BatchState {
         &mut self,
         cause: Cause<'_>,
         credential: Credential,
-        reason: String,
+        detail: EventDetail,
     ) -> Arc<Credential> {
         let credential = Arc::new(credential);
-        self.log_credential(&credential, EventType::CredentialCreated, reason, cause);
+        let event_type = EventType::CredentialCreated;
+        self.log_credential(&credential, event_type, Some(detail), cause);
         self.credentials
             .insert(credential.uuid, Row::created(Arc::clone(&credential)));
         credential
@@ -195,7 +199,7 @@ impl BatchState {
         &mut self,
         credential: &Credential,
         event_type: EventType,
-        reason: String,
+        detail: Option<EventDetail>,
         cause: Cause<'_>,
     ) {
         self.remember(Some(cause), Effect::Credential(credential.uuid));
@@ -205,7 +209,7 @@ impl BatchState {
             subject_uuid: Some(credential.uuid),
             revision: credential.revision,
         };
-        self.log(refs, happened(event_type, reason), Some(cause));
+        self.log(refs, happened(event_type, detail), Some(cause));
     }
 
     pub(super) async fn write_credentials(
@@ -234,13 +238,13 @@ impl BatchState {
     }
 }
 
-pub(super) fn happened(event_type: EventType, reason: String) -> EventBody {
+pub(super) fn happened(event_type: EventType, detail: Option<EventDetail>) -> EventBody {
     EventBody {
         event_type,
         from_status: None,
         to_status: None,
         actor_uuid: None,
-        reason,
+        detail,
     }
 }
 

@@ -13,7 +13,7 @@ use tidegate_domain::{
     caller::Caller,
     command::{Note, Submission},
     credential::Credential,
-    event::EventType,
+    event::{EventDetail, EventType},
     refusal::Refusal,
     time::Timestamp,
 };
@@ -45,8 +45,17 @@ impl Execute for Note {
     ) -> Result<(), Refusal> {
         match &submission.command {
             Self::Use { uuid, at } => state.note_use(&submission.caller, *uuid, *at),
-            Self::Refusal { reason } => {
-                state.note_refusal(Cause::of(submission), reason);
+            Self::Refusal {
+                reason,
+                method,
+                uuid,
+            } => {
+                let detail = EventDetail::Refusal {
+                    reason: reason.clone(),
+                    method: method.clone(),
+                    uuid: *uuid,
+                };
+                state.note_refusal(Cause::of(submission), detail);
                 Ok(())
             }
         }
@@ -72,12 +81,12 @@ impl BatchState {
         Ok(())
     }
 
-    fn note_refusal(&mut self, cause: Cause<'_>, reason: &str) {
+    fn note_refusal(&mut self, cause: Cause<'_>, detail: EventDetail) {
         let refs = EventRefs {
             connection_uuid: cause.caller.confined_to(),
             ..EventRefs::default()
         };
-        let body = happened(EventType::Refused, reason.to_owned());
+        let body = happened(EventType::Refused, Some(detail));
         self.log(refs, body, Some(cause));
     }
 }

@@ -14,7 +14,7 @@ use tidegate_domain::{
     command::{OpenSession, Opened, Redemption, Submission},
     connection::ConnectionStatus,
     credential::{Credential, NewSession, NewToken, Session},
-    event::EventType,
+    event::{EventDetail, EventType},
     refusal::Refusal,
 };
 use tidegate_store::Effect;
@@ -64,7 +64,7 @@ impl BatchState {
         }
         let session = Arc::new(Session::open(uuid, new.clone(), self.now));
         self.remember(Some(cause), Effect::Session(uuid));
-        self.log_session(&session, EventType::SessionCreated, String::new(), cause);
+        self.log_session(&session, EventType::SessionCreated, None, cause);
         self.sessions
             .insert(uuid, Row::created(Arc::clone(&session)));
         Ok(Opened::Session(session))
@@ -91,9 +91,10 @@ impl BatchState {
             expires_in: session.declared.token_expires_in,
         };
         let credential = Arc::new(Credential::create(agent, new, &token, self.now));
-        // One event for both: the session is over, and the reason says who its agent is.
+        // One event for both: the session is over, and the detail says who its agent is.
         let after = Arc::new(after);
-        self.log_session(&after, EventType::SessionRedeemed, agent.to_string(), cause);
+        let detail = Some(EventDetail::Redemption { agent_uuid: agent });
+        self.log_session(&after, EventType::SessionRedeemed, detail, cause);
         if let Some(row) = self.sessions.get_mut(&after.uuid) {
             row.after = Some(after);
         }
@@ -118,7 +119,7 @@ impl BatchState {
         &mut self,
         session: &Session,
         event_type: EventType,
-        reason: String,
+        detail: Option<EventDetail>,
         cause: Cause<'_>,
     ) {
         let refs = EventRefs {
@@ -127,6 +128,6 @@ impl BatchState {
             subject_uuid: Some(session.uuid),
             revision: 0,
         };
-        self.log(refs, happened(event_type, reason), Some(cause));
+        self.log(refs, happened(event_type, detail), Some(cause));
     }
 }

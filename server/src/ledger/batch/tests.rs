@@ -3,7 +3,7 @@ use tidegate_domain::{
     caller::{Caller, Role},
     command::{Command, ConnectionCommand, Opened, TransferCommand, Verb},
     connection::{ConnectionField, ConnectionStatus, ConnectionVerb},
-    event::EventType,
+    event::{EventDetail, EventType},
     fixtures::{caller as known, connection as site, transfer as sample},
     policy::{Policy, PolicyField},
     progress::Report,

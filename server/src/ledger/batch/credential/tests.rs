@@ -250,19 +250,26 @@ fn a_use_is_noted_without_an_event_and_never_moves_back() {
 fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
     let mut caller = known(Role::Agent, Some(Uuid::from_u128(1)));
     caller.address = "192.0.2.7".parse().ok();
-    let reason = "PERMISSION_DENIED ApproveTransfer".to_owned();
+    let (reason, method) = ("PERMISSION_DENIED", "ApproveTransfer");
     let state = decide(
         BatchInputs::at(NOW),
         &caller,
         vec![Any::Note(Note::Refusal {
-            reason: reason.clone(),
+            reason: reason.to_owned(),
+            method: method.to_owned(),
+            uuid: None,
         })],
     );
     let [event] = state.events() else {
         panic!("one event: {:?}", state.events());
     };
     assert_eq!(event.body.event_type, EventType::Refused);
-    assert_eq!(event.body.reason, reason);
+    let detail = EventDetail::Refusal {
+        reason: reason.to_owned(),
+        method: method.to_owned(),
+        uuid: None,
+    };
+    assert_eq!(event.body.detail, Some(detail));
     assert_eq!(event.body.actor_uuid, caller.credential());
     assert_eq!(event.actor, caller.actor);
     assert_eq!(event.address, caller.address);

@@ -144,9 +144,11 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
     assert_eq!(event.body.event_type, EventType::ConnectionUpdated);
     assert_eq!((event.transfer_uuid, event.revision), (None, 2));
     assert_eq!(event.connection_uuid, Some(site().uuid));
+    let fields = ["policy.max_transfers", "policy.max_records_total"];
+    let fields = fields.map(str::to_owned).to_vec();
     assert_eq!(
-        event.body.reason,
-        "policy.max_transfers, policy.max_records_total"
+        event.body.detail,
+        Some(EventDetail::ConnectionUpdate { fields })
     );
 }
 
