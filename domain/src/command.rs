@@ -228,16 +228,29 @@ pub enum Note {
     /// That the caller was refused a change before the ledger was asked.
     Refusal {
         /// The name of the refusal.
-        reason: String,
+        reason: &'static str,
         /// The call.
         method: String,
-        /// What the call named.
-        uuid: Option<Uuid>,
+        /// What it was asked of.
+        target: Target,
     },
 }
 
 impl Command for Note {
     type Answer = ();
+}
+
+/// What a refused command was asked of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// What the command named, whether or not it exists.
+    pub named: Option<Uuid>,
+    /// The transfer, if the caller may see it.
+    pub transfer_uuid: Option<Uuid>,
+    /// That transfer's connection, or the one that was named; for a caller who sees a single connection always that one.
+    pub connection_uuid: Option<Uuid>,
+    /// The credential.
+    pub subject_uuid: Option<Uuid>,
 }
 
 /// A command with who asks and how a repetition is recognised.

@@ -5,7 +5,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::supervisor;
-use tidegate_domain::{log::Divergence, refusal::Refusal};
+use tidegate_domain::{command::Target, log::Divergence, refusal::Refusal};
 use tidegate_store::StoreError;
 
 /// When a caller should come back after a full queue or a lost database.
@@ -18,7 +18,7 @@ tidegate_domain::reasons! {
     ///
     /// Cloned to every caller of a batch that failed as a whole.
     #[derive(Clone, Debug, Error)]
-    pub enum Error, retry_after: Duration, delegate Refused(Refusal) {
+    pub enum Error, retry_after: Duration, delegate Refused(Refusal, Box<Target>) {
         #[error("the ledger is busy; try again")]
         QueueFull => ResourceExhausted "QUEUE_FULL", RETRY_SOON;
 
@@ -102,7 +102,7 @@ impl Error {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, Box::default())
     }
 }
 

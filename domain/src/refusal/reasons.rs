@@ -120,12 +120,12 @@ impl<T: MetadataValue> MetadataValue for Named<T> {
 /// and its REASON.
 ///
 /// Fields in braces are the metadata, by name; a field in brackets is for the text alone. After the REASON may follow what
-/// the method named in the head answers for the case. `delegate` adds a case that holds another such enum.
+/// the method named in the head answers for the case. `delegate` adds a case that holds another such enum and something beside it.
 #[macro_export]
 macro_rules! reasons {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident, $extra:ident: $extra_type:ty $(, delegate $outer:ident($inner:ty))? {
+        pub enum $name:ident, $extra:ident: $extra_type:ty $(, delegate $outer:ident($inner:ty, $beside:ty))? {
             $(
                 $(#[$case_meta:meta])*
                 $case:ident
@@ -141,7 +141,7 @@ macro_rules! reasons {
             $(
                 /// Another one's, as it is.
                 #[error("{0}")]
-                $outer($inner),
+                $outer($inner, $beside),
             )?
             $(
                 $(#[$case_meta])*
@@ -158,7 +158,7 @@ macro_rules! reasons {
             /// The name of the case: UPPER_SNAKE, part of the contract.
             pub const fn reason(&self) -> &'static str {
                 match self {
-                    $(Self::$outer(inner) => inner.reason(),)?
+                    $(Self::$outer(inner, _) => inner.reason(),)?
                     $(Self::$case { .. } => $reason,)+
                 }
             }
@@ -166,7 +166,7 @@ macro_rules! reasons {
             /// What kind of no it is.
             pub const fn kind(&self) -> $crate::refusal::ErrorKind {
                 match self {
-                    $(Self::$outer(inner) => inner.kind(),)?
+                    $(Self::$outer(inner, _) => inner.kind(),)?
                     $(Self::$case { .. } => $crate::refusal::ErrorKind::$kind,)+
                 }
             }
@@ -177,7 +177,7 @@ macro_rules! reasons {
                 #[allow(unused_mut, reason = "some cases have no values")]
                 let mut metadata = Vec::new();
                 match self {
-                    $(Self::$outer(inner) => return inner.metadata(),)?
+                    $(Self::$outer(inner, _) => return inner.metadata(),)?
                     $(Self::$case { $($($field,)+)? .. } => {
                         $($($field.add_to(stringify!($field), &mut metadata);)+)?
                     })+
@@ -188,7 +188,7 @@ macro_rules! reasons {
             /// What else the table says of the case.
             pub fn $extra(&self) -> Option<$extra_type> {
                 match self {
-                    $(Self::$outer(_) => None,)?
+                    $(Self::$outer(..) => None,)?
                     $(Self::$case $({ $($field),+ })? $(($untold))? => {
                         None $(.or(Some($value)))?
                     })+

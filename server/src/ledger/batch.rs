@@ -17,7 +17,7 @@ use crate::{error::Error, feed::FeedChange};
 use tidegate_domain::{
     caller::Caller,
     chain::Head,
-    command::Submission,
+    command::{Submission, Target},
     connection::{Connection, DuplicateCandidate, Usage},
     credential::{Credential, Session},
     event::{Event, EventBody, IdempotencyKey},
@@ -238,7 +238,23 @@ impl BatchState {
             Some(answer) => answer,
             None => C::decide(submission, self, identities),
         };
-        answer.map_err(Error::Refused)
+        answer.map_err(|refusal| {
+            let target = self.target(submission, &refusal);
+            Error::Refused(refusal, Box::new(target))
+        })
+    }
+
+    /// What a command was asked of, as far as its caller may know.
+    fn target<C: Execute>(&self, submission: &Submission<C>, refusal: &Refusal) -> Target {
+        let (caller, mut target) = (&submission.caller, submission.command.target(self));
+        if let Refusal::TransferNotFound { uuid } | Refusal::ConnectionNotFound { uuid } = refusal {
+            target.named = Some(*uuid);
+        }
+        if !caller.sees(target.connection_uuid) {
+            target.transfer_uuid = None;
+        }
+        target.connection_uuid = caller.confined_to().or(target.connection_uuid);
+        target
     }
 
     /// The answer to a request that was carried out before; `None` when it is new.

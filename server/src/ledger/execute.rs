@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::Error;
 use tidegate_domain::{
-    command::{Command, Submission},
+    command::{Command, Submission, Target},
     refusal::Refusal,
 };
 use tidegate_store::Effect;
@@ -38,6 +38,11 @@ pub(crate) trait Execute: Command {
     ) -> Result<Self::Answer, Refusal>
     where
         Self: Sized;
+
+    /// What it is asked of, where a refusal of it is noted.
+    fn target(&self, _: &BatchState) -> Target {
+        Target::default()
+    }
 
     /// The answer to its repetition; `None` when what was done is not of this kind.
     fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>>;

@@ -173,7 +173,7 @@ impl Sweeper {
                 Ok(answer) if is_done(&answer) => done += 1,
                 // Not overdue any more, ended or deleted by somebody who was faster: nothing to do. Nor where the row is
                 // locked: whoever has it may be about to, and otherwise it is for the next sweep.
-                Ok(_) | Err(Error::Refused(_) | Error::RowLocked) => {}
+                Ok(_) | Err(Error::Refused(..) | Error::RowLocked) => {}
                 Err(error) => return Err(error),
             }
         }

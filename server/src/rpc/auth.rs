@@ -1,14 +1,14 @@
 //! Stands before every method where authentication is required: who calls, may they, and how often.
 
 use std::{
+    error::Error as _,
     net::IpAddr,
     task::{Context, Poll},
 };
 
 use futures::future::BoxFuture;
 use http::{Request, Response, header::AUTHORIZATION};
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic::Status;
 use tower::{Layer, Service};
 
 use super::{origin, status::status};
@@ -16,7 +16,10 @@ use crate::{
     auth::{Authenticated, Authenticator},
     error::Error,
 };
-use tidegate_domain::{command::Note, refusal::Refusal};
+use tidegate_domain::{
+    command::Note,
+    refusal::{ErrorKind, Refusal},
+};
 
 pub(super) mod access;
 
@@ -158,22 +161,24 @@ impl AuthContext {
     }
 }
 
-/// What the log says about a refusal by a rule, a policy or a role: the reason, the method, and what it was about.
+/// What the log says about a refusal by a rule, a policy or a role.
 fn noteworthy(method: &str, refusal: &Status) -> Option<Note> {
+    let error = refusal.source()?.downcast_ref::<Error>()?;
     let is_ruled = matches!(
-        refusal.code(),
-        Code::PermissionDenied | Code::FailedPrecondition | Code::NotFound | Code::Aborted
+        error.kind(),
+        ErrorKind::PermissionDenied
+            | ErrorKind::FailedPrecondition
+            | ErrorKind::NotFound
+            | ErrorKind::Aborted
     );
-    if !is_ruled {
-        return None;
+    match error {
+        Error::Refused(refusal, target) if is_ruled => Some(Note::Refusal {
+            reason: refusal.reason(),
+            method: method.to_owned(),
+            target: **target,
+        }),
+        _ => None,
     }
-    let info = refusal.get_details_error_info()?;
-    let uuid = info.metadata.get("uuid");
-    Some(Note::Refusal {
-        reason: info.reason,
-        method: method.to_owned(),
-        uuid: uuid.and_then(|uuid| uuid.parse().ok()),
-    })
 }
 
 /// The token that a request shows; `None` when it shows nothing. What is no token in its proper form is an empty text,
@@ -197,6 +202,7 @@ fn path<B>(request: &Request<B>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_domain::command::Target;
 
     fn shown(values: &[&str]) -> Option<String> {
         let mut request = Request::new(());
@@ -226,22 +232,27 @@ mod tests {
             method: "DeleteTransfer".to_owned(),
         };
         let denied = status(Error::from(denied));
-        let note = |reason: &str, method: &str, uuid| {
+        let note = |reason, method: &str, target| {
             Some(Note::Refusal {
-                reason: reason.to_owned(),
+                reason,
                 method: method.to_owned(),
-                uuid,
+                target,
             })
         };
         assert_eq!(
             noteworthy("DeleteTransfer", &denied),
-            note("PERMISSION_DENIED", "DeleteTransfer", None)
+            note("PERMISSION_DENIED", "DeleteTransfer", Target::default())
         );
         let uuid = uuid::Uuid::from_u128(7);
-        let unknown = status(Error::from(Refusal::TransferNotFound { uuid }));
+        let target = Target {
+            named: Some(uuid),
+            ..Target::default()
+        };
+        let refusal = Refusal::TransferNotFound { uuid };
+        let unknown = status(Error::Refused(refusal, Box::new(target)));
         assert_eq!(
             noteworthy("StartTransfer", &unknown),
-            note("TRANSFER_NOT_FOUND", "StartTransfer", Some(uuid))
+            note("TRANSFER_NOT_FOUND", "StartTransfer", target)
         );
         for other in [
             Error::QueueFull,

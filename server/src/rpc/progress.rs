@@ -194,7 +194,7 @@ impl ReportWriter {
                 Err(error) => {
                     // What has gathered is written all the same, unless the caller has lost the right to write; they
                     // learn why the stream ends.
-                    if !matches!(error, Error::Refused(_)) {
+                    if !matches!(error, Error::Refused(..)) {
                         self.settle().await;
                     }
                     self.send(Err(status::status(error))).await;
@@ -287,10 +287,10 @@ impl ReportWriter {
             ),
             Err(error) => {
                 let status = match &error {
-                    Error::Refused(Refusal::IllegalTransition { status, .. }) => Some(*status),
+                    Error::Refused(Refusal::IllegalTransition { status, .. }, _) => Some(*status),
                     _ => None,
                 };
-                let unknown = matches!(error, Error::Refused(Refusal::TransferNotFound { .. }));
+                let unknown = matches!(error, Error::Refused(Refusal::TransferNotFound { .. }, _));
                 if unknown || status.is_some() {
                     // The answer tells that it left, or never was; once is enough, and its place is free again.
                     self.forget(uuid);

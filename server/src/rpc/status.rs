@@ -1,6 +1,6 @@
 //! The one place where an error gets its gRPC code and its details.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use tidegate_proto::v1::ErrorReason;
 use tonic::{Code, Status};
@@ -28,7 +28,7 @@ const VALUE_MAX: usize = 512;
 /// Bytes that the violations of fields may have together.
 const VIOLATIONS_MAX: usize = 2 * 1024;
 
-/// The status of an error, with exactly one `ErrorInfo` and the detail that fits.
+/// The status of an error, with exactly one `ErrorInfo` and the detail that fits. Its source is the error itself.
 pub(super) fn status(error: impl Into<Error>) -> Status {
     let error = error.into();
     let incident = match &error {
@@ -40,7 +40,7 @@ pub(super) fn status(error: impl Into<Error>) -> Status {
         _ => None,
     };
     let text = error.to_string();
-    fitted(code(&error), &text, |longest| {
+    let mut status = fitted(code(&error), &text, |longest| {
         let mut details = info(error.reason(), error.metadata(), longest);
         if let Some(id) = &incident {
             details.set_request_info(id, "");
@@ -48,11 +48,13 @@ pub(super) fn status(error: impl Into<Error>) -> Status {
         if let Some(pause) = error.retry_after() {
             details.set_retry_info(Some(pause));
         }
-        if let Error::Refused(refusal) = &error {
+        if let Error::Refused(refusal, _) = &error {
             explain(&mut details, refusal, longest);
         }
         details
-    })
+    });
+    status.set_source(Arc::new(error));
+    status
 }
 
 /// A refusal by the transport, with no more than the `ErrorInfo`.

@@ -10,7 +10,7 @@ use crate::ledger::{
     load::LockPlan,
 };
 use tidegate_domain::{
-    command::{ConnectionCommand, Submission},
+    command::{ConnectionCommand, Submission, Target},
     connection::{
         Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
         ConnectionVerb, NewConnection, Usage, decide_connection, site,
@@ -80,6 +80,14 @@ impl Execute for ConnectionCommand {
                 Ok(Some(state.connect(submission, new, *pending, identities())))
             }
             Self::Change { uuid, verb } => state.manage(submission, *uuid, verb),
+        }
+    }
+
+    fn target(&self, state: &BatchState) -> Target {
+        Target {
+            named: self.subject(),
+            connection_uuid: state.existing(self.subject()),
+            ..Target::default()
         }
     }
 
@@ -197,6 +205,11 @@ impl BatchState {
             .get(&uuid)
             .and_then(|row| row.after.as_ref())
             .ok_or(Refusal::ConnectionNotFound { uuid })
+    }
+
+    /// The connection, if there is one.
+    pub(super) fn existing(&self, uuid: Option<Uuid>) -> Option<Uuid> {
+        uuid.filter(|uuid| self.connection(*uuid).is_ok())
     }
 
     /// What the rows of the transfers say, with what this batch made of them.

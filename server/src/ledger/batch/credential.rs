@@ -12,7 +12,7 @@ use crate::ledger::{
 };
 use tidegate_domain::{
     caller::Role,
-    command::{CredentialCommand, Submission},
+    command::{CredentialCommand, Submission, Target},
     connection::ConnectionStatus,
     credential::{Credential, CredentialVerb, NewCredential, NewToken, decide_credential},
     event::{EventBody, EventDetail, EventType},
@@ -78,6 +78,28 @@ impl Execute for CredentialCommand {
                 overlap,
             } => state.rotate_agent(cause, *connection_uuid, token, *overlap, identities),
             Self::Redeem(with) => state.redeem(cause, with, identities()),
+        }
+    }
+
+    fn target(&self, state: &BatchState) -> Target {
+        let (credential, connection) = match self {
+            Self::Create { new, .. } => (None, new.connection_uuid),
+            Self::Change { uuid, .. } => (Some(*uuid), None),
+            Self::RotateAgent {
+                connection_uuid, ..
+            } => (None, Some(*connection_uuid)),
+            // Whoever redeems is not known yet.
+            Self::Redeem(_) => (None, None),
+        };
+        let found = credential.and_then(|uuid| state.credential(uuid).ok());
+        Target {
+            named: credential.or(connection),
+            transfer_uuid: None,
+            connection_uuid: match found {
+                Some(credential) => credential.declared.connection_uuid,
+                None => state.existing(connection),
+            },
+            subject_uuid: found.map(|credential| credential.uuid),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use tidegate_domain::{
     caller::Caller,
-    command::{Note, Submission},
+    command::{Note, Submission, Target},
     credential::Credential,
     event::{EventDetail, EventType},
     refusal::Refusal,
@@ -48,14 +48,14 @@ impl Execute for Note {
             Self::Refusal {
                 reason,
                 method,
-                uuid,
+                target,
             } => {
                 let detail = EventDetail::Refusal {
-                    reason: reason.clone(),
+                    reason: (*reason).to_owned(),
                     method: method.clone(),
-                    uuid: *uuid,
+                    uuid: target.named,
                 };
-                state.note_refusal(Cause::of(submission), detail);
+                state.note_refusal(Cause::of(submission), *target, detail);
                 Ok(())
             }
         }
@@ -81,10 +81,12 @@ impl BatchState {
         Ok(())
     }
 
-    fn note_refusal(&mut self, cause: Cause<'_>, detail: EventDetail) {
+    fn note_refusal(&mut self, cause: Cause<'_>, target: Target, detail: EventDetail) {
         let refs = EventRefs {
-            connection_uuid: cause.caller.confined_to(),
-            ..EventRefs::default()
+            transfer_uuid: target.transfer_uuid,
+            connection_uuid: target.connection_uuid.or(cause.caller.confined_to()),
+            subject_uuid: target.subject_uuid,
+            revision: 0,
         };
         let body = happened(EventType::Refused, Some(detail));
         self.log(refs, body, Some(cause));

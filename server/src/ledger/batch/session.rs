@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use tidegate_domain::{
     authorize,
-    command::{OpenSession, Opened, Redemption, Submission},
+    command::{OpenSession, Opened, Redemption, Submission, Target},
     connection::ConnectionStatus,
     credential::{Credential, NewSession, NewToken, Session},
     event::{EventDetail, EventType},
@@ -41,6 +41,15 @@ impl Execute for OpenSession {
     ) -> Result<Self::Answer, Refusal> {
         let cause = Cause::of(submission);
         state.open_session(cause, &submission.command.0, identities())
+    }
+
+    fn target(&self, state: &BatchState) -> Target {
+        let connection = Some(self.0.connection_uuid);
+        Target {
+            named: connection,
+            connection_uuid: state.existing(connection),
+            ..Target::default()
+        }
     }
 
     fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {

@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use tidegate_domain::{
     authorize,
-    command::{Submission, TransferCommand, Verb},
+    command::{Submission, Target, TransferCommand, Verb},
     decide::{Change, aftermath, creation},
     event::{EventBody, EventType},
     refusal::Refusal,
@@ -70,6 +70,23 @@ impl Execute for TransferCommand {
         match &submission.command {
             Self::Create(new) => state.create(submission, new, identities()),
             Self::Change { uuid, verb } => state.apply(submission, *uuid, verb),
+        }
+    }
+
+    fn target(&self, state: &BatchState) -> Target {
+        let (transfer, connection) = match self {
+            Self::Create(new) => (new.retry_of_uuid, new.connection_uuid),
+            Self::Change { uuid, .. } => (Some(*uuid), None),
+        };
+        let found = transfer.and_then(|uuid| state.current(uuid).ok());
+        Target {
+            named: transfer.or(connection),
+            transfer_uuid: found.map(|transfer| transfer.uuid),
+            connection_uuid: match found {
+                Some(transfer) => transfer.declared.connection_uuid,
+                None => state.existing(connection),
+            },
+            subject_uuid: None,
         }
     }
 

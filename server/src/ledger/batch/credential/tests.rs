@@ -255,9 +255,9 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
         BatchInputs::at(NOW),
         &caller,
         vec![Any::Note(Note::Refusal {
-            reason: reason.to_owned(),
+            reason,
             method: method.to_owned(),
-            uuid: None,
+            target: Target::default(),
         })],
     );
     let [event] = state.events() else {
