@@ -13,6 +13,8 @@ use super::{
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
+use crate::id::{ConnectionId, TransferId};
+use crate::validate::Check;
 
 /// What an accepted command does to a transfer and to the budgets of its connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,16 +30,23 @@ pub struct Authorization {
 /// # Errors
 /// A [`Refusal`]. A connection that the caller may not see is as good as absent.
 pub fn create(
-    uuid: Uuid,
+    uuid: TransferId,
     mut new: NewTransfer,
     connection: Option<&Connection>,
     caller: &Caller,
     now: Timestamp,
 ) -> Result<Transfer, Refusal> {
-    if !caller.sees(new.connection_uuid) || (new.connection_uuid.is_some() && connection.is_none())
-    {
-        let uuid = new.connection_uuid.unwrap_or_default();
-        return Err(Refusal::ConnectionNotFound { uuid });
+    match new.connection_uuid {
+        Some(uuid) if connection.is_none() || !caller.sees(Some(uuid)) => {
+            return Err(Refusal::ConnectionNotFound { uuid });
+        }
+        // An agent that belongs to no connection.
+        None if !caller.sees(None) => {
+            let mut check = Check::default();
+            check.add("connection_uuid", "is required");
+            check.finish(())?;
+        }
+        _ => {}
     }
     new.initiated_by_uuid = caller.person("initiated_by_uuid", new.initiated_by_uuid)?;
     if let Some(identity) = caller
@@ -144,8 +153,9 @@ fn keep_apart(transfer: &Transfer, by: Uuid, caller: &Caller) -> Result<(), Refu
     if transfer.self_approval {
         return Ok(());
     }
-    let first = [transfer.declared.initiated_by_uuid, transfer.acted_by_uuid];
-    let second = [Some(by), caller.credential()];
+    let declared_with = transfer.acted_by_uuid.map(Uuid::from);
+    let first = [transfer.declared.initiated_by_uuid, declared_with];
+    let second = [Some(by), caller.credential().map(Uuid::from)];
     let same_person = first.iter().flatten().any(|it| second.contains(&Some(*it)));
     let own = caller.identity.as_ref().and_then(|it| it.connection_uuid);
     let same_side = own.is_some() && own == transfer.declared.connection_uuid;
@@ -300,7 +310,7 @@ fn charge_records(
 }
 
 const fn too_many(
-    connection_uuid: Uuid,
+    connection_uuid: ConnectionId,
     name: &'static str,
     value: i64,
     remaining: i64,

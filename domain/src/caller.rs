@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::{refusal::Refusal, status::named};
+use crate::id::{ConnectionId, CredentialId};
 
 named! {
     /// What a credential may do.
@@ -20,15 +21,63 @@ named! {
     }
 }
 
+/// Whose transfers and events are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionScope {
+    /// Everybody's, and those without a connection.
+    #[default]
+    All,
+    /// This connection's.
+    Only(ConnectionId),
+    /// Nobody's.
+    Nothing,
+}
+
+impl From<Option<ConnectionId>> for ConnectionScope {
+    fn from(only: Option<ConnectionId>) -> Self {
+        only.map_or(Self::All, Self::Only)
+    }
+}
+
+impl ConnectionScope {
+    /// Whether something of this connection is meant.
+    pub fn contains(self, connection_uuid: Option<ConnectionId>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(only) => connection_uuid == Some(only),
+            Self::Nothing => false,
+        }
+    }
+
+    /// What both mean.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, scope) | (scope, Self::All) => scope,
+            (Self::Only(one), Self::Only(other)) if one == other => self,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Text that is equal for equal scopes; `None` for all.
+    pub fn fingerprint(self) -> Option<String> {
+        match self {
+            Self::All => None,
+            Self::Only(only) => Some(only.to_string()),
+            Self::Nothing => Some("nothing".to_owned()),
+        }
+    }
+}
+
 /// A caller who has shown a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The credential.
-    pub credential_uuid: Uuid,
+    pub credential_uuid: CredentialId,
     /// What it may do.
     pub role: Role,
     /// The connection that an agent belongs to.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<ConnectionId>,
     /// Whether it may name other people as initiators and deciders.
     pub acts_for_others: bool,
     /// The code that it was redeemed with; empty for one that was not.
@@ -76,32 +125,31 @@ impl Caller {
     }
 
     /// The credential, where there is one.
-    pub fn credential(&self) -> Option<Uuid> {
+    pub fn credential(&self) -> Option<CredentialId> {
         Some(self.identity.as_ref()?.credential_uuid)
     }
 
-    /// The one connection that the caller is confined to; `None` when it sees all.
-    pub fn confined_to(&self) -> Option<Uuid> {
-        self.identity
-            .as_ref()
-            .filter(|identity| identity.role == Role::Agent)
-            .map(|identity| identity.connection_uuid.unwrap_or_default())
+    /// Whose transfers and events the caller may see: an agent its own connection's.
+    pub fn scope(&self) -> ConnectionScope {
+        let agent = self.identity.as_ref().filter(|it| it.role == Role::Agent);
+        match agent.map(|agent| agent.connection_uuid) {
+            None => ConnectionScope::All,
+            Some(Some(own)) => ConnectionScope::Only(own),
+            Some(None) => ConnectionScope::Nothing,
+        }
+    }
+
+    /// The one connection that the caller is confined to, if it is.
+    pub fn own_connection(&self) -> Option<ConnectionId> {
+        match self.scope() {
+            ConnectionScope::Only(own) => Some(own),
+            ConnectionScope::All | ConnectionScope::Nothing => None,
+        }
     }
 
     /// Whether what belongs to `connection_uuid` exists for the caller.
-    pub fn sees(&self, connection_uuid: Option<Uuid>) -> bool {
-        self.confined_to()
-            .is_none_or(|own| connection_uuid == Some(own))
-    }
-
-    /// The connection that a search is about when the caller asks for `connection_uuid`: their own where they are
-    /// confined to it, and for any other the nil uuid, which is nobody's.
-    pub fn narrowed(&self, connection_uuid: Option<Uuid>) -> Option<Uuid> {
-        match self.confined_to() {
-            Some(own) if connection_uuid.is_none_or(|asked| asked == own) => Some(own),
-            Some(_) => Some(Uuid::nil()),
-            None => connection_uuid,
-        }
+    pub fn sees(&self, connection_uuid: Option<ConnectionId>) -> bool {
+        self.scope().contains(connection_uuid)
     }
 
     /// The person that a request is for: whom it names, or the caller.
@@ -116,7 +164,7 @@ impl Caller {
         let Some(identity) = &self.identity else {
             return Ok(named);
         };
-        let own = identity.credential_uuid;
+        let own = identity.credential_uuid.0;
         match named {
             Some(named) if named != own && !identity.acts_for_others => {
                 Err(Refusal::ActorMismatch { field, named })
@@ -130,10 +178,11 @@ impl Caller {
 mod tests {
     use super::*;
     use crate::fixtures::caller as known;
+    use crate::fixtures::id;
 
     #[test]
     fn an_agent_sees_its_own_connection_alone() {
-        let (own, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        let (own, other) = (Some(id(1)), Some(id(2)));
         let agent = known(Role::Agent, own);
         assert_eq!(
             [own, other, None].map(|it| agent.sees(it)),
@@ -148,21 +197,28 @@ mod tests {
 
     #[test]
     fn an_agent_searches_its_own_connection_alone() {
-        let (own, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        let (own, other) = (Some(id(1)), Some(id(2)));
         let agent = known(Role::Agent, own);
         assert_eq!(
-            [None, own, other].map(|it| agent.narrowed(it)),
-            [own, own, Some(Uuid::nil())]
+            [None, own, other].map(|it| agent.scope().and(it.into())),
+            [own.into(), own.into(), ConnectionScope::Nothing]
         );
         let viewer = known(Role::Viewer, None);
-        assert_eq!([None, own].map(|it| viewer.narrowed(it)), [None, own]);
+        assert_eq!(
+            [None, own].map(|it| viewer.scope().and(it.into())),
+            [None, own].map(ConnectionScope::from)
+        );
+        assert_eq!(
+            ConnectionScope::Nothing.and(own.into()),
+            ConnectionScope::Nothing
+        );
     }
 
     #[test]
     fn a_caller_speaks_for_himself_unless_told_otherwise() {
-        let someone = Some(Uuid::from_u128(5));
+        let someone = Some(id(5));
         let mut caller = known(Role::Approver, None);
-        let own = caller.credential();
+        let own = caller.credential().map(Uuid::from);
         assert_eq!(caller.person("admin_user_uuid", None), Ok(own));
         assert_eq!(caller.person("admin_user_uuid", own), Ok(own));
         assert!(caller.person("admin_user_uuid", someone).is_err());

@@ -55,8 +55,8 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
     let mut encoder = Encoder(Sha256::new_with_prefix([VERSION]));
     encoder.0.update(previous);
     encoder.number(*sequence);
-    encoder.optional(transfer_uuid.map(Uuid::into_bytes));
-    encoder.optional(connection_uuid.map(Uuid::into_bytes));
+    encoder.optional(transfer_uuid.map(|id| id.0.into_bytes()));
+    encoder.optional(connection_uuid.map(|id| id.0.into_bytes()));
     encoder.optional(subject_uuid.map(Uuid::into_bytes));
     encoder.value(event_type.name());
     encoder.optional(from_status.map(TransferStatus::name));
@@ -156,7 +156,7 @@ impl Encoder {
             }
             Some(EventDetail::Redemption { agent_uuid }) => {
                 self.value("redemption");
-                self.value(agent_uuid.as_bytes());
+                self.value(agent_uuid.0.as_bytes());
             }
             Some(EventDetail::Refusal {
                 reason,

@@ -14,6 +14,7 @@ use super::{
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
+use crate::id::{ConnectionId, CredentialId, TransferId};
 
 /// The start of the message when an agent fell silent.
 pub const HEARTBEAT_LOST: &str = "HEARTBEAT_LOST";
@@ -113,7 +114,7 @@ pub enum TransferCommand {
     /// Do something to one.
     Change {
         /// Which one.
-        uuid: Uuid,
+        uuid: TransferId,
         /// What.
         verb: Verb,
     },
@@ -139,7 +140,7 @@ pub enum ConnectionCommand {
     /// Do something to one.
     Change {
         /// Which one.
-        uuid: Uuid,
+        uuid: ConnectionId,
         /// What.
         verb: ConnectionVerb,
     },
@@ -163,14 +164,14 @@ pub enum CredentialCommand {
     /// Do something to one.
     Change {
         /// Which one.
-        uuid: Uuid,
+        uuid: CredentialId,
         /// What.
         verb: CredentialVerb,
     },
     /// Give the agent of a connection a new token, and make the agent where there is none.
     RotateAgent {
         /// The connection.
-        connection_uuid: Uuid,
+        connection_uuid: ConnectionId,
         /// The token.
         token: NewToken,
         /// How long the one before stays good.
@@ -221,7 +222,7 @@ pub enum Note {
     /// That a credential was used. No event.
     Use {
         /// Which one.
-        uuid: Uuid,
+        uuid: CredentialId,
         /// When, by the server's clock.
         at: Timestamp,
     },
@@ -246,9 +247,9 @@ pub struct Target {
     /// What the command named, whether or not it exists.
     pub named: Option<Uuid>,
     /// The transfer, if the caller may see it.
-    pub transfer_uuid: Option<Uuid>,
+    pub transfer_uuid: Option<TransferId>,
     /// That transfer's connection, or the one that was named; for a caller who sees a single connection always that one.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<ConnectionId>,
     /// The credential.
     pub subject_uuid: Option<Uuid>,
 }

@@ -1,7 +1,6 @@
 //! The other sites that tables are exchanged with, and the rules of their lives.
 
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::{
     event::{EventDetail, EventType},
@@ -10,6 +9,7 @@ use super::{
     status::named,
     time::Timestamp,
 };
+use crate::id::ConnectionId;
 
 named! {
     /// The part that the local site plays.
@@ -254,7 +254,7 @@ pub fn site(url: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuplicateCandidate {
     /// Which one.
-    pub uuid: Uuid,
+    pub uuid: ConnectionId,
     /// The part that the local site plays.
     pub direction: ConnectionDirection,
     /// Address of the other site.
@@ -274,7 +274,7 @@ pub struct Usage {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
     /// Identity.
-    pub uuid: Uuid,
+    pub uuid: ConnectionId,
     /// What was asked for, with what was changed since.
     pub declared: NewConnection,
     /// Where it stands.
@@ -304,7 +304,12 @@ pub enum ConnectionChange {
 
 impl Connection {
     /// A connection that was just created: in use at once, unless it is to wait for its approval.
-    pub fn create(uuid: Uuid, declared: NewConnection, pending: bool, now: Timestamp) -> Self {
+    pub fn create(
+        uuid: ConnectionId,
+        declared: NewConnection,
+        pending: bool,
+        now: Timestamp,
+    ) -> Self {
         let status = if pending {
             ConnectionStatus::Pending
         } else {
@@ -363,7 +368,7 @@ pub fn decide_connection(
             if let Some(given) = revision.filter(|given| *given != connection.revision) {
                 let current = connection.revision;
                 return Err(Refusal::StaleRevision {
-                    uuid,
+                    uuid: uuid.into(),
                     given,
                     current,
                 });

@@ -2,8 +2,6 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use uuid::Uuid;
-
 use super::{
     caller::{Identity, Role},
     connection::ConnectionStatus,
@@ -12,6 +10,7 @@ use super::{
     time::Timestamp,
     validate::{Check, NAME_MAX},
 };
+use crate::id::{ConnectionId, CredentialId, SessionId};
 
 /// Shortest and longest life of a token.
 pub const TOKEN_LIFE: (Duration, Duration) = (
@@ -73,7 +72,7 @@ pub struct NewCredential {
     /// What it may do.
     pub role: Role,
     /// The connection that an agent belongs to.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<ConnectionId>,
     /// Whether it may name other people as initiators and deciders.
     pub acts_for_others: bool,
     /// The session code that it was redeemed with; empty for one that was not.
@@ -113,7 +112,7 @@ impl NewCredential {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// Identity.
-    pub uuid: Uuid,
+    pub uuid: CredentialId,
     /// What was asked for.
     pub declared: NewCredential,
     /// Its tokens, oldest first; none that ended before the last change.
@@ -149,7 +148,12 @@ pub enum CredentialVerb {
 
 impl Credential {
     /// A credential that was just created, with its first token.
-    pub fn create(uuid: Uuid, declared: NewCredential, token: &NewToken, now: Timestamp) -> Self {
+    pub fn create(
+        uuid: CredentialId,
+        declared: NewCredential,
+        token: &NewToken,
+        now: Timestamp,
+    ) -> Self {
         Self {
             uuid,
             declared,
@@ -245,7 +249,7 @@ pub fn decide_credential(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSession {
     /// The connection that it is for.
-    pub connection_uuid: Uuid,
+    pub connection_uuid: ConnectionId,
     /// Digest of its code.
     pub digest: Vec<u8>,
     /// How long the code can be redeemed.
@@ -258,7 +262,7 @@ pub struct NewSession {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Identity.
-    pub uuid: Uuid,
+    pub uuid: SessionId,
     /// What was asked for.
     pub declared: NewSession,
     /// When it was opened.
@@ -271,7 +275,7 @@ pub struct Session {
 
 impl Session {
     /// A session that was just opened.
-    pub fn open(uuid: Uuid, declared: NewSession, now: Timestamp) -> Self {
+    pub fn open(uuid: SessionId, declared: NewSession, now: Timestamp) -> Self {
         Self {
             uuid,
             inserted_at: now,
@@ -314,6 +318,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::id;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_micros(second * 1_000_000)
@@ -331,11 +336,11 @@ mod tests {
         let declared = NewCredential {
             name: "north".to_owned(),
             role: Role::Agent,
-            connection_uuid: Some(Uuid::from_u128(1)),
+            connection_uuid: Some(id(1)),
             acts_for_others: false,
             session_code: String::new(),
         };
-        Credential::create(Uuid::from_u128(2), declared, &token("a"), at(0))
+        Credential::create(id(2), declared, &token("a"), at(0))
     }
 
     fn rotated(credential: &Credential, id: &str, overlap: u64, now: i64) -> Credential {
@@ -409,15 +414,15 @@ mod tests {
     #[test]
     fn a_session_is_redeemed_once_and_in_time() {
         let new = NewSession {
-            connection_uuid: Uuid::from_u128(1),
+            connection_uuid: id(1),
             digest: vec![2; 32],
             expires_in: Duration::from_secs(60),
             token_expires_in: Duration::from_secs(600),
         };
-        let session = Session::open(Uuid::from_u128(4), new, at(0));
+        let session = Session::open(id(4), new, at(0));
         let (redeemed, agent) = session.redeem("2345WXYZ", ACTIVE, at(59)).expect("in time");
         assert_eq!(agent.session_code, "2345WXYZ");
-        assert_eq!(agent.connection_uuid, Some(Uuid::from_u128(1)));
+        assert_eq!(agent.connection_uuid, Some(id(1)));
         for (session, connection, now) in [
             (&redeemed, ACTIVE, 59),
             (&session, ACTIVE, 60),

@@ -175,7 +175,7 @@ fn is_current(transfer: &Transfer, revision: Option<i64>) -> Result<(), Refusal>
     let (uuid, current) = (transfer.uuid, transfer.revision);
     match revision {
         Some(given) if given != current => Err(Refusal::StaleRevision {
-            uuid,
+            uuid: uuid.into(),
             given,
             current,
         }),

@@ -11,6 +11,7 @@ use super::{
     status::{TransferStatus, named},
     time::Timestamp,
 };
+use crate::id::{ConnectionId, CredentialId, TransferId};
 
 named! {
     /// What happened, to a transfer unless the name says otherwise.
@@ -158,7 +159,7 @@ pub enum EventDetail {
     /// What a session code was redeemed for.
     Redemption {
         /// The agent that was made.
-        agent_uuid: Uuid,
+        agent_uuid: CredentialId,
     },
     /// What was refused.
     Refusal {
@@ -195,9 +196,9 @@ pub struct Event {
     /// Position in the log, without gaps, in commit order; 0 until it is written.
     pub sequence: i64,
     /// The transfer that it happened to, if any.
-    pub transfer_uuid: Option<Uuid>,
+    pub transfer_uuid: Option<TransferId>,
     /// That transfer's connection, or the connection that it happened to.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<ConnectionId>,
     /// The credential or session that it happened to, if any.
     pub subject_uuid: Option<Uuid>,
     /// What happened.

@@ -3,6 +3,7 @@
 use serde_json::Map;
 use uuid::Uuid;
 
+use crate::id::ConnectionId;
 use crate::{
     caller::{Caller, Identity, Role},
     connection::{Connection, ConnectionDirection, NewConnection},
@@ -13,10 +14,15 @@ use crate::{
     transfer::{NewTransfer, Transfer},
 };
 
+/// An identity that is this number.
+pub fn id<T: From<Uuid>>(number: u128) -> T {
+    Uuid::from_u128(number).into()
+}
+
 /// A caller with a credential.
-pub fn caller(role: Role, connection_uuid: Option<Uuid>) -> Caller {
+pub fn caller(role: Role, connection_uuid: Option<ConnectionId>) -> Caller {
     let identity = Identity {
-        credential_uuid: Uuid::from_u128(99),
+        credential_uuid: id(99),
         role,
         connection_uuid,
         acts_for_others: false,
@@ -42,11 +48,7 @@ pub fn transfer() -> Transfer {
         metadata: Map::new(),
         retry_of_uuid: None,
     };
-    Transfer::create(
-        Uuid::from_u128(7),
-        declared,
-        Timestamp::from_micros(1_000_000),
-    )
+    Transfer::create(id(7), declared, Timestamp::from_micros(1_000_000))
 }
 
 /// An active connection.
@@ -58,26 +60,21 @@ pub fn connection() -> Connection {
         policy: Policy::default(),
         metadata: Map::new(),
     };
-    Connection::create(
-        Uuid::from_u128(3),
-        declared,
-        false,
-        Timestamp::from_micros(0),
-    )
+    Connection::create(id(3), declared, false, Timestamp::from_micros(0))
 }
 
 /// An approval at this position of the log, not hashed yet.
 pub fn event(sequence: i64) -> Event {
     Event {
         sequence,
-        transfer_uuid: Some(Uuid::from_u128(1)),
-        connection_uuid: Some(Uuid::from_u128(2)),
-        subject_uuid: Some(Uuid::from_u128(4)),
+        transfer_uuid: Some(id(1)),
+        connection_uuid: Some(id(2)),
+        subject_uuid: Some(id(4)),
         body: EventBody {
             event_type: EventType::Approved,
             from_status: Some(TransferStatus::PendingApproval),
             to_status: Some(TransferStatus::Approved),
-            actor_uuid: Some(Uuid::from_u128(3)),
+            actor_uuid: Some(id(3)),
             detail: EventDetail::comment("ja, gęś"),
         },
         actor: "anonymous".to_owned(),

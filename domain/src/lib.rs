@@ -12,6 +12,7 @@ pub mod decide;
 pub mod event;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod id;
 pub mod log;
 pub mod page;
 pub mod policy;

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use uuid::Uuid;
-
 use super::{
     caller::Role,
     connection::{Connection, ConnectionDirection, ConnectionStatus},
@@ -12,6 +10,8 @@ use super::{
     time::Timestamp,
     transfer::Transfer,
 };
+use crate::caller::ConnectionScope;
+use crate::id::{ConnectionId, TransferId};
 
 /// Which connections are meant. Unset is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub struct TransferFilter {
     pub direction: Option<Direction>,
     /// Only these statuses; empty is any.
     pub status: Vec<TransferStatus>,
-    /// Only those of this connection.
-    pub connection_uuid: Option<Uuid>,
+    /// Only those of these connections.
+    pub connections: ConnectionScope,
     /// Only those of this table.
     pub table_name: Option<String>,
     /// Only those that require approval, or do not.
@@ -66,7 +66,7 @@ impl TransferFilter {
         self.direction
             .is_none_or(|direction| direction == declared.direction)
             && (self.status.is_empty() || self.status.contains(&transfer.status))
-            && (self.connection_uuid.is_none() || self.connection_uuid == declared.connection_uuid)
+            && self.connections.contains(declared.connection_uuid)
             && self
                 .table_name
                 .as_ref()
@@ -92,10 +92,7 @@ impl TransferFilter {
         status.sort_unstable();
         status.dedup();
         add("status", (!status.is_empty()).then(|| status.join(",")));
-        add(
-            "connection_uuid",
-            self.connection_uuid.map(|value| value.to_string()),
-        );
+        add("connection_uuid", self.connections.fingerprint());
         add("table_name", self.table_name.clone());
         add(
             "requires_approval",
@@ -131,8 +128,8 @@ pub struct Window {
 /// Which approvals are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApprovalFilter {
-    /// Only those of this connection.
-    pub connection_uuid: Option<Uuid>,
+    /// Only those of these connections.
+    pub connections: ConnectionScope,
     /// Only those of this table.
     pub table_name: Option<String>,
 }
@@ -141,7 +138,7 @@ impl ApprovalFilter {
     /// Text that is equal for equal filters, to bind a page token to.
     pub fn fingerprint(&self) -> String {
         TransferFilter {
-            connection_uuid: self.connection_uuid,
+            connections: self.connections,
             table_name: self.table_name.clone(),
             ..TransferFilter::default()
         }
@@ -155,7 +152,7 @@ pub struct CredentialFilter {
     /// Only this role.
     pub role: Option<Role>,
     /// Only those of this connection.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<ConnectionId>,
 }
 
 impl CredentialFilter {
@@ -171,9 +168,9 @@ impl CredentialFilter {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Only those of this transfer.
-    pub transfer_uuid: Option<Uuid>,
-    /// Only those of this connection.
-    pub connection_uuid: Option<Uuid>,
+    pub transfer_uuid: Option<TransferId>,
+    /// Only those of these connections.
+    pub connections: ConnectionScope,
     /// Only those after this position.
     pub after_sequence: i64,
 }
@@ -209,8 +206,8 @@ impl ConnectionStats {
 pub struct TableStatsFilter {
     /// Only this direction.
     pub direction: Option<Direction>,
-    /// Only those of this connection.
-    pub connection_uuid: Option<Uuid>,
+    /// Only those of these connections.
+    pub connections: ConnectionScope,
     /// Only those created then or later.
     pub from: Option<Timestamp>,
     /// Only those created then or earlier.

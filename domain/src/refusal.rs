@@ -14,6 +14,7 @@ use super::{
     time::Timestamp,
     validate::Violation,
 };
+use crate::id::{ConnectionId, CredentialId, TransferId};
 
 mod reasons;
 
@@ -53,11 +54,11 @@ named! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A transfer.
-    Transfer(Uuid),
+    Transfer(TransferId),
     /// A connection.
-    Connection(Uuid),
+    Connection(ConnectionId),
     /// A credential.
-    Credential(Uuid),
+    Credential(CredentialId),
 }
 
 crate::reasons! {
@@ -77,20 +78,20 @@ crate::reasons! {
         // Transfers.
 
         #[error("there is no transfer {uuid}")]
-        TransferNotFound { uuid: Uuid } => NotFound "TRANSFER_NOT_FOUND", Subject::Transfer(*uuid);
+        TransferNotFound { uuid: TransferId } => NotFound "TRANSFER_NOT_FOUND", Subject::Transfer(*uuid);
 
         #[error("transfer {uuid} is {status}; {action} is possible from {}", .action.allowed_from())]
-        IllegalTransition { uuid: Uuid, status: TransferStatus, action: Action }
+        IllegalTransition { uuid: TransferId, status: TransferStatus, action: Action }
             => FailedPrecondition "ILLEGAL_TRANSITION", Subject::Transfer(*uuid);
 
         #[error("transfer {uuid} may start only after it was approved; request approval first")]
-        ApprovalRequired { uuid: Uuid, status: TransferStatus, action: Action }
+        ApprovalRequired { uuid: TransferId, status: TransferStatus, action: Action }
             => FailedPrecondition "APPROVAL_REQUIRED", Subject::Transfer(*uuid);
 
         /// The decision came too late. A row of long ago may not know its deadline.
         #[error("the time to decide on transfer {uuid} {}", ended(.approval_expires_at))]
         ApprovalExpired {
-            uuid: Uuid,
+            uuid: TransferId,
             status: TransferStatus,
             action: Action,
             approval_expires_at: Option<Timestamp>,
@@ -100,63 +101,63 @@ crate::reasons! {
             "{} of transfer {uuid} stands at {} and cannot go down to {}",
             .regression.field, .regression.stored, .regression.reported
         )]
-        ProgressRegressed { uuid: Uuid, regression: Regression }
+        ProgressRegressed { uuid: TransferId, regression: Regression }
             => FailedPrecondition "PROGRESS_REGRESSED", Subject::Transfer(*uuid);
 
         /// It is no second try of the transfer that it names.
         #[error("transfer {uuid} cannot be tried again like this: its {field} is {:?}", .value.value)]
-        RetryNotAllowed { uuid: Uuid, field: &'static str, value: Named<String> }
+        RetryNotAllowed { uuid: TransferId, field: &'static str, value: Named<String> }
             => FailedPrecondition "RETRY_NOT_ALLOWED", Subject::Transfer(*uuid);
 
         // Connections, and what their policies do not allow.
 
         #[error("there is no connection {uuid}")]
-        ConnectionNotFound { uuid: Uuid } => NotFound "CONNECTION_NOT_FOUND", Subject::Connection(*uuid);
+        ConnectionNotFound { uuid: ConnectionId } => NotFound "CONNECTION_NOT_FOUND", Subject::Connection(*uuid);
 
         #[error("connection {connection_uuid} is {status}; {action} is possible from {}", .action.allowed_from())]
-        IllegalConnectionTransition { connection_uuid: Uuid, status: ConnectionStatus, action: ConnectionAction }
+        IllegalConnectionTransition { connection_uuid: ConnectionId, status: ConnectionStatus, action: ConnectionAction }
             => FailedPrecondition "ILLEGAL_TRANSITION", Subject::Connection(*connection_uuid);
 
         #[error("connection {connection_uuid} has transfers that have not ended; cancel them first")]
-        ConnectionInUse { connection_uuid: Uuid }
+        ConnectionInUse { connection_uuid: ConnectionId }
             => FailedPrecondition "CONNECTION_IN_USE", Subject::Connection(*connection_uuid);
 
         #[error(
             "connection {connection_uuid} leads to the same site in the same direction; ask for a duplicate if it is meant"
         )]
-        DuplicateConnection { connection_uuid: Uuid }
+        DuplicateConnection { connection_uuid: ConnectionId }
             => AlreadyExists "DUPLICATE_CONNECTION", Subject::Connection(*connection_uuid);
 
         #[error("connection {connection_uuid} is {status}, not ACTIVE")]
-        ConnectionNotActive { connection_uuid: Uuid, status: ConnectionStatus }
+        ConnectionNotActive { connection_uuid: ConnectionId, status: ConnectionStatus }
             => FailedPrecondition "CONNECTION_NOT_ACTIVE", Subject::Connection(*connection_uuid);
 
         /// Its end has passed, which the policy may not hold any more.
         #[error("connection {connection_uuid} {}", ended(.expires_at))]
-        ConnectionExpired { connection_uuid: Uuid, expires_at: Option<Timestamp> }
+        ConnectionExpired { connection_uuid: ConnectionId, expires_at: Option<Timestamp> }
             => FailedPrecondition "CONNECTION_EXPIRED", Subject::Connection(*connection_uuid);
 
         #[error("connection {connection_uuid} does not allow the table {table_name:?}")]
-        TableNotAllowed { connection_uuid: Uuid, table_name: String }
+        TableNotAllowed { connection_uuid: ConnectionId, table_name: String }
             => FailedPrecondition "TABLE_NOT_ALLOWED", Subject::Connection(*connection_uuid);
 
         #[error("connection {connection_uuid} {}", not_from(.address))]
-        IpNotAllowed { connection_uuid: Uuid, address: Option<IpAddr> }
+        IpNotAllowed { connection_uuid: ConnectionId, address: Option<IpAddr> }
             => PermissionDenied "IP_NOT_ALLOWED", Subject::Connection(*connection_uuid);
 
         #[error("connection {connection_uuid} is open {allowed_hours} UTC, and it is {now}")]
-        OutsideAllowedHours { connection_uuid: Uuid, allowed_hours: AllowedHours, now: Timestamp }
+        OutsideAllowedHours { connection_uuid: ConnectionId, allowed_hours: AllowedHours, now: Timestamp }
             => FailedPrecondition "OUTSIDE_ALLOWED_HOURS", Subject::Connection(*connection_uuid);
 
         #[error("connection {connection_uuid} has used up its {max_transfers} transfers")]
-        TransferLimitReached { connection_uuid: Uuid, max_transfers: i64 }
+        TransferLimitReached { connection_uuid: ConnectionId, max_transfers: i64 }
             => FailedPrecondition "TRANSFER_LIMIT_REACHED", Subject::Connection(*connection_uuid);
 
         #[error(
             "connection {connection_uuid} has {remaining} records left of {} {}",
             .limit.name, .limit.value
         )]
-        RecordLimitReached { connection_uuid: Uuid, limit: Named<i64>, remaining: i64 }
+        RecordLimitReached { connection_uuid: ConnectionId, limit: Named<i64>, remaining: i64 }
             => FailedPrecondition "RECORD_LIMIT_REACHED", Subject::Connection(*connection_uuid);
 
         // Callers and credentials.
@@ -172,16 +173,16 @@ crate::reasons! {
             "transfer {uuid} must be approved by somebody else than who initiated it, and with another credential \
              than declared it"
         )]
-        SelfApproval { uuid: Uuid } => PermissionDenied "SELF_APPROVAL";
+        SelfApproval { uuid: TransferId } => PermissionDenied "SELF_APPROVAL";
 
         #[error("{field} names {named}, but this credential acts for nobody but itself")]
         ActorMismatch { field: &'static str, named: Uuid } => PermissionDenied "ACTOR_MISMATCH";
 
         #[error("there is no credential {uuid}")]
-        CredentialNotFound { uuid: Uuid } => NotFound "CREDENTIAL_NOT_FOUND", Subject::Credential(*uuid);
+        CredentialNotFound { uuid: CredentialId } => NotFound "CREDENTIAL_NOT_FOUND", Subject::Credential(*uuid);
 
         #[error("credential {uuid} was revoked")]
-        CredentialRevoked { uuid: Uuid }
+        CredentialRevoked { uuid: CredentialId }
             => FailedPrecondition "CREDENTIAL_REVOKED", Subject::Credential(*uuid);
 
         /// Nothing says which.

@@ -10,6 +10,7 @@ use super::{
     status::{ConflictStrategy, Direction, TransferStatus},
     time::Timestamp,
 };
+use crate::id::{ConnectionId, CredentialId, TransferId};
 
 /// What a caller declares; every field is checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +20,7 @@ pub struct NewTransfer {
     /// The table that is moved.
     pub table_name: String,
     /// The connection that it belongs to.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<ConnectionId>,
     /// Code of the session that asked for it.
     pub session_code: String,
     /// Address of the other site.
@@ -39,7 +40,7 @@ pub struct NewTransfer {
     /// The caller's notes.
     pub metadata: Map<String, Value>,
     /// The transfer that this one tries again.
-    pub retry_of_uuid: Option<Uuid>,
+    pub retry_of_uuid: Option<TransferId>,
 }
 
 /// Yes or no, by whom and when.
@@ -55,11 +56,11 @@ pub struct Decision {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transfer {
     /// Identity.
-    pub uuid: Uuid,
+    pub uuid: TransferId,
     /// What was declared.
     pub declared: NewTransfer,
     /// The credential that declared it, in whosever name; `None` where callers need none.
-    pub acted_by_uuid: Option<Uuid>,
+    pub acted_by_uuid: Option<CredentialId>,
     /// The address that the declaration came from, as the server saw it.
     pub observed_ip: Option<IpAddr>,
     /// Where it stands.
@@ -104,7 +105,7 @@ pub struct Transfer {
 
 impl Transfer {
     /// A transfer that was just declared.
-    pub fn create(uuid: Uuid, declared: NewTransfer, now: Timestamp) -> Self {
+    pub fn create(uuid: TransferId, declared: NewTransfer, now: Timestamp) -> Self {
         Self {
             uuid,
             acted_by_uuid: None,

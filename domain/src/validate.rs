@@ -110,16 +110,17 @@ impl Check {
     }
 
     /// A required uuid. A bad one is noted and answered with the nil uuid.
-    pub fn uuid(&mut self, field: &str, text: &str) -> Uuid {
+    pub fn uuid<T: From<Uuid>>(&mut self, field: &str, text: &str) -> T {
         if text.is_empty() {
             self.add(field, "is required");
-            return Uuid::nil();
+            return Uuid::nil().into();
         }
-        self.optional_uuid(field, text).unwrap_or_default()
+        self.optional_uuid(field, text)
+            .unwrap_or_else(|| Uuid::nil().into())
     }
 
     /// A uuid, or none when empty.
-    pub fn optional_uuid(&mut self, field: &str, text: &str) -> Option<Uuid> {
+    pub fn optional_uuid<T: From<Uuid>>(&mut self, field: &str, text: &str) -> Option<T> {
         if text.is_empty() {
             return None;
         }
@@ -131,7 +132,7 @@ impl Check {
                 "must be a uuid such as 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b",
             );
         }
-        parsed
+        parsed.map(T::from)
     }
 
     /// One line of text of at most `max` characters; may be empty.

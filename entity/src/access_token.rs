@@ -1,6 +1,9 @@
 //! What is kept of a token. One that ended is deleted with the next change of its credential.
 
 use sea_orm::entity::prelude::*;
+use tidegate_domain::id::CredentialId;
+
+use crate::stored::StoredId;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,7 +13,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     /// Whose it is.
-    pub credential_uuid: Uuid,
+    pub credential_uuid: StoredId<CredentialId>,
     /// Digest of its secret, 32 bytes.
     pub digest: Vec<u8>,
     /// From when on it is good.

@@ -2,12 +2,13 @@
 
 use sea_orm::entity::prelude::*;
 use serde_json::{Map, Value as Json};
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     connection::{ConnectionDirection, ConnectionStatus},
     policy::Policy,
 };
 
-use crate::stored::{JsonText, Stored};
+use crate::stored::{JsonText, Stored, StoredId};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -15,7 +16,7 @@ use crate::stored::{JsonText, Stored};
 pub struct Model {
     /// Identity.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub uuid: Uuid,
+    pub uuid: StoredId<ConnectionId>,
     /// What people call it.
     pub name: String,
     /// The part that the local site plays.

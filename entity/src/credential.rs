@@ -3,8 +3,9 @@
 use sea_orm::entity::prelude::*;
 use std::net::IpAddr;
 use tidegate_domain::caller::Role;
+use tidegate_domain::id::{ConnectionId, CredentialId};
 
-use crate::stored::Stored;
+use crate::stored::{Stored, StoredId};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -12,13 +13,13 @@ use crate::stored::Stored;
 pub struct Model {
     /// Identity.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub uuid: Uuid,
+    pub uuid: StoredId<CredentialId>,
     /// What people call it.
     pub name: String,
     /// What it may do.
     pub role: Stored<Role>,
     /// The connection that an agent belongs to.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<StoredId<ConnectionId>>,
     /// Whether it may name other people as initiators and deciders.
     pub acts_for_others: bool,
     /// The session code that it was redeemed with.

@@ -2,12 +2,13 @@
 
 use sea_orm::entity::prelude::*;
 use std::net::IpAddr;
+use tidegate_domain::id::{ConnectionId, TransferId};
 use tidegate_domain::{
     event::{EventDetail, EventType},
     status::TransferStatus,
 };
 
-use crate::stored::{JsonText, Stored};
+use crate::stored::{JsonText, Stored, StoredId};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -17,9 +18,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub sequence: i64,
     /// The transfer that it happened to.
-    pub transfer_uuid: Option<Uuid>,
+    pub transfer_uuid: Option<StoredId<TransferId>>,
     /// That transfer's connection.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<StoredId<ConnectionId>>,
     /// What happened.
     pub event_type: Stored<EventType>,
     /// Status before; none for a creation.

@@ -1,6 +1,9 @@
 //! A code that an agent redeems, once, for a token.
 
 use sea_orm::entity::prelude::*;
+use tidegate_domain::id::{ConnectionId, SessionId};
+
+use crate::stored::StoredId;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -8,9 +11,9 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     /// Identity.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub uuid: Uuid,
+    pub uuid: StoredId<SessionId>,
     /// The connection that it is for.
-    pub connection_uuid: Uuid,
+    pub connection_uuid: StoredId<ConnectionId>,
     /// Digest of its code, 32 bytes.
     #[sea_orm(unique)]
     pub digest: Vec<u8>,

@@ -1,12 +1,13 @@
-//! Values that are kept as text.
+//! Values of the domain in columns: as text, or as a uuid.
 
 use std::{fmt::Display, str::FromStr};
 
 use sea_orm::{
-    ColIdx, DbErr, QueryResult, TryGetError, TryGetable, Value,
+    ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value,
     sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
 
 /// A value that is kept as the text that it is displayed as, to the letter: any other text has no meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,59 @@ pub struct Stored<T>(pub T);
 /// A value that is kept as JSON. The column is text, since PostgreSQL's JSON cannot hold all that JSON can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonText<T>(pub T);
+
+/// An identity that is kept as a uuid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoredId<T>(pub T);
+
+impl<T> From<T> for StoredId<T> {
+    fn from(id: T) -> Self {
+        Self(id)
+    }
+}
+
+impl<T: Into<Uuid>> From<StoredId<T>> for Value {
+    fn from(id: StoredId<T>) -> Self {
+        id.0.into().into()
+    }
+}
+
+impl<T: From<Uuid>> TryGetable for StoredId<T> {
+    fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        Uuid::try_get_by(row, index).map(T::from).map(Self)
+    }
+}
+
+impl<T: From<Uuid>> ValueType for StoredId<T> {
+    fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
+        <Uuid as ValueType>::try_from(value).map(T::from).map(Self)
+    }
+
+    fn type_name() -> String {
+        "StoredId".to_owned()
+    }
+
+    fn array_type() -> ArrayType {
+        ArrayType::Uuid
+    }
+
+    fn column_type() -> ColumnType {
+        ColumnType::Uuid
+    }
+}
+
+impl<T: From<Uuid> + Into<Uuid>> Nullable for StoredId<T> {
+    fn null() -> Value {
+        Value::Uuid(None)
+    }
+}
+
+/// Identities are never numbers that the database makes.
+impl<T> TryFromU64 for StoredId<T> {
+    fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+        Err(DbErr::Type("an identity is no number".to_owned()))
+    }
+}
 
 trait AsText: Sized {
     fn to_text(&self) -> String;

@@ -3,9 +3,10 @@
 use sea_orm::entity::prelude::*;
 use serde_json::{Map, Value as Json};
 use std::net::IpAddr;
+use tidegate_domain::id::{ConnectionId, CredentialId, TransferId};
 use tidegate_domain::status::{ConflictStrategy, Direction, TransferStatus};
 
-use crate::stored::{JsonText, Stored};
+use crate::stored::{JsonText, Stored, StoredId};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -13,11 +14,11 @@ use crate::stored::{JsonText, Stored};
 pub struct Model {
     /// Identity.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub uuid: Uuid,
+    pub uuid: StoredId<TransferId>,
     /// Which way the rows flow.
     pub direction: Stored<Direction>,
     /// The connection that it belongs to.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<StoredId<ConnectionId>>,
     /// Code of the session that asked for it.
     pub session_code: Option<String>,
     /// Address of the other site.
@@ -65,7 +66,7 @@ pub struct Model {
     /// On whose behalf it was created.
     pub initiated_by_uuid: Option<Uuid>,
     /// The credential that declared it.
-    pub acted_by_uuid: Option<Uuid>,
+    pub acted_by_uuid: Option<StoredId<CredentialId>>,
     /// Why it failed.
     pub error_message: Option<String>,
     /// Why it was cancelled.
@@ -87,7 +88,7 @@ pub struct Model {
     /// When it fails unless progress arrives before.
     pub heartbeat_expires_at: Option<i64>,
     /// The transfer that this one tries again.
-    pub retry_of_uuid: Option<Uuid>,
+    pub retry_of_uuid: Option<StoredId<TransferId>>,
     /// Whether its initiator may approve it.
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.

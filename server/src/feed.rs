@@ -12,7 +12,6 @@ use std::{
 };
 
 use tokio::sync::{Notify, watch};
-use uuid::Uuid;
 
 use crate::error::Error;
 use tidegate_domain::{
@@ -36,6 +35,8 @@ pub use rights::{Concern, RightsNews};
 
 use position::Position;
 use rights::Rights;
+use tidegate_domain::id::ConnectionId;
+use tidegate_domain::id::TransferId;
 use watermark::Watermark;
 
 /// Transfers with an undelivered change that one subscription may hold.
@@ -45,7 +46,7 @@ pub const BACKLOG: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct FeedChange {
     /// The transfer.
-    pub uuid: Uuid,
+    pub uuid: TransferId,
     /// Before the commit.
     pub before: Option<Arc<Transfer>>,
     /// After it.
@@ -67,9 +68,9 @@ impl FeedChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone {
     /// The transfer.
-    pub uuid: Uuid,
+    pub uuid: TransferId,
     /// Its connection.
-    pub connection_uuid: Option<Uuid>,
+    pub connection_uuid: Option<ConnectionId>,
     /// Its last status.
     pub status: TransferStatus,
 }
@@ -78,7 +79,7 @@ impl Gone {
     /// Whether `filter` may have meant it.
     pub fn may_concern(&self, filter: &TransferFilter) -> bool {
         (filter.status.is_empty() || filter.status.contains(&self.status))
-            && (filter.connection_uuid.is_none() || filter.connection_uuid == self.connection_uuid)
+            && filter.connections.contains(self.connection_uuid)
     }
 }
 
@@ -88,11 +89,11 @@ pub enum Update {
     /// The transfer as it is now.
     Changed(Arc<Transfer>),
     /// It is gone.
-    Deleted(Uuid),
+    Deleted(TransferId),
 }
 
 impl Update {
-    fn uuid(&self) -> Uuid {
+    fn uuid(&self) -> TransferId {
         match self {
             Self::Changed(transfer) => transfer.uuid,
             Self::Deleted(uuid) => *uuid,
@@ -134,7 +135,7 @@ struct Registry {
     newest: i64,
     revisions: Revisions,
     next: u64,
-    by_uuid: HashMap<Uuid, HashMap<u64, Arc<Mailbox>>>,
+    by_uuid: HashMap<TransferId, HashMap<u64, Arc<Mailbox>>>,
     by_filter: HashMap<u64, (TransferFilter, Arc<Mailbox>)>,
 }
 
@@ -146,8 +147,8 @@ struct Mailbox {
 
 #[derive(Default)]
 struct Waiting {
-    order: VecDeque<Uuid>,
-    newest: HashMap<Uuid, Update>,
+    order: VecDeque<TransferId>,
+    newest: HashMap<TransferId, Update>,
     /// Why nothing more comes.
     over: Option<Error>,
     watermark: Option<Watermark>,
@@ -232,12 +233,12 @@ impl Feed {
     }
 
     /// The newest revision of a transfer that was told in the last moments.
-    fn told(&self, uuid: Uuid) -> Option<i64> {
+    fn told(&self, uuid: TransferId) -> Option<i64> {
         self.registry().revisions.told(uuid)
     }
 
     /// The transfers that are followed one by one.
-    fn followed(&self) -> Vec<Uuid> {
+    fn followed(&self) -> Vec<TransferId> {
         self.registry().by_uuid.keys().copied().collect()
     }
 
@@ -354,13 +355,13 @@ pub struct Subscription {
     id: u64,
     /// What was told up to this event was told before it began.
     since: Head,
-    followed: Vec<Uuid>,
+    followed: Vec<TransferId>,
     mailbox: Arc<Mailbox>,
 }
 
 impl Subscription {
     /// Also follows this transfer.
-    pub fn follow(&mut self, uuid: Uuid) {
+    pub fn follow(&mut self, uuid: TransferId) {
         let mut registry = self.feed.registry();
         let followers = registry.by_uuid.entry(uuid).or_default();
         if followers
@@ -372,7 +373,7 @@ impl Subscription {
     }
 
     /// Follows this transfer no longer.
-    pub fn unfollow(&mut self, uuid: Uuid) {
+    pub fn unfollow(&mut self, uuid: TransferId) {
         self.followed.retain(|each| *each != uuid);
         forget(&mut self.feed.registry(), self.id, uuid);
     }
@@ -380,7 +381,7 @@ impl Subscription {
     /// Forgets a waiting change of this transfer unless it is newer than `revision`.
     ///
     /// For a watcher that has just read the row itself: an older change must not be told after it.
-    pub fn discard(&self, uuid: Uuid, revision: i64) {
+    pub fn discard(&self, uuid: TransferId, revision: i64) {
         let mut waiting = self.mailbox.waiting();
         let stale = waiting.newest.get(&uuid).is_some_and(
             |update| matches!(update, Update::Changed(transfer) if transfer.revision <= revision),
@@ -424,7 +425,7 @@ fn raise(position: &watch::Sender<i64>, sequence: i64) {
     });
 }
 
-fn forget(registry: &mut Registry, id: u64, uuid: Uuid) {
+fn forget(registry: &mut Registry, id: u64, uuid: TransferId) {
     if let Some(followers) = registry.by_uuid.get_mut(&uuid) {
         followers.remove(&id);
         if followers.is_empty() {

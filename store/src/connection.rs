@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
+use crate::value::ids;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{LockBehavior, LockType},
@@ -16,12 +17,15 @@ use tidegate_entity::{
 use uuid::Uuid;
 
 use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk};
+use tidegate_domain::caller::ConnectionScope;
+use tidegate_domain::id::{ConnectionId, TransferId};
 use tidegate_domain::{
     connection::{Connection, ConnectionDirection, ConnectionStatus, DuplicateCandidate},
     query::{ConnectionFilter, Window},
     time::Timestamp,
     transfer::Transfer,
 };
+use tidegate_entity::stored::StoredId;
 
 pub(crate) mod rows;
 pub(crate) mod select;
@@ -58,15 +62,17 @@ pub(crate) const USAGE: [Column; 2] = [Column::TransfersUsed, Column::RecordsUse
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionPeek {
     /// The connection, which may be gone.
-    pub uuid: Uuid,
+    pub uuid: ConnectionId,
     /// Whether anything is counted on it.
     pub has_budget: bool,
 }
 
 impl Store {
     /// One connection, if it exists.
-    pub async fn connection(&self, uuid: Uuid) -> Result<Option<Connection>, StoreError> {
-        let found = Entity::find_by_id(uuid).one(&self.reads()).await?;
+    pub async fn connection(&self, uuid: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        let found = Entity::find_by_id(StoredId(uuid))
+            .one(&self.reads())
+            .await?;
         Ok(found.map(rows::from_row))
     }
 
@@ -85,16 +91,16 @@ impl Store {
         &self,
         now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Uuid>, StoreError> {
+    ) -> Result<Vec<ConnectionId>, StoreError> {
         let select = select::overdue(now, limit);
-        Ok(select.into_tuple().all(&self.reads()).await?)
+        ids(select, &self.reads()).await
     }
 
     /// The connections that `transfers` belong to, as far as they exist.
     pub async fn connections_of(
         &self,
         transfers: &[Transfer],
-    ) -> Result<HashMap<Uuid, Connection>, StoreError> {
+    ) -> Result<HashMap<ConnectionId, Connection>, StoreError> {
         let distinct: BTreeSet<_> = transfers
             .iter()
             .filter_map(|transfer| transfer.declared.connection_uuid)
@@ -110,7 +116,7 @@ impl Store {
 
 impl ScopedReader {
     /// One connection.
-    pub async fn connection(&self, uuid: Uuid) -> Result<Option<Connection>, StoreError> {
+    pub async fn connection(&self, uuid: ConnectionId) -> Result<Option<Connection>, StoreError> {
         if self.caller.sees(Some(uuid)) {
             self.store.connection(uuid).await
         } else {
@@ -124,8 +130,10 @@ impl ScopedReader {
         filter: &ConnectionFilter,
         window: Window,
     ) -> Result<Vec<Connection>, StoreError> {
-        let Some(own) = self.caller.confined_to() else {
-            return self.store.connections(filter, window).await;
+        let own = match self.caller.scope() {
+            ConnectionScope::All => return self.store.connections(filter, window).await,
+            ConnectionScope::Only(own) => own,
+            ConnectionScope::Nothing => return Ok(Vec::new()),
         };
         // All that it sees is on the first page.
         let own = self.store.connection(own).await?.into_iter();
@@ -137,7 +145,7 @@ impl ScopedReader {
     pub async fn connections_of(
         &self,
         transfers: &[Transfer],
-    ) -> Result<HashMap<Uuid, Connection>, StoreError> {
+    ) -> Result<HashMap<ConnectionId, Connection>, StoreError> {
         let mut found = self.store.connections_of(transfers).await?;
         found.retain(|uuid, _| self.caller.sees(Some(*uuid)));
         Ok(found)
@@ -148,13 +156,13 @@ impl WriteTransaction {
     /// The connections that `transfers` belong to, gone or not, each once, without a lock.
     pub async fn glimpse_connections(
         &self,
-        transfers: &[Uuid],
+        transfers: &[TransferId],
     ) -> Result<Vec<ConnectionPeek>, StoreError> {
         let mut found = HashMap::new();
-        for uuids in chunk::keys(transfers) {
+        for uuids in chunk::ids(transfers) {
             for row in self.transaction.query_all(&select::peeks(uuids)).await? {
                 let peek = ConnectionPeek {
-                    uuid: row.try_get_by_index(0)?,
+                    uuid: row.try_get_by_index::<StoredId<_>>(0)?.0,
                     // A connection that is gone counts nothing.
                     has_budget: row.try_get_by_index::<Option<bool>>(1)?.unwrap_or_default(),
                 };
@@ -168,7 +176,7 @@ impl WriteTransaction {
     /// `uuids` must be sorted; those that do not exist, or that somebody else has locked, are left out.
     pub async fn lock_connections(
         &self,
-        uuids: &[Uuid],
+        uuids: &[ConnectionId],
         exclusive: bool,
     ) -> Result<Vec<Connection>, StoreError> {
         let behavior = Some(LockBehavior::SkipLocked);
@@ -181,7 +189,7 @@ impl WriteTransaction {
     /// [`StoreError::Conflict`] when one stays locked.
     pub async fn await_connections(
         &self,
-        uuids: &[Uuid],
+        uuids: &[ConnectionId],
         exclusive: bool,
     ) -> Result<Vec<Connection>, StoreError> {
         let db = &self.transaction;
@@ -216,7 +224,7 @@ impl WriteTransaction {
         let candidates = found
             .into_iter()
             .map(|(uuid, Stored(direction), site_url)| DuplicateCandidate {
-                uuid,
+                uuid: uuid.into(),
                 direction,
                 site_url,
             });
@@ -226,7 +234,7 @@ impl WriteTransaction {
     /// The connections among `uuids` that exist, without a lock.
     pub async fn existing_connections(
         &self,
-        uuids: &[Uuid],
+        uuids: &[ConnectionId],
     ) -> Result<Vec<Connection>, StoreError> {
         existing(&self.transaction, uuids).await
     }
@@ -257,7 +265,7 @@ impl WriteTransaction {
     }
 
     /// Deletes connections that were locked before.
-    pub async fn delete_connections(&self, uuids: &[Uuid]) -> Result<(), StoreError> {
+    pub async fn delete_connections(&self, uuids: &[ConnectionId]) -> Result<(), StoreError> {
         self.delete::<Entity>(Column::Uuid, uuids).await
     }
 
@@ -277,7 +285,7 @@ impl WriteTransaction {
 
 async fn lock<C: ConnectionTrait>(
     db: &C,
-    uuids: &[Uuid],
+    uuids: &[ConnectionId],
     exclusive: bool,
     behavior: Option<LockBehavior>,
 ) -> Result<Vec<Connection>, StoreError> {
@@ -287,7 +295,7 @@ async fn lock<C: ConnectionTrait>(
         LockType::Share
     };
     let mut connections = Vec::with_capacity(uuids.len());
-    for uuids in chunk::keys(uuids) {
+    for uuids in chunk::ids(uuids) {
         let select = Entity::find()
             .filter(Column::Uuid.is_in(uuids))
             .order_by_asc(Column::Uuid);
@@ -303,10 +311,10 @@ async fn lock<C: ConnectionTrait>(
 
 async fn existing<C: ConnectionTrait>(
     db: &C,
-    uuids: &[Uuid],
+    uuids: &[ConnectionId],
 ) -> Result<Vec<Connection>, StoreError> {
     let mut connections = Vec::with_capacity(uuids.len());
-    for uuids in chunk::keys(uuids) {
+    for uuids in chunk::ids(uuids) {
         let select = Entity::find().filter(Column::Uuid.is_in(uuids));
         let found = select.all(db).await?;
         connections.extend(found.into_iter().map(rows::from_row));

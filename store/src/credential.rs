@@ -11,11 +11,12 @@ use sea_orm::{
     sea_query::{LockBehavior, LockType},
 };
 use tidegate_entity::{access_token, connection::Model as ConnectionRow, credential};
-use uuid::Uuid;
 
+use crate::value::ids;
 use crate::{
     Readers, Store, WriteTransaction, connection, error::StoreError, sql::chunk, write::expect_rows,
 };
+use tidegate_domain::id::{ConnectionId, CredentialId};
 use tidegate_domain::{
     caller::Role,
     connection::Connection,
@@ -47,7 +48,7 @@ impl Store {
         token_id: &str,
     ) -> Result<Option<(Credential, Option<Connection>)>, StoreError> {
         let tokens = select::siblings(token_id).all(&self.reads()).await?;
-        let Some(owner) = tokens.first().map(|token| token.credential_uuid) else {
+        let Some(owner) = tokens.first().map(|token| token.credential_uuid.0) else {
             return Ok(None);
         };
         let found = select::with_connection(owner)
@@ -73,11 +74,12 @@ impl Store {
             let select = access_token::Entity::find().filter(access_token::Column::Id.is_in(ids));
             tokens.extend(select.all(&self.reads()).await?);
         }
-        let mut owners: Vec<Uuid> = tokens.iter().map(|token| token.credential_uuid).collect();
+        let mut owners: Vec<CredentialId> =
+            tokens.iter().map(|token| token.credential_uuid.0).collect();
         owners.sort_unstable();
         owners.dedup();
         let mut found = HashMap::with_capacity(owners.len());
-        for uuids in chunk::keys(&owners) {
+        for uuids in chunk::ids(&owners) {
             let select = select::with_connections(uuids).into_model::<credential::Model, Joined>();
             for (credential, connection) in select.all(&self.reads()).await? {
                 found.insert(credential.uuid, (credential, connection.flatten()));
@@ -96,7 +98,7 @@ impl Store {
     }
 
     /// One credential, if it exists.
-    pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
+    pub async fn credential(&self, uuid: CredentialId) -> Result<Option<Credential>, StoreError> {
         Ok(existing(&self.reads(), &[uuid], Lock::None).await?.pop())
     }
 
@@ -114,7 +116,7 @@ impl Store {
 
 impl Readers {
     /// One credential, if it exists. Who may ask is settled by the method that is called: no agent may.
-    pub async fn credential(&self, uuid: Uuid) -> Result<Option<Credential>, StoreError> {
+    pub async fn credential(&self, uuid: CredentialId) -> Result<Option<Credential>, StoreError> {
         self.0.credential(uuid).await
     }
 
@@ -131,23 +133,29 @@ impl Readers {
 impl WriteTransaction {
     /// Loads credentials for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
     /// be sorted; those that do not exist are left out.
-    pub async fn lock_credentials(&self, uuids: &[Uuid]) -> Result<Vec<Credential>, StoreError> {
+    pub async fn lock_credentials(
+        &self,
+        uuids: &[CredentialId],
+    ) -> Result<Vec<Credential>, StoreError> {
         existing(&self.transaction, uuids, Lock::Exclusive).await
     }
 
     /// The credentials among `uuids` that exist, without a lock.
     pub async fn existing_credentials(
         &self,
-        uuids: &[Uuid],
+        uuids: &[CredentialId],
     ) -> Result<Vec<Credential>, StoreError> {
         existing(&self.transaction, uuids, Lock::None).await
     }
 
     /// The agents of `connections` that were neither revoked nor made by a session, without a lock.
-    pub async fn own_agents(&self, connections: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    pub async fn own_agents(
+        &self,
+        connections: &[ConnectionId],
+    ) -> Result<Vec<CredentialId>, StoreError> {
         use credential::Column::{ConnectionUuid, RevokedAt, SessionCode, Uuid as Identity};
         let mut agents = Vec::new();
-        for connections in chunk::keys(connections) {
+        for connections in chunk::ids(connections) {
             let select = credential::Entity::find()
                 .select_only()
                 .column(Identity)
@@ -155,7 +163,7 @@ impl WriteTransaction {
                 .filter(credential::Column::Role.eq(Role::Agent.name()))
                 .filter(SessionCode.is_null())
                 .filter(RevokedAt.is_null());
-            agents.extend(select.into_tuple::<Uuid>().all(&self.transaction).await?);
+            agents.extend(ids::<_, CredentialId, _>(select, &self.transaction).await?);
         }
         Ok(agents)
     }
@@ -197,7 +205,7 @@ impl WriteTransaction {
     /// Makes the tokens of credentials that were locked before those that they have now.
     pub async fn replace_tokens(&self, credentials: &[Arc<Credential>]) -> Result<(), StoreError> {
         let owners: Vec<_> = credentials.iter().map(|each| each.uuid).collect();
-        for owners in chunk::keys(&owners) {
+        for owners in chunk::ids(&owners) {
             access_token::Entity::delete_many()
                 .filter(access_token::Column::CredentialUuid.is_in(owners))
                 .exec(&self.transaction)
@@ -222,11 +230,11 @@ impl WriteTransaction {
 /// The credentials among `uuids` that exist, in the order of their uuids where `uuids` are sorted.
 async fn existing<C: ConnectionTrait>(
     db: &C,
-    uuids: &[Uuid],
+    uuids: &[CredentialId],
     lock: Lock,
 ) -> Result<Vec<Credential>, StoreError> {
     let mut found = Vec::with_capacity(uuids.len());
-    for uuids in chunk::keys(uuids) {
+    for uuids in chunk::ids(uuids) {
         let mut select = credential::Entity::find()
             .filter(credential::Column::Uuid.is_in(uuids))
             .order_by_asc(credential::Column::Uuid);
@@ -242,17 +250,20 @@ async fn with_tokens<C: ConnectionTrait>(
     db: &C,
     found: Vec<credential::Model>,
 ) -> Result<Vec<Credential>, StoreError> {
-    let uuids: Vec<_> = found.iter().map(|row| row.uuid).collect();
-    let mut tokens: HashMap<Uuid, Vec<access_token::Model>> = HashMap::new();
-    for uuids in chunk::keys(&uuids) {
+    let uuids: Vec<_> = found.iter().map(|row| row.uuid.0).collect();
+    let mut tokens: HashMap<CredentialId, Vec<access_token::Model>> = HashMap::new();
+    for uuids in chunk::ids(&uuids) {
         let select =
             access_token::Entity::find().filter(access_token::Column::CredentialUuid.is_in(uuids));
         for token in select.all(db).await? {
-            tokens.entry(token.credential_uuid).or_default().push(token);
+            tokens
+                .entry(token.credential_uuid.0)
+                .or_default()
+                .push(token);
         }
     }
     let credentials = found.into_iter().map(|row| {
-        let own = tokens.remove(&row.uuid).unwrap_or_default();
+        let own = tokens.remove(&row.uuid.0).unwrap_or_default();
         rows::to_credential(row, own)
     });
     Ok(credentials.collect())

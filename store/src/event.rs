@@ -60,7 +60,7 @@ impl ScopedReader {
     /// Events in the order of the log.
     pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, StoreError> {
         let filter = EventFilter {
-            connection_uuid: self.narrowed(filter.connection_uuid),
+            connections: self.narrowed(filter.connections),
             ..*filter
         };
         self.store.events(&filter, limit).await

@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 use crate::{WriteTransaction, error::StoreError, event::rows::to_request, sql::chunk};
 use tidegate_domain::event::{EventSubject, EventType, IdempotencyKey};
+use tidegate_domain::id::{ConnectionId, CredentialId, SessionId, TransferId};
+use tidegate_entity::stored::StoredId;
 
 /// What a request with an id did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,21 +26,21 @@ pub enum Effect {
     /// It changed a transfer.
     Transfer {
         /// Which one.
-        uuid: Uuid,
+        uuid: TransferId,
         /// Whether it deleted the row.
         deleted_by_it: bool,
     },
     /// It created or changed a connection.
     Connection {
         /// Which one.
-        uuid: Uuid,
+        uuid: ConnectionId,
         /// Whether it deleted the row.
         deleted_by_it: bool,
     },
     /// It created or changed this credential.
-    Credential(Uuid),
+    Credential(CredentialId),
     /// It opened this session.
-    Session(Uuid),
+    Session(SessionId),
 }
 
 #[derive(FromQueryResult)]
@@ -46,8 +48,8 @@ struct Request {
     actor: String,
     request_id: Option<String>,
     request_digest: Option<Vec<u8>>,
-    transfer_uuid: Option<Uuid>,
-    connection_uuid: Option<Uuid>,
+    transfer_uuid: Option<StoredId<TransferId>>,
+    connection_uuid: Option<StoredId<ConnectionId>>,
     subject_uuid: Option<Uuid>,
     event_type: Stored<EventType>,
 }
@@ -57,15 +59,15 @@ impl Request {
         let event_type = self.event_type.0;
         match event_type.subject() {
             EventSubject::Transfer => self.transfer_uuid.map(|uuid| Effect::Transfer {
-                uuid,
+                uuid: uuid.0,
                 deleted_by_it: event_type == EventType::Deleted,
             }),
             EventSubject::Connection => self.connection_uuid.map(|uuid| Effect::Connection {
-                uuid,
+                uuid: uuid.0,
                 deleted_by_it: event_type == EventType::ConnectionDeleted,
             }),
-            EventSubject::Credential => self.subject_uuid.map(Effect::Credential),
-            EventSubject::Session => self.subject_uuid.map(Effect::Session),
+            EventSubject::Credential => self.subject_uuid.map(CredentialId).map(Effect::Credential),
+            EventSubject::Session => self.subject_uuid.map(SessionId).map(Effect::Session),
             EventSubject::Nothing => None,
         }
     }

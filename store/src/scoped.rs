@@ -1,8 +1,7 @@
 //! Reads for callers. Whoever holds nothing else can only read what the caller may see: an agent its own connection.
 
-use uuid::Uuid;
-
 use crate::Store;
+use tidegate_domain::caller::ConnectionScope;
 use tidegate_domain::{caller::Caller, query::TransferFilter, transfer::Transfer};
 
 /// Makes a reader for each caller; cheap to clone.
@@ -32,15 +31,15 @@ impl Readers {
 }
 
 impl ScopedReader {
-    /// The connection that a search is about when the caller asks for `connection_uuid`. Whatever a search is given, this is
-    /// what it looks for; live changes and page tokens have to be bound to the same.
-    pub fn narrowed(&self, connection_uuid: Option<Uuid>) -> Option<Uuid> {
-        self.caller.narrowed(connection_uuid)
+    /// Whose transfers and events a search for `asked` finds. Whatever a search is given, this is what it looks for; live
+    /// changes and page tokens have to be bound to the same.
+    pub fn narrowed(&self, asked: ConnectionScope) -> ConnectionScope {
+        self.caller.scope().and(asked)
     }
 
     pub(crate) fn filter(&self, filter: &TransferFilter) -> TransferFilter {
         TransferFilter {
-            connection_uuid: self.narrowed(filter.connection_uuid),
+            connections: self.narrowed(filter.connections),
             ..filter.clone()
         }
     }

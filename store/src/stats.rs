@@ -12,9 +12,9 @@ use tidegate_entity::{
     stored::Stored,
     transfer::{Column, Entity},
 };
-use uuid::Uuid;
 
 use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::condition};
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     connection::Usage,
     query::{ConnectionStats, TableStats, TableStatsFilter, TransferFilter},
@@ -42,7 +42,7 @@ impl Store {
     /// The sums of one connection; statuses in the order of the wire's enum.
     pub async fn connection_stats(
         &self,
-        connection_uuid: Uuid,
+        connection_uuid: ConnectionId,
     ) -> Result<ConnectionStats, StoreError> {
         let groups: Vec<Group<Stored<TransferStatus>>> = select_by_connection(connection_uuid)
             .into_model()
@@ -90,9 +90,15 @@ impl ScopedReader {
     }
 
     /// The sums of one connection; statuses in the order of the wire's enum.
-    pub async fn connection_stats(&self, uuid: Uuid) -> Result<ConnectionStats, StoreError> {
-        let uuid = self.narrowed(Some(uuid)).unwrap_or(uuid);
-        self.store.connection_stats(uuid).await
+    pub async fn connection_stats(
+        &self,
+        uuid: ConnectionId,
+    ) -> Result<ConnectionStats, StoreError> {
+        if self.caller.sees(Some(uuid)) {
+            self.store.connection_stats(uuid).await
+        } else {
+            Ok(ConnectionStats::default())
+        }
     }
 
     /// The sums of completed transfers by table, most transfers first, then by name.
@@ -102,7 +108,7 @@ impl ScopedReader {
         limit: u32,
     ) -> Result<Vec<TableStats>, StoreError> {
         let filter = TableStatsFilter {
-            connection_uuid: self.narrowed(filter.connection_uuid),
+            connections: self.narrowed(filter.connections),
             ..filter.clone()
         };
         self.store.table_stats(&filter, limit).await
@@ -111,7 +117,10 @@ impl ScopedReader {
 
 impl WriteTransaction {
     /// What the transfers of a connection have used up, counted from their rows.
-    pub async fn usage_on_record(&self, connection_uuid: Uuid) -> Result<Usage, StoreError> {
+    pub async fn usage_on_record(
+        &self,
+        connection_uuid: ConnectionId,
+    ) -> Result<Usage, StoreError> {
         let sums: Option<(i64, Option<i64>, Option<i64>)> = select_usage(connection_uuid)
             .into_tuple()
             .one(&self.transaction)
@@ -124,13 +133,13 @@ impl WriteTransaction {
     }
 }
 
-pub(crate) fn select_usage(connection_uuid: Uuid) -> Select<Entity> {
+pub(crate) fn select_usage(connection_uuid: ConnectionId) -> Select<Entity> {
     Entity::find()
         .select_only()
         .expr_as(Expr::cust("COUNT(started_at)"), "transfers")
         .expr_as(half("records_transferred", '/'), "records_high")
         .expr_as(half("records_transferred", '%'), "records_low")
-        .filter(Column::ConnectionUuid.eq(connection_uuid))
+        .filter(Column::ConnectionUuid.eq(connection_uuid.0))
 }
 
 pub(crate) fn select_count(filter: &TransferFilter) -> Select<Entity> {
@@ -140,8 +149,8 @@ pub(crate) fn select_count(filter: &TransferFilter) -> Select<Entity> {
         .filter(condition::transfers(filter))
 }
 
-pub(crate) fn select_by_connection(connection_uuid: Uuid) -> Select<Entity> {
-    select_sums(Column::Status).filter(Column::ConnectionUuid.eq(connection_uuid))
+pub(crate) fn select_by_connection(connection_uuid: ConnectionId) -> Select<Entity> {
+    select_sums(Column::Status).filter(Column::ConnectionUuid.eq(connection_uuid.0))
 }
 
 pub(crate) fn select_by_table(filter: &TableStatsFilter, limit: u32) -> Select<Entity> {

@@ -7,15 +7,18 @@ use sea_orm::{
     sea_query::{LockBehavior, LockType},
 };
 use tidegate_entity::transfer::{Column, Entity};
-use uuid::Uuid;
 
+use crate::value::ids;
 use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk};
+use tidegate_domain::id::{ConnectionId, TransferId};
 use tidegate_domain::{
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     time::Timestamp,
     transfer::Transfer,
 };
+use tidegate_entity::stored::StoredId;
+use uuid::Uuid;
 
 pub(crate) mod rows;
 pub(crate) mod select;
@@ -63,23 +66,32 @@ pub(crate) const CHANGING: [Column; 23] = [
 
 impl Store {
     /// One transfer, if it exists.
-    pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
-        let found = Entity::find_by_id(uuid).one(&self.reads()).await?;
+    pub async fn transfer(&self, uuid: TransferId) -> Result<Option<Transfer>, StoreError> {
+        let found = Entity::find_by_id(StoredId(uuid))
+            .one(&self.reads())
+            .await?;
         found.map(rows::from_row).transpose()
     }
 
     /// The transfers among `uuids` that exist, in no particular order.
-    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+    pub async fn existing_transfers(
+        &self,
+        uuids: &[TransferId],
+    ) -> Result<Vec<Transfer>, StoreError> {
         existing(&self.reads(), uuids).await
     }
 
     /// The revisions of those among `uuids` that exist, in no particular order.
-    pub async fn revisions(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    pub async fn revisions(
+        &self,
+        uuids: &[TransferId],
+    ) -> Result<Vec<(TransferId, i64)>, StoreError> {
         let mut revisions = Vec::with_capacity(uuids.len());
-        for uuids in chunk::keys(uuids) {
+        for uuids in chunk::ids(uuids) {
             let select = select::revisions().filter(Column::Uuid.is_in(uuids));
             let found: Vec<(Uuid, i64)> = select.into_tuple().all(&self.reads()).await?;
-            revisions.extend(found);
+            let found = found.into_iter();
+            revisions.extend(found.map(|(uuid, revision)| (uuid.into(), revision)));
         }
         Ok(revisions)
     }
@@ -131,9 +143,9 @@ impl Store {
         &self,
         now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Uuid>, StoreError> {
+    ) -> Result<Vec<TransferId>, StoreError> {
         let select = select::overdue_approvals(now, limit);
-        Ok(select.into_tuple().all(&self.reads()).await?)
+        ids(select, &self.reads()).await
     }
 
     /// Transfers in progress whose heartbeat has run out at `now`, oldest transfer first.
@@ -141,21 +153,24 @@ impl Store {
         &self,
         now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Uuid>, StoreError> {
+    ) -> Result<Vec<TransferId>, StoreError> {
         let select = select::silent(now, limit);
-        Ok(select.into_tuple().all(&self.reads()).await?)
+        ids(select, &self.reads()).await
     }
 }
 
 impl ScopedReader {
     /// One transfer.
-    pub async fn transfer(&self, uuid: Uuid) -> Result<Option<Transfer>, StoreError> {
+    pub async fn transfer(&self, uuid: TransferId) -> Result<Option<Transfer>, StoreError> {
         let found = self.store.transfer(uuid).await?;
         Ok(found.filter(|transfer| self.sees(transfer)))
     }
 
     /// The transfers among `uuids`, in no particular order.
-    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+    pub async fn existing_transfers(
+        &self,
+        uuids: &[TransferId],
+    ) -> Result<Vec<Transfer>, StoreError> {
         let mut found = self.store.existing_transfers(uuids).await?;
         found.retain(|transfer| self.sees(transfer));
         Ok(found)
@@ -180,7 +195,7 @@ impl ScopedReader {
         window: Window,
     ) -> Result<Vec<Transfer>, StoreError> {
         let filter = ApprovalFilter {
-            connection_uuid: self.narrowed(filter.connection_uuid),
+            connections: self.narrowed(filter.connections),
             ..filter.clone()
         };
         self.store.pending_approvals(&filter, now, window).await
@@ -190,9 +205,9 @@ impl ScopedReader {
 impl WriteTransaction {
     /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
     /// be sorted; those that do not exist, or that somebody else has locked, are left out.
-    pub async fn lock_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+    pub async fn lock_transfers(&self, uuids: &[TransferId]) -> Result<Vec<Transfer>, StoreError> {
         let mut transfers = Vec::with_capacity(uuids.len());
-        for uuids in chunk::keys(uuids) {
+        for uuids in chunk::ids(uuids) {
             let found = Entity::find()
                 .filter(Column::Uuid.is_in(uuids))
                 .order_by_asc(Column::Uuid)
@@ -207,7 +222,10 @@ impl WriteTransaction {
     }
 
     /// The transfers among `uuids` that exist, without a lock.
-    pub async fn existing_transfers(&self, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+    pub async fn existing_transfers(
+        &self,
+        uuids: &[TransferId],
+    ) -> Result<Vec<Transfer>, StoreError> {
         existing(&self.transaction, uuids).await
     }
 
@@ -237,18 +255,18 @@ impl WriteTransaction {
     }
 
     /// Deletes transfers that were locked before.
-    pub async fn delete_transfers(&self, uuids: &[Uuid]) -> Result<(), StoreError> {
+    pub async fn delete_transfers(&self, uuids: &[TransferId]) -> Result<(), StoreError> {
         self.delete::<Entity>(Column::Uuid, uuids).await
     }
 
     /// Transfers of a connection that could still change, at most `limit` of them.
     pub async fn open_transfers(
         &self,
-        connection_uuid: Uuid,
+        connection_uuid: ConnectionId,
         limit: u32,
-    ) -> Result<Vec<Uuid>, StoreError> {
+    ) -> Result<Vec<TransferId>, StoreError> {
         let select = select::open(connection_uuid, limit);
-        Ok(select.into_tuple().all(&self.transaction).await?)
+        ids(select, &self.transaction).await
     }
 
     async fn update_columns<T>(&self, columns: &[Column], transfers: &[T]) -> Result<(), StoreError>
@@ -261,9 +279,12 @@ impl WriteTransaction {
     }
 }
 
-async fn existing<C: ConnectionTrait>(db: &C, uuids: &[Uuid]) -> Result<Vec<Transfer>, StoreError> {
+async fn existing<C: ConnectionTrait>(
+    db: &C,
+    uuids: &[TransferId],
+) -> Result<Vec<Transfer>, StoreError> {
     let mut transfers = Vec::with_capacity(uuids.len());
-    for uuids in chunk::keys(uuids) {
+    for uuids in chunk::ids(uuids) {
         transfers.extend(load(db, Entity::find().filter(Column::Uuid.is_in(uuids))).await?);
     }
     Ok(transfers)

@@ -2,7 +2,21 @@
 
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, EntityTrait, Select};
+use uuid::Uuid;
+
 use crate::error::{Inconsistency, StoreError};
+
+/// What a query for identities alone finds.
+pub(crate) async fn ids<E, T, C>(select: Select<E>, db: &C) -> Result<Vec<T>, StoreError>
+where
+    E: EntityTrait,
+    T: From<Uuid>,
+    C: ConnectionTrait,
+{
+    let found: Vec<Uuid> = select.into_tuple().all(db).await?;
+    Ok(found.into_iter().map(T::from).collect())
+}
 
 /// An empty text is an absent one.
 pub(crate) fn optional(text: &str) -> Option<String> {

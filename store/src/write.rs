@@ -123,10 +123,10 @@ impl WriteTransaction {
     pub(crate) async fn delete<E: EntityTrait>(
         &self,
         key: E::Column,
-        uuids: &[Uuid],
+        uuids: &[impl Copy + Into<Uuid>],
     ) -> Result<(), StoreError> {
         let mut deleted = 0;
-        for uuids in chunk::keys(uuids) {
+        for uuids in chunk::ids(uuids) {
             let delete = E::delete_many().filter(key.is_in(uuids));
             deleted += delete.exec(&self.transaction).await?.rows_affected;
         }

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::fixtures::event;
+use crate::fixtures::id;
 use crate::{caller::Role, event::EventType, time::Timestamp};
 
 /// Events 1 to `count`.
@@ -69,7 +70,7 @@ type Edit = fn(&mut Event);
 const EDITS: [Edit; 20] = [
     |it| it.sequence += 1,
     |it| it.transfer_uuid = None,
-    |it| it.transfer_uuid = Some(Uuid::from_u128(9)),
+    |it| it.transfer_uuid = Some(id(9)),
     |it| it.connection_uuid = None,
     |it| it.subject_uuid = None,
     |it| it.body.event_type = EventType::Denied,
@@ -122,7 +123,7 @@ fn details() -> Vec<Option<EventDetail>> {
         name: text(name),
     };
     let redemption = |number| EventDetail::Redemption {
-        agent_uuid: Uuid::from_u128(number),
+        agent_uuid: id(number),
     };
     let refusal = |reason: &str, method: &str, uuid: Option<u128>| EventDetail::Refusal {
         reason: text(reason),

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use uuid::Uuid;
 
 use super::*;
+use crate::fixtures::id;
 use crate::{fixtures::transfer as sample, progress::Totals};
 
 const NOW: Timestamp = Timestamp::from_micros(50_000_000);
@@ -19,7 +19,7 @@ fn standing(status: TransferStatus) -> Transfer {
 }
 
 fn verbs() -> Vec<Verb> {
-    let admin_user_uuid = Uuid::from_u128(1);
+    let admin_user_uuid = id(1);
     let report = Report::default();
     vec![
         Verb::RequestApproval { expires_in: SECOND },
@@ -128,7 +128,7 @@ fn a_transfer_that_needs_approval_does_not_start_without() {
 
 #[test]
 fn a_decision_counts_before_the_deadline_only() {
-    let admin_user_uuid = Uuid::from_u128(1);
+    let admin_user_uuid = id(1);
     let approve = Verb::Approve {
         admin_user_uuid,
         comment: String::new(),
@@ -262,7 +262,7 @@ fn any_report() -> impl Strategy<Value = Report> {
 }
 
 fn any_verb() -> impl Strategy<Value = Verb> {
-    let by = Uuid::from_u128(1);
+    let by = id(1);
     let seconds = || (1..5_u64).prop_map(Duration::from_secs);
     let text = String::new;
     prop_oneof![

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
+use crate::id::{ConnectionId, CredentialId, TransferId};
 use crate::{
     connection::{ConnectionAction, ConnectionStatus},
     log::Divergence,
@@ -40,6 +41,9 @@ plain!(
     i64,
     usize,
     Uuid,
+    TransferId,
+    ConnectionId,
+    CredentialId,
     IpAddr,
     Timestamp,
     AllowedHours,

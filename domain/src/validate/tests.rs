@@ -23,7 +23,7 @@ fn accepts(check: impl FnOnce(&mut Check)) -> bool {
 #[test]
 fn every_bad_field_is_reported_at_once() {
     let found = violations(|check| {
-        check.uuid("uuid", "");
+        check.uuid::<Uuid>("uuid", "");
         check.line("table_name", "a\0b", 255);
         check.count("records_requested", -1);
     });
@@ -37,8 +37,10 @@ fn every_bad_field_is_reported_at_once() {
 #[test]
 fn a_uuid_has_one_form() {
     let good = "0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b";
-    assert!(accepts(|check| _ = check.uuid("uuid", good)));
-    assert!(accepts(|check| _ = check.uuid("uuid", &good.to_uppercase())));
+    assert!(accepts(|check| _ = check.uuid::<Uuid>("uuid", good)));
+    assert!(accepts(
+        |check| _ = check.uuid::<Uuid>("uuid", &good.to_uppercase())
+    ));
     for bad in [
         good.replace('-', ""),
         format!("{{{good}}}"),
@@ -48,7 +50,7 @@ fn a_uuid_has_one_form() {
         format!("{good} "),
     ] {
         assert!(
-            refuses(|check| _ = check.optional_uuid("uuid", &bad)),
+            refuses(|check| _ = check.optional_uuid::<Uuid>("uuid", &bad)),
             "{bad}"
         );
     }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::bucket::{Buckets, Quota};
 use crate::error::Error;
 use tidegate_domain::caller::Identity;
+use tidegate_domain::id::ConnectionId;
+use tidegate_domain::id::CredentialId;
 
 /// Bad tokens from one address: 40 at once, then 20 a minute.
 const FAILURES: Quota = Quota::new(40, Duration::from_secs(3));
@@ -29,10 +30,10 @@ pub(super) struct Limits {
     failures: Buckets<IpAddr>,
     secrets: Buckets<(String, IpAddr)>,
     codes: Buckets<IpAddr>,
-    calls: Buckets<Uuid>,
-    connections: Buckets<Uuid>,
-    refusals: Buckets<Uuid>,
-    uses: Buckets<Uuid>,
+    calls: Buckets<CredentialId>,
+    connections: Buckets<ConnectionId>,
+    refusals: Buckets<CredentialId>,
+    uses: Buckets<CredentialId>,
 }
 
 impl Limits {
@@ -99,13 +100,13 @@ impl Limits {
     }
 
     /// Whether one more refusal of the credential is worth a place in the log.
-    pub(super) fn notes_refusal(&self, credential: Uuid) -> bool {
+    pub(super) fn notes_refusal(&self, credential: CredentialId) -> bool {
         let taken = self.refusals.take(credential, REFUSALS, Instant::now());
         taken.is_ok()
     }
 
     /// Whether it is time to note again that the credential is used.
-    pub(super) fn notes_use(&self, credential: Uuid) -> bool {
+    pub(super) fn notes_use(&self, credential: CredentialId) -> bool {
         self.uses.take(credential, USES, Instant::now()).is_ok()
     }
 }
@@ -129,6 +130,7 @@ fn network(address: Option<IpAddr>) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_domain::fixtures::id;
 
     fn address(text: &str) -> Option<IpAddr> {
         Some(text.parse().expect("an address"))
@@ -183,9 +185,9 @@ mod tests {
     async fn calls_are_limited_by_credential_and_by_connection() {
         let limits = Limits::new(3);
         let agent = |credential, connection| Identity {
-            credential_uuid: Uuid::from_u128(credential),
+            credential_uuid: id(credential),
             role: tidegate_domain::caller::Role::Agent,
-            connection_uuid: Some(Uuid::from_u128(connection)),
+            connection_uuid: Some(id(connection)),
             acts_for_others: false,
             session_code: String::new(),
         };
@@ -201,12 +203,12 @@ mod tests {
             .call(&agent(3, 11), Some(1))
             .expect("another connection");
         for _ in 0..60 {
-            assert!(limits.notes_refusal(Uuid::from_u128(1)));
+            assert!(limits.notes_refusal(id(1)));
         }
-        assert!(!limits.notes_refusal(Uuid::from_u128(1)));
-        assert!(limits.notes_use(Uuid::from_u128(1)));
-        assert!(!limits.notes_use(Uuid::from_u128(1)));
+        assert!(!limits.notes_refusal(id(1)));
+        assert!(limits.notes_use(id(1)));
+        assert!(!limits.notes_use(id(1)));
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(limits.notes_use(Uuid::from_u128(1)));
+        assert!(limits.notes_use(id(1)));
     }
 }

@@ -11,7 +11,6 @@ use std::{
 
 use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{Feed, FeedChange, Gone, notify};
 use crate::{error::Error, ledger::time::Time, supervisor::Supervisor};
@@ -26,6 +25,7 @@ use tidegate_store::{Store, StoreError};
 mod progress;
 
 use progress::Progress;
+use tidegate_domain::id::TransferId;
 
 /// Time between two looks at the log when nothing else wakes the reader.
 const POLL: Duration = Duration::from_secs(1);
@@ -210,13 +210,13 @@ impl LogFollower {
     /// Answers with the events whose transfers this replica has changed and told since it has read them: a filter that
     /// meant one before the event has not been told by that.
     async fn tell_rows<'a>(&self, foreign: Vec<&'a Event>) -> Result<Vec<&'a Event>, StoreError> {
-        let uuids: BTreeSet<Uuid> = foreign
+        let uuids: BTreeSet<TransferId> = foreign
             .iter()
             .filter_map(|event| event.transfer_uuid)
             .collect();
-        let uuids: Vec<Uuid> = uuids.into_iter().collect();
+        let uuids: Vec<TransferId> = uuids.into_iter().collect();
         let rows = self.store.existing_transfers(&uuids).await?;
-        let rows: HashMap<Uuid, Arc<Transfer>> = rows
+        let rows: HashMap<TransferId, Arc<Transfer>> = rows
             .into_iter()
             .map(|transfer| (transfer.uuid, Arc::new(transfer)))
             .collect();

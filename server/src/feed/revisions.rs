@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uuid::Uuid;
+use tidegate_domain::id::TransferId;
 
 /// Revisions are remembered for at least this time and at most twice as long.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -16,8 +16,8 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// What was told of which transfer.
 #[derive(Debug)]
 pub struct Revisions {
-    recent: HashMap<Uuid, i64>,
-    earlier: HashMap<Uuid, i64>,
+    recent: HashMap<TransferId, i64>,
+    earlier: HashMap<TransferId, i64>,
     turned: Instant,
 }
 
@@ -33,7 +33,7 @@ impl Default for Revisions {
 
 impl Revisions {
     /// Whether no newer revision was told; if so, this one is remembered as told.
-    pub fn admit(&mut self, uuid: Uuid, revision: i64) -> bool {
+    pub fn admit(&mut self, uuid: TransferId, revision: i64) -> bool {
         let admitted = !self.knows_newer(uuid, revision);
         if admitted {
             self.recent.insert(uuid, revision);
@@ -42,7 +42,7 @@ impl Revisions {
     }
 
     /// Whether a newer revision was told.
-    pub fn knows_newer(&mut self, uuid: Uuid, revision: i64) -> bool {
+    pub fn knows_newer(&mut self, uuid: TransferId, revision: i64) -> bool {
         if self.turned.elapsed() >= REMEMBERED {
             self.earlier = mem::take(&mut self.recent);
             self.turned = Instant::now();
@@ -51,7 +51,7 @@ impl Revisions {
     }
 
     /// The newest revision that is remembered as told.
-    pub fn told(&self, uuid: Uuid) -> Option<i64> {
+    pub fn told(&self, uuid: TransferId) -> Option<i64> {
         let told = self.recent.get(&uuid).or_else(|| self.earlier.get(&uuid));
         told.copied()
     }
@@ -60,11 +60,12 @@ impl Revisions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_domain::fixtures::id;
 
     #[test]
     fn an_older_revision_is_not_admitted_for_a_while() {
         let mut revisions = Revisions::default();
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (one, other) = (id(1), id(2));
         assert!(revisions.admit(one, 5) && revisions.admit(one, 5));
         assert!(!revisions.admit(one, 4) && revisions.admit(other, 4));
         let past = |revisions: &mut Revisions| {

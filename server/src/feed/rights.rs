@@ -1,9 +1,9 @@
 //! Word of events that may end somebody's rights, for whoever keeps their streams open.
 
 use tokio::sync::broadcast;
-use uuid::Uuid;
 
 use tidegate_domain::event::{Event, EventType};
+use tidegate_domain::id::{ConnectionId, CredentialId};
 
 /// Words that may wait; whoever falls further behind has to look at everybody.
 const WAITING: usize = 1_024;
@@ -12,9 +12,9 @@ const WAITING: usize = 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concern {
     /// This credential's.
-    Credential(Uuid),
+    Credential(CredentialId),
     /// The agents' of this connection.
-    Connection(Uuid),
+    Connection(ConnectionId),
     /// Anybody's.
     Anybody,
 }
@@ -24,7 +24,7 @@ impl Concern {
     pub fn of(event: &Event) -> Option<Self> {
         match event.body.event_type {
             EventType::CredentialRotated | EventType::CredentialRevoked => {
-                event.subject_uuid.map(Self::Credential)
+                event.subject_uuid.map(CredentialId).map(Self::Credential)
             }
             EventType::ConnectionRevoked | EventType::ConnectionDeleted => {
                 event.connection_uuid.map(Self::Connection)

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::*;
+use tidegate_domain::fixtures::id;
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{fixtures::transfer as sample, log::Divergence};
 
 /// An event of the log whose events have their sequences for hashes.
@@ -83,7 +85,7 @@ async fn falling_too_far_behind_is_an_error_not_a_gap() {
     for number in 0..=BACKLOG as u128 {
         let mut each = change(2);
         let mut after = sample();
-        after.uuid = Uuid::from_u128(number);
+        after.uuid = id(number);
         each.uuid = after.uuid;
         each.after = Some(Arc::new(after));
         feed.publish(&[each]);
@@ -122,15 +124,15 @@ async fn an_older_state_is_not_told_after_a_newer_one() {
 #[tokio::test]
 async fn a_deletion_is_told_to_those_whom_it_may_concern_and_is_the_last_word() {
     let feed = Feed::default();
-    let of = |connection| TransferFilter {
-        connection_uuid: connection,
+    let of = |connection: Option<ConnectionId>| TransferFilter {
+        connections: connection.into(),
         ..TransferFilter::default()
     };
     let all = feed.subscribe_matching(of(None));
-    let other = feed.subscribe_matching(of(Some(Uuid::from_u128(77))));
+    let other = feed.subscribe_matching(of(Some(id(77))));
     let gone = Gone {
         uuid: sample().uuid,
-        connection_uuid: Some(Uuid::from_u128(78)),
+        connection_uuid: Some(id(78)),
         status: TransferStatus::Completed,
     };
     feed.publish_gone(&gone);
@@ -160,7 +162,7 @@ async fn a_new_beginning_ends_every_watch_and_goes_back() {
     let feed = Feed::default();
     feed.committed(&[created(1, 5)], Some(appended(1..=5)));
     let mut one = feed.subscribe();
-    one.follow(Uuid::from_u128(1));
+    one.follow(id(1));
     let all = feed.subscribe_matching(TransferFilter::default());
     all.watermark();
     let mut end = feed.end();
@@ -193,7 +195,7 @@ async fn a_new_beginning_ends_every_watch_and_goes_back() {
 fn created(uuid: u128, revision: i64) -> FeedChange {
     let mut change = change(revision);
     let mut after = sample();
-    after.uuid = Uuid::from_u128(uuid);
+    after.uuid = id(uuid);
     after.revision = revision;
     change.uuid = after.uuid;
     change.after = Some(Arc::new(after));
@@ -232,11 +234,11 @@ async fn a_mark_stays_in_its_place_when_something_is_discarded() {
     feed.committed(&[created(1, 1), created(2, 1)], Some(appended(1..=2)));
     subscription.watermark();
     feed.committed(&[created(3, 1)], Some(appended(3..=3)));
-    subscription.discard(Uuid::from_u128(1), 1);
-    subscription.discard(Uuid::from_u128(3), 1);
+    subscription.discard(id(1), 1);
+    subscription.discard(id(3), 1);
     assert_eq!(subscription.reached(), None);
     let update = subscription.next().await.expect("no overflow");
-    assert_eq!(update.uuid(), Uuid::from_u128(2));
+    assert_eq!(update.uuid(), id(2));
     assert_eq!(subscription.reached(), Some(head(2)));
 }
 

@@ -3,10 +3,9 @@
 //! Changes are conflated by transfer and come from two sides, so none of them says by itself how far the log was told. A
 //! mark does: it notes how far the feed has told the log, and is reached once everything that waited then was taken.
 
-use uuid::Uuid;
-
 use super::{Feed, Subscription, Waiting, raise};
 use tidegate_domain::chain::Head;
+use tidegate_domain::id::TransferId;
 
 /// A place in a mailbox.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ impl Waiting {
     }
 
     /// Takes a transfer out of the order.
-    pub(super) fn strike(&mut self, uuid: Uuid) {
+    pub(super) fn strike(&mut self, uuid: TransferId) {
         if let Some(place) = self.order.iter().position(|each| *each == uuid) {
             self.order.remove(place);
             if let Some(watermark) = &mut self.watermark

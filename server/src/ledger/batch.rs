@@ -14,6 +14,7 @@ use super::{
     held::Held,
 };
 use crate::{error::Error, feed::FeedChange};
+use tidegate_domain::id::{ConnectionId, CredentialId, SessionId, TransferId};
 use tidegate_domain::{
     caller::Caller,
     chain::Head,
@@ -49,11 +50,11 @@ pub(super) struct BatchInputs {
     /// What earlier requests with the same ids did.
     pub(super) remembered: Vec<PriorRequest>,
     /// What the transfers of connections have used up by their rows, for connections that may get a limit.
-    pub(super) on_record: HashMap<Uuid, Usage>,
+    pub(super) on_record: HashMap<ConnectionId, Usage>,
     /// What exists and is locked by somebody else.
     pub(super) held: Held,
     /// Transfers that could still change, for connections that are to be deleted; see [`OPEN_ENOUGH`].
-    pub(super) open: HashMap<Uuid, Vec<Uuid>>,
+    pub(super) open: HashMap<ConnectionId, Vec<TransferId>>,
     /// The connections that were not revoked, where one more is to lead to a site.
     pub(super) candidates: Vec<DuplicateCandidate>,
 }
@@ -118,17 +119,17 @@ impl<T> Row<T> {
 }
 
 /// Rows sorted by the statement that writes them.
-struct ChangeSet<T> {
+struct ChangeSet<Id, T> {
     created: Vec<Arc<T>>,
     /// By a transition.
     changed: Vec<Arc<T>>,
     /// By progress or usage alone.
     touched: Vec<Arc<T>>,
-    deleted: Vec<Uuid>,
+    deleted: Vec<Id>,
 }
 
-impl<T> ChangeSet<T> {
-    fn of(rows: &BTreeMap<Uuid, Row<T>>) -> Self {
+impl<Id: Copy, T> ChangeSet<Id, T> {
+    fn of(rows: &BTreeMap<Id, Row<T>>) -> Self {
         let mut changes = Self {
             created: Vec::new(),
             changed: Vec::new(),
@@ -153,8 +154,8 @@ impl<T> ChangeSet<T> {
 /// What an event is about.
 #[derive(Clone, Copy, Default)]
 struct EventRefs {
-    transfer_uuid: Option<Uuid>,
-    connection_uuid: Option<Uuid>,
+    transfer_uuid: Option<TransferId>,
+    connection_uuid: Option<ConnectionId>,
     subject_uuid: Option<Uuid>,
     revision: i64,
 }
@@ -178,13 +179,13 @@ impl<'a> Cause<'a> {
 /// A batch while it is decided.
 pub(crate) struct BatchState {
     now: Timestamp,
-    rows: BTreeMap<Uuid, Row<Transfer>>,
-    connections: BTreeMap<Uuid, Row<Connection>>,
-    credentials: BTreeMap<Uuid, Row<Credential>>,
-    sessions: BTreeMap<Uuid, Row<Session>>,
-    on_record: HashMap<Uuid, Usage>,
+    rows: BTreeMap<TransferId, Row<Transfer>>,
+    connections: BTreeMap<ConnectionId, Row<Connection>>,
+    credentials: BTreeMap<CredentialId, Row<Credential>>,
+    sessions: BTreeMap<SessionId, Row<Session>>,
+    on_record: HashMap<ConnectionId, Usage>,
     pub(super) held: Held,
-    open: HashMap<Uuid, Vec<Uuid>>,
+    open: HashMap<ConnectionId, Vec<TransferId>>,
     candidates: Vec<DuplicateCandidate>,
     requests: HashMap<(String, String), PriorRequest>,
     events: Vec<Event>,
@@ -247,13 +248,15 @@ impl BatchState {
     /// What a command was asked of, as far as its caller may know.
     fn target<C: Execute>(&self, submission: &Submission<C>, refusal: &Refusal) -> Target {
         let (caller, mut target) = (&submission.caller, submission.command.target(self));
-        if let Refusal::TransferNotFound { uuid } | Refusal::ConnectionNotFound { uuid } = refusal {
-            target.named = Some(*uuid);
+        match refusal {
+            Refusal::TransferNotFound { uuid } => target.named = Some(uuid.0),
+            Refusal::ConnectionNotFound { uuid } => target.named = Some(uuid.0),
+            _ => {}
         }
         if !caller.sees(target.connection_uuid) {
             target.transfer_uuid = None;
         }
-        target.connection_uuid = caller.confined_to().or(target.connection_uuid);
+        target.connection_uuid = caller.own_connection().or(target.connection_uuid);
         target
     }
 
@@ -277,7 +280,7 @@ impl BatchState {
     fn log(&mut self, refs: EventRefs, mut body: EventBody, cause: Option<Cause<'_>>) {
         let caller = cause.map(|cause| cause.caller);
         let credential = caller.and_then(Caller::credential);
-        body.actor_uuid = body.actor_uuid.or(credential);
+        body.actor_uuid = body.actor_uuid.or(credential.map(Uuid::from));
         self.events.push(Event {
             sequence: 0,
             transfer_uuid: refs.transfer_uuid,
@@ -348,7 +351,7 @@ impl BatchState {
 
     /// What watchers need to hear.
     pub(super) fn changes(&self) -> Vec<FeedChange> {
-        let change = |(uuid, row): (&Uuid, &Row<Transfer>)| FeedChange {
+        let change = |(uuid, row): (&TransferId, &Row<Transfer>)| FeedChange {
             uuid: *uuid,
             before: row.before.clone(),
             after: row.after.clone(),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use uuid::Uuid;
+use tidegate_domain::id::{ConnectionId, CredentialId, TransferId};
 
 /// What exists and could not be locked.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    pub(super) transfers: BTreeSet<Uuid>,
-    pub(super) connections: BTreeSet<Uuid>,
-    pub(super) credentials: BTreeSet<Uuid>,
+    pub(super) transfers: BTreeSet<TransferId>,
+    pub(super) connections: BTreeSet<ConnectionId>,
+    pub(super) credentials: BTreeSet<CredentialId>,
     /// Sessions, by the digests of their codes.
     pub(super) sessions: BTreeSet<Vec<u8>>,
 }
@@ -23,7 +23,7 @@ impl Held {
     }
 
     /// Whether a connection is among them.
-    pub(super) fn has_connection(&self, uuid: Option<Uuid>) -> bool {
+    pub(super) fn has_connection(&self, uuid: Option<ConnectionId>) -> bool {
         uuid.is_some_and(|uuid| self.connections.contains(&uuid))
     }
 }

@@ -6,13 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use uuid::Uuid;
-
 use super::{
     batch::{BatchInputs, OPEN_ENOUGH},
     held::{Held, missing},
     time::Time,
 };
+use tidegate_domain::id::{ConnectionId, TransferId};
 use tidegate_domain::{
     connection::{Connection, ConnectionField, Usage},
     policy::{Policy, PolicyField},
@@ -105,7 +104,7 @@ fn listed<T: Clone>(set: &BTreeSet<T>) -> Vec<T> {
 /// Locks connections by uuid, each as it says: exclusively where it is changed or counted on.
 async fn lock_connections(
     transaction: &WriteTransaction,
-    plan: &BTreeMap<Uuid, bool>,
+    plan: &BTreeMap<ConnectionId, bool>,
     patience: Patience,
 ) -> Result<Vec<Connection>, StoreError> {
     let plan: Vec<_> = plan.iter().collect();
@@ -150,9 +149,9 @@ async fn find_held(
 /// For every connection that gets a limit: what counts against it already.
 async fn usage_on_record(
     transaction: &WriteTransaction,
-    updates: &HashMap<Uuid, Vec<(&[ConnectionField], &Policy)>>,
+    updates: &HashMap<ConnectionId, Vec<(&[ConnectionField], &Policy)>>,
     connections: &[Connection],
-) -> Result<HashMap<Uuid, Usage>, StoreError> {
+) -> Result<HashMap<ConnectionId, Usage>, StoreError> {
     let mut usage = HashMap::new();
     for connection in connections {
         let updates = updates.get(&connection.uuid).map_or(&[][..], Vec::as_slice);
@@ -184,8 +183,8 @@ fn sets_limit(before: &Policy, fields: &[ConnectionField], to: &Policy) -> bool 
 /// For every connection that is to be deleted: its transfers that could still change.
 async fn open_transfers(
     transaction: &WriteTransaction,
-    deletions: &BTreeSet<Uuid>,
-) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+    deletions: &BTreeSet<ConnectionId>,
+) -> Result<HashMap<ConnectionId, Vec<TransferId>>, StoreError> {
     let mut open = HashMap::new();
     for uuid in deletions {
         open.insert(*uuid, transaction.open_transfers(*uuid, OPEN_ENOUGH).await?);

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{BATCH, Execute, Ledger, time::Time};
 use crate::error::Error;
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     caller::Caller,
     command::{ConnectionCommand, Submission, TransferCommand, Verb},
@@ -138,7 +138,7 @@ impl Sweeper {
     /// Sends `verb` for each; counts those that it moved into `to`.
     async fn end(
         &self,
-        uuids: &[Uuid],
+        uuids: &[TransferId],
         caller: &Caller,
         verb: &Verb,
         to: TransferStatus,

@@ -248,7 +248,7 @@ mod tests {
             named: Some(uuid),
             ..Target::default()
         };
-        let refusal = Refusal::TransferNotFound { uuid };
+        let refusal = Refusal::TransferNotFound { uuid: uuid.into() };
         let unknown = status(Error::Refused(refusal, Box::new(target)));
         assert_eq!(
             noteworthy("StartTransfer", &unknown),

@@ -66,7 +66,7 @@ impl ConnectionApi {
         let mut check = Check::default();
         let filter = decode::connection_filter(&mut check, &request);
         let mut fingerprint = filter.fingerprint();
-        if let Some(own) = caller.confined_to() {
+        if let Some(own) = caller.scope().fingerprint() {
             fingerprint = format!("{fingerprint};{own}");
         }
         let scope = Scope::new("connections", "desc", &fingerprint);
@@ -82,7 +82,7 @@ impl ConnectionApi {
         let rows = reader.connections(&filter, page::one_more(window)).await?;
         let place = |row: &Connection| Position {
             micros: row.inserted_at.as_micros(),
-            uuid: row.uuid,
+            uuid: row.uuid.into(),
         };
         let (connections, next_page_token) =
             page::fit(&rows, window.limit, &scope, place, encode::connection);

@@ -4,7 +4,6 @@
 
 use tidegate_proto::v1::{self, credential_service_server::CredentialService};
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::{
     Backend,
@@ -14,6 +13,7 @@ use super::{
     status::status,
 };
 use crate::{error::Error, ledger::secret};
+use tidegate_domain::id::CredentialId;
 use tidegate_domain::{
     command::{CredentialCommand, OpenSession, Opened},
     credential::{Credential, Session},
@@ -95,7 +95,7 @@ impl CredentialApi {
             .await?;
         let place = |row: &Credential| Position {
             micros: row.inserted_at.as_micros(),
-            uuid: row.uuid,
+            uuid: row.uuid.into(),
         };
         let (credentials, next_page_token) =
             page::fit(&rows, window.limit, &scope, place, encode::credential);
@@ -158,7 +158,7 @@ impl CredentialApi {
         })
     }
 
-    async fn find(&self, uuid: Uuid) -> Result<Credential, Error> {
+    async fn find(&self, uuid: CredentialId) -> Result<Credential, Error> {
         let found = self.backend.readers.credential(uuid).await?;
         Ok(found.ok_or(Refusal::CredentialNotFound { uuid })?)
     }

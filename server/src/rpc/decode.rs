@@ -9,6 +9,7 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::{caller::Caller, metadata, wire_enum::WireEnum};
+use tidegate_domain::caller::ConnectionScope;
 use tidegate_domain::{
     caller,
     command::{Command, Submission, TransferCommand, Verb},
@@ -210,7 +211,7 @@ impl Mutation for v1::CreateTransferRequest {
             table_name: check.table("table_name", &self.table_name),
             connection_uuid: check
                 .optional_uuid("connection_uuid", &self.connection_uuid)
-                .or(caller.who.confined_to()),
+                .or(caller.who.own_connection()),
             session_code: check.name("session_code", &self.session_code, SESSION_CODE_MAX),
             remote_site_url: check.site_url("remote_site_url", &self.remote_site_url),
             records_requested: check.count("records_requested", self.records_requested),
@@ -244,7 +245,7 @@ fn revision(check: &mut Check, wire: Option<i64>) -> Option<i64> {
 fn decider(check: &mut Check, named: &str, caller: &Caller) -> Uuid {
     const FIELD: &str = "admin_user_uuid";
     match caller.who.credential() {
-        Some(own) if named.is_empty() => own,
+        Some(own) if named.is_empty() => own.into(),
         None if named.is_empty() => {
             check.add(FIELD, "is required where callers show no token");
             Uuid::nil()
@@ -278,8 +279,9 @@ pub(super) fn filter(
     TransferFilter {
         direction: value(check, "filter.direction", wire.direction),
         status: statuses(check, "filter.status", &wire.status),
-        connection_uuid: reader
-            .narrowed(check.optional_uuid("filter.connection_uuid", &wire.connection_uuid)),
+        connections: reader.narrowed(ConnectionScope::from(
+            check.optional_uuid("filter.connection_uuid", &wire.connection_uuid),
+        )),
         table_name: (!table_name.is_empty()).then_some(table_name),
         requires_approval: wire.requires_approval,
         from,

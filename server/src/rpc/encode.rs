@@ -1,7 +1,6 @@
 //! What the ledger holds into messages.
 
 use tidegate_proto::v1;
-use uuid::Uuid;
 
 use super::{metadata, wire_enum::WireEnum};
 use tidegate_domain::{
@@ -183,6 +182,6 @@ pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-fn optional(uuid: Option<Uuid>) -> String {
+fn optional(uuid: Option<impl ToString>) -> String {
     uuid.map_or_else(String::new, |uuid| uuid.to_string())
 }

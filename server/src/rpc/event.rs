@@ -24,6 +24,7 @@ use tidegate_domain::{
 
 mod watch;
 
+use tidegate_domain::caller::ConnectionScope;
 use watch::ReadPermits;
 
 /// The service.
@@ -54,7 +55,9 @@ impl EventApi {
         let mut check = Check::default();
         let filter = EventFilter {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
-            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            connections: ConnectionScope::from(
+                check.optional_uuid("connection_uuid", &request.connection_uuid),
+            ),
             after_sequence: request.after_sequence,
         };
         let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
@@ -74,7 +77,9 @@ impl EventApi {
         let mut check = Check::default();
         let filter = EventFilter {
             transfer_uuid: check.optional_uuid("transfer_uuid", &request.transfer_uuid),
-            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            connections: ConnectionScope::from(
+                check.optional_uuid("connection_uuid", &request.connection_uuid),
+            ),
             after_sequence: request.after_sequence,
         };
         let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);

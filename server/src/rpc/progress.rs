@@ -15,13 +15,13 @@ use tidegate_proto::v1;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
-use uuid::Uuid;
 
 use super::{Backend, decode, error_info, status, streams::StreamPermit, wire_enum::WireEnum};
 use crate::{
     error::Error,
     feed::{Subscription, Update},
 };
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     caller::Caller,
     command::{Submission, TransferCommand, Verb},
@@ -83,9 +83,9 @@ struct PendingReports {
 
 #[derive(Default)]
 struct GatheredReports {
-    reports: HashMap<Uuid, JoinedReport>,
+    reports: HashMap<TransferId, JoinedReport>,
     refused: HashMap<String, Error>,
-    known: HashSet<Uuid>,
+    known: HashSet<TransferId>,
     end: Option<Result<(), Status>>,
 }
 
@@ -152,7 +152,7 @@ impl GatheredReports {
         Ok(())
     }
 
-    fn join(&mut self, uuid: Uuid, newer: JoinedReport) -> Result<(), Refusal> {
+    fn join(&mut self, uuid: TransferId, newer: JoinedReport) -> Result<(), Refusal> {
         self.known.insert(uuid);
         let joined = self.reports.entry(uuid).or_default();
         joined.report = joined
@@ -171,7 +171,7 @@ struct ReportWriter {
     caller: Caller,
     subscription: Subscription,
     /// Transfers whose leaving `IN_PROGRESS` has to be told.
-    followed: HashSet<Uuid>,
+    followed: HashSet<TransferId>,
     pending: Arc<PendingReports>,
     answers: mpsc::Sender<Answer>,
 }
@@ -252,9 +252,9 @@ impl ReportWriter {
 
     async fn write(
         &self,
-        uuid: Uuid,
+        uuid: TransferId,
         joined: JoinedReport,
-    ) -> (Uuid, Result<Option<Arc<Transfer>>, Error>) {
+    ) -> (TransferId, Result<Option<Arc<Transfer>>, Error>) {
         let verb = Verb::UpdateProgress {
             report: joined.report,
             checkpoint: joined.checkpoint,
@@ -270,7 +270,7 @@ impl ReportWriter {
 
     fn answer(
         &mut self,
-        uuid: Uuid,
+        uuid: TransferId,
         outcome: Result<Option<Arc<Transfer>>, Error>,
     ) -> v1::ReportProgressResponse {
         match outcome {
@@ -328,7 +328,7 @@ impl ReportWriter {
         self.send(Ok(answer)).await
     }
 
-    fn forget(&mut self, uuid: Uuid) {
+    fn forget(&mut self, uuid: TransferId) {
         self.followed.remove(&uuid);
         self.subscription.unfollow(uuid);
         self.pending.gathered().known.remove(&uuid);

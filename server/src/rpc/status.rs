@@ -180,9 +180,9 @@ fn explain(details: &mut ErrorDetails, refusal: &Refusal, longest: usize) {
         return;
     };
     let (message, uuid) = match subject {
-        Subject::Transfer(uuid) => ("tidegate.v1.Transfer", uuid),
-        Subject::Connection(uuid) => ("tidegate.v1.Connection", uuid),
-        Subject::Credential(uuid) => ("tidegate.v1.Credential", uuid),
+        Subject::Transfer(uuid) => ("tidegate.v1.Transfer", uuid.0),
+        Subject::Connection(uuid) => ("tidegate.v1.Connection", uuid.0),
+        Subject::Credential(uuid) => ("tidegate.v1.Credential", uuid.0),
     };
     if refusal.kind() == ErrorKind::NotFound {
         details.set_resource_info(message, uuid.to_string(), "", "");

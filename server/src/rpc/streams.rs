@@ -8,12 +8,12 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
-use uuid::Uuid;
 
 use crate::{
     auth::{Authenticated, RevocationWatch, unauthenticated},
     error::Error,
 };
+use tidegate_domain::id::CredentialId;
 
 /// What a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ impl Kind {
     }
 }
 
-type Counts = Arc<Mutex<HashMap<(Uuid, Kind), usize>>>;
+type Counts = Arc<Mutex<HashMap<(CredentialId, Kind), usize>>>;
 
 /// Hands out places for streams; cheap to clone.
 #[derive(Clone)]
@@ -109,11 +109,11 @@ impl StreamPermit {
 /// One stream's share of what its caller may have open.
 struct CountGuard {
     counts: Counts,
-    key: (Uuid, Kind),
+    key: (CredentialId, Kind),
 }
 
 impl CountGuard {
-    fn claim(counts: &Counts, credential: Uuid, kind: Kind) -> Result<Self, Error> {
+    fn claim(counts: &Counts, credential: CredentialId, kind: Kind) -> Result<Self, Error> {
         let mut open = counts.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (credential, kind);
         let count = open.entry(key).or_default();
@@ -144,12 +144,12 @@ impl Drop for CountGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_domain::fixtures::id;
 
     #[test]
     fn a_credential_has_so_many_streams_of_each_kind() {
         let counts = Counts::default();
-        let claim =
-            |credential, kind| CountGuard::claim(&counts, Uuid::from_u128(credential), kind);
+        let claim = |credential, kind| CountGuard::claim(&counts, id(credential), kind);
         let mut held: Vec<_> = (0..16).map(|_| claim(1, Kind::Progress).ok()).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(claim(1, Kind::Progress).is_err());

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use futures::{Stream, stream};
 use tidegate_proto::v1;
 use tonic::Status;
-use uuid::Uuid;
 
 use super::{Backend, encode, status::status, streams::StreamPermit};
 use crate::{
     error::Error,
     feed::{Subscription, Update},
 };
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{caller::Caller, refusal::Refusal, transfer::Transfer};
 
 mod backfill;
@@ -28,7 +28,7 @@ pub(super) async fn one(
     backend: &Backend,
     permit: StreamPermit,
     caller: &Caller,
-    uuid: Uuid,
+    uuid: TransferId,
 ) -> Result<impl Stream<Item = Result<v1::WatchTransferResponse, Status>> + use<>, Error> {
     let mut subscription = backend.feed.subscribe();
     // First the subscription, then the snapshot: whatever is committed in between arrives twice rather than never.

@@ -14,7 +14,7 @@ use tidegate_domain::{
 pub(crate) fn to_row(connection: &Connection) -> Model {
     let (declared, policy) = (&connection.declared, connection.policy());
     Model {
-        uuid: connection.uuid,
+        uuid: connection.uuid.into(),
         name: declared.name.clone(),
         direction: Stored(declared.direction),
         site_url: declared.site_url.clone(),
@@ -34,7 +34,7 @@ pub(crate) fn to_row(connection: &Connection) -> Model {
 
 pub(crate) fn from_row(row: Model) -> Connection {
     Connection {
-        uuid: row.uuid,
+        uuid: row.uuid.0,
         status: row.status.0,
         inserted_at: Timestamp::from_micros(row.inserted_at),
         updated_at: Timestamp::from_micros(row.updated_at),

@@ -1,12 +1,15 @@
 //! Between credentials, tokens and sessions and their rows.
 
-use tidegate_entity::{access_token, credential, session, stored::Stored};
-use uuid::Uuid;
+use tidegate_entity::{
+    access_token, credential, session,
+    stored::{Stored, StoredId},
+};
 
 use crate::{
     error::StoreError,
     value::{from_duration, optional, to_duration},
 };
+use tidegate_domain::id::CredentialId;
 use tidegate_domain::{
     credential::{Credential, NewCredential, NewSession, Session, TokenRecord},
     time::Timestamp,
@@ -15,10 +18,10 @@ use tidegate_domain::{
 pub(crate) fn from_credential(credential: &Credential) -> credential::Model {
     let declared = &credential.declared;
     credential::Model {
-        uuid: credential.uuid,
+        uuid: credential.uuid.into(),
         name: declared.name.clone(),
         role: Stored(declared.role),
-        connection_uuid: declared.connection_uuid,
+        connection_uuid: declared.connection_uuid.map(StoredId),
         acts_for_others: declared.acts_for_others,
         session_code: optional(&declared.session_code),
         inserted_at: credential.inserted_at.as_micros(),
@@ -29,10 +32,10 @@ pub(crate) fn from_credential(credential: &Credential) -> credential::Model {
     }
 }
 
-pub(crate) fn from_token(credential: Uuid, token: &TokenRecord) -> access_token::Model {
+pub(crate) fn from_token(credential: CredentialId, token: &TokenRecord) -> access_token::Model {
     access_token::Model {
         id: token.id.clone(),
-        credential_uuid: credential,
+        credential_uuid: credential.into(),
         digest: token.digest.clone(),
         inserted_at: token.inserted_at.as_micros(),
         expires_at: token.expires_at.as_micros(),
@@ -55,11 +58,11 @@ pub(crate) fn to_credential(
         .collect();
     tokens.sort_by(|one, other| (one.inserted_at, &one.id).cmp(&(other.inserted_at, &other.id)));
     Credential {
-        uuid: row.uuid,
+        uuid: row.uuid.0,
         declared: NewCredential {
             name: row.name,
             role: row.role.0,
-            connection_uuid: row.connection_uuid,
+            connection_uuid: row.connection_uuid.map(|stored| stored.0),
             acts_for_others: row.acts_for_others,
             session_code: row.session_code.unwrap_or_default(),
         },
@@ -74,8 +77,8 @@ pub(crate) fn to_credential(
 
 pub(crate) fn from_session(session: &Session) -> session::Model {
     session::Model {
-        uuid: session.uuid,
-        connection_uuid: session.declared.connection_uuid,
+        uuid: session.uuid.into(),
+        connection_uuid: session.declared.connection_uuid.into(),
         digest: session.declared.digest.clone(),
         inserted_at: session.inserted_at.as_micros(),
         expires_at: session.expires_at.as_micros(),
@@ -90,9 +93,9 @@ pub(crate) fn to_session(row: session::Model) -> Result<Session, StoreError> {
         Timestamp::from_micros(row.expires_at),
     );
     Ok(Session {
-        uuid: row.uuid,
+        uuid: row.uuid.0,
         declared: NewSession {
-            connection_uuid: row.connection_uuid,
+            connection_uuid: row.connection_uuid.0,
             digest: row.digest,
             expires_in: expires_at.since(inserted_at),
             token_expires_in: to_duration(row.token_expires_in)?,

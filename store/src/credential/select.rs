@@ -9,6 +9,7 @@ use tidegate_entity::{access_token, connection, credential};
 use uuid::Uuid;
 
 use crate::sql::condition;
+use tidegate_domain::id::CredentialId;
 use tidegate_domain::query::{CredentialFilter, SortOrder, Window};
 
 pub(crate) fn list(filter: &CredentialFilter, window: Window) -> Select<credential::Entity> {
@@ -22,7 +23,7 @@ pub(crate) fn list(filter: &CredentialFilter, window: Window) -> Select<credenti
     });
     let conditions = Condition::all()
         .add_option(filter.role.map(|role| Role.eq(role.name())))
-        .add_option(filter.connection_uuid.map(|uuid| ConnectionUuid.eq(uuid)))
+        .add_option(filter.connection_uuid.map(|uuid| ConnectionUuid.eq(uuid.0)))
         .add_option(beyond);
     let select = Entity::find()
         .filter(conditions)
@@ -50,7 +51,9 @@ pub(crate) fn siblings(token_id: &str) -> Select<access_token::Entity> {
     Entity::find().filter(CredentialUuid.in_subquery(owner))
 }
 
-pub(crate) fn with_connection(uuid: Uuid) -> SelectTwo<credential::Entity, connection::Entity> {
+pub(crate) fn with_connection(
+    CredentialId(uuid): CredentialId,
+) -> SelectTwo<credential::Entity, connection::Entity> {
     with_connections(vec![uuid])
 }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Lock, rows};
 use crate::{WriteTransaction, error::StoreError, sql::chunk, write::expect_rows};
 use tidegate_domain::credential::Session;
+use tidegate_domain::id::SessionId;
 
 impl WriteTransaction {
     /// The sessions whose codes have these digests, without a lock.
@@ -26,9 +27,10 @@ impl WriteTransaction {
     }
 
     /// The sessions among `uuids` that exist, without a lock.
-    pub async fn existing_sessions(&self, uuids: &[Uuid]) -> Result<Vec<Session>, StoreError> {
+    pub async fn existing_sessions(&self, uuids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        let uuids: Vec<_> = uuids.iter().map(|id| id.0).collect();
         let select = |uuids: Vec<Uuid>| Entity::find().filter(Column::Uuid.is_in(uuids));
-        self.sessions_by(uuids, Lock::None, select).await
+        self.sessions_by(&uuids, Lock::None, select).await
     }
 
     /// Inserts sessions.

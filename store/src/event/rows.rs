@@ -2,7 +2,7 @@
 
 use tidegate_entity::{
     event::Model,
-    stored::{JsonText, Stored},
+    stored::{JsonText, Stored, StoredId},
 };
 
 use crate::error::{Inconsistency, StoreError};
@@ -17,9 +17,9 @@ pub(crate) fn to_row(event: &Event) -> Model {
     let body = &event.body;
     Model {
         sequence: event.sequence,
-        transfer_uuid: event.transfer_uuid,
+        transfer_uuid: event.transfer_uuid.map(StoredId),
         subject_uuid: event.subject_uuid,
-        connection_uuid: event.connection_uuid,
+        connection_uuid: event.connection_uuid.map(StoredId),
         event_type: Stored(body.event_type),
         from_status: body.from_status.map(Stored),
         to_status: body.to_status.map(Stored),
@@ -39,8 +39,8 @@ pub(crate) fn from_row(row: Model) -> Result<Event, StoreError> {
     Ok(Event {
         sequence: row.sequence,
         subject_uuid: row.subject_uuid,
-        transfer_uuid: row.transfer_uuid,
-        connection_uuid: row.connection_uuid,
+        transfer_uuid: row.transfer_uuid.map(|stored| stored.0),
+        connection_uuid: row.connection_uuid.map(|stored| stored.0),
         body: EventBody {
             event_type: row.event_type.0,
             from_status: row.from_status.map(|stored| stored.0),

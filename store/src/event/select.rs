@@ -9,6 +9,7 @@ use tidegate_entity::{
     event_counter,
 };
 
+use crate::sql::condition;
 use tidegate_domain::query::EventFilter;
 
 /// The counter's one row, as a change finds it: by its number, the highest first. While a long snapshot elsewhere keeps the
@@ -62,13 +63,12 @@ pub(crate) fn list(filter: &EventFilter, limit: u32) -> Select<Entity> {
         .add_option(
             filter
                 .transfer_uuid
-                .map(|uuid| Column::TransferUuid.eq(uuid)),
+                .map(|uuid| Column::TransferUuid.eq(uuid.0)),
         )
-        .add_option(
-            filter
-                .connection_uuid
-                .map(|uuid| Column::ConnectionUuid.eq(uuid)),
-        );
+        .add_option(condition::within(
+            Column::ConnectionUuid,
+            filter.connections,
+        ));
     Entity::find()
         .filter(conditions)
         .order_by_asc(Column::Sequence)

@@ -1,6 +1,8 @@
 //! Cuts work into statements of a few fixed sizes, so that the statement caches hold them and no statement has more
 //! variables than a database takes (32,766 on SQLite, 65,535 on PostgreSQL).
 
+use uuid::Uuid;
+
 /// Rows of one multi-row statement. No row has more than 40 columns.
 const ROWS: [usize; 4] = [64, 16, 4, 1];
 /// Keys of one list.
@@ -29,6 +31,12 @@ pub(crate) fn keys<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> {
         }
         list
     })
+}
+
+/// As [`keys`], of identities.
+pub(crate) fn ids<T: Copy + Into<Uuid>>(ids: &[T]) -> Vec<Vec<Uuid>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| (*id).into()).collect();
+    keys(&ids).collect()
 }
 
 #[cfg(test)]

@@ -10,11 +10,21 @@ use sea_orm::{
 };
 use tidegate_entity::transfer::Column;
 
+use tidegate_domain::caller::ConnectionScope;
 use tidegate_domain::{
     page::Position,
     query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter},
     status::TransferStatus,
 };
+
+/// The rows whose `column` is one of these connections'; `None` for all.
+pub(crate) fn within(column: impl ColumnTrait, connections: ConnectionScope) -> Option<Expr> {
+    match connections {
+        ConnectionScope::All => None,
+        ConnectionScope::Only(only) => Some(column.eq(only.0)),
+        ConnectionScope::Nothing => Some(Expr::val(false)),
+    }
+}
 
 /// The same rows as [`TransferFilter::matches`].
 pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
@@ -25,11 +35,7 @@ pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
                 .map(|direction| Column::Direction.eq(direction.name())),
         )
         .add_option(any_status(&filter.status))
-        .add_option(
-            filter
-                .connection_uuid
-                .map(|uuid| Column::ConnectionUuid.eq(uuid)),
-        )
+        .add_option(within(Column::ConnectionUuid, filter.connections))
         .add_option(
             filter
                 .table_name
@@ -52,11 +58,7 @@ pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
 pub(crate) fn approvals(filter: &ApprovalFilter) -> Condition {
     Condition::all()
         .add(status(TransferStatus::PendingApproval))
-        .add_option(
-            filter
-                .connection_uuid
-                .map(|uuid| Column::ConnectionUuid.eq(uuid)),
-        )
+        .add_option(within(Column::ConnectionUuid, filter.connections))
         .add_option(
             filter
                 .table_name
@@ -69,7 +71,7 @@ pub(crate) fn completed(filter: &TableStatsFilter) -> Condition {
     transfers(&TransferFilter {
         direction: filter.direction,
         status: vec![TransferStatus::Completed],
-        connection_uuid: filter.connection_uuid,
+        connections: filter.connections,
         from: filter.from,
         to: filter.to,
         ..TransferFilter::default()

@@ -4,9 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Map, json};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use super::super::{Options, Store};
+use tidegate_domain::fixtures::id;
 use tidegate_domain::{
     connection::{Connection, ConnectionDirection, NewConnection},
     decide::creation,
@@ -66,7 +66,7 @@ pub(super) const fn first(limit: u32) -> Window {
 /// A plain transfer.
 pub(super) fn plain(number: u128) -> Transfer {
     Transfer {
-        uuid: Uuid::from_u128(number),
+        uuid: id(number),
         ..sample()
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn full(number: u128) -> Transfer {
     let declared = &mut transfer.declared;
     declared.direction = Direction::Receive;
     declared.table_name = "Zażółć \"gęślą\" jaźń; DROP TABLE transfer; --".to_owned();
-    declared.connection_uuid = Some(Uuid::from_u128(u128::MAX));
+    declared.connection_uuid = Some(id(u128::MAX));
     declared.session_code = "S".repeat(20);
     declared.remote_site_url = "https://site.example/?a=%00&b='".to_owned();
     declared.records_requested = i64::MAX;
@@ -85,10 +85,10 @@ pub(super) fn full(number: u128) -> Transfer {
     declared.requires_approval = true;
     declared.requester_ip = "2001:db8::1".to_owned();
     declared.requester_user_agent = "grpc\u{1F30A}".to_owned();
-    declared.initiated_by_uuid = Some(Uuid::from_u128(1));
+    declared.initiated_by_uuid = Some(id(1));
     declared.metadata = notes();
-    declared.retry_of_uuid = Some(Uuid::nil());
-    transfer.acted_by_uuid = Some(Uuid::from_u128(4));
+    declared.retry_of_uuid = Some(id(0));
+    transfer.acted_by_uuid = Some(id(4));
     transfer.observed_ip = "192.0.2.7".parse().ok();
     transfer.status = TransferStatus::Failed;
     transfer.requires_approval = true;
@@ -102,11 +102,11 @@ pub(super) fn full(number: u128) -> Transfer {
     };
     transfer.approved = Some(Decision {
         at: at(2),
-        by: Uuid::from_u128(2),
+        by: id(2),
     });
     transfer.denied = Some(Decision {
         at: at(3),
-        by: Uuid::from_u128(3),
+        by: id(3),
     });
     transfer.denial_reason = "no\n\tnot now".to_owned();
     transfer.approval_expires_at = Some(Timestamp::MAX);
@@ -168,5 +168,5 @@ pub(super) fn connection(number: u128, inserted_at: i64) -> Connection {
         policy: Policy::default(),
         metadata: Map::new(),
     };
-    Connection::create(Uuid::from_u128(number), declared, false, at(inserted_at))
+    Connection::create(id(number), declared, false, at(inserted_at))
 }

@@ -1,9 +1,11 @@
 //! Filters and pages.
 
 use proptest::{prelude::*, sample::subsequence};
-use uuid::Uuid;
 
 use super::fixture::{Fixture, at, first, plain};
+use tidegate_domain::caller::ConnectionScope;
+use tidegate_domain::fixtures::id;
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
@@ -26,8 +28,7 @@ fn crowd() -> Vec<Transfer> {
             transfer.status = TransferStatus::ALL[pick(9)];
             transfer.declared.direction = Direction::ALL[pick(2)];
             transfer.declared.table_name = ["items", "ITEMS", "rooms"][pick(3)].to_owned();
-            transfer.declared.connection_uuid =
-                [None, Some(Uuid::nil()), Some(Uuid::max())][pick(3)];
+            transfer.declared.connection_uuid = [None, Some(id(0)), Some(id(u128::MAX))][pick(3)];
             transfer.requires_approval = pick(2) == 0;
             transfer.declared.requires_approval = transfer.requires_approval;
             let mut time = |among| at(i64::try_from(pick(among)).expect("a small number"));
@@ -39,7 +40,7 @@ fn crowd() -> Vec<Transfer> {
         .collect()
 }
 
-fn sorted(mut transfers: Vec<Transfer>, order: SortOrder) -> Vec<Uuid> {
+fn sorted(mut transfers: Vec<Transfer>, order: SortOrder) -> Vec<TransferId> {
     transfers.sort_by_key(|transfer| (transfer.inserted_at, transfer.uuid));
     if order == SortOrder::Descending {
         transfers.reverse();
@@ -55,11 +56,7 @@ fn filters() -> impl Strategy<Value = TransferFilter> {
     (
         prop::option::of(prop::sample::select(Direction::ALL)),
         subsequence(TransferStatus::ALL, 0..=3),
-        prop::option::of(prop::sample::select(vec![
-            Uuid::nil(),
-            Uuid::max(),
-            Uuid::from_u128(9),
-        ])),
+        prop::option::of(prop::sample::select(vec![id(0), id(u128::MAX), id(9)])),
         prop::option::of(prop::sample::select(vec![
             "items",
             "ITEMS",
@@ -77,7 +74,7 @@ fn filters() -> impl Strategy<Value = TransferFilter> {
                 TransferFilter {
                     direction,
                     status,
-                    connection_uuid,
+                    connections: connection_uuid.into(),
                     table_name,
                     requires_approval,
                     from,
@@ -146,9 +143,9 @@ async fn each_filter_alone_finds_what_it_means() {
             ..none.clone()
         });
     }
-    for uuid in [Uuid::nil(), Uuid::max(), Uuid::from_u128(4)] {
+    for uuid in [id(0), id(u128::MAX), id(4)] {
         filters.push(TransferFilter {
-            connection_uuid: Some(uuid),
+            connections: ConnectionScope::Only(uuid),
             ..none.clone()
         });
     }
@@ -192,7 +189,7 @@ async fn pages_join_to_the_whole_list() {
     let crowd = crowd();
     fixture.insert(&crowd).await;
     let filter = TransferFilter {
-        connection_uuid: Some(Uuid::nil()),
+        connections: ConnectionScope::Only(id(0)),
         ..TransferFilter::default()
     };
     for filter in [TransferFilter::default(), filter] {
@@ -218,7 +215,7 @@ async fn pages_join_to_the_whole_list() {
                 let Some(last) = page.last() else { break };
                 after = Some(Position {
                     micros: last.inserted_at.as_micros(),
-                    uuid: last.uuid,
+                    uuid: last.uuid.into(),
                 });
                 found.extend(page.into_iter().map(|each| each.uuid));
             }
@@ -244,7 +241,7 @@ async fn pages_join_to_the_whole_list() {
 }
 
 /// Those of the crowd that wait for a decision and are meant by `filter`, nearest deadline first.
-fn waiting(crowd: &[Transfer], filter: impl Fn(&Transfer) -> bool) -> Vec<Uuid> {
+fn waiting(crowd: &[Transfer], filter: impl Fn(&Transfer) -> bool) -> Vec<TransferId> {
     let mut waiting: Vec<_> = crowd
         .iter()
         .filter(|each| each.status == TransferStatus::PendingApproval && filter(each))
@@ -280,10 +277,10 @@ async fn approvals_are_listed_until_they_are_overdue() {
     let now = at(16);
     let by_table = ApprovalFilter {
         table_name: Some("ITEMS".to_owned()),
-        connection_uuid: None,
+        connections: ConnectionScope::All,
     };
     let by_site = ApprovalFilter {
-        connection_uuid: Some(Uuid::max()),
+        connections: ConnectionScope::Only(id(u128::MAX)),
         table_name: None,
     };
     for filter in [ApprovalFilter::default(), by_table, by_site] {
@@ -294,9 +291,7 @@ async fn approvals_are_listed_until_they_are_overdue() {
                     .table_name
                     .as_ref()
                     .is_none_or(|name| *name == declared.table_name)
-                && filter
-                    .connection_uuid
-                    .is_none_or(|uuid| Some(uuid) == declared.connection_uuid)
+                && filter.connections.contains(declared.connection_uuid)
         });
         let mut found = Vec::new();
         let mut after = None;
@@ -315,7 +310,7 @@ async fn approvals_are_listed_until_they_are_overdue() {
             let micros = last.approval_expires_at.expect("it has one").as_micros();
             after = Some(Position {
                 micros,
-                uuid: last.uuid,
+                uuid: last.uuid.into(),
             });
             found.extend(page.into_iter().map(|each| each.uuid));
         }
@@ -369,7 +364,7 @@ async fn those_that_moved_are_found_page_by_page_whatever_their_number() {
         loop {
             let page = fixture.store.moved_since(since, after, limit).await;
             let page = page.expect("a page");
-            found.extend(page.iter().map(|(place, _)| place.uuid));
+            found.extend(page.iter().map(|(place, _)| TransferId(place.uuid)));
             if page.len() < limit as usize {
                 break;
             }

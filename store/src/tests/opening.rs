@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use sea_orm::ConnectionTrait;
-use uuid::Uuid;
 
 use super::{
     super::{OpenError, Options, Store, open::sqlite},
     fixture::{Fixture, plain, url},
 };
+use tidegate_domain::fixtures::id;
 
 async fn refusal(url: &str) -> OpenError {
     let opened = Store::open(url, &Options::default()).await;
@@ -56,14 +56,8 @@ async fn a_second_server_is_refused_until_the_first_is_gone() {
     let second = Store::open(&url, &Options::default())
         .await
         .expect("the first let go");
-    assert!(
-        second
-            .transfer(Uuid::from_u128(1))
-            .await
-            .expect("read")
-            .is_some()
-    );
-    let closed = fixture.store.transfer(Uuid::from_u128(1)).await;
+    assert!(second.transfer(id(1)).await.expect("read").is_some());
+    let closed = fixture.store.transfer(id(1)).await;
     assert!(
         matches!(closed, Err(crate::StoreError::Unavailable(_))),
         "{closed:?}"

@@ -4,7 +4,6 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryTrait, Select, Statement,
 };
 use tidegate_entity::transfer;
-use uuid::Uuid;
 
 use super::{
     super::{
@@ -15,6 +14,8 @@ use super::{
     },
     fixture::{Fixture, at, first, plain},
 };
+use tidegate_domain::caller::ConnectionScope;
+use tidegate_domain::fixtures::id;
 use tidegate_domain::{
     page::Position,
     query::{
@@ -46,7 +47,7 @@ fn later(limit: u32) -> Window {
     Window {
         after: Some(Position {
             micros: 5,
-            uuid: Uuid::nil(),
+            uuid: id(0),
         }),
         skip: 3,
         limit,
@@ -58,7 +59,7 @@ async fn lists_follow_an_index_and_need_no_sort() {
     let fixture = Fixture::new().await;
     let any = TransferFilter::default();
     let site = TransferFilter {
-        connection_uuid: Some(Uuid::nil()),
+        connections: ConnectionScope::Only(id(0)),
         ..any.clone()
     };
     let span = TransferFilter {
@@ -111,7 +112,7 @@ async fn deadlines_are_found_through_the_partial_indexes() {
     let all = ApprovalFilter::default();
     let table = ApprovalFilter {
         table_name: Some("a".to_owned()),
-        connection_uuid: None,
+        connections: ConnectionScope::All,
     };
     for select in [
         transfers::select::pending_approvals(&all, at(5), first(9)),
@@ -149,11 +150,11 @@ async fn events_and_connections_follow_their_keys() {
         ..EventFilter::default()
     };
     let transfer = EventFilter {
-        transfer_uuid: Some(Uuid::nil()),
+        transfer_uuid: Some(id(0)),
         ..all
     };
     let site = EventFilter {
-        connection_uuid: Some(Uuid::nil()),
+        connections: ConnectionScope::Only(id(0)),
         ..all
     };
     for (filter, index) in [
@@ -192,7 +193,7 @@ async fn events_and_connections_follow_their_keys() {
 #[tokio::test]
 async fn sums_of_a_connection_or_a_span_read_only_their_part() {
     let fixture = Fixture::new().await;
-    let site = plan(&fixture, &stats::select_by_connection(Uuid::nil())).await;
+    let site = plan(&fixture, &stats::select_by_connection(id(0))).await;
     assert!(
         site.contains("INDEX transfer_connection (connection_uuid=?)"),
         "{site}"
@@ -221,15 +222,15 @@ async fn sums_of_a_connection_or_a_span_read_only_their_part() {
 #[tokio::test]
 async fn what_a_connection_is_asked_for_reads_only_its_part() {
     let fixture = Fixture::new().await;
-    let usage = plan(&fixture, &stats::select_usage(Uuid::nil())).await;
-    let open = plan(&fixture, &transfers::select::open(Uuid::nil(), 9)).await;
+    let usage = plan(&fixture, &stats::select_usage(id(0))).await;
+    let open = plan(&fixture, &transfers::select::open(id(0), 9)).await;
     for plan in [usage, open] {
         assert!(
             plan.contains("INDEX transfer_connection (connection_uuid=?"),
             "{plan}"
         );
     }
-    let some = vec![Uuid::nil(), Uuid::max()];
+    let some = vec![id(0), id(u128::MAX)];
     let peeks = DbBackend::Sqlite.build(&connection::select::peeks(some));
     let peeks = explain(&fixture.store.reader(), peeks).await;
     for key in ["transfer", "connection"] {
@@ -266,7 +267,7 @@ async fn a_token_is_looked_up_by_keys_alone() {
         "{siblings}"
     );
     assert!(siblings.contains("(id=?)"), "{siblings}");
-    let owner = credential::select::with_connection(Uuid::nil());
+    let owner = credential::select::with_connection(id(0));
     let owner = explain(&fixture.store.reader(), owner.build(DbBackend::Sqlite)).await;
     assert_eq!(owner.matches("(uuid=?)").count(), 2, "{owner}");
     for plan in [siblings, owner] {

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use sea_orm::ConnectionTrait as _;
-use uuid::Uuid;
 
 use super::fixture::{Fixture, at, connection, plain};
+use tidegate_domain::fixtures::id;
 use tidegate_domain::{
     caller::Role,
     connection::{Connection, ConnectionDirection, ConnectionStatus, Usage},
@@ -25,10 +25,10 @@ async fn connections_are_listed_newest_first() {
         .collect();
     let batch = fixture.store.begin().await.expect("a batch");
     batch.insert_connections(&rows).await.expect("inserted");
-    let some: Vec<_> = (20..40).map(Uuid::from_u128).collect();
+    let some: Vec<_> = (20..40).map(id).collect();
     let existing = batch.existing_connections(&some).await.expect("read");
     let existing: BTreeSet<_> = existing.into_iter().map(|each| each.uuid).collect();
-    assert!(existing.into_iter().eq((20..25).map(Uuid::from_u128)));
+    assert!(existing.into_iter().eq((20..25).map(id)));
     batch.commit().await.expect("committed");
 
     for direction in [
@@ -62,7 +62,7 @@ async fn connections_are_listed_newest_first() {
             let Some(last) = page.last() else { break };
             after = Some(Position {
                 micros: last.inserted_at.as_micros(),
-                uuid: last.uuid,
+                uuid: last.uuid.into(),
             });
             found.extend(page);
         }
@@ -93,7 +93,7 @@ async fn the_connections_of_transfers_come_once_each() {
     batch.commit().await.expect("committed");
     let with = |number, connection: Option<u128>| {
         let mut transfer = plain(number);
-        transfer.declared.connection_uuid = connection.map(Uuid::from_u128);
+        transfer.declared.connection_uuid = connection.map(id);
         transfer
     };
     let transfers = [
@@ -108,7 +108,7 @@ async fn the_connections_of_transfers_come_once_each() {
         .await
         .expect("read");
     assert_eq!(found.len(), 1);
-    assert_eq!(found.get(&Uuid::from_u128(2)), Some(&rows[2]));
+    assert_eq!(found.get(&id(2)), Some(&rows[2]));
     assert!(
         fixture
             .store
@@ -117,14 +117,10 @@ async fn the_connections_of_transfers_come_once_each() {
             .expect("read")
             .is_empty()
     );
-    let one = fixture
-        .store
-        .connection(Uuid::from_u128(1))
-        .await
-        .expect("read");
+    let one = fixture.store.connection(id(1)).await.expect("read");
     assert_eq!(one.as_ref(), Some(&rows[1]));
     assert_eq!(
-        fixture.store.connection(Uuid::max()).await.expect("read"),
+        fixture.store.connection(id(u128::MAX)).await.expect("read"),
         None
     );
 }
@@ -176,19 +172,19 @@ async fn a_change_stores_every_field_and_usage_only_its_own() {
     batch.update_connections(&changed).await.expect("updated");
     batch.commit().await.expect("committed");
     for number in 0..66 {
-        let uuid = Uuid::from_u128(number);
+        let uuid = id(number);
         let found = fixture.store.connection(uuid).await.expect("read");
         assert_eq!(found, Some(rich(number)));
     }
 
     let mut counted = rich(67);
-    counted.uuid = Uuid::from_u128(67);
+    counted.uuid = id(67);
     let batch = fixture.store.begin().await.expect("a batch");
     batch.update_usage(&[counted]).await.expect("updated");
-    let gone = [Uuid::from_u128(0), Uuid::from_u128(69)];
+    let gone = [id(0), id(69)];
     batch.delete_connections(&gone).await.expect("deleted");
     batch.commit().await.expect("committed");
-    let found = fixture.store.connection(Uuid::from_u128(67)).await;
+    let found = fixture.store.connection(id(67)).await;
     let mut wanted = rows[67].clone();
     wanted.used = rich(67).used;
     assert_eq!(found.expect("read"), Some(wanted));
@@ -248,7 +244,7 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
         .map(|(status, number)| {
             let mut transfer = plain(u128::from(number));
             transfer.status = *status;
-            transfer.declared.connection_uuid = Some(Uuid::from_u128(u128::from(number % 2)));
+            transfer.declared.connection_uuid = Some(id(u128::from(number % 2)));
             transfer.started_at = (number > 3).then_some(at(5));
             transfer.totals.records_transferred = i64::MAX / 4 + i64::from(number);
             transfer
@@ -256,7 +252,7 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
         .collect();
     fixture.insert(&transfers).await;
     let batch = fixture.store.begin().await.expect("a batch");
-    for uuid in [0, 1, 2].map(Uuid::from_u128) {
+    for uuid in [0, 1, 2].map(id) {
         let its: Vec<_> = transfers
             .iter()
             .filter(|it| it.declared.connection_uuid == Some(uuid))
@@ -310,7 +306,7 @@ async fn a_policy_that_says_more_than_is_known_is_an_error() {
         digest: vec![1; 32],
         expires_in: Duration::from_secs(60),
     };
-    let agent = Credential::create(Uuid::from_u128(2), declared, &token, at(0));
+    let agent = Credential::create(id(2), declared, &token, at(0));
     let batch = fixture.store.begin().await.expect("a batch");
     let site = std::slice::from_ref(&site);
     batch.insert_connections(site).await.expect("inserted");

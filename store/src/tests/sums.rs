@@ -3,13 +3,16 @@
 use uuid::Uuid;
 
 use super::fixture::{Fixture, at, plain};
+use tidegate_domain::caller::ConnectionScope;
+use tidegate_domain::fixtures::id;
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     query::{ConnectionStats, TableStats, TableStatsFilter},
     status::{Direction, TransferStatus},
     transfer::Transfer,
 };
 
-const SITE: Uuid = Uuid::from_u128(8);
+const SITE: ConnectionId = ConnectionId(Uuid::from_u128(8));
 
 fn moved(number: u128, status: TransferStatus, table: &str, records: i64, bytes: i64) -> Transfer {
     let mut transfer = plain(number);
@@ -49,7 +52,7 @@ async fn a_connection_is_summed_up_by_status() {
     assert_eq!(stats, wanted);
     let nobody = fixture
         .store
-        .connection_stats(Uuid::max())
+        .connection_stats(id(u128::MAX))
         .await
         .expect("read");
     assert_eq!(nobody, ConnectionStats::default());
@@ -163,14 +166,14 @@ async fn sums_by_table_can_be_narrowed() {
     };
     ranks(&fixture, &received, 9, &[("b", 1, 1, 100)]).await;
     let site = TableStatsFilter {
-        connection_uuid: Some(SITE),
+        connections: ConnectionScope::Only(SITE),
         from: end,
         to: end,
         ..all.clone()
     };
     ranks(&fixture, &site, 1, &[("c", 2, 5, 5)]).await;
     let nobody = TableStatsFilter {
-        connection_uuid: Some(Uuid::max()),
+        connections: ConnectionScope::Only(id(u128::MAX)),
         ..all
     };
     ranks(&fixture, &nobody, 9, &[]).await;

@@ -1,11 +1,11 @@
 //! Batches: what they load, store, number and roll back.
 
-use uuid::Uuid;
-
 use super::{
     super::{Effect, PriorRequest, StoreError},
     fixture::{Fixture, at, connection, event, first, full, mark, plain},
 };
+use tidegate_domain::fixtures::id;
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     event::EventType,
     query::{EventFilter, SortOrder, TransferFilter},
@@ -22,14 +22,7 @@ async fn every_field_comes_back_as_it_went_in() {
         let found = fixture.store.transfer(wanted.uuid).await.expect("read");
         assert_eq!(found, Some(wanted));
     }
-    assert_eq!(
-        fixture
-            .store
-            .transfer(Uuid::from_u128(3))
-            .await
-            .expect("read"),
-        None
-    );
+    assert_eq!(fixture.store.transfer(id(3)).await.expect("read"), None);
 }
 
 #[tokio::test]
@@ -91,13 +84,13 @@ async fn locked_rows_come_in_order_and_without_the_missing() {
     let transfers: Vec<_> = (0..300).rev().map(plain).collect();
     fixture.insert(&transfers).await;
     let batch = fixture.store.begin().await.expect("a batch");
-    let wanted: Vec<_> = (100..2_000).map(Uuid::from_u128).collect();
+    let wanted: Vec<_> = (100..2_000).map(id).collect();
     let found = batch.lock_transfers(&wanted).await.expect("loaded");
     assert!(
         found
             .iter()
             .map(|transfer| transfer.uuid)
-            .eq((100..300).map(Uuid::from_u128))
+            .eq((100..300).map(id))
     );
     assert!(batch.lock_transfers(&[]).await.expect("nothing").is_empty());
 }
@@ -112,14 +105,7 @@ async fn what_is_not_committed_is_gone() {
         .await
         .expect("appended");
     drop(batch);
-    assert_eq!(
-        fixture
-            .store
-            .transfer(Uuid::from_u128(1))
-            .await
-            .expect("read"),
-        None
-    );
+    assert_eq!(fixture.store.transfer(id(1)).await.expect("read"), None);
     // The numbers that it took are given out again.
     let batch = fixture.store.begin().await.expect("a batch");
     let mut events = [event(&plain(2), None)];
@@ -166,7 +152,7 @@ async fn a_vanished_row_is_an_error() {
         matches!(updated, Err(StoreError::Internal(_))),
         "{updated:?}"
     );
-    let deleted = batch.delete_transfers(&[Uuid::from_u128(2)]).await;
+    let deleted = batch.delete_transfers(&[id(2)]).await;
     assert!(
         matches!(deleted, Err(StoreError::Internal(_))),
         "{deleted:?}"
@@ -206,18 +192,18 @@ async fn events_are_numbered_without_gaps_and_read_back_whole() {
 async fn events_are_found_by_transfer_connection_and_place() {
     let fixture = Fixture::new().await;
     let (mut one, mut two) = (plain(1), plain(2));
-    one.declared.connection_uuid = Some(Uuid::from_u128(8));
-    two.declared.connection_uuid = Some(Uuid::from_u128(8));
+    one.declared.connection_uuid = Some(id(8));
+    two.declared.connection_uuid = Some(id(8));
     let mut events = [&one, &two, &plain(3), &one].map(|transfer| event(transfer, None));
     let batch = fixture.store.begin().await.expect("a batch");
     batch.append_events(&mut events).await.expect("appended");
     batch.commit().await.expect("committed");
-    let by = |transfer_uuid, connection_uuid, after_sequence| EventFilter {
+    let by = |transfer_uuid, connection: Option<ConnectionId>, after_sequence| EventFilter {
         transfer_uuid,
-        connection_uuid,
+        connections: connection.into(),
         after_sequence,
     };
-    let (t1, c8) = (Some(one.uuid), Some(Uuid::from_u128(8)));
+    let (t1, c8) = (Some(one.uuid), Some(id(8)));
     for (filter, wanted) in [
         (by(None, None, 0), &[1_i64, 2, 3, 4][..]),
         (by(None, None, 3), &[4]),
@@ -225,7 +211,7 @@ async fn events_are_found_by_transfer_connection_and_place() {
         (by(t1, None, 1), &[4]),
         (by(None, c8, 0), &[1, 2, 4]),
         (by(t1, c8, 0), &[1, 4]),
-        (by(t1, Some(Uuid::nil()), 0), &[]),
+        (by(t1, Some(id(0)), 0), &[]),
         (by(None, None, i64::MAX), &[]),
     ] {
         let found = fixture.store.events(&filter, 9).await.expect("read");
@@ -243,10 +229,10 @@ async fn events_are_found_by_transfer_connection_and_place() {
 #[tokio::test]
 async fn requests_are_remembered_with_what_they_did() {
     let fixture = Fixture::new().await;
-    let site = |id, event_type| {
-        let mut event = event(&plain(0), Some(mark(id)));
+    let site = |request, event_type| {
+        let mut event = event(&plain(0), Some(mark(request)));
         event.transfer_uuid = None;
-        event.connection_uuid = Some(Uuid::from_u128(5));
+        event.connection_uuid = Some(id(5));
         event.body.event_type = event_type;
         event
     };
@@ -280,11 +266,11 @@ async fn requests_are_remembered_with_what_they_did() {
             .then_with(|| one.request.request_id.cmp(&two.request.request_id))
     });
     let transfer = |number, deleted_by_it| Effect::Transfer {
-        uuid: Uuid::from_u128(number),
+        uuid: id(number),
         deleted_by_it,
     };
     let connection = |number, deleted_by_it| Effect::Connection {
-        uuid: Uuid::from_u128(number),
+        uuid: id(number),
         deleted_by_it,
     };
     let memory = |actor: &str, id: &str, effect| PriorRequest {
@@ -364,6 +350,6 @@ async fn a_meaningless_row_is_an_error_and_not_a_guess() {
     sea_orm::ConnectionTrait::execute_unprepared(writer, "UPDATE transfer SET metadata = '[]'")
         .await
         .expect("changed behind the store's back");
-    let read = fixture.store.transfer(Uuid::from_u128(1)).await;
+    let read = fixture.store.transfer(id(1)).await;
     assert!(matches!(read, Err(StoreError::Internal(_))), "{read:?}");
 }

@@ -1,7 +1,7 @@
 //! Between a transfer and its row.
 
 use tidegate_entity::{
-    stored::{JsonText, Stored},
+    stored::{JsonText, Stored, StoredId},
     transfer::Model,
 };
 use uuid::Uuid;
@@ -25,9 +25,9 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         ..
     } = transfer;
     Model {
-        uuid: transfer.uuid,
+        uuid: transfer.uuid.into(),
         direction: Stored(declared.direction),
-        connection_uuid: declared.connection_uuid,
+        connection_uuid: declared.connection_uuid.map(StoredId),
         session_code: optional(&declared.session_code),
         remote_site_url: optional(&declared.remote_site_url),
         table_name: declared.table_name.clone(),
@@ -51,7 +51,7 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         observed_ip: transfer.observed_ip.map(Stored),
         requester_user_agent: optional(&declared.requester_user_agent),
         initiated_by_uuid: declared.initiated_by_uuid,
-        acted_by_uuid: transfer.acted_by_uuid,
+        acted_by_uuid: transfer.acted_by_uuid.map(StoredId),
         error_message: optional(&transfer.error_message),
         cancel_reason: optional(&transfer.cancel_reason),
         started_at: transfer.started_at.map(Timestamp::as_micros),
@@ -62,7 +62,7 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         checkpoint: transfer.checkpoint.clone(),
         heartbeat_timeout: transfer.heartbeat_timeout.map(from_duration),
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(Timestamp::as_micros),
-        retry_of_uuid: declared.retry_of_uuid,
+        retry_of_uuid: declared.retry_of_uuid.map(StoredId),
         self_approval: transfer.self_approval,
         policy_revision: transfer.policy_revision,
         revision: transfer.revision,
@@ -71,8 +71,8 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
 
 pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
     Ok(Transfer {
-        uuid: row.uuid,
-        acted_by_uuid: row.acted_by_uuid,
+        uuid: row.uuid.0,
+        acted_by_uuid: row.acted_by_uuid.map(|stored| stored.0),
         observed_ip: row.observed_ip.map(|stored| stored.0),
         status: row.status.0,
         requires_approval: row.requires_approval,
@@ -103,7 +103,7 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
         declared: NewTransfer {
             direction: row.direction.0,
             table_name: row.table_name,
-            connection_uuid: row.connection_uuid,
+            connection_uuid: row.connection_uuid.map(|stored| stored.0),
             session_code: row.session_code.unwrap_or_default(),
             remote_site_url: row.remote_site_url.unwrap_or_default(),
             records_requested: row.records_requested,
@@ -114,7 +114,7 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
             requester_user_agent: row.requester_user_agent.unwrap_or_default(),
             initiated_by_uuid: row.initiated_by_uuid,
             metadata: row.metadata.0,
-            retry_of_uuid: row.retry_of_uuid,
+            retry_of_uuid: row.retry_of_uuid.map(|stored| stored.0),
         },
     })
 }

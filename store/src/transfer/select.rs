@@ -4,9 +4,10 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use tidegate_entity::transfer::{Column, Entity};
-use uuid::Uuid;
 
 use crate::sql::condition;
+use tidegate_domain::caller::ConnectionScope;
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
@@ -15,7 +16,7 @@ use tidegate_domain::{
 };
 
 /// Transfers of a connection that have not ended, in no particular order.
-pub(crate) fn open(connection_uuid: Uuid, limit: u32) -> Select<Entity> {
+pub(crate) fn open(connection_uuid: ConnectionId, limit: u32) -> Select<Entity> {
     let open = TransferStatus::ALL
         .iter()
         .copied()
@@ -23,7 +24,7 @@ pub(crate) fn open(connection_uuid: Uuid, limit: u32) -> Select<Entity> {
         .collect();
     let filter = TransferFilter {
         status: open,
-        connection_uuid: Some(connection_uuid),
+        connections: ConnectionScope::Only(connection_uuid),
         ..TransferFilter::default()
     };
     Entity::find()

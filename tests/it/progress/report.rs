@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt as _, future::join_all, stream};
 use sea_orm::{DatabaseConnection, EntityTrait as _};
-use tidegate_entity::transfer;
+use tidegate_entity::{stored::StoredId, transfer};
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
@@ -26,7 +26,9 @@ async fn world() -> (World, Raw) {
 /// What is stored, read past the server.
 async fn on_disk(database: &DatabaseConnection, uuid: &str) -> (i64, i64, String) {
     let uuid = Uuid::try_parse(uuid).expect("a uuid");
-    let row = transfer::Entity::find_by_id(uuid).one(database).await;
+    let row = transfer::Entity::find_by_id(StoredId(uuid.into()))
+        .one(database)
+        .await;
     let row = row.expect("it can be read").expect("the row");
     (
         row.revision,

@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::join_all;
+use tidegate_domain::fixtures::id;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::*;
 use crate::auth::PresentedToken;
@@ -22,7 +22,7 @@ fn verified(life: Duration) -> Arc<VerifiedToken> {
             digest: vec![1; 32],
         }),
         identity: Identity {
-            credential_uuid: Uuid::from_u128(1),
+            credential_uuid: id(1),
             role: Role::Viewer,
             connection_uuid: None,
             acts_for_others: false,

@@ -11,10 +11,10 @@ use std::{
 };
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{super::FeedChange, Feed};
 use crate::ledger::time::Time;
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{page::Position, status::TransferStatus, time::Timestamp};
 use tidegate_store::{Store, StoreError};
 
@@ -34,7 +34,7 @@ pub(super) struct Progress {
     time: Time,
     /// Revisions that were found, with the number of the last sweep that found the transfer: one entry for each
     /// transfer that has moved within the last moments.
-    seen: HashMap<Uuid, (i64, u64)>,
+    seen: HashMap<TransferId, (i64, u64)>,
     /// The number of the sweep.
     number: u64,
     sweep: Option<Sweep>,
@@ -47,7 +47,7 @@ pub(super) struct Progress {
 /// One look at all of them.
 struct Sweep {
     /// Those that are followed one by one and not looked at yet.
-    followed: VecDeque<Uuid>,
+    followed: VecDeque<TransferId>,
     /// Whatever has moved, for those who follow filters.
     moved: Option<Moved>,
 }
@@ -144,7 +144,8 @@ impl Progress {
             return Ok(false);
         };
         if !sweep.followed.is_empty() {
-            let page: Vec<Uuid> = sweep.followed.iter().take(PAGE as usize).copied().collect();
+            let page: Vec<TransferId> =
+                sweep.followed.iter().take(PAGE as usize).copied().collect();
             let found = self.store.revisions(&page).await?;
             self.tell(&found).await?;
             if let Some(sweep) = &mut self.sweep {
@@ -155,7 +156,10 @@ impl Progress {
         if let Some(moved) = &sweep.moved {
             let page = self.store.moved_since(moved.since, moved.after, PAGE);
             let page = page.await?;
-            let found: Vec<_> = page.iter().map(|(place, it)| (place.uuid, *it)).collect();
+            let found: Vec<_> = page
+                .iter()
+                .map(|(place, it)| (place.uuid.into(), *it))
+                .collect();
             self.tell(&found).await?;
             if page.len() >= PAGE as usize {
                 if let Some(moved) = self.sweep.as_mut().and_then(|it| it.moved.as_mut()) {
@@ -177,13 +181,13 @@ impl Progress {
     }
 
     /// Reads those of which this is news, and tells them as they are now.
-    async fn tell(&mut self, found: &[(Uuid, i64)]) -> Result<(), StoreError> {
-        let is_news = |(uuid, revision): &&(Uuid, i64)| {
+    async fn tell(&mut self, found: &[(TransferId, i64)]) -> Result<(), StoreError> {
+        let is_news = |(uuid, revision): &&(TransferId, i64)| {
             let seen = self.seen.get(uuid).map(|(revision, _)| *revision);
             let known = seen.max(self.feed.told(*uuid));
             known.is_none_or(|known| known < *revision)
         };
-        let news: Vec<Uuid> = found
+        let news: Vec<TransferId> = found
             .iter()
             .filter(is_news)
             .map(|(uuid, _)| *uuid)

@@ -9,6 +9,7 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     command::{ConnectionCommand, Submission, Target},
     connection::{
@@ -25,7 +26,7 @@ impl Execute for ConnectionCommand {
     fn subject(&self) -> Option<Uuid> {
         match self {
             Self::Create { .. } => None,
-            Self::Change { uuid, .. } => Some(*uuid),
+            Self::Change { uuid, .. } => Some(uuid.0),
         }
     }
 
@@ -60,7 +61,7 @@ impl Execute for ConnectionCommand {
     }
 
     fn is_held(&self, state: &BatchState) -> bool {
-        state.held.has_connection(self.subject())
+        state.held.has_connection(self.subject().map(ConnectionId))
     }
 
     fn decide(
@@ -77,7 +78,12 @@ impl Execute for ConnectionCommand {
                 if !allow_duplicate {
                     state.is_first_to(None, new.direction, &new.site_url)?;
                 }
-                Ok(Some(state.connect(submission, new, *pending, identities())))
+                Ok(Some(state.connect(
+                    submission,
+                    new,
+                    *pending,
+                    identities().into(),
+                )))
             }
             Self::Change { uuid, verb } => state.manage(submission, *uuid, verb),
         }
@@ -86,7 +92,7 @@ impl Execute for ConnectionCommand {
     fn target(&self, state: &BatchState) -> Target {
         Target {
             named: self.subject(),
-            connection_uuid: state.existing(self.subject()),
+            connection_uuid: state.existing(self.subject().map(ConnectionId)),
             ..Target::default()
         }
     }
@@ -109,7 +115,7 @@ impl BatchState {
         submission: &Submission<ConnectionCommand>,
         new: &NewConnection,
         pending: bool,
-        uuid: Uuid,
+        uuid: ConnectionId,
     ) -> Arc<Connection> {
         let connection = Connection::create(uuid, new.clone(), pending, self.now);
         let connection = Arc::new(connection);
@@ -127,7 +133,7 @@ impl BatchState {
     fn manage(
         &mut self,
         submission: &Submission<ConnectionCommand>,
-        uuid: Uuid,
+        uuid: ConnectionId,
         verb: &ConnectionVerb,
     ) -> Result<Option<Arc<Connection>>, Refusal> {
         let cause = Cause::of(submission);
@@ -165,7 +171,7 @@ impl BatchState {
     /// Whether no other connection leads to that site in that direction, but for those that were ended for good.
     fn is_first_to(
         &self,
-        but: Option<Uuid>,
+        but: Option<ConnectionId>,
         direction: ConnectionDirection,
         site_url: &str,
     ) -> Result<(), Refusal> {
@@ -190,7 +196,7 @@ impl BatchState {
     }
 
     /// Notes what the transfers of a connection have used up from here on.
-    pub(super) fn charge(&mut self, uuid: Uuid, used: Usage) {
+    pub(super) fn charge(&mut self, uuid: ConnectionId, used: Usage) {
         if let Some(after) = self
             .connections
             .get_mut(&uuid)
@@ -200,7 +206,7 @@ impl BatchState {
         }
     }
 
-    pub(super) fn connection(&self, uuid: Uuid) -> Result<&Arc<Connection>, Refusal> {
+    pub(super) fn connection(&self, uuid: ConnectionId) -> Result<&Arc<Connection>, Refusal> {
         self.connections
             .get(&uuid)
             .and_then(|row| row.after.as_ref())
@@ -208,12 +214,12 @@ impl BatchState {
     }
 
     /// The connection, if there is one.
-    pub(super) fn existing(&self, uuid: Option<Uuid>) -> Option<Uuid> {
+    pub(super) fn existing(&self, uuid: Option<ConnectionId>) -> Option<ConnectionId> {
         uuid.filter(|uuid| self.connection(*uuid).is_ok())
     }
 
     /// What the rows of the transfers say, with what this batch made of them.
-    fn usage_on_record(&self, uuid: Uuid) -> Usage {
+    fn usage_on_record(&self, uuid: ConnectionId) -> Usage {
         let Some(mut usage) = self.on_record.get(&uuid).copied() else {
             return Usage::default();
         };
@@ -234,7 +240,7 @@ impl BatchState {
     }
 
     /// Whether the connection has transfers that could still change.
-    fn is_in_use(&self, uuid: Uuid) -> bool {
+    fn is_in_use(&self, uuid: ConnectionId) -> bool {
         let elsewhere = self.open.get(&uuid).is_some_and(|open| {
             open.iter()
                 .any(|transfer| !self.rows.contains_key(transfer))

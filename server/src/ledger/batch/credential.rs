@@ -10,6 +10,7 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
+use tidegate_domain::id::{ConnectionId, CredentialId};
 use tidegate_domain::{
     caller::Role,
     command::{CredentialCommand, Submission, Target},
@@ -25,10 +26,10 @@ impl Execute for CredentialCommand {
     fn subject(&self) -> Option<Uuid> {
         match self {
             Self::Create { .. } | Self::Redeem(_) => None,
-            Self::Change { uuid, .. } => Some(*uuid),
+            Self::Change { uuid, .. } => Some(uuid.0),
             Self::RotateAgent {
                 connection_uuid, ..
-            } => Some(*connection_uuid),
+            } => Some(connection_uuid.0),
         }
     }
 
@@ -70,14 +71,14 @@ impl Execute for CredentialCommand {
     ) -> Result<Self::Answer, Refusal> {
         let cause = Cause::of(submission);
         match &submission.command {
-            Self::Create { new, token } => state.issue(cause, new, token, identities()),
+            Self::Create { new, token } => state.issue(cause, new, token, identities().into()),
             Self::Change { uuid, verb } => state.change_credential(cause, *uuid, verb),
             Self::RotateAgent {
                 connection_uuid,
                 token,
                 overlap,
             } => state.rotate_agent(cause, *connection_uuid, token, *overlap, identities),
-            Self::Redeem(with) => state.redeem(cause, with, identities()),
+            Self::Redeem(with) => state.redeem(cause, with, identities().into()),
         }
     }
 
@@ -93,13 +94,13 @@ impl Execute for CredentialCommand {
         };
         let found = credential.and_then(|uuid| state.credential(uuid).ok());
         Target {
-            named: credential.or(connection),
+            named: credential.map(Uuid::from).or(connection.map(Uuid::from)),
             transfer_uuid: None,
             connection_uuid: match found {
                 Some(credential) => credential.declared.connection_uuid,
                 None => state.existing(connection),
             },
-            subject_uuid: found.map(|credential| credential.uuid),
+            subject_uuid: found.map(|credential| credential.uuid.into()),
         }
     }
 
@@ -117,7 +118,7 @@ impl BatchState {
         cause: Cause<'_>,
         new: &NewCredential,
         token: &NewToken,
-        uuid: Uuid,
+        uuid: CredentialId,
     ) -> Result<Arc<Credential>, Refusal> {
         if let Some(connection) = new.connection_uuid {
             self.connection(connection)?;
@@ -133,7 +134,7 @@ impl BatchState {
     fn change_credential(
         &mut self,
         cause: Cause<'_>,
-        uuid: Uuid,
+        uuid: CredentialId,
         verb: &CredentialVerb,
     ) -> Result<Arc<Credential>, Refusal> {
         let credential = Arc::clone(self.credential(uuid)?);
@@ -153,7 +154,7 @@ impl BatchState {
     fn rotate_agent(
         &mut self,
         cause: Cause<'_>,
-        uuid: Uuid,
+        uuid: ConnectionId,
         token: &NewToken,
         overlap: Duration,
         identities: Identities<'_>,
@@ -179,10 +180,10 @@ impl BatchState {
             acts_for_others: false,
             session_code: String::new(),
         };
-        self.issue(cause, &new, token, identities())
+        self.issue(cause, &new, token, identities().into())
     }
 
-    pub(super) fn credential(&self, uuid: Uuid) -> Result<&Arc<Credential>, Refusal> {
+    pub(super) fn credential(&self, uuid: CredentialId) -> Result<&Arc<Credential>, Refusal> {
         self.credentials
             .get(&uuid)
             .and_then(|row| row.after.as_ref())
@@ -190,7 +191,7 @@ impl BatchState {
     }
 
     /// The agent that a connection's token is rotated for: the newest that was neither revoked nor made by a session.
-    fn own_agent(&self, connection: Uuid) -> Option<Uuid> {
+    fn own_agent(&self, connection: ConnectionId) -> Option<CredentialId> {
         let agents = self.credentials.values().filter_map(|row| {
             row.after.as_ref().filter(|it| {
                 it.declared.connection_uuid == Some(connection)
@@ -228,7 +229,7 @@ impl BatchState {
         let refs = EventRefs {
             transfer_uuid: None,
             connection_uuid: credential.declared.connection_uuid,
-            subject_uuid: Some(credential.uuid),
+            subject_uuid: Some(credential.uuid.into()),
             revision: credential.revision,
         };
         self.log(refs, happened(event_type, detail), Some(cause));

@@ -9,6 +9,7 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
+use tidegate_domain::id::CredentialId;
 use tidegate_domain::{
     caller::Caller,
     command::{Note, Submission, Target},
@@ -22,20 +23,20 @@ use tidegate_store::Effect;
 impl Execute for Note {
     fn subject(&self) -> Option<Uuid> {
         match self {
-            Self::Use { uuid, .. } => Some(*uuid),
+            Self::Use { uuid, .. } => Some(uuid.0),
             Self::Refusal { .. } => None,
         }
     }
 
     fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
         if let Some(uuid) = self.subject() {
-            plan.credential(uuid);
+            plan.credential(uuid.into());
         }
     }
 
     fn is_held(&self, state: &BatchState) -> bool {
         self.subject()
-            .is_some_and(|uuid| state.held.credentials.contains(&uuid))
+            .is_some_and(|uuid| state.held.credentials.contains(&uuid.into()))
     }
 
     fn decide(
@@ -69,7 +70,12 @@ impl Execute for Note {
 
 impl BatchState {
     /// Notes a use, unless a later one was noted.
-    fn note_use(&mut self, caller: &Caller, uuid: Uuid, at: Timestamp) -> Result<(), Refusal> {
+    fn note_use(
+        &mut self,
+        caller: &Caller,
+        uuid: CredentialId,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
         let mut after = Credential::clone(self.credential(uuid)?);
         if after.last_used_at.is_none_or(|earlier| earlier < at) {
             after.last_used_at = Some(at);
@@ -84,7 +90,7 @@ impl BatchState {
     fn note_refusal(&mut self, cause: Cause<'_>, target: Target, detail: EventDetail) {
         let refs = EventRefs {
             transfer_uuid: target.transfer_uuid,
-            connection_uuid: target.connection_uuid.or(cause.caller.confined_to()),
+            connection_uuid: target.connection_uuid.or(cause.caller.own_connection()),
             subject_uuid: target.subject_uuid,
             revision: 0,
         };

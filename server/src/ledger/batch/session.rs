@@ -9,6 +9,7 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
+use tidegate_domain::id::{CredentialId, SessionId};
 use tidegate_domain::{
     authorize,
     command::{OpenSession, Opened, Redemption, Submission, Target},
@@ -40,13 +41,13 @@ impl Execute for OpenSession {
         identities: Identities<'_>,
     ) -> Result<Self::Answer, Refusal> {
         let cause = Cause::of(submission);
-        state.open_session(cause, &submission.command.0, identities())
+        state.open_session(cause, &submission.command.0, identities().into())
     }
 
     fn target(&self, state: &BatchState) -> Target {
         let connection = Some(self.0.connection_uuid);
         Target {
-            named: connection,
+            named: connection.map(Uuid::from),
             connection_uuid: state.existing(connection),
             ..Target::default()
         }
@@ -65,7 +66,7 @@ impl BatchState {
         &mut self,
         cause: Cause<'_>,
         new: &NewSession,
-        uuid: Uuid,
+        uuid: SessionId,
     ) -> Result<Opened, Refusal> {
         authorize::in_use(self.connection(new.connection_uuid)?, self.now)?;
         if self.session(&new.digest).is_some() {
@@ -83,7 +84,7 @@ impl BatchState {
         &mut self,
         cause: Cause<'_>,
         with: &Redemption,
-        agent: Uuid,
+        agent: CredentialId,
     ) -> Result<Arc<Credential>, Refusal> {
         let session = self.session(&with.digest).map(Arc::clone);
         let session = session.ok_or(Refusal::SessionCodeInvalid)?;
@@ -113,7 +114,7 @@ impl BatchState {
     }
 
     /// A session by its own identity, for the answer to a repetition.
-    fn session_again(&self, uuid: Uuid) -> Result<Opened, Refusal> {
+    fn session_again(&self, uuid: SessionId) -> Result<Opened, Refusal> {
         let session = self.sessions.get(&uuid).and_then(|row| row.after.as_ref());
         let session = session.ok_or(Refusal::SessionCodeInvalid)?;
         Ok(Opened::Session(Arc::clone(session)))
@@ -134,7 +135,7 @@ impl BatchState {
         let refs = EventRefs {
             transfer_uuid: None,
             connection_uuid: Some(session.declared.connection_uuid),
-            subject_uuid: Some(session.uuid),
+            subject_uuid: Some(session.uuid.into()),
             revision: 0,
         };
         self.log(refs, happened(event_type, detail), Some(cause));

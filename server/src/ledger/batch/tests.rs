@@ -1,4 +1,6 @@
 use super::*;
+use tidegate_domain::fixtures::id;
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     caller::{Caller, Role},
     command::{Command, ConnectionCommand, Opened, TransferCommand, Verb},
@@ -116,7 +118,7 @@ fn submission<C: Command>(command: C, request: Option<(&str, u8)>) -> Submission
     }
 }
 
-fn verb(uuid: Uuid, verb: Verb) -> Submission<TransferCommand> {
+fn verb(uuid: TransferId, verb: Verb) -> Submission<TransferCommand> {
     submission(TransferCommand::Change { uuid, verb }, None)
 }
 
@@ -158,11 +160,11 @@ fn reason(answer: &Result<Outcome, Error>) -> &'static str {
 
 #[test]
 fn a_whole_life_fits_into_one_batch() {
-    let uuid = Uuid::from_u128(3);
+    let uuid: Uuid = id(3);
     let mut state = state(Vec::new());
     state.carry_out(&create(None), || uuid);
     for step in [START, complete(), Verb::Delete] {
-        state.carry_out(&verb(uuid, step), Uuid::nil);
+        state.carry_out(&verb(uuid.into(), step), Uuid::nil);
     }
     assert_eq!(
         event_types(&state),
@@ -201,7 +203,7 @@ fn later_commands_see_what_earlier_ones_did() {
 fn a_refusal_leaves_the_draft_clean() {
     let mut state = state(vec![sample()]);
     state.carry_out(&verb(sample().uuid, complete()), Uuid::nil);
-    state.carry_out(&verb(Uuid::from_u128(404), START), Uuid::nil);
+    state.carry_out(&verb(id(404), START), Uuid::nil);
     assert!(state.is_clean());
     let (_, answers) = state.into_parts();
     assert_eq!(reason(&answers[0]), "ILLEGAL_TRANSITION");
@@ -211,7 +213,7 @@ fn a_refusal_leaves_the_draft_clean() {
 #[test]
 fn a_request_repeated_within_its_batch_happens_once() {
     let mut state = state(Vec::new());
-    let mut ids = (1..).map(Uuid::from_u128);
+    let mut ids = (1..).map(id);
     for request in [("a", 1), ("a", 1), ("a", 2), ("b", 1)] {
         state.carry_out(&create(Some(request)), || ids.next().expect("endless"));
     }
@@ -227,8 +229,8 @@ fn another_caller_may_use_the_same_request_id() {
     let mut state = state(Vec::new());
     let mut other = create(Some(("a", 2)));
     other.caller.actor = "somebody else".to_owned();
-    state.carry_out(&create(Some(("a", 1))), || Uuid::from_u128(1));
-    state.carry_out(&other, || Uuid::from_u128(2));
+    state.carry_out(&create(Some(("a", 1))), || id(1));
+    state.carry_out(&other, || id(2));
     let (changes, _) = state.into_parts();
     assert_eq!(changes.len(), 2);
 }
@@ -239,7 +241,7 @@ fn a_late_approval_expires_the_transfer_in_the_name_of_the_server() {
     late.status = TransferStatus::PendingApproval;
     late.approval_expires_at = Some(NOW);
     let approve = Verb::Approve {
-        admin_user_uuid: Uuid::from_u128(1),
+        admin_user_uuid: id(1),
         comment: String::new(),
         revision: None,
     };
@@ -263,9 +265,9 @@ fn a_late_approval_expires_the_transfer_in_the_name_of_the_server() {
 #[test]
 fn references_must_exist() {
     let mut lost = sample().declared;
-    lost.connection_uuid = Some(Uuid::from_u128(404));
+    lost.connection_uuid = Some(id(404));
     let mut again = sample().declared;
-    again.retry_of_uuid = Some(Uuid::from_u128(404));
+    again.retry_of_uuid = Some(id(404));
     let mut state = state(Vec::new());
     for declared in [lost, again] {
         state.carry_out(

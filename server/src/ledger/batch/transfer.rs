@@ -9,6 +9,7 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     authorize,
     command::{Submission, Target, TransferCommand, Verb},
@@ -23,7 +24,7 @@ impl Execute for TransferCommand {
     fn subject(&self) -> Option<Uuid> {
         match self {
             Self::Create(_) => None,
-            Self::Change { uuid, .. } => Some(*uuid),
+            Self::Change { uuid, .. } => Some(uuid.0),
         }
     }
 
@@ -68,7 +69,7 @@ impl Execute for TransferCommand {
         identities: Identities<'_>,
     ) -> Result<Self::Answer, Refusal> {
         match &submission.command {
-            Self::Create(new) => state.create(submission, new, identities()),
+            Self::Create(new) => state.create(submission, new, identities().into()),
             Self::Change { uuid, verb } => state.apply(submission, *uuid, verb),
         }
     }
@@ -80,7 +81,7 @@ impl Execute for TransferCommand {
         };
         let found = transfer.and_then(|uuid| state.current(uuid).ok());
         Target {
-            named: transfer.or(connection),
+            named: transfer.map(Uuid::from).or(connection.map(Uuid::from)),
             transfer_uuid: found.map(|transfer| transfer.uuid),
             connection_uuid: match found {
                 Some(transfer) => transfer.declared.connection_uuid,
@@ -118,7 +119,7 @@ impl BatchState {
         &mut self,
         submission: &Submission<TransferCommand>,
         new: &NewTransfer,
-        uuid: Uuid,
+        uuid: TransferId,
     ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let connection = new.connection_uuid.map(|uuid| self.connection(uuid));
         let connection = connection.transpose()?.map(Arc::as_ref);
@@ -141,7 +142,7 @@ impl BatchState {
     fn apply(
         &mut self,
         submission: &Submission<TransferCommand>,
-        uuid: Uuid,
+        uuid: TransferId,
         verb: &Verb,
     ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let transfer = Arc::clone(self.current(uuid)?);
@@ -194,7 +195,7 @@ impl BatchState {
         after
     }
 
-    pub(in crate::ledger) fn current(&self, uuid: Uuid) -> Result<&Arc<Transfer>, Refusal> {
+    pub(in crate::ledger) fn current(&self, uuid: TransferId) -> Result<&Arc<Transfer>, Refusal> {
         self.rows
             .get(&uuid)
             .and_then(|row| row.after.as_ref())

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use uuid::Uuid;
-
 use super::super::held::{Held, missing};
 use tidegate_domain::credential::{Credential, Session};
+use tidegate_domain::id::{ConnectionId, CredentialId};
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
 /// What the commands of a batch name of them, each once and sorted.
 #[derive(Default)]
 pub(super) struct WantedAccess {
-    pub(super) credentials: BTreeSet<Uuid>,
+    pub(super) credentials: BTreeSet<CredentialId>,
     /// Connections whose own agents are wanted.
-    pub(super) agents_of: BTreeSet<Uuid>,
+    pub(super) agents_of: BTreeSet<ConnectionId>,
     /// Digests of codes that are to be redeemed.
     pub(super) redeemed: BTreeSet<Vec<u8>>,
     /// Digests of codes that must not be taken.
@@ -32,7 +31,7 @@ impl WantedAccess {
     pub(super) async fn connections(
         &self,
         transaction: &WriteTransaction,
-    ) -> Result<Vec<Uuid>, StoreError> {
+    ) -> Result<Vec<ConnectionId>, StoreError> {
         let digests: Vec<_> = self.redeemed.iter().cloned().collect();
         let sessions = transaction.sessions(&digests).await?.into_iter();
         Ok(sessions.map(|it| it.declared.connection_uuid).collect())

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use uuid::Uuid;
-
 use super::credential::WantedAccess;
+use tidegate_domain::id::{ConnectionId, CredentialId, TransferId};
 use tidegate_domain::{
     connection::{Connection, ConnectionField},
     policy::Policy,
@@ -15,19 +14,19 @@ use tidegate_store::StoreError;
 /// What a batch is to lock and to load.
 #[derive(Default)]
 pub(crate) struct LockPlan<'a> {
-    pub(super) transfers: BTreeSet<Uuid>,
+    pub(super) transfers: BTreeSet<TransferId>,
     /// Those of the transfers whose connection has a say in what is to be done.
-    pub(super) governed: BTreeSet<Uuid>,
+    pub(super) governed: BTreeSet<TransferId>,
     /// Whether each is changed or counted on; the others are only looked at.
-    pub(super) connections: BTreeMap<Uuid, bool>,
+    pub(super) connections: BTreeMap<ConnectionId, bool>,
     pub(super) access: WantedAccess,
     pub(super) request_ids: BTreeSet<&'a str>,
     /// Whether a command may add a second way to one site.
     pub(super) seeks_duplicates: bool,
     /// What policies are to become, by connection.
-    pub(super) updates: HashMap<Uuid, Vec<(&'a [ConnectionField], &'a Policy)>>,
+    pub(super) updates: HashMap<ConnectionId, Vec<(&'a [ConnectionField], &'a Policy)>>,
     /// Connections that are to be deleted.
-    pub(super) deletions: BTreeSet<Uuid>,
+    pub(super) deletions: BTreeSet<ConnectionId>,
 }
 
 impl<'a> LockPlan<'a> {
@@ -37,17 +36,17 @@ impl<'a> LockPlan<'a> {
     }
 
     /// A transfer, exclusively.
-    pub(crate) fn transfer(&mut self, uuid: Uuid) {
+    pub(crate) fn transfer(&mut self, uuid: TransferId) {
         self.transfers.insert(uuid);
     }
 
     /// The connection of a transfer, exclusively if something is counted on it.
-    pub(crate) fn connection_of(&mut self, transfer: Uuid) {
+    pub(crate) fn connection_of(&mut self, transfer: TransferId) {
         self.governed.insert(transfer);
     }
 
     /// A connection, exclusively or only so that it stays as it is.
-    pub(crate) fn connection(&mut self, uuid: Uuid, exclusive: bool) {
+    pub(crate) fn connection(&mut self, uuid: ConnectionId, exclusive: bool) {
         *self.connections.entry(uuid).or_default() |= exclusive;
     }
 
@@ -57,22 +56,27 @@ impl<'a> LockPlan<'a> {
     }
 
     /// What counts against a limit that a connection gets.
-    pub(crate) fn update(&mut self, uuid: Uuid, fields: &'a [ConnectionField], to: &'a Policy) {
+    pub(crate) fn update(
+        &mut self,
+        uuid: ConnectionId,
+        fields: &'a [ConnectionField],
+        to: &'a Policy,
+    ) {
         self.updates.entry(uuid).or_default().push((fields, to));
     }
 
     /// The transfers that keep a connection from being deleted.
-    pub(crate) fn deletion(&mut self, uuid: Uuid) {
+    pub(crate) fn deletion(&mut self, uuid: ConnectionId) {
         self.deletions.insert(uuid);
     }
 
     /// A credential, exclusively.
-    pub(crate) fn credential(&mut self, uuid: Uuid) {
+    pub(crate) fn credential(&mut self, uuid: CredentialId) {
         self.access.credentials.insert(uuid);
     }
 
     /// The own agents of a connection, and the connection exclusively, so that two do not both make the first agent.
-    pub(crate) fn agents_of(&mut self, connection: Uuid) {
+    pub(crate) fn agents_of(&mut self, connection: ConnectionId) {
         self.access.agents_of.insert(connection);
         self.connection(connection, true);
     }
@@ -94,12 +98,12 @@ impl<'a> LockPlan<'a> {
         connections: &[Connection],
         transfers: &[Transfer],
     ) -> Result<(), StoreError> {
-        let counting: BTreeSet<Uuid> = connections
+        let counting: BTreeSet<ConnectionId> = connections
             .iter()
             .filter(|connection| connection.policy().has_budget())
             .map(|connection| connection.uuid)
             .collect();
-        let is_as_seen = |uuid: Uuid| match self.connections.get(&uuid) {
+        let is_as_seen = |uuid: ConnectionId| match self.connections.get(&uuid) {
             Some(exclusive) => *exclusive || !counting.contains(&uuid),
             None => false,
         };

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use tidegate_proto::v1;
-use uuid::Uuid;
 
 use super::super::{Backend, decode, encode, page};
 use crate::error::Error;
+use tidegate_domain::caller::ConnectionScope;
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     caller::Caller,
     connection::Connection,
@@ -90,8 +91,9 @@ impl Backend {
         let mut check = Check::default();
         let table_name = check.line("table_name", &request.table_name, NAME_MAX);
         let filter = ApprovalFilter {
-            connection_uuid: reader
-                .narrowed(check.optional_uuid("connection_uuid", &request.connection_uuid)),
+            connections: reader.narrowed(ConnectionScope::from(
+                check.optional_uuid("connection_uuid", &request.connection_uuid),
+            )),
             table_name: (!table_name.is_empty()).then_some(table_name),
         };
         let preload = decode::preload(&mut check, &request.preload);
@@ -112,7 +114,7 @@ impl Backend {
             micros: row
                 .approval_expires_at
                 .map_or(i64::MAX, |time| time.as_micros()),
-            uuid: row.uuid,
+            uuid: row.uuid.into(),
         };
         let (transfers, next_page_token) = page::fit(&rows, window.limit, &scope, place, |row| {
             with(&connections, row)
@@ -145,7 +147,9 @@ impl Backend {
         let (from, to) = decode::span(&mut check, request.from, request.to);
         let filter = TableStatsFilter {
             direction: decode::value(&mut check, "direction", request.direction),
-            connection_uuid: check.optional_uuid("connection_uuid", &request.connection_uuid),
+            connections: ConnectionScope::from(
+                check.optional_uuid("connection_uuid", &request.connection_uuid),
+            ),
             from,
             to,
         };
@@ -189,7 +193,7 @@ impl Backend {
         let preload = decode::preload(&mut check, &request.preload);
         let filter = TransferFilter {
             status: vec![TransferStatus::InProgress],
-            connection_uuid: reader.narrowed(None),
+            connections: reader.narrowed(ConnectionScope::All),
             ..TransferFilter::default()
         };
         let scope = Scope::new("active", "desc", &filter.fingerprint());
@@ -225,7 +229,7 @@ async fn list(
     let connections = preloaded(reader, &rows, preload).await?;
     let place = |row: &Transfer| Position {
         micros: row.inserted_at.as_micros(),
-        uuid: row.uuid,
+        uuid: row.uuid.into(),
     };
     Ok(page::fit(&rows, window.limit, scope, place, |row| {
         with(&connections, row)
@@ -236,14 +240,14 @@ async fn preloaded(
     reader: &ScopedReader,
     transfers: &[Transfer],
     wanted: bool,
-) -> Result<HashMap<Uuid, Connection>, Error> {
+) -> Result<HashMap<ConnectionId, Connection>, Error> {
     if !wanted {
         return Ok(HashMap::new());
     }
     Ok(reader.connections_of(transfers).await?)
 }
 
-fn with(connections: &HashMap<Uuid, Connection>, transfer: &Transfer) -> v1::Transfer {
+fn with(connections: &HashMap<ConnectionId, Connection>, transfer: &Transfer) -> v1::Transfer {
     let connection = transfer
         .declared
         .connection_uuid

@@ -5,14 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use uuid::Uuid;
-
 use super::many::StartFrom;
 use crate::{
     error::Error,
     feed::{Feed, Gone, log_follower},
     rpc::event,
 };
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     chain::Head,
     event::Event,
@@ -31,7 +30,7 @@ pub(super) enum BackfillItem {
     /// A transfer as it is now.
     Row(Box<Transfer>),
     /// A transfer that is gone.
-    Gone(Uuid),
+    Gone(TransferId),
     /// The log was told up to this place; nothing told so far rests on an event after that position.
     Position(Head, i64),
 }
@@ -141,7 +140,7 @@ impl Backfill {
         }
         let last = rows.last().map(|last| Position {
             micros: last.inserted_at.as_micros(),
-            uuid: last.uuid,
+            uuid: last.uuid.into(),
         });
         self.stage = if rows.len() < STRIDE as usize {
             Stage::Done
@@ -157,12 +156,12 @@ impl Backfill {
         let filter = EventFilter {
             transfer_uuid: None,
             // A transfer's connection never changes.
-            connection_uuid: self.filter.connection_uuid,
+            connections: self.filter.connections,
             after_sequence: after.sequence,
         };
         let events = self.reader.events(&filter, STRIDE).await?;
-        let uuids: HashSet<Uuid> = events.iter().filter_map(|it| it.transfer_uuid).collect();
-        let uuids: Vec<Uuid> = uuids.into_iter().collect();
+        let uuids: HashSet<TransferId> = events.iter().filter_map(|it| it.transfer_uuid).collect();
+        let uuids: Vec<TransferId> = uuids.into_iter().collect();
         let rows = self.reader.existing_transfers(&uuids).await?;
         // Read after the page and the rows: if nothing after the position has been deleted by now, the page has no gap; if
         // the event there is still the same, it is of the same log; and no row is of a later event.
@@ -205,7 +204,7 @@ fn concerned(
     rows: Vec<Transfer>,
     filter: &TransferFilter,
 ) -> VecDeque<BackfillItem> {
-    let rows: HashMap<Uuid, Arc<Transfer>> = rows
+    let rows: HashMap<TransferId, Arc<Transfer>> = rows
         .into_iter()
         .map(|row| (row.uuid, Arc::new(row)))
         .collect();
@@ -232,7 +231,7 @@ fn concerned(
 }
 
 /// What is known of a transfer that is gone: what it was before and after the event.
-fn gone(event: &Event, uuid: Uuid) -> impl Iterator<Item = Gone> {
+fn gone(event: &Event, uuid: TransferId) -> impl Iterator<Item = Gone> {
     let body = &event.body;
     let statuses = [body.from_status, body.to_status];
     let connection_uuid = event.connection_uuid;

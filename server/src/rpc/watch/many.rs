@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     feed::{Revisions, Subscription, Update},
 };
+use tidegate_domain::id::TransferId;
 use tidegate_domain::{chain::Head, log::Cursor, query::TransferFilter};
 use tidegate_store::ScopedReader;
 
@@ -225,7 +226,7 @@ impl Many {
         })
     }
 
-    fn has_told(&mut self, uuid: uuid::Uuid, revision: i64) -> bool {
+    fn has_told(&mut self, uuid: TransferId, revision: i64) -> bool {
         self.told.knows_newer(uuid, revision.saturating_sub(1))
     }
 }

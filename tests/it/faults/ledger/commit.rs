@@ -249,14 +249,14 @@ mod both {
         world.stop().await;
         let store = Store::open(database.url(), &Options::default()).await;
         let store = store.expect("it opens");
-        let uuid: Uuid = uuid.parse().expect("a uuid");
+        let uuid = uuid.parse::<Uuid>().expect("a uuid").into();
         let transfer: Transfer = store
             .transfer(uuid)
             .await
             .expect("a read")
             .expect("it is there");
         let other = Transfer {
-            uuid: Uuid::from_u128(7),
+            uuid: Uuid::from_u128(7).into(),
             ..transfer.clone()
         };
         let batch = store.begin().await.expect("a batch");

@@ -8,6 +8,7 @@ use crate::{
         tests::{Batch, Outcome},
     },
 };
+use tidegate_domain::fixtures::id;
 use tidegate_domain::{
     caller::Caller,
     command::{Note, OpenSession, Opened, Redemption},
@@ -29,7 +30,7 @@ fn connection() -> Connection {
         policy: Policy::default(),
         metadata: serde_json::Map::new(),
     };
-    Connection::create(Uuid::from_u128(1), new, false, NOW)
+    Connection::create(id(1), new, false, NOW)
 }
 
 fn token(id: &str) -> NewToken {
@@ -44,16 +45,16 @@ fn agent(uuid: u128, name: &str) -> Credential {
     let declared = NewCredential {
         name: name.to_owned(),
         role: Role::Agent,
-        connection_uuid: Some(Uuid::from_u128(1)),
+        connection_uuid: Some(id(1)),
         acts_for_others: false,
         session_code: String::new(),
     };
-    Credential::create(Uuid::from_u128(uuid), declared, &token(name), NOW)
+    Credential::create(id(uuid), declared, &token(name), NOW)
 }
 
 fn session(digest: u8) -> NewSession {
     NewSession {
-        connection_uuid: Uuid::from_u128(1),
+        connection_uuid: id(1),
         digest: vec![digest; 32],
         expires_in: HOUR,
         token_expires_in: HOUR,
@@ -78,7 +79,7 @@ fn decide(inputs: BatchInputs, caller: &Caller, commands: Vec<Any>) -> Batch {
         }
     }
     let mut state = Batch::new(inputs);
-    let mut ids = (100..).map(Uuid::from_u128);
+    let mut ids = (100..).map(id);
     let mut identities = || ids.next().expect("endless");
     for command in commands {
         match command {
@@ -116,7 +117,7 @@ fn redemption(digest: u8, token_id: &str) -> Any {
 
 fn rotation(token_id: &str) -> Any {
     Any::Credential(CredentialCommand::RotateAgent {
-        connection_uuid: Uuid::from_u128(1),
+        connection_uuid: id(1),
         token: token(token_id),
         overlap: Duration::ZERO,
     })
@@ -149,7 +150,7 @@ fn a_session_opened_in_a_batch_is_redeemed_in_it_once() {
 
 #[test]
 fn a_code_that_is_taken_is_not_opened_again() {
-    let taken = Session::open(Uuid::from_u128(5), session(7), NOW);
+    let taken = Session::open(id(5), session(7), NOW);
     let inputs = BatchInputs {
         sessions: vec![taken],
         ..inputs()
@@ -178,7 +179,7 @@ fn a_session_waits_for_a_connection_whose_end_has_passed_in_vain() {
     over.declared.policy.expires_at = Some(NOW);
     let inputs = BatchInputs {
         connections: vec![over],
-        sessions: vec![Session::open(Uuid::from_u128(5), session(7), NOW)],
+        sessions: vec![Session::open(id(5), session(7), NOW)],
         ..BatchInputs::at(NOW)
     };
     let commands = vec![redemption(7, "a"), open(8)];
@@ -224,7 +225,7 @@ fn a_use_is_noted_without_an_event_and_never_moves_back() {
     };
     let note = |micros| {
         Any::Note(Note::Use {
-            uuid: Uuid::from_u128(40),
+            uuid: id(40),
             at: Timestamp::from_micros(micros),
         })
     };
@@ -232,10 +233,10 @@ fn a_use_is_noted_without_an_event_and_never_moves_back() {
     let caller = Caller::anonymous(address);
     let state = decide(inputs(), &caller, vec![note(20), note(10)]);
     assert!(state.events().is_empty() && !state.is_clean());
-    let after = state.credential(Uuid::from_u128(40)).expect("it is there");
+    let after = state.credential(id(40)).expect("it is there");
     assert_eq!(after.last_used_at, Some(Timestamp::from_micros(20)));
     assert_eq!((after.last_used_address, after.revision), (address, 1));
-    assert!(!state.credentials[&Uuid::from_u128(40)].transitioned);
+    assert!(!state.credentials[&id(40)].transitioned);
 
     let mut used = agent(40, "own");
     used.last_used_at = Some(Timestamp::from_micros(20));
@@ -248,7 +249,7 @@ fn a_use_is_noted_without_an_event_and_never_moves_back() {
 
 #[test]
 fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
-    let mut caller = known(Role::Agent, Some(Uuid::from_u128(1)));
+    let mut caller = known(Role::Agent, Some(id(1)));
     caller.address = "192.0.2.7".parse().ok();
     let (reason, method) = ("PERMISSION_DENIED", "ApproveTransfer");
     let state = decide(
@@ -270,10 +271,10 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
         uuid: None,
     };
     assert_eq!(event.body.detail, Some(detail));
-    assert_eq!(event.body.actor_uuid, caller.credential());
+    assert_eq!(event.body.actor_uuid, caller.credential().map(Uuid::from));
     assert_eq!(event.actor, caller.actor);
     assert_eq!(event.address, caller.address);
-    assert_eq!(event.connection_uuid, Some(Uuid::from_u128(1)));
+    assert_eq!(event.connection_uuid, Some(id(1)));
     assert_eq!((event.transfer_uuid, event.subject_uuid), (None, None));
     assert_eq!(event.revision, 0);
 }
