@@ -1,6 +1,6 @@
 //! What happened: one event for each transition, and the request that caused it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,9 @@ use super::{
     time::Timestamp,
 };
 use crate::id::{ConnectionId, CredentialId, TransferId};
+
+/// The least time that events are kept for: they remember the ids of requests, and callers rely on a day of that.
+pub const RETENTION_MIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 named! {
     /// What happened, to a transfer unless the name says otherwise.

@@ -9,11 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    error::Error,
-    feed::RightsNews,
-    ledger::{Ledger, time::Time},
-};
+use crate::{error::Error, feed::RightsNews, ledger::Ledger, time::Time};
 use tidegate_domain::{
     caller::{Caller, Identity},
     command::{Note, Submission},

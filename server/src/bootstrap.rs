@@ -13,8 +13,9 @@ use crate::{
     config::{CreateToken, Database},
     error::Error,
     feed::Feed,
-    ledger::{Ledger, secret, time::Time},
+    ledger::{Ledger, secret},
     supervisor::Supervisor,
+    time::Time,
 };
 use tidegate_domain::{
     caller::Caller,

@@ -15,8 +15,8 @@ pub use self::{
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Transport, exposure},
 };
-use crate::ledger::retention::SHORTEST;
 use tidegate_domain::chain::Head;
+use tidegate_domain::event::RETENTION_MIN;
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
@@ -196,7 +196,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn retention(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < SHORTEST {
+    if duration < RETENTION_MIN {
         return Err(
             "must be at least 24h, since events remember the ids of requests for a day".to_owned(),
         );
@@ -244,7 +244,7 @@ mod tests {
             let arguments = ["tidegate-server", "--event-retention", value];
             Arguments::try_parse_from(arguments).map(|it| it.config.event_retention)
         };
-        assert_eq!(parse("24h").expect("a day"), Some(SHORTEST));
+        assert_eq!(parse("24h").expect("a day"), Some(RETENTION_MIN));
         let refused = parse("23h 59m").expect_err("less than a day").to_string();
         assert!(refused.contains("at least 24h"), "{refused}");
         let bare = Arguments::try_parse_from(["tidegate-server"]).expect("it parses");

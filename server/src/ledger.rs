@@ -32,12 +32,11 @@ mod pending;
 pub mod retention;
 pub mod secret;
 pub mod sweeper;
-pub mod time;
 mod writer;
 
+use crate::time::Time;
 pub(crate) use execute::Execute;
 use execute::{Work, enqueue};
-use time::Time;
 use writer::Writer;
 pub(crate) use writer::chain;
 

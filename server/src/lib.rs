@@ -14,8 +14,10 @@ pub mod error;
 pub mod feed;
 pub mod health;
 pub mod ledger;
+pub mod net;
 pub mod rpc;
 pub mod serve;
 
 pub mod supervisor;
 pub mod telemetry;
+pub mod time;

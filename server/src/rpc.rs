@@ -21,7 +21,9 @@ use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::Trac
 use crate::{
     auth::Authenticator,
     feed::Feed,
-    ledger::{Ledger, sweeper::Sweeper, time::Time},
+    ledger::{Ledger, sweeper::Sweeper},
+    net::origin::{OriginLayer, Proxies},
+    time::Time,
 };
 use tidegate_domain::token::Pepper;
 use tidegate_store::Readers;
@@ -40,12 +42,10 @@ mod event;
 pub mod fuzzing;
 mod health;
 mod metadata;
-pub mod origin;
 mod page;
 mod progress;
 mod status;
 mod streams;
-pub mod tls;
 mod transfer;
 pub mod transport;
 mod unread;
@@ -84,7 +84,7 @@ pub struct Backend {
     /// The key of the digests of tokens.
     pub pepper: Pepper,
     /// The proxies that are believed when they say whom they speak for.
-    pub proxies: origin::Proxies,
+    pub proxies: Proxies,
 }
 
 /// The services with everything that is served beside them: health, reflection, gRPC-Web.
@@ -125,7 +125,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .prepare()
         .into_axum_router()
         .layer(auth::AuthLayer(authenticator))
-        .layer(origin::OriginLayer(proxies))
+        .layer(OriginLayer(proxies))
         .layer(layer_fn(deadline::Deadline::new))
         .layer(layer_fn(error_info::ErrorInfoService::new))
         .layer(layer_fn(unread::Unread::new))

@@ -17,13 +17,11 @@ use crate::{
     config::{Auth, Config},
     feed::{Feed, log_follower::LogFollower},
     health,
-    ledger::{Ledger, retention::Retention, sweeper::Sweeper, time::Time},
-    rpc::{
-        self, Backend, Health, accept,
-        tls::{self, Tls},
-        transport,
-    },
+    ledger::{Ledger, retention::Retention, sweeper::Sweeper},
+    net::tls::{self, Tls},
+    rpc::{self, Backend, Health, accept, transport},
     supervisor::{Ending, Fatal, Supervisor},
+    time::Time,
 };
 use tidegate_store::failpoint;
 use tidegate_store::{Readers, Store};

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 
 use ipnet::IpNet;
 
-use crate::rpc::{origin::Proxies, tls::Files};
+use crate::net::{origin::Proxies, tls::Files};
 use tidegate_domain::policy::parse_block;
 
 /// TLS and authentication, as they were asked for.

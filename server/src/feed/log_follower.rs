@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, FeedChange, Gone, notify};
-use crate::{error::Error, ledger::time::Time, supervisor::Supervisor};
+use crate::{error::Error, supervisor::Supervisor, time::Time};
 use tidegate_domain::{
     chain::Head,
     event::{Event, EventType},

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{
     batch::{BatchInputs, OPEN_ENOUGH},
     held::{Held, missing},
-    time::Time,
 };
+use crate::time::Time;
 use tidegate_domain::id::{ConnectionId, TransferId};
 use tidegate_domain::{
     connection::{Connection, ConnectionField, Usage},

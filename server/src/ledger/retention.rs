@@ -7,13 +7,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{chain, time::Time};
-use crate::error::Error;
+use super::chain;
+use crate::{error::Error, time::Time};
 use tidegate_domain::time::Timestamp;
 use tidegate_store::{Store, StoreError};
-
-/// The least time that events are kept for: they remember the ids of requests, and callers rely on a day of that.
-pub const SHORTEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Events that one transaction deletes.
 const STRIDE: u32 = 500;

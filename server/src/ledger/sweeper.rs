@@ -8,8 +8,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH, Execute, Ledger, time::Time};
+use super::{BATCH, Execute, Ledger};
 use crate::error::Error;
+use crate::time::Time;
 use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     caller::Caller,

@@ -13,9 +13,8 @@ use super::{
     batch::BatchState,
     execute::Work,
     load::{LockPlan, Patience, load},
-    time::Time,
 };
-use crate::{error::Error, feed::Feed};
+use crate::{error::Error, feed::Feed, time::Time};
 use tidegate_domain::{event::Event, status::TransferStatus};
 use tidegate_store::failpoint;
 use tidegate_store::{Store, StoreError};

@@ -24,7 +24,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::connection::Connection;
-use super::{origin::Proxies, tls::Tls, unread::Room};
+use super::unread::Room;
+use crate::net::{origin::Proxies, tls::Tls};
 
 /// Pause after an accept that failed, most likely for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -11,7 +11,8 @@ use http::{Request, Response, header::AUTHORIZATION};
 use tonic::Status;
 use tower::{Layer, Service};
 
-use super::{origin, status::status};
+use super::status::status;
+use crate::net::origin;
 use crate::{
     auth::{Authenticated, Authenticator},
     error::Error,

@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::origin;
+use crate::net::origin;
 use tidegate_domain::{caller, validate::NAME_MAX};
 
 /// The other end of a call.

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{super::FeedChange, Feed};
-use crate::ledger::time::Time;
+use crate::time::Time;
 use tidegate_domain::id::TransferId;
 use tidegate_domain::{page::Position, status::TransferStatus, time::Timestamp};
 use tidegate_store::{Store, StoreError};

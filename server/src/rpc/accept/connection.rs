@@ -24,7 +24,7 @@ use super::{
     Limits, Share,
     traffic::{Stage, Traffic},
 };
-use crate::rpc::{tls::Tls, unread::Room};
+use crate::{net::tls::Tls, rpc::unread::Room};
 
 /// Time that a peer has to see why its handshake failed.
 const LINGER: Duration = Duration::from_secs(1);

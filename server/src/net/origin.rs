@@ -68,17 +68,17 @@ fn hop(text: &str) -> Option<IpAddr> {
 struct Origin(IpAddr);
 
 /// Where a request comes from; `None` when the transport does not tell.
-pub(super) fn of(extensions: &Extensions) -> Option<IpAddr> {
+pub(crate) fn of(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<Origin>().map(|origin| origin.0)
 }
 
 /// Notes on each request where it comes from.
 #[derive(Clone)]
-pub(super) struct OriginLayer(pub(super) Proxies);
+pub(crate) struct OriginLayer(pub(crate) Proxies);
 
 /// The service that it makes.
 #[derive(Clone)]
-pub(super) struct NoteOrigin<S> {
+pub(crate) struct NoteOrigin<S> {
     inner: S,
     proxies: Proxies,
 }
