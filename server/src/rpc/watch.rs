@@ -21,7 +21,8 @@ mod backfill;
 mod many;
 mod position_timer;
 
-pub(super) use many::{StartFrom, WatchRequest, many};
+pub(super) use backfill::StartFrom;
+pub(super) use many::{WatchRequest, many};
 
 /// Follows one transfer until its terminal status.
 pub(super) async fn one(

@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use super::many::StartFrom;
 use crate::{
     error::Error,
     feed::{Feed, Gone, log_follower},
     rpc::event,
 };
 use tidegate_domain::id::TransferId;
+use tidegate_domain::log::Cursor;
 use tidegate_domain::{
     chain::Head,
     event::Event,
@@ -21,6 +21,17 @@ use tidegate_domain::{
     transfer::Transfer,
 };
 use tidegate_store::ScopedReader;
+
+/// What a watcher is told before it is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rpc) enum StartFrom {
+    /// Nothing.
+    Live,
+    /// All that exist.
+    Existing,
+    /// What happened after this place in the log, and what is in progress.
+    After(Cursor),
+}
 
 /// Transfers, or events, that are read at a time.
 const STRIDE: u32 = 200;

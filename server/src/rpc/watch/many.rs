@@ -6,7 +6,7 @@ use tonic::Status;
 
 use super::{
     super::{Backend, encode, event, status::status, streams::StreamPermit},
-    backfill::{Backfill, BackfillItem},
+    backfill::{Backfill, BackfillItem, StartFrom},
     position_timer::PositionTimer,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     feed::{Revisions, Subscription, Update},
 };
 use tidegate_domain::id::TransferId;
-use tidegate_domain::{chain::Head, log::Cursor, query::TransferFilter};
+use tidegate_domain::{chain::Head, query::TransferFilter};
 use tidegate_store::ScopedReader;
 
 /// What a watcher asks for.
@@ -25,17 +25,6 @@ pub(in crate::rpc) struct WatchRequest {
     pub(in crate::rpc) start_from: StartFrom,
     /// Whether it wants positions to resume from.
     pub(in crate::rpc) positions: bool,
-}
-
-/// What a watcher is told before it is live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rpc) enum StartFrom {
-    /// Nothing.
-    Live,
-    /// All that exist.
-    Existing,
-    /// What happened after this place in the log, and what is in progress.
-    After(Cursor),
 }
 
 /// Follows every transfer that a filter means.
