@@ -291,6 +291,32 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_without_hours_admits_any_time() {
+        let policy = |hours: &str| Policy {
+            allowed_hours: hours.parse().ok(),
+            ..Policy::default()
+        };
+        assert!(policy("").admits_time(at(12, 0)));
+        assert!(policy("12:00-12:01").admits_time(at(12, 0)));
+        assert!(!policy("12:00-12:01").admits_time(at(12, 1)));
+        assert!(policy("00:00-24:00").admits_time(at(23, 59)));
+    }
+
+    #[test]
+    fn transfers_or_records_that_are_limited_are_a_budget() {
+        let has_budget = |max_transfers, max_records_total| {
+            let policy = Policy {
+                max_transfers,
+                max_records_total,
+                ..Policy::default()
+            };
+            policy.has_budget()
+        };
+        assert!(!has_budget(None, None));
+        assert!(has_budget(Some(1), None) && has_budget(None, Some(1)));
+    }
+
+    #[test]
     fn hours_are_written_as_they_are_read() {
         for text in ["00:00-24:00", "22:00-06:00", "23:59-00:00", "09:30-17:00"] {
             let hours: AllowedHours = text.parse().expect(text);
