@@ -50,9 +50,9 @@ contract:
 chaos FORM="short":
     scripts/chaos {{FORM}}
 
-# Checks that the chaos runs notice servers with a deliberate fault: NAMES of chaos/mutants, or all.
-mutants *NAMES:
-    scripts/mutants {{NAMES}}
+# Checks that the chaos runs notice servers with a deliberate fault: NAMES of chaos/deliberate-faults, or all.
+deliberate-faults *NAMES:
+    scripts/deliberate-faults {{NAMES}}
 
 # Runs everything that must hold.
 ci:

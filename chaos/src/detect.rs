@@ -1,4 +1,5 @@
-//! Faults that a server may have, by the names of the patches in `chaos/mutants`, and the run that has to notice each.
+//! Faults that a server may have, by the names of the patches in `chaos/deliberate-faults`, and the run that has to notice
+//! each.
 
 use tidegate_tests::database::Kind;
 

@@ -2,4 +2,4 @@
 
 mod checker;
 mod crash;
-mod mutants;
+mod deliberate_faults;

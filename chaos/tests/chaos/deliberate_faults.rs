@@ -6,7 +6,7 @@ use tidegate_chaos::detect::FAULTS;
 
 #[test]
 fn every_fault_has_its_patch() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mutants");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deliberate-faults");
     let files = fs::read_dir(folder).expect("the folder is there");
     let patches: BTreeSet<String> = files
         .map(|file| file.expect("it can be read").path())
