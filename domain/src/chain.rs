@@ -3,6 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -84,7 +85,7 @@ pub struct Head {
 impl Head {
     /// The hash in lower-case hex.
     pub fn digits(&self) -> String {
-        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&self.hash)
     }
 }
 
@@ -105,17 +106,10 @@ impl FromStr for Head {
 
 fn parse(text: &str) -> Option<Head> {
     let (sequence, digits) = text.split_once(':')?;
-    let digits = digits
-        .chars()
-        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
-        .collect::<Option<Vec<u8>>>()?;
-    let bytes: Vec<u8> = digits
-        .chunks(2)
-        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
-        .collect();
+    let hash = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
     Some(Head {
         sequence: sequence.parse().ok().filter(|number| *number >= 0)?,
-        hash: bytes.try_into().ok().filter(|_| digits.len() == 64)?,
+        hash: hash.try_into().ok()?,
     })
 }
 
