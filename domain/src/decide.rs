@@ -121,7 +121,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
 /// What a refusal leaves behind: a decision that came too late makes the transfer EXPIRED, swept or not.
 pub fn aftermath(transfer: &Transfer, refusal: &Refusal, now: Timestamp) -> Change {
     match refusal {
-        Refusal::ApprovalExpired { .. } if transfer.status == TransferStatus::PendingApproval => {
+        Refusal::ApprovalExpired { .. } => {
             decide(transfer, &Verb::Expire, now).unwrap_or(Change::Nothing)
         }
         _ => Change::Nothing,
