@@ -36,10 +36,7 @@ pub const fn is_break(c: char) -> bool {
 
 fn fault(text: &str, is_bad: impl Fn(char) -> bool) -> Option<String> {
     // Most text is this, and needs no tables.
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-    {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
     }
     let bad = text.chars().find(|c| is_bad(*c))?;
