@@ -176,9 +176,23 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::fixtures::caller as known;
     use crate::fixtures::id;
+
+    #[test]
+    fn each_scope_has_its_own_fingerprint() {
+        let scopes = [
+            ConnectionScope::All,
+            ConnectionScope::Nothing,
+            ConnectionScope::Only(id(1)),
+            ConnectionScope::Only(id(2)),
+        ];
+        let fingerprints: BTreeSet<_> = scopes.iter().map(|it| it.fingerprint()).collect();
+        assert_eq!(fingerprints.len(), scopes.len(), "{fingerprints:?}");
+    }
 
     #[test]
     fn an_agent_sees_its_own_connection_alone() {

@@ -355,6 +355,85 @@ mod tests {
     const ACTIVE: Option<ConnectionStatus> = Some(ConnectionStatus::Active);
 
     #[test]
+    fn lives_are_as_the_contract_says() {
+        const MINUTE: u64 = 60;
+        const DAY: u64 = 86_400;
+        let seconds =
+            |(shortest, longest): (Duration, Duration)| (shortest.as_secs(), longest.as_secs());
+        assert_eq!(seconds(TOKEN_LIFE), (MINUTE, 366 * DAY));
+        assert_eq!(seconds(SESSION_LIFE), (MINUTE, DAY));
+        assert_eq!(seconds((TOKEN_LIFE_DEFAULT, OVERLAP_MAX)), (90 * DAY, DAY));
+        assert_eq!(
+            seconds((CODE_LIFE_DEFAULT, SESSION_TOKEN_LIFE_DEFAULT)),
+            (15 * MINUTE, 60 * MINUTE)
+        );
+    }
+
+    #[test]
+    fn an_agent_has_a_connection_and_speaks_for_itself_alone() {
+        let uuid = "0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b";
+        for (role, connection_uuid, acts_for_others, wrong) in [
+            (Role::Agent, uuid, false, vec![]),
+            (
+                Role::Agent,
+                "",
+                false,
+                vec!["connection_uuid is required for an agent"],
+            ),
+            (
+                Role::Agent,
+                uuid,
+                true,
+                vec!["acts_for_others is not for agents"],
+            ),
+            (Role::Admin, "", true, vec![]),
+            (Role::Viewer, "", false, vec![]),
+            (
+                Role::Viewer,
+                uuid,
+                false,
+                vec!["connection_uuid is only for agents"],
+            ),
+        ] {
+            let mut check = Check::default();
+            let new =
+                NewCredential::declare(&mut check, "north", role, connection_uuid, acts_for_others);
+            assert_eq!((new.name.as_str(), new.role), ("north", role));
+            assert_eq!(new.acts_for_others, acts_for_others);
+            assert_eq!(new.connection_uuid.is_some(), connection_uuid == uuid);
+            let found = match check.finish(()) {
+                Err(Refusal::Invalid { fields }) => fields,
+                other => {
+                    assert_eq!(other, Ok(()));
+                    vec![]
+                }
+            };
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, wrong, "{role} {connection_uuid} {acts_for_others}");
+        }
+    }
+
+    #[test]
+    fn a_credential_ends_with_its_last_token_and_each_change_is_a_revision() {
+        let second = rotated(&agent(), "b", 60, 10);
+        let third = rotated(&second, "c", 60, 20);
+        assert_eq!(agent().expires_at(), Some(at(1_000)));
+        assert_eq!(third.expires_at(), Some(at(1_020)));
+        assert_eq!([agent(), second, third].map(|it| it.revision), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_token_that_overlaps_is_the_newest_that_is_still_good() {
+        let mut brief = rotated(&agent(), "b", 300, 10);
+        brief.tokens[1].expires_at = at(70);
+        for (now, kept) in [(69, "b"), (70, "a"), (71, "a")] {
+            let after = rotated(&brief, "c", 60, now);
+            let ids: Vec<_> = after.tokens.iter().map(|it| it.id.as_str()).collect();
+            assert_eq!(ids, [kept, "c"], "{now}");
+        }
+    }
+
+    #[test]
     fn a_token_is_good_until_its_end() {
         let agent = agent();
         assert_eq!(agent.good_until("a", ACTIVE, at(999)), Some(at(1_000)));

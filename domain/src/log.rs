@@ -177,6 +177,7 @@ impl LogView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::event;
 
     fn head(sequence: i64, byte: u8) -> Head {
         Head {
@@ -198,6 +199,50 @@ mod tests {
             sequence,
             hash: None,
         }
+    }
+
+    #[test]
+    fn what_was_appended_begins_after_what_it_continues_from() {
+        let mut newest = event(12);
+        newest.hash = Some([4; 32]);
+        let appended = Appended::new(head(10, 1), &[event(11), newest]).expect("two events");
+        assert_eq!(appended.first(), 11);
+        assert_eq!((appended.after, appended.last), (head(10, 1), head(12, 4)));
+        assert_eq!(Appended::new(head(10, 1), &[]), None);
+        // What is not chained yet stands there without a hash.
+        assert_eq!(
+            Head::from(&event(11)),
+            Head {
+                sequence: 11,
+                hash: GENESIS
+            }
+        );
+    }
+
+    #[test]
+    fn of_two_heads_the_sequence_tells_which_is_later() {
+        let (one, other) = (head(10, 9), head(11, 1));
+        for (a, b) in [(one, other), (other, one)] {
+            assert_eq!((a.earlier(b), a.later(b)), (one, other));
+        }
+        // Of two at the same place the first is kept.
+        let twin = head(10, 2);
+        assert_eq!((one.earlier(twin), one.later(twin)), (one, one));
+    }
+
+    #[test]
+    fn a_divergence_says_whether_the_log_ends_or_goes_on_otherwise() {
+        let says = |known, found| Divergence { known, found }.to_string();
+        let (known, digits) = (head(12, 0xab), ["ab", "01"].map(|byte| byte.repeat(32)));
+        let [was, is] = digits;
+        assert_eq!(
+            says(known, head(11, 1)),
+            format!("12:{was} was known, and now it ends with 11:{is}")
+        );
+        assert_eq!(
+            says(known, head(12, 1)),
+            format!("12:{was} was known, and now it has 12:{is}")
+        );
     }
 
     #[test]

@@ -182,5 +182,6 @@ mod tests {
             (Some(4), Some(1))
         );
         assert!(second.join(&first).is_err());
+        assert_eq!(first.join(&first), Ok(first), "no news is no step back");
     }
 }

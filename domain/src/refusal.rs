@@ -206,3 +206,121 @@ fn not_from(address: &Option<IpAddr>) -> String {
         |address| format!("does not allow the address {address}"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{chain::Head, fixtures::id, log::Divergence};
+
+    fn violation(field: &str, description: &str) -> Violation {
+        Violation {
+            field: field.to_owned(),
+            description: description.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_bad_field_is_told_with_what_is_wrong_with_it() {
+        let fields = vec![
+            violation("uuid", "is required"),
+            violation("skip", "must not be negative"),
+        ];
+        let refusal = Refusal::Invalid { fields };
+        assert_eq!(
+            refusal.to_string(),
+            "invalid request: uuid is required; skip must not be negative"
+        );
+        assert_eq!(refusal.metadata(), [("fields", "uuid, skip".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let (uuid, connection_uuid) = (id::<TransferId>(0), id::<ConnectionId>(0));
+        let late = |approval_expires_at| Refusal::ApprovalExpired {
+            uuid,
+            status: TransferStatus::Expired,
+            action: Action::Approve,
+            approval_expires_at,
+        };
+        let from = |address: Option<&str>| Refusal::IpNotAllowed {
+            connection_uuid,
+            address: address.and_then(|text| text.parse().ok()),
+        };
+        let end = "1970-01-01T00:00:00.000007Z";
+        for (refusal, text, name, value) in [
+            (
+                late(Some(Timestamp::from_micros(7))),
+                format!("the time to decide on transfer {uuid} ended at {end}"),
+                "approval_expires_at",
+                Some(end),
+            ),
+            (
+                late(None),
+                format!("the time to decide on transfer {uuid} has ended"),
+                "approval_expires_at",
+                None,
+            ),
+            (
+                from(Some("192.0.2.1")),
+                format!("connection {uuid} does not allow the address 192.0.2.1"),
+                "address",
+                Some("192.0.2.1"),
+            ),
+            (
+                from(None),
+                format!("connection {uuid} allows known addresses only"),
+                "address",
+                None,
+            ),
+        ] {
+            assert_eq!(refusal.to_string(), text);
+            let metadata = refusal.metadata();
+            let found = metadata.iter().find(|(each, _)| *each == name);
+            assert_eq!(found.map(|(_, it)| it.as_str()), value, "{metadata:?}");
+        }
+    }
+
+    #[test]
+    fn a_total_that_went_down_is_told_with_both_values() {
+        let refusal = Refusal::ProgressRegressed {
+            uuid: id(1),
+            regression: Regression {
+                field: "records_failed",
+                stored: 5,
+                reported: 4,
+            },
+        };
+        let metadata = refusal.metadata();
+        for pair in [
+            ("field", "records_failed"),
+            ("stored", "5"),
+            ("reported", "4"),
+        ] {
+            assert!(
+                metadata.contains(&(pair.0, pair.1.to_owned())),
+                "{metadata:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_divergence_is_told_with_both_heads() {
+        let head = |sequence, byte| Head {
+            sequence,
+            hash: [byte; 32],
+        };
+        let divergence = Divergence {
+            known: head(12, 0xab),
+            found: head(11, 1),
+        };
+        let mut metadata = Metadata::new();
+        divergence.add_to("divergence", &mut metadata);
+        let expected = [
+            ("known_sequence", "12".to_owned()),
+            ("known_hash", "ab".repeat(32)),
+            ("found_sequence", "11".to_owned()),
+            ("found_hash", "01".repeat(32)),
+        ];
+        assert_eq!(metadata, expected);
+    }
+}

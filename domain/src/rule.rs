@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn the_drawing_begins_with_the_creation_and_ends_with_the_deletion() {
+        let drawing = diagram();
+        let lines: Vec<_> = drawing.lines().map(str::trim).collect();
+        assert_eq!(lines[..2], ["stateDiagram-v2", "[*] --> PENDING: CREATE"]);
+        assert!(
+            lines.contains(&"APPROVED --> IN_PROGRESS: START"),
+            "{drawing}"
+        );
+        assert_eq!(lines.last(), Some(&"EXPIRED --> [*]: DELETE"));
+    }
+
+    #[test]
     fn every_status_is_reachable() {
         for status in TransferStatus::ALL {
             let entered = Action::ALL

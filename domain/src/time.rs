@@ -66,3 +66,47 @@ impl std::fmt::Display for Timestamp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MICROSECOND: Duration = Duration::from_micros(1);
+
+    #[test]
+    fn times_stay_within_what_the_wire_carries() {
+        let (min, max) = (Timestamp::MIN, Timestamp::MAX);
+        assert_eq!(min.to_string(), "0001-01-01T00:00:00.000000Z");
+        assert_eq!(max.to_string(), "9999-12-31T23:59:59.999999Z");
+        let next_to = Timestamp::from_micros;
+        assert_eq!(min.after(MICROSECOND), next_to(min.as_micros() + 1));
+        assert_eq!(max.before(MICROSECOND), next_to(max.as_micros() - 1));
+        for wait in [MICROSECOND, Duration::MAX] {
+            assert_eq!(max.after(wait), max);
+            assert_eq!(min.before(wait), min);
+        }
+    }
+
+    #[test]
+    fn a_while_is_counted_from_the_earlier_time_on() {
+        let (earlier, later) = (Timestamp::from_micros(-2), Timestamp::from_micros(5));
+        let wait = Duration::from_micros(7);
+        assert_eq!(later.since(earlier), wait);
+        assert_eq!(earlier.since(later), Duration::ZERO);
+        assert_eq!((earlier.after(wait), later.before(wait)), (later, earlier));
+    }
+
+    #[test]
+    fn a_time_of_the_clock_is_kept_to_the_microsecond() {
+        let time = DateTime::from_timestamp(1, 2_999).expect("it is a time");
+        assert_eq!(Timestamp::from(time), Timestamp::from_micros(1_000_002));
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_is_shown_in_microseconds() {
+        assert_eq!(
+            Timestamp::from_micros(i64::MAX).to_string(),
+            "9223372036854775807 µs"
+        );
+    }
+}

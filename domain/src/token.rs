@@ -166,6 +166,42 @@ mod tests {
         assert_eq!(Token::parse(&text), Some(sample()));
         let shown = format!("{:?}", sample());
         assert!(!shown.contains(&sample().secret), "{shown}");
+        assert!(shown.contains(sample().id()), "{shown}");
+    }
+
+    #[test]
+    fn a_token_is_kept_by_its_id_and_the_digest_of_its_secret() {
+        let text = sample().reveal();
+        let parts: Vec<_> = text.split('_').collect();
+        assert_eq!(parts[1], sample().id());
+        let pepper = Pepper::new(vec![1; 32]);
+        let kept = pepper.digest("token", parts[2].as_bytes());
+        assert_eq!(sample().digest(&pepper), kept);
+    }
+
+    #[test]
+    fn a_checksum_makes_no_token_of_another_form() {
+        let Token { id, secret } = sample();
+        let (short, long) = (&id[1..], format!("{secret}a"));
+        let (upper, zero) = (id.to_uppercase(), format!("{}0", &id[1..]));
+        for (body, is_token) in [
+            (format!("tdg_{id}_{secret}"), true),
+            (format!("tdh_{id}_{secret}"), false),
+            (format!("tdg_{id}_{secret}_{id}"), false),
+            (format!("tdg_{short}_{secret}"), false),
+            (format!("tdg_{id}_{long}"), false),
+            (format!("tdg_{upper}_{secret}"), false),
+            (format!("tdg_{zero}_{secret}"), false),
+        ] {
+            let text = format!("{body}_{}", checksum(&body));
+            assert_eq!(Token::parse(&text).is_some(), is_token, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pepper_is_not_shown() {
+        let shown = [Pepper::default(), Pepper::new(vec![1; 32])].map(|it| format!("{it:?}"));
+        assert_eq!(shown, ["Pepper(none)", "Pepper(set)"]);
     }
 
     #[test]

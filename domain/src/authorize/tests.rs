@@ -9,7 +9,7 @@ use crate::{
     fixtures::{caller as known, connection as north, transfer as sample},
     policy::{ApprovalMode, Policy, parse_block},
     progress::Report,
-    status::{ConflictStrategy, TransferStatus},
+    status::{ConflictStrategy, Direction, TransferStatus},
 };
 
 fn at(second: i64) -> Timestamp {
@@ -338,4 +338,175 @@ fn a_decision_holds_for_the_revision_that_was_looked_at() {
     let ask = |verb: &Verb| authorize(&transfer, Some(&north()), verb, &anyone(), at(1));
     assert_eq!(reason(ask(&deny(Some(7)))), "STALE_REVISION");
     assert!(ask(&deny(Some(transfer.revision))).is_ok());
+}
+
+#[test]
+fn a_transfer_is_of_the_session_whose_credential_declares_it() {
+    let declare = |caller: &Caller| {
+        let mut new = declared();
+        new.session_code = "DECLARED".to_owned();
+        let transfer = create(id(8), new, Some(&north()), caller, at(1));
+        transfer.expect("it is allowed").declared.session_code
+    };
+    let mut agent = known(Role::Agent, Some(north().uuid));
+    assert_eq!(declare(&agent), "DECLARED", "its credential has no session");
+    if let Some(identity) = &mut agent.identity {
+        identity.session_code = "REDEEMED".to_owned();
+    }
+    assert_eq!(declare(&agent), "REDEEMED");
+}
+
+#[test]
+fn a_second_try_is_of_the_same_table_and_direction_after_the_end_of_the_first() {
+    let mut earlier = sample();
+    let stands_against = |earlier: &Transfer, new: &NewTransfer| match retry(earlier, new) {
+        Err(Refusal::RetryNotAllowed { uuid, field, value }) => {
+            assert_eq!((uuid, value.name), (earlier.uuid, field));
+            Some((field, value.value))
+        }
+        other => {
+            assert_eq!(other, Ok(()));
+            None
+        }
+    };
+    let same = earlier.declared.clone();
+    for status in TransferStatus::ALL {
+        earlier.status = *status;
+        let running = (!status.is_terminal()).then(|| ("status", status.to_string()));
+        assert_eq!(stands_against(&earlier, &same), running);
+    }
+    let mut elsewhere = same.clone();
+    elsewhere.table_name = "users".to_owned();
+    assert_eq!(
+        stands_against(&earlier, &elsewhere),
+        Some(("table_name", "characters".to_owned()))
+    );
+    let mut backwards = same;
+    backwards.direction = Direction::Receive;
+    assert_eq!(
+        stands_against(&earlier, &backwards),
+        Some(("direction", "SEND".to_owned()))
+    );
+}
+
+#[test]
+fn a_decision_is_made_in_nobody_elses_name() {
+    let mut transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    transfer.status = TransferStatus::PendingApproval;
+    let mut approver = known(Role::Approver, None);
+    let own = approver.credential().expect("it has one").0;
+    let other = Uuid::from_u128(2);
+    let (comment, revision) = (String::new(), None);
+    let verbs = |by| {
+        let (comment, reason) = (comment.clone(), comment.clone());
+        [
+            Verb::Approve {
+                admin_user_uuid: by,
+                comment,
+                revision,
+            },
+            Verb::Deny {
+                admin_user_uuid: by,
+                reason,
+                revision,
+            },
+        ]
+    };
+    let ask =
+        |verb: &Verb, caller: &Caller| authorize(&transfer, Some(&north()), verb, caller, at(1));
+    for verb in verbs(other) {
+        assert_eq!(reason(ask(&verb, &approver)), "ACTOR_MISMATCH", "{verb:?}");
+    }
+    for verb in verbs(own) {
+        assert!(ask(&verb, &approver).is_ok(), "{verb:?}");
+    }
+    if let Some(identity) = &mut approver.identity {
+        identity.acts_for_others = true;
+    }
+    for verb in verbs(other) {
+        assert!(ask(&verb, &approver).is_ok(), "{verb:?}");
+    }
+}
+
+#[test]
+fn a_transfer_without_a_connection_is_approved_by_whoever_has_none_either() {
+    let mut transfer = sample();
+    transfer.status = TransferStatus::PendingApproval;
+    let verb = Verb::Approve {
+        admin_user_uuid: Uuid::from_u128(2),
+        comment: String::new(),
+        revision: None,
+    };
+    assert!(authorize(&transfer, None, &verb, &anyone(), at(1)).is_ok());
+}
+
+#[test]
+fn a_transfer_may_ask_for_as_many_records_as_the_limit() {
+    let policy = Policy {
+        max_records_per_request: Some(80),
+        ..Policy::default()
+    };
+    for (records, allowed) in [(0, true), (79, true), (80, true), (81, false)] {
+        let mut new = declared();
+        new.records_requested = records;
+        let connection = site(policy.clone());
+        let verdict = create(id(8), new, Some(&connection), &anyone(), at(1));
+        assert_eq!(verdict.is_ok(), allowed, "{records}");
+    }
+}
+
+#[test]
+fn a_report_of_no_more_records_is_neither_refused_nor_charged() {
+    let mut transfer = created(Policy::default(), &anyone()).expect("it is allowed");
+    transfer.status = TransferStatus::InProgress;
+    transfer.totals.records_transferred = 90;
+    // The limits were lowered after it had moved more.
+    let mut connection = site(Policy {
+        max_records_total: Some(50),
+        max_records_per_request: Some(80),
+        ..Policy::default()
+    });
+    connection.used.records = 90;
+    let checkpoint = |records| Verb::UpdateProgress {
+        report: Report {
+            records_transferred: Some(records),
+            ..Report::default()
+        },
+        checkpoint: Some(b"here".to_vec()),
+    };
+    let ask = |transfer: &Transfer, records| {
+        let verb = checkpoint(records);
+        authorize(transfer, Some(&connection), &verb, &anyone(), at(1))
+    };
+    let verdict = ask(&transfer, 90).expect("no more");
+    assert!(matches!(verdict.change, Change::Progress(_)));
+    assert_eq!(verdict.charged, None);
+
+    let remaining = |result: Result<Authorization, Refusal>| match result {
+        Err(Refusal::RecordLimitReached {
+            limit, remaining, ..
+        }) => (limit.name, remaining),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        remaining(ask(&transfer, 91)),
+        ("max_records_per_request", 0)
+    );
+    transfer.totals.records_transferred = 60;
+    assert_eq!(
+        remaining(ask(&transfer, 81)),
+        ("max_records_per_request", 20)
+    );
+    assert_eq!(remaining(ask(&transfer, 61)), ("max_records_total", 0));
+}
+
+#[test]
+fn a_transfer_of_no_connection_is_declared_by_whoever_sees_those() {
+    let declare = |caller: &Caller| create(id(8), sample().declared, None, caller, at(1));
+    for caller in [anyone(), known(Role::Admin, None)] {
+        assert!(declare(&caller).is_ok(), "{caller:?}");
+    }
+    for agent in [known(Role::Agent, None), known(Role::Agent, Some(id(3)))] {
+        assert_eq!(reason(declare(&agent)), "INVALID_FIELDS");
+    }
 }

@@ -327,6 +327,16 @@ fn a_head_that_was_kept_shows_what_the_log_cannot() {
 }
 
 #[test]
+fn a_log_of_one_event_has_been_verified_from_it_to_it() {
+    let (books, found) = log(1);
+    let summary = audit(books, &found, None).expect("sound");
+    assert_eq!(
+        summary.to_string(),
+        format!("events 1–1 verified, head {}", head(&found))
+    );
+}
+
+#[test]
 fn heads_are_read_as_they_are_written() {
     let head = Head {
         sequence: 950,

@@ -179,3 +179,67 @@ fn a_path_of_a_mask_names_one_field_or_the_policy() {
         assert!(ConnectionField::at(unknown).is_empty(), "{unknown}");
     }
 }
+
+#[test]
+fn the_drawing_begins_with_the_creation_and_ends_with_the_deletion() {
+    let drawing = diagram();
+    let lines: Vec<_> = drawing.lines().map(str::trim).collect();
+    assert_eq!(lines[..2], ["stateDiagram-v2", "[*] --> ACTIVE: CREATE"]);
+    assert!(
+        lines.contains(&"EXPIRED --> ACTIVE: REACTIVATE"),
+        "{drawing}"
+    );
+    assert_eq!(lines.last(), Some(&"EXPIRED --> [*]: DELETE"));
+}
+
+#[test]
+fn addresses_of_one_site_differ_in_writing_alone() {
+    let north = site("https://north.example/api?x=1");
+    assert_eq!(north, "https://north.example:443/api?x=1");
+    for same in [
+        "HTTPS://North.Example:443/api/?x=1",
+        "https://user@north.example./api?x=1#top",
+    ] {
+        assert_eq!(site(same), north, "{same}");
+    }
+    for other in [
+        "http://north.example/api?x=1",
+        "https://south.example/api?x=1",
+        "https://north.example:444/api?x=1",
+        "https://north.example/API?x=1",
+        "https://north.example/api",
+    ] {
+        assert_ne!(site(other), north, "{other}");
+    }
+    assert_eq!(site("no address"), "no address");
+}
+
+#[test]
+fn a_limit_that_is_only_changed_goes_on_counting() {
+    let mut connection = sample();
+    connection.declared.policy.max_transfers = Some(5);
+    connection.declared.policy.max_records_total = Some(50);
+    connection.used = Usage {
+        transfers: 2,
+        records: 20,
+    };
+    let on_record = Usage {
+        transfers: 9,
+        records: 90,
+    };
+    let used_after = |fields: &[ConnectionField], change: fn(&mut NewConnection)| {
+        let verb = update(fields, change, None);
+        match decide_connection(&connection, &verb, on_record, false, at(9)) {
+            Ok(ConnectionChange::Changed(after, ..)) => after.used,
+            other => panic!("{other:?}"),
+        }
+    };
+    let limits = [PolicyField::MaxTransfers, PolicyField::MaxRecordsTotal];
+    let limits = limits.map(ConnectionField::Policy);
+    let raised = used_after(&limits, |to| {
+        to.policy.max_transfers = Some(6);
+        to.policy.max_records_total = Some(60);
+    });
+    assert_eq!(raised, connection.used);
+    assert_eq!(used_after(&limits, |_| {}), connection.used, "both lifted");
+}

@@ -156,6 +156,30 @@ fn a_decision_counts_before_the_deadline_only() {
 }
 
 #[test]
+fn the_event_of_a_decision_says_who_took_it_and_why() {
+    let (by, status) = (Uuid::from_u128(1), TransferStatus::PendingApproval);
+    for verb in verbs() {
+        let reason = match &verb {
+            Verb::Approve { .. } => "fine",
+            Verb::Deny { .. } => "no",
+            _ => continue,
+        };
+        let Ok(Change::Transition(after, body)) = decide(&standing(status), &verb, NOW) else {
+            panic!("{verb:?} is legal");
+        };
+        let text = reason.to_owned();
+        assert_eq!(body.actor_uuid, Some(by));
+        assert_eq!(body.detail, Some(EventDetail::Comment { text }));
+        let decision = Some(Decision { at: NOW, by });
+        let (approved, denied) = match after.status {
+            TransferStatus::Approved => (decision, None),
+            _ => (None, decision),
+        };
+        assert_eq!((after.approved, after.denied), (approved, denied));
+    }
+}
+
+#[test]
 fn only_a_silent_agent_loses_its_transfer() {
     let start = Verb::Start {
         heartbeat_timeout: Some(SECOND),
