@@ -102,3 +102,31 @@ pub(super) fn enqueue<C: Execute>(submission: Submission<C>) -> (Box<dyn Work>, 
     let (pending, waiting) = Pending::new(submission);
     (Box::new(pending), waiting)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use tidegate_domain::{caller::Caller, command::Note, fixtures::id, time::Timestamp};
+
+    #[tokio::test]
+    async fn a_command_waits_for_a_locked_row_and_for_nothing_else() {
+        let (mut pending, _waiting) = Pending::new(Submission {
+            command: Note::Use {
+                uuid: id(1),
+                at: Timestamp::from_micros(0),
+            },
+            caller: Caller::server(),
+            request: None,
+        });
+        let end = pending.since + PATIENCE;
+        let just_before = end - Duration::from_millis(1);
+        assert!(!pending.may_wait(just_before), "it was not decided yet");
+        pending.refuse(Error::RowLocked);
+        assert!(pending.may_wait(pending.since) && pending.may_wait(just_before));
+        assert!(!pending.may_wait(end));
+        pending.outcome = Ok(());
+        assert!(!pending.may_wait(just_before));
+    }
+}

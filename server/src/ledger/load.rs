@@ -191,3 +191,49 @@ async fn open_transfers(
     }
     Ok(open)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_record_is_counted_where_a_limit_is_new() {
+        let transfers = ConnectionField::Policy(PolicyField::MaxTransfers);
+        let records = ConnectionField::Policy(PolicyField::MaxRecordsTotal);
+        let policy = |max_transfers, max_records_total| Policy {
+            max_transfers,
+            max_records_total,
+            ..Policy::default()
+        };
+        let none = policy(None, None);
+        let both = policy(Some(1), Some(2));
+        for (before, fields, to, expected) in [
+            (&none, vec![transfers], &both, true),
+            (&none, vec![records], &both, true),
+            (&none, vec![ConnectionField::Name, records], &both, true),
+            (&none, vec![ConnectionField::Name], &both, false),
+            (&none, vec![transfers, records], &none, false),
+            (&both, vec![transfers, records], &both, false),
+            (&both, vec![transfers, records], &none, false),
+            (
+                &policy(Some(1), None),
+                vec![transfers, records],
+                &both,
+                true,
+            ),
+            (
+                &policy(None, Some(1)),
+                vec![transfers, records],
+                &both,
+                true,
+            ),
+            (&policy(None, Some(1)), vec![records], &both, false),
+        ] {
+            assert_eq!(
+                sets_limit(before, &fields, to),
+                expected,
+                "{before:?} {fields:?}"
+            );
+        }
+    }
+}

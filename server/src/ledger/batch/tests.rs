@@ -4,7 +4,9 @@ use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     caller::{Caller, Role},
     command::{Command, ConnectionCommand, Opened, TransferCommand, Verb},
-    connection::{ConnectionField, ConnectionStatus, ConnectionVerb},
+    connection::{
+        ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
+    },
     event::{EventDetail, EventType},
     fixtures::{caller as known, connection as site, transfer as sample},
     policy::{Policy, PolicyField},
@@ -13,6 +15,7 @@ use tidegate_domain::{
 };
 
 mod connection;
+mod held;
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);
 
@@ -279,4 +282,41 @@ fn references_must_exist() {
     let (_, answers) = state.into_parts();
     assert_eq!(reason(&answers[0]), "CONNECTION_NOT_FOUND");
     assert_eq!(reason(&answers[1]), "TRANSFER_NOT_FOUND");
+}
+
+#[test]
+fn rows_are_written_by_what_became_of_them() {
+    let standing = |number, status| {
+        let mut transfer = sample();
+        (transfer.uuid, transfer.status) = (id(number), status);
+        transfer
+    };
+    let mut state = state(vec![
+        standing(1, TransferStatus::Pending),
+        standing(2, TransferStatus::InProgress),
+        standing(3, TransferStatus::InProgress),
+        standing(4, TransferStatus::Completed),
+        standing(5, TransferStatus::Pending),
+    ]);
+    let progress = || Verb::UpdateProgress {
+        report: Report::default(),
+        checkpoint: Some(vec![1]),
+    };
+    for (number, step) in [
+        (1, START),
+        (2, progress()),
+        (3, complete()),
+        (4, Verb::Delete),
+    ] {
+        state.carry_out(&verb(id(number), step), Uuid::nil);
+    }
+    state.carry_out(&create(None), || Uuid::from_u128(6));
+    let changes = ChangeSet::of(&state.rows);
+    let uuids = |rows: &[Arc<Transfer>]| -> Vec<u128> {
+        rows.iter().map(|row| row.uuid.0.as_u128()).collect()
+    };
+    assert_eq!(uuids(&changes.created), [6]);
+    assert_eq!(uuids(&changes.changed), [1, 3]);
+    assert_eq!(uuids(&changes.touched), [2]);
+    assert_eq!(changes.deleted, [id(4)]);
 }

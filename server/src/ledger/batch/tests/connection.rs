@@ -1,7 +1,6 @@
 //! Connections and what is counted on them, within one batch.
 
 use super::*;
-use tidegate_domain::fixtures::id;
 use tidegate_domain::id::TransferId;
 
 /// A connection with a policy.
@@ -264,4 +263,81 @@ fn events_say_who_and_from_where_once_that_is_known() {
     );
     assert_eq!(second.address, address);
     assert_eq!(second.actor, admin.caller.actor);
+}
+
+#[test]
+fn a_site_has_one_connection_in_a_direction() {
+    let receiver = |url: &str| {
+        let mut new = site().declared;
+        new.direction = ConnectionDirection::Receiver;
+        new.site_url = url.to_owned();
+        new
+    };
+    let create = |new: NewConnection, allow_duplicate| {
+        let (new, pending) = (Box::new(new), false);
+        submission(
+            ConnectionCommand::Create {
+                new,
+                pending,
+                allow_duplicate,
+            },
+            None,
+        )
+    };
+    let mut revoked = site();
+    revoked.uuid = id(4);
+    revoked.status = ConnectionStatus::Revoked;
+    revoked.declared.site_url = "https://revoked.example".to_owned();
+    let candidate = |number, it: NewConnection| DuplicateCandidate {
+        uuid: id(number),
+        direction: it.direction,
+        site_url: it.site_url,
+    };
+    let mut state = Batch::new(BatchInputs {
+        connections: vec![site(), revoked.clone()],
+        candidates: vec![
+            candidate(5, receiver("https://south.example")),
+            // As it was before this batch: its row says otherwise.
+            candidate(4, revoked.declared.clone()),
+        ],
+        ..BatchInputs::at(NOW)
+    });
+    let expected = [
+        (site().declared, false, Err(site().uuid)),
+        (site().declared, true, Ok(())),
+        (receiver("https://north.example/"), false, Ok(())),
+        (receiver("https://SOUTH.example"), false, Err(id(5))),
+        (revoked.declared, false, Ok(())),
+    ];
+    for (number, (new, allow_duplicate, _)) in (10..).zip(&expected) {
+        let uuid = Uuid::from_u128(number);
+        state.carry_out(&create(new.clone(), *allow_duplicate), || uuid);
+    }
+    let (_, answers) = state.into_parts();
+    for (answer, (new, _, wanted)) in answers.iter().zip(&expected) {
+        match (answer, wanted) {
+            (Err(Error::Refused(refusal)), Err(connection_uuid)) => assert_eq!(
+                *refusal,
+                Refusal::DuplicateConnection {
+                    connection_uuid: *connection_uuid
+                }
+            ),
+            (answer, wanted) => assert_eq!(answer.is_ok(), wanted.is_ok(), "{new:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_connection_whose_own_transfers_alone_count_is_in_use_by_those_of_this_batch() {
+    let mut pending = site();
+    pending.status = ConnectionStatus::Pending;
+    let mut of_another = its(2);
+    of_another.declared.connection_uuid = Some(id(99));
+    let mut ended = its(3);
+    ended.status = TransferStatus::Completed;
+    for (transfers, in_use) in [(vec![of_another, ended], false), (vec![its(1)], true)] {
+        let mut state = with(transfers, vec![pending.clone()]);
+        state.carry_out(&manage(ConnectionVerb::Delete), Uuid::nil);
+        assert_eq!(state.into_parts().1[0].is_err(), in_use);
+    }
 }
