@@ -1,10 +1,12 @@
 //! The store against real files: what goes in comes out, in order, through the right index, and nowhere else.
 
+mod credentials;
 mod fixture;
 mod lists;
 mod opening;
 mod plans;
 mod schema;
+mod scoped;
 mod sites;
 mod sums;
 mod trim;
