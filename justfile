@@ -54,6 +54,16 @@ chaos FORM="short":
 deliberate-faults *NAMES:
     scripts/deliberate-faults {{NAMES}}
 
+# Checks that the unit tests notice small changes to the rules; needs cargo-mutants, which takes FLAGS.
+mutants-domain *FLAGS:
+    PROPTEST_RNG_SEED=1 PROPTEST_CASES=32 PROPTEST_DISABLE_FAILURE_PERSISTENCE=true \
+        cargo mutants -p tidegate-domain --output target/mutants-domain {{FLAGS}}
+
+# Checks the same of a twentieth of the ledger and the store, SEED being 0 to 19.
+mutants-sample SEED="0":
+    cargo mutants --workspace -f server/src/ledger.rs -f 'server/src/ledger/**' -f 'store/src/**' \
+        --shard {{SEED}}/20 --sharding round-robin --timeout 120 --output target/mutants-sample
+
 # Runs everything that must hold.
 ci:
     .ci/run
