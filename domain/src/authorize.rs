@@ -13,8 +13,10 @@ use super::{
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
-use crate::id::{ConnectionId, TransferId};
-use crate::validate::Check;
+use crate::{
+    id::{ConnectionId, TransferId},
+    validate::Check,
+};
 
 /// What an accepted command does to a transfer and to the budgets of its connection.
 #[derive(Clone, Debug, PartialEq)]

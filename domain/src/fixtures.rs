@@ -3,11 +3,11 @@
 use serde_json::Map;
 use uuid::Uuid;
 
-use crate::id::ConnectionId;
 use crate::{
     caller::{Caller, Identity, Role},
     connection::{Connection, ConnectionDirection, NewConnection},
     event::{Event, EventBody, EventDetail, EventType, IdempotencyKey},
+    id::ConnectionId,
     policy::Policy,
     status::{Direction, TransferStatus},
     time::Timestamp,

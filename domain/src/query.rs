@@ -10,8 +10,10 @@ use super::{
     time::Timestamp,
     transfer::Transfer,
 };
-use crate::caller::ConnectionScope;
-use crate::id::{ConnectionId, TransferId};
+use crate::{
+    caller::ConnectionScope,
+    id::{ConnectionId, TransferId},
+};
 
 /// Which connections are meant. Unset is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

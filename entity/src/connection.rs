@@ -2,9 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 use serde_json::{Map, Value as Json};
-use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     connection::{ConnectionDirection, ConnectionStatus},
+    id::ConnectionId,
     policy::Policy,
 };
 

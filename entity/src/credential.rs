@@ -2,8 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 use std::net::IpAddr;
-use tidegate_domain::caller::Role;
-use tidegate_domain::id::{ConnectionId, CredentialId};
+use tidegate_domain::{
+    caller::Role,
+    id::{ConnectionId, CredentialId},
+};
 
 use crate::stored::{Stored, StoredId};
 

@@ -2,9 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 use std::net::IpAddr;
-use tidegate_domain::id::{ConnectionId, TransferId};
 use tidegate_domain::{
     event::{EventDetail, EventType},
+    id::{ConnectionId, TransferId},
     status::TransferStatus,
 };
 

@@ -3,8 +3,10 @@
 use sea_orm::entity::prelude::*;
 use serde_json::{Map, Value as Json};
 use std::net::IpAddr;
-use tidegate_domain::id::{ConnectionId, CredentialId, TransferId};
-use tidegate_domain::status::{ConflictStrategy, Direction, TransferStatus};
+use tidegate_domain::{
+    id::{ConnectionId, CredentialId, TransferId},
+    status::{ConflictStrategy, Direction, TransferStatus},
+};
 
 use crate::stored::{JsonText, Stored, StoredId};
 

@@ -15,8 +15,7 @@ pub use self::{
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Transport, exposure},
 };
-use tidegate_domain::chain::Head;
-use tidegate_domain::event::RETENTION_MIN;
+use tidegate_domain::{chain::Head, event::RETENTION_MIN};
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\

@@ -14,10 +14,6 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
-use tidegate_domain::{
-    chain::Head, event::Event, log::Appended, query::TransferFilter, status::TransferStatus,
-    transfer::Transfer,
-};
 
 mod end;
 pub mod log_follower;
@@ -35,8 +31,15 @@ pub use rights::{Concern, RightsNews};
 
 use position::Position;
 use rights::Rights;
-use tidegate_domain::id::ConnectionId;
-use tidegate_domain::id::TransferId;
+use tidegate_domain::{
+    chain::Head,
+    event::Event,
+    id::{ConnectionId, TransferId},
+    log::Appended,
+    query::TransferFilter,
+    status::TransferStatus,
+    transfer::Transfer,
+};
 use watermark::Watermark;
 
 /// Transfers with an undelivered change that one subscription may hold.

@@ -16,11 +16,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    error::Error,
-    feed::Feed,
-    supervisor::{Fatal, Supervisor},
-};
 use tidegate_domain::command::{Note, Submission};
 use tidegate_store::Store;
 
@@ -34,7 +29,12 @@ pub mod secret;
 pub mod sweeper;
 mod writer;
 
-use crate::time::Time;
+use crate::{
+    error::Error,
+    feed::Feed,
+    supervisor::{Fatal, Supervisor},
+    time::Time,
+};
 pub(crate) use execute::Execute;
 use execute::{Work, enqueue};
 use writer::Writer;

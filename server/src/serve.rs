@@ -23,8 +23,7 @@ use crate::{
     supervisor::{Ending, Fatal, Supervisor},
     time::Time,
 };
-use tidegate_store::failpoint;
-use tidegate_store::{Readers, Store};
+use tidegate_store::{Readers, Store, failpoint};
 
 /// Time that open calls have to end once streams were told to.
 const DRAIN: Duration = Duration::from_secs(5);

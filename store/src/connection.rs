@@ -5,27 +5,25 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use crate::value::ids;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{LockBehavior, LockType},
 };
-use tidegate_entity::{
-    connection::{Column, Entity},
-    stored::Stored,
-};
 use uuid::Uuid;
 
-use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk};
-use tidegate_domain::caller::ConnectionScope;
-use tidegate_domain::id::{ConnectionId, TransferId};
+use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk, value::ids};
 use tidegate_domain::{
+    caller::ConnectionScope,
     connection::{Connection, ConnectionDirection, ConnectionStatus, DuplicateCandidate},
+    id::{ConnectionId, TransferId},
     query::{ConnectionFilter, Window},
     time::Timestamp,
     transfer::Transfer,
 };
-use tidegate_entity::stored::StoredId;
+use tidegate_entity::{
+    connection::{Column, Entity},
+    stored::{Stored, StoredId},
+};
 
 pub(crate) mod rows;
 pub(crate) mod select;

@@ -12,15 +12,15 @@ use sea_orm::{
 };
 use tidegate_entity::{access_token, connection::Model as ConnectionRow, credential};
 
-use crate::value::ids;
 use crate::{
-    Readers, Store, WriteTransaction, connection, error::StoreError, sql::chunk, write::expect_rows,
+    Readers, Store, WriteTransaction, connection, error::StoreError, sql::chunk, value::ids,
+    write::expect_rows,
 };
-use tidegate_domain::id::{ConnectionId, CredentialId};
 use tidegate_domain::{
     caller::Role,
     connection::Connection,
     credential::Credential,
+    id::{ConnectionId, CredentialId},
     query::{CredentialFilter, Window},
 };
 

@@ -1,13 +1,17 @@
 //! Finds what requests with an id did. The id lives on the event that it caused, and costs no table.
 
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select};
-use tidegate_entity::{event, stored::Stored};
 use uuid::Uuid;
 
 use crate::{WriteTransaction, error::StoreError, event::rows::to_request, sql::chunk};
-use tidegate_domain::event::{EventSubject, EventType, IdempotencyKey};
-use tidegate_domain::id::{ConnectionId, CredentialId, SessionId, TransferId};
-use tidegate_entity::stored::StoredId;
+use tidegate_domain::{
+    event::{EventSubject, EventType, IdempotencyKey},
+    id::{ConnectionId, CredentialId, SessionId, TransferId},
+};
+use tidegate_entity::{
+    event,
+    stored::{Stored, StoredId},
+};
 
 /// What a request with an id did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Reads for callers. Whoever holds nothing else can only read what the caller may see: an agent its own connection.
 
 use crate::Store;
-use tidegate_domain::caller::ConnectionScope;
-use tidegate_domain::{caller::Caller, query::TransferFilter, transfer::Transfer};
+use tidegate_domain::{
+    caller::{Caller, ConnectionScope},
+    query::TransferFilter,
+    transfer::Transfer,
+};
 
 /// Makes a reader for each caller; cheap to clone.
 #[derive(Clone, Debug)]

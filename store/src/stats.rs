@@ -14,9 +14,9 @@ use tidegate_entity::{
 };
 
 use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::condition};
-use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     connection::Usage,
+    id::ConnectionId,
     query::{ConnectionStats, TableStats, TableStatsFilter, TransferFilter},
     status::TransferStatus,
 };

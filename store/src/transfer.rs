@@ -6,18 +6,19 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{LockBehavior, LockType},
 };
-use tidegate_entity::transfer::{Column, Entity};
 
-use crate::value::ids;
-use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk};
-use tidegate_domain::id::{ConnectionId, TransferId};
+use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk, value::ids};
 use tidegate_domain::{
+    id::{ConnectionId, TransferId},
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     time::Timestamp,
     transfer::Transfer,
 };
-use tidegate_entity::stored::StoredId;
+use tidegate_entity::{
+    stored::StoredId,
+    transfer::{Column, Entity},
+};
 use uuid::Uuid;
 
 pub(crate) mod rows;

@@ -1,12 +1,11 @@
 use std::time::Duration;
 
 use super::*;
-use crate::fixtures::id;
 use crate::{
     caller::Role,
     command::Verb,
     event::EventType,
-    fixtures::{caller as known, connection as north, transfer as sample},
+    fixtures::{caller as known, connection as north, id, transfer as sample},
     policy::{ApprovalMode, Policy, parse_block},
     progress::Report,
     status::{ConflictStrategy, Direction, TransferStatus},

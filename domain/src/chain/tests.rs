@@ -1,9 +1,12 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::fixtures::event;
-use crate::fixtures::id;
-use crate::{caller::Role, event::EventType, time::Timestamp};
+use crate::{
+    caller::Role,
+    event::EventType,
+    fixtures::{event, id},
+    time::Timestamp,
+};
 
 /// Events 1 to `count`.
 fn log(count: i64) -> (Books, Vec<Found>) {

@@ -3,8 +3,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::id;
-use crate::{fixtures::transfer as sample, progress::Totals};
+use crate::{
+    fixtures::{id, transfer as sample},
+    progress::Totals,
+};
 
 const NOW: Timestamp = Timestamp::from_micros(50_000_000);
 const SECOND: Duration = Duration::from_secs(1);

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use crate::id::{ConnectionId, CredentialId, TransferId};
 use crate::{
     connection::{ConnectionAction, ConnectionStatus},
+    id::{ConnectionId, CredentialId, TransferId},
     log::Divergence,
     policy::AllowedHours,
     progress::Regression,

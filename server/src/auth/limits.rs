@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::bucket::{Buckets, Quota};
 use crate::error::Error;
-use tidegate_domain::caller::Identity;
-use tidegate_domain::id::ConnectionId;
-use tidegate_domain::id::CredentialId;
+use tidegate_domain::{
+    caller::Identity,
+    id::{ConnectionId, CredentialId},
+};
 
 /// Bad tokens from one address: 40 at once, then 20 a minute.
 const FAILURES: Quota = Quota::new(40, Duration::from_secs(3));

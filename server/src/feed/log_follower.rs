@@ -14,18 +14,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Feed, FeedChange, Gone, notify};
 use crate::{error::Error, supervisor::Supervisor, time::Time};
-use tidegate_domain::{
-    chain::Head,
-    event::{Event, EventType},
-    query::EventFilter,
-    transfer::Transfer,
-};
 use tidegate_store::{Store, StoreError};
 
 mod progress;
 
 use progress::Progress;
-use tidegate_domain::id::TransferId;
+use tidegate_domain::{
+    chain::Head,
+    event::{Event, EventType},
+    id::TransferId,
+    query::EventFilter,
+    transfer::Transfer,
+};
 
 /// Time between two looks at the log when nothing else wakes the reader.
 const POLL: Duration = Duration::from_secs(1);

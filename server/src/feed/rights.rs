@@ -2,8 +2,10 @@
 
 use tokio::sync::broadcast;
 
-use tidegate_domain::event::{Event, EventType};
-use tidegate_domain::id::{ConnectionId, CredentialId};
+use tidegate_domain::{
+    event::{Event, EventType},
+    id::{ConnectionId, CredentialId},
+};
 
 /// Words that may wait; whoever falls further behind has to look at everybody.
 const WAITING: usize = 1_024;

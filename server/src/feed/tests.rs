@@ -3,9 +3,11 @@
 use std::ops::RangeInclusive;
 
 use super::*;
-use tidegate_domain::fixtures::id;
-use tidegate_domain::id::ConnectionId;
-use tidegate_domain::{fixtures::transfer as sample, log::Divergence};
+use tidegate_domain::{
+    fixtures::{id, transfer as sample},
+    id::ConnectionId,
+    log::Divergence,
+};
 
 /// An event of the log whose events have their sequences for hashes.
 pub(super) fn head(sequence: i64) -> Head {

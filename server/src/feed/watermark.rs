@@ -4,8 +4,7 @@
 //! mark does: it notes how far the feed has told the log, and is reached once everything that waited then was taken.
 
 use super::{Feed, Subscription, Waiting, raise};
-use tidegate_domain::chain::Head;
-use tidegate_domain::id::TransferId;
+use tidegate_domain::{chain::Head, id::TransferId};
 
 /// A place in a mailbox.
 #[derive(Debug)]

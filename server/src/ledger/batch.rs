@@ -14,7 +14,6 @@ use super::{
     held::Held,
 };
 use crate::{error::Error, feed::FeedChange};
-use tidegate_domain::id::{ConnectionId, CredentialId, SessionId, TransferId};
 use tidegate_domain::{
     caller::Caller,
     chain::Head,
@@ -22,6 +21,7 @@ use tidegate_domain::{
     connection::{Connection, DuplicateCandidate, Usage},
     credential::{Credential, Session},
     event::{Event, EventBody, IdempotencyKey},
+    id::{ConnectionId, CredentialId, SessionId, TransferId},
     log::Appended,
     refusal::Refusal,
     time::Timestamp,

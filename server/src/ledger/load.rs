@@ -11,9 +11,9 @@ use super::{
     held::{Held, missing},
 };
 use crate::time::Time;
-use tidegate_domain::id::{ConnectionId, TransferId};
 use tidegate_domain::{
     connection::{Connection, ConnectionField, Usage},
+    id::{ConnectionId, TransferId},
     policy::{Policy, PolicyField},
     transfer::Transfer,
 };

@@ -9,18 +9,16 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{BATCH, Execute, Ledger};
-use crate::error::Error;
-use crate::time::Time;
-use tidegate_domain::id::TransferId;
+use crate::{error::Error, time::Time};
 use tidegate_domain::{
     caller::Caller,
     command::{ConnectionCommand, Submission, TransferCommand, Verb},
     connection::{Connection, ConnectionStatus, ConnectionVerb},
+    id::TransferId,
     status::TransferStatus,
     transfer::Transfer,
 };
-use tidegate_store::Store;
-use tidegate_store::failpoint;
+use tidegate_store::{Store, failpoint};
 
 /// Finds what is overdue and asks the ledger to end it.
 #[derive(Clone)]

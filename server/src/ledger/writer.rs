@@ -16,8 +16,7 @@ use super::{
 };
 use crate::{error::Error, feed::Feed, time::Time};
 use tidegate_domain::{event::Event, status::TransferStatus};
-use tidegate_store::failpoint;
-use tidegate_store::{Store, StoreError};
+use tidegate_store::{Store, StoreError, failpoint};
 
 /// How often a batch is tried when it meets a conflict that another try can resolve.
 const TRIES: u32 = 5;

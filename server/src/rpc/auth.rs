@@ -12,10 +12,10 @@ use tonic::Status;
 use tower::{Layer, Service};
 
 use super::status::status;
-use crate::net::origin;
 use crate::{
     auth::{Authenticated, Authenticator},
     error::Error,
+    net::origin,
 };
 use tidegate_domain::{
     command::Note,

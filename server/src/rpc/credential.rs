@@ -13,10 +13,10 @@ use super::{
     status::status,
 };
 use crate::{error::Error, ledger::secret};
-use tidegate_domain::id::CredentialId;
 use tidegate_domain::{
     command::{CredentialCommand, OpenSession, Opened},
     credential::{Credential, Session},
+    id::CredentialId,
     page::{Position, Scope},
     refusal::Refusal,
     validate::Check,

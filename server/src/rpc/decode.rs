@@ -9,9 +9,8 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::{caller::Caller, metadata, wire_enum::WireEnum};
-use tidegate_domain::caller::ConnectionScope;
 use tidegate_domain::{
-    caller,
+    caller::{self, ConnectionScope},
     command::{Command, Submission, TransferCommand, Verb},
     event::IdempotencyKey,
     progress::Report,

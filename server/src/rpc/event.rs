@@ -14,17 +14,16 @@ use super::{
     streams::{Kind, Streams},
 };
 use crate::error::Error;
+
+mod watch;
+
 use tidegate_domain::{
-    caller,
+    caller::{self, ConnectionScope},
     chain::Head,
     log::{Cursor, LogView, Lost},
     query::EventFilter,
     validate::Check,
 };
-
-mod watch;
-
-use tidegate_domain::caller::ConnectionScope;
 use watch::ReadPermits;
 
 /// The service.

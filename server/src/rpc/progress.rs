@@ -21,10 +21,10 @@ use crate::{
     error::Error,
     feed::{Subscription, Update},
 };
-use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     caller::Caller,
     command::{Submission, TransferCommand, Verb},
+    id::TransferId,
     progress::Report,
     refusal::Refusal,
     status::TransferStatus,

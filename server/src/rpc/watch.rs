@@ -14,8 +14,7 @@ use crate::{
     error::Error,
     feed::{Subscription, Update},
 };
-use tidegate_domain::id::TransferId;
-use tidegate_domain::{caller::Caller, refusal::Refusal, transfer::Transfer};
+use tidegate_domain::{caller::Caller, id::TransferId, refusal::Refusal, transfer::Transfer};
 
 mod backfill;
 mod many;

@@ -9,9 +9,9 @@ use crate::{
     error::StoreError,
     value::{from_duration, optional, to_duration},
 };
-use tidegate_domain::id::CredentialId;
 use tidegate_domain::{
     credential::{Credential, NewCredential, NewSession, Session, TokenRecord},
+    id::CredentialId,
     time::Timestamp,
 };
 

@@ -9,8 +9,10 @@ use tidegate_entity::{access_token, connection, credential};
 use uuid::Uuid;
 
 use crate::sql::condition;
-use tidegate_domain::id::CredentialId;
-use tidegate_domain::query::{CredentialFilter, SortOrder, Window};
+use tidegate_domain::{
+    id::CredentialId,
+    query::{CredentialFilter, SortOrder, Window},
+};
 
 pub(crate) fn list(filter: &CredentialFilter, window: Window) -> Select<credential::Entity> {
     use credential::{

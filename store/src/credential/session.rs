@@ -12,8 +12,7 @@ use uuid::Uuid;
 
 use super::{Lock, rows};
 use crate::{WriteTransaction, error::StoreError, sql::chunk, write::expect_rows};
-use tidegate_domain::credential::Session;
-use tidegate_domain::id::SessionId;
+use tidegate_domain::{credential::Session, id::SessionId};
 
 impl WriteTransaction {
     /// The sessions whose codes have these digests, without a lock.

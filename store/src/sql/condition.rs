@@ -10,8 +10,8 @@ use sea_orm::{
 };
 use tidegate_entity::transfer::Column;
 
-use tidegate_domain::caller::ConnectionScope;
 use tidegate_domain::{
+    caller::ConnectionScope,
     page::Position,
     query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter},
     status::TransferStatus,

@@ -6,12 +6,11 @@ use serde_json::{Map, json};
 use tempfile::TempDir;
 
 use super::super::{Options, Store};
-use tidegate_domain::fixtures::id;
 use tidegate_domain::{
     connection::{Connection, ConnectionDirection, NewConnection},
     decide::creation,
     event::{Event, IdempotencyKey},
-    fixtures::transfer as sample,
+    fixtures::{id, transfer as sample},
     policy::Policy,
     progress::Totals,
     query::Window,

@@ -3,10 +3,10 @@
 use proptest::{prelude::*, sample::subsequence};
 
 use super::fixture::{Fixture, at, first, plain};
-use tidegate_domain::caller::ConnectionScope;
-use tidegate_domain::fixtures::id;
-use tidegate_domain::id::TransferId;
 use tidegate_domain::{
+    caller::ConnectionScope,
+    fixtures::id,
+    id::TransferId,
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     status::{Direction, TransferStatus},

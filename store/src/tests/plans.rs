@@ -14,9 +14,9 @@ use super::{
     },
     fixture::{Fixture, at, first, plain},
 };
-use tidegate_domain::caller::ConnectionScope;
-use tidegate_domain::fixtures::id;
 use tidegate_domain::{
+    caller::ConnectionScope,
+    fixtures::id,
     page::Position,
     query::{
         ApprovalFilter, ConnectionFilter, CredentialFilter, EventFilter, SortOrder,

@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use sea_orm::ConnectionTrait as _;
 
 use super::fixture::{Fixture, at, connection, plain};
-use tidegate_domain::fixtures::id;
 use tidegate_domain::{
     caller::Role,
     connection::{Connection, ConnectionDirection, ConnectionStatus, Usage},
     credential::{Credential, NewCredential, NewToken},
+    fixtures::id,
     page::Position,
     policy::{ApprovalMode, Policy, parse_block},
     query::{ConnectionFilter, Window},

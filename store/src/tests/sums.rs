@@ -3,10 +3,10 @@
 use uuid::Uuid;
 
 use super::fixture::{Fixture, at, plain};
-use tidegate_domain::caller::ConnectionScope;
-use tidegate_domain::fixtures::id;
-use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
+    caller::ConnectionScope,
+    fixtures::id,
+    id::ConnectionId,
     query::{ConnectionStats, TableStats, TableStatsFilter},
     status::{Direction, TransferStatus},
     transfer::Transfer,

@@ -4,10 +4,10 @@ use super::{
     super::{Effect, PriorRequest, StoreError},
     fixture::{Fixture, at, connection, event, first, full, mark, plain},
 };
-use tidegate_domain::fixtures::id;
-use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     event::EventType,
+    fixtures::id,
+    id::ConnectionId,
     query::{EventFilter, SortOrder, TransferFilter},
     status::TransferStatus,
     transfer::Transfer,

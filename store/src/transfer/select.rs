@@ -6,9 +6,9 @@ use sea_orm::{
 use tidegate_entity::transfer::{Column, Entity};
 
 use crate::sql::condition;
-use tidegate_domain::caller::ConnectionScope;
-use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
+    caller::ConnectionScope,
+    id::ConnectionId,
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     status::TransferStatus,

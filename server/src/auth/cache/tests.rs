@@ -1,13 +1,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::join_all;
-use tidegate_domain::fixtures::id;
 use tokio::sync::Notify;
 
 use super::*;
 use crate::auth::PresentedToken;
 use tidegate_domain::{
     caller::{Identity, Role},
+    fixtures::id,
     time::Timestamp,
 };
 

@@ -14,8 +14,7 @@ use tokio::time::Instant;
 
 use super::{super::FeedChange, Feed};
 use crate::time::Time;
-use tidegate_domain::id::TransferId;
-use tidegate_domain::{page::Position, status::TransferStatus, time::Timestamp};
+use tidegate_domain::{id::TransferId, page::Position, status::TransferStatus, time::Timestamp};
 use tidegate_store::{Store, StoreError};
 
 /// Least time between the beginnings of two sweeps.

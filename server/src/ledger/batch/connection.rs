@@ -9,7 +9,6 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
-use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
     command::{ConnectionCommand, Submission, Target},
     connection::{
@@ -17,6 +16,7 @@ use tidegate_domain::{
         ConnectionVerb, NewConnection, Usage, decide_connection, site,
     },
     event::{EventDetail, EventType},
+    id::ConnectionId,
     refusal::Refusal,
     transfer::Transfer,
 };

@@ -10,13 +10,13 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
-use tidegate_domain::id::{ConnectionId, CredentialId};
 use tidegate_domain::{
     caller::Role,
     command::{CredentialCommand, Submission, Target},
     connection::ConnectionStatus,
     credential::{Credential, CredentialVerb, NewCredential, NewToken, decide_credential},
     event::{EventBody, EventDetail, EventType},
+    id::{ConnectionId, CredentialId},
     refusal::Refusal,
     validate::NAME_MAX,
 };

@@ -9,12 +9,12 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
-use tidegate_domain::id::CredentialId;
 use tidegate_domain::{
     caller::Caller,
     command::{Note, Submission, Target},
     credential::Credential,
     event::{EventDetail, EventType},
+    id::CredentialId,
     refusal::Refusal,
     time::Timestamp,
 };

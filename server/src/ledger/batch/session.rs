@@ -9,13 +9,13 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
-use tidegate_domain::id::{CredentialId, SessionId};
 use tidegate_domain::{
     authorize,
     command::{OpenSession, Opened, Redemption, Submission, Target},
     connection::ConnectionStatus,
     credential::{Credential, NewSession, NewToken, Session},
     event::{EventDetail, EventType},
+    id::{CredentialId, SessionId},
     refusal::Refusal,
 };
 use tidegate_store::Effect;

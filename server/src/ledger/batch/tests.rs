@@ -1,6 +1,4 @@
 use super::*;
-use tidegate_domain::fixtures::id;
-use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     caller::{Caller, Role},
     command::{Command, ConnectionCommand, Opened, TransferCommand, Verb},
@@ -8,7 +6,8 @@ use tidegate_domain::{
         ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
     },
     event::{EventDetail, EventType},
-    fixtures::{caller as known, connection as site, transfer as sample},
+    fixtures::{caller as known, connection as site, id, transfer as sample},
+    id::TransferId,
     policy::{Policy, PolicyField},
     progress::Report,
     status::TransferStatus,

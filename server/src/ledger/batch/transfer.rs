@@ -9,12 +9,12 @@ use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
 };
-use tidegate_domain::id::TransferId;
 use tidegate_domain::{
     authorize,
     command::{Submission, Target, TransferCommand, Verb},
     decide::{Change, aftermath, creation},
     event::{EventBody, EventType},
+    id::TransferId,
     refusal::Refusal,
     transfer::{NewTransfer, Transfer},
 };

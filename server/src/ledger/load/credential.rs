@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::super::held::{Held, missing};
-use tidegate_domain::credential::{Credential, Session};
-use tidegate_domain::id::{ConnectionId, CredentialId};
+use tidegate_domain::{
+    credential::{Credential, Session},
+    id::{ConnectionId, CredentialId},
+};
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
 /// What the commands of a batch name of them, each once and sorted.

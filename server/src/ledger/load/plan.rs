@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::credential::WantedAccess;
-use tidegate_domain::id::{ConnectionId, CredentialId, TransferId};
 use tidegate_domain::{
     connection::{Connection, ConnectionField},
+    id::{ConnectionId, CredentialId, TransferId},
     policy::Policy,
     transfer::Transfer,
 };

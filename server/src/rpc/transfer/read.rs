@@ -6,11 +6,10 @@ use tidegate_proto::v1;
 
 use super::super::{Backend, decode, encode, page};
 use crate::error::Error;
-use tidegate_domain::caller::ConnectionScope;
-use tidegate_domain::id::ConnectionId;
 use tidegate_domain::{
-    caller::Caller,
+    caller::{Caller, ConnectionScope},
     connection::Connection,
+    id::ConnectionId,
     page::{Position, Scope},
     query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
     refusal::Refusal,

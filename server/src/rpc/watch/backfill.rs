@@ -10,11 +10,11 @@ use crate::{
     feed::{Feed, Gone, log_follower},
     rpc::event,
 };
-use tidegate_domain::id::TransferId;
-use tidegate_domain::log::Cursor;
 use tidegate_domain::{
     chain::Head,
     event::Event,
+    id::TransferId,
+    log::Cursor,
     page::Position,
     query::{EventFilter, SortOrder, TransferFilter, Window},
     status::TransferStatus,

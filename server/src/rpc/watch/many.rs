@@ -13,8 +13,7 @@ use crate::{
     error::Error,
     feed::{Revisions, Subscription, Update},
 };
-use tidegate_domain::id::TransferId;
-use tidegate_domain::{chain::Head, query::TransferFilter};
+use tidegate_domain::{chain::Head, id::TransferId, query::TransferFilter};
 use tidegate_store::ScopedReader;
 
 /// What a watcher asks for.

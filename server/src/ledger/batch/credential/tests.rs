@@ -8,13 +8,12 @@ use crate::{
         tests::{Batch, Outcome},
     },
 };
-use tidegate_domain::fixtures::id;
 use tidegate_domain::{
     caller::Caller,
     command::{Note, OpenSession, Opened, Redemption},
     connection::{Connection, ConnectionDirection, NewConnection},
     credential::{NewSession, Session},
-    fixtures::caller as known,
+    fixtures::{caller as known, id},
     policy::Policy,
     time::Timestamp,
 };

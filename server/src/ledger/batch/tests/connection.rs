@@ -316,7 +316,7 @@ fn a_site_has_one_connection_in_a_direction() {
     let (_, answers) = state.into_parts();
     for (answer, (new, _, wanted)) in answers.iter().zip(&expected) {
         match (answer, wanted) {
-            (Err(Error::Refused(refusal)), Err(connection_uuid)) => assert_eq!(
+            (Err(Error::Refused(refusal, _)), Err(connection_uuid)) => assert_eq!(
                 *refusal,
                 Refusal::DuplicateConnection {
                     connection_uuid: *connection_uuid
