@@ -183,6 +183,15 @@ mod tests {
     use crate::fixtures::id;
 
     #[test]
+    fn an_agent_alone_has_an_own_connection() {
+        let own = |role, connection| known(role, connection).own_connection();
+        assert_eq!(own(Role::Agent, Some(id(1))), Some(id(1)));
+        assert_eq!(own(Role::Agent, None), None);
+        assert_eq!(own(Role::Admin, None), None);
+        assert_eq!(Caller::anonymous(None).own_connection(), None);
+    }
+
+    #[test]
     fn each_scope_has_its_own_fingerprint() {
         let scopes = [
             ConnectionScope::All,

@@ -303,6 +303,18 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_is_over_from_its_end_on() {
+        let end = Timestamp::from_micros(7);
+        let policy = Policy {
+            expires_at: Some(end),
+            ..Policy::default()
+        };
+        let over = [6, 7, 8].map(|micros| policy.is_over(Timestamp::from_micros(micros)));
+        assert_eq!(over, [false, true, true]);
+        assert!(!Policy::default().is_over(Timestamp::MAX));
+    }
+
+    #[test]
     fn transfers_or_records_that_are_limited_are_a_budget() {
         let has_budget = |max_transfers, max_records_total| {
             let policy = Policy {

@@ -218,6 +218,8 @@ fn what_retention_removed_is_not_missed() {
         books.floor_hash = gone.last().and_then(|row| row.event.as_ref()?.hash);
         let summary = audit(books, kept, None).expect("sound");
         assert_eq!(summary.removed, floor);
+        let told = format!("; {floor} removed by retention");
+        assert!(summary.to_string().ends_with(&told), "{summary}");
         assert_eq!(summary.head.sequence, 9);
         let left = Head {
             sequence: floor,
