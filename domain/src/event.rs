@@ -219,3 +219,13 @@ pub struct Event {
     /// Chains it to everything before it; `None` until it is written.
     pub hash: Option<Hash>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_kept_for_a_day_at_least() {
+        assert_eq!(RETENTION_MIN.as_secs(), 86_400);
+    }
+}
