@@ -101,7 +101,7 @@ pub fn retry(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
 /// Decides `verb` on `transfer`, which `caller` must be allowed to see; `connection` is the transfer's, where it exists.
 ///
 /// # Errors
-/// A [`Refusal`]; see also [`aftermath`](super::decide::aftermath).
+/// A [`Refusal`]; see also [`on_refused`](super::decide::on_refused).
 pub fn authorize(
     transfer: &Transfer,
     connection: Option<&Connection>,

@@ -33,7 +33,7 @@ pub enum Change {
 /// Decides `verb` on `transfer` at `now`.
 ///
 /// # Errors
-/// A [`Refusal`]; see also [`aftermath`].
+/// A [`Refusal`]; see also [`on_refused`].
 pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change, Refusal> {
     let action = verb.action();
     permit(transfer, action, now)?;
@@ -119,7 +119,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
 }
 
 /// What a refusal leaves behind: a decision that came too late makes the transfer EXPIRED, swept or not.
-pub fn aftermath(transfer: &Transfer, refusal: &Refusal, now: Timestamp) -> Change {
+pub fn on_refused(transfer: &Transfer, refusal: &Refusal, now: Timestamp) -> Change {
     match refusal {
         Refusal::ApprovalExpired { .. } => {
             decide(transfer, &Verb::Expire, now).unwrap_or(Change::Nothing)

@@ -118,7 +118,7 @@ impl Ledger {
             mpsc::error::TrySendError::Full(_) => Error::QueueFull,
             mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
         })?;
-        self.heed(waiting.wait(&queue.done).await)
+        self.note_outcome(waiting.wait(&queue.done).await)
     }
 
     /// Resolves once a change has failed for the database's sake since it resolved before.
@@ -126,7 +126,7 @@ impl Ledger {
         self.failed.notified().await;
     }
 
-    fn heed<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+    fn note_outcome<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::DatabaseUnavailable(_) | Error::DatabaseFull(_)) = answer {
             self.failed.notify_one();
         }
@@ -154,7 +154,7 @@ impl Ledger {
         // A full queue empties as soon as anything is done, or all of it is refused.
         let sent = queue.commands.send(work).await;
         sent.map_err(|_| Error::ShuttingDown)?;
-        self.heed(waiting.wait(&queue.done).await)
+        self.note_outcome(waiting.wait(&queue.done).await)
     }
 
     /// The queue that a command belongs to: always the same one for a transfer, a connection or a credential, so that its

@@ -24,7 +24,7 @@ pub struct PriorRequest {
     pub effect: Effect,
 }
 
-/// What came of a remembered request.
+/// What came of an earlier request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// It changed a transfer.
@@ -76,7 +76,7 @@ impl Request {
         }
     }
 
-    fn remembered(self) -> Option<PriorRequest> {
+    fn prior(self) -> Option<PriorRequest> {
         Some(PriorRequest {
             effect: self.effect()?,
             request: to_request(self.request_id, self.request_digest)?,
@@ -87,14 +87,17 @@ impl Request {
 
 impl WriteTransaction {
     /// What earlier requests with these ids did, whoever asked.
-    pub async fn remembered(&self, request_ids: &[&str]) -> Result<Vec<PriorRequest>, StoreError> {
-        let mut remembered = Vec::new();
+    pub async fn prior_requests(
+        &self,
+        request_ids: &[&str],
+    ) -> Result<Vec<PriorRequest>, StoreError> {
+        let mut earlier = Vec::new();
         for ids in chunk::keys(request_ids) {
             let select = select(&ids).into_model::<Request>();
             let found = select.all(&self.transaction).await?;
-            remembered.extend(found.into_iter().filter_map(Request::remembered));
+            earlier.extend(found.into_iter().filter_map(Request::prior));
         }
-        Ok(remembered)
+        Ok(earlier)
     }
 }
 

@@ -85,7 +85,7 @@ fn every_verb_in_every_status_obeys_the_table() {
                     "ILLEGAL_TRANSITION"
                 };
                 assert_eq!(refusal.reason(), reason, "{action} from {status}");
-                assert_eq!(aftermath(&transfer, &refusal, NOW), Change::Nothing);
+                assert_eq!(on_refused(&transfer, &refusal, NOW), Change::Nothing);
                 continue;
             }
             match (decided.expect("the table lets it"), rule.to) {
@@ -150,7 +150,7 @@ fn a_decision_counts_before_the_deadline_only() {
         transfer.approval_expires_at = Some(NOW);
         let refusal = decide(&transfer, &verb, NOW).expect_err("it is too late");
         assert_eq!(refusal.reason(), "APPROVAL_EXPIRED");
-        match aftermath(&transfer, &refusal, NOW) {
+        match on_refused(&transfer, &refusal, NOW) {
             Change::Transition(after, _) => assert_eq!(after.status, TransferStatus::Expired),
             other => panic!("the transfer should expire, not {other:?}"),
         }
@@ -347,7 +347,7 @@ proptest! {
             let before = transfer.clone();
             let change = match decide(&before, &verb, at) {
                 Ok(change) => change,
-                Err(refusal) => aftermath(&before, &refusal, at),
+                Err(refusal) => on_refused(&before, &refusal, at),
             };
             match change {
                 Change::Nothing => continue,

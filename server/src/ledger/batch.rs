@@ -48,7 +48,7 @@ pub(super) struct BatchInputs {
     /// The sessions of the codes that the commands name, and those that repetitions are answered with.
     pub(super) sessions: Vec<Session>,
     /// What earlier requests with the same ids did.
-    pub(super) remembered: Vec<PriorRequest>,
+    pub(super) prior_requests: Vec<PriorRequest>,
     /// What the transfers of connections have used up by their rows, for connections that may get a limit.
     pub(super) on_record: HashMap<ConnectionId, Usage>,
     /// What exists and is locked by somebody else.
@@ -68,7 +68,7 @@ impl BatchInputs {
             connections: Vec::new(),
             credentials: Vec::new(),
             sessions: Vec::new(),
-            remembered: Vec::new(),
+            prior_requests: Vec::new(),
             on_record: HashMap::new(),
             held: Held::default(),
             open: HashMap::new(),
@@ -199,7 +199,7 @@ impl BatchState {
         let connections = inputs.connections.into_iter();
         let credentials = inputs.credentials.into_iter();
         let sessions = inputs.sessions.into_iter();
-        let requests = inputs.remembered.into_iter().map(|earlier| {
+        let requests = inputs.prior_requests.into_iter().map(|earlier| {
             let key = (earlier.actor.clone(), earlier.request.request_id.clone());
             (key, earlier)
         });

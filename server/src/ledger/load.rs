@@ -24,9 +24,9 @@ mod plan;
 
 pub(crate) use plan::LockPlan;
 
-/// Stretches of connections that are locked alike, each with a statement of its own. Above it all are locked
+/// Runs of connections that are locked alike, each with a statement of its own. Above it all are locked
 /// exclusively, which is right as well, with one.
-const STRETCHES: usize = 8;
+const RUNS_MAX: usize = 8;
 
 /// Whether to wait for connections: writers take turns on those that they count on, and a change gets its turn only if those
 /// who look wait behind it.
@@ -39,7 +39,7 @@ pub(super) enum Patience {
 
 /// Everything that the decisions will look at.
 ///
-/// What is remembered and the time are read under the locks: while this batch waited for them, another replica may have
+/// What was asked before and the time are read under the locks: while this batch waited for them, another replica may have
 /// carried out the same request, or a deadline may have passed.
 pub(super) async fn load(
     transaction: &WriteTransaction,
@@ -67,9 +67,11 @@ pub(super) async fn load(
     plan.still_holds(&connections, &transfers)?;
     let mut held = find_held(&plan, transaction, &connections, &transfers).await?;
     let mut access = plan.access.lock(transaction, &mut held).await?;
-    let remembered = transaction.remembered(&listed(&plan.request_ids)).await?;
+    let prior_requests = transaction
+        .prior_requests(&listed(&plan.request_ids))
+        .await?;
     let (mut of_transfers, mut of_connections) = (BTreeSet::new(), BTreeSet::new());
-    for earlier in &remembered {
+    for earlier in &prior_requests {
         match earlier.effect {
             Effect::Transfer { uuid, .. } => _ = of_transfers.insert(uuid),
             Effect::Connection { uuid, .. } => _ = of_connections.insert(uuid),
@@ -82,7 +84,7 @@ pub(super) async fn load(
     transfers.extend(transaction.existing_transfers(&of_transfers).await?);
     let of_connections = listed(&of_connections);
     connections.extend(transaction.existing_connections(&of_connections).await?);
-    let again = plan.access.answers(transaction, &remembered).await?;
+    let again = plan.access.answers(transaction, &prior_requests).await?;
     access.extend(again);
     let mut inputs = BatchInputs::at(time.now_in(transaction).await?);
     inputs.held = held;
@@ -91,7 +93,7 @@ pub(super) async fn load(
     inputs.candidates = candidates;
     inputs.transfers = transfers;
     inputs.connections = connections;
-    inputs.remembered = remembered;
+    inputs.prior_requests = prior_requests;
     inputs.credentials = access.credentials;
     inputs.sessions = access.sessions;
     Ok(inputs)
@@ -108,16 +110,16 @@ async fn lock_connections(
     patience: Patience,
 ) -> Result<Vec<Connection>, StoreError> {
     let plan: Vec<_> = plan.iter().collect();
-    let stretches: Vec<_> = plan.chunk_by(|one, other| one.1 == other.1).collect();
-    let stretches = if stretches.len() > STRETCHES {
+    let runs: Vec<_> = plan.chunk_by(|one, other| one.1 == other.1).collect();
+    let runs = if runs.len() > RUNS_MAX {
         vec![plan.as_slice()]
     } else {
-        stretches
+        runs
     };
     let mut connections = Vec::with_capacity(plan.len());
-    for stretch in stretches {
-        let uuids: Vec<_> = stretch.iter().map(|(uuid, _)| **uuid).collect();
-        let exclusive = stretch.iter().any(|(_, exclusive)| **exclusive);
+    for run in runs {
+        let uuids: Vec<_> = run.iter().map(|(uuid, _)| **uuid).collect();
+        let exclusive = run.iter().any(|(_, exclusive)| **exclusive);
         let locked = match patience {
             Patience::Short => transaction.await_connections(&uuids, exclusive).await?,
             Patience::None => transaction.lock_connections(&uuids, exclusive).await?,

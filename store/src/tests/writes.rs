@@ -259,7 +259,7 @@ async fn requests_are_remembered_with_what_they_did() {
     let batch = fixture.store.begin().await.expect("a batch");
     let mut ids = vec!["create", "delete", "connect", "disconnect", "unknown"];
     ids.extend(["filler"; 30]);
-    let mut found = batch.remembered(&ids).await.expect("read");
+    let mut found = batch.prior_requests(&ids).await.expect("read");
     found.sort_by(|one, two| {
         one.actor
             .cmp(&two.actor)
@@ -286,7 +286,7 @@ async fn requests_are_remembered_with_what_they_did() {
         memory("somebody else", "create", transfer(3, false)),
     ];
     assert_eq!(found, wanted);
-    assert!(batch.remembered(&[]).await.expect("read").is_empty());
+    assert!(batch.prior_requests(&[]).await.expect("read").is_empty());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::ledger::{
 use tidegate_domain::{
     authorize,
     command::{Submission, Target, TransferCommand, Verb},
-    decide::{Change, aftermath, creation},
+    decide::{Change, creation, on_refused},
     event::{EventBody, EventType},
     id::TransferId,
     refusal::Refusal,
@@ -161,7 +161,7 @@ impl BatchState {
                 Ok(self.keep(&transfer, verdict.change, Some(Cause::of(submission))))
             }
             Err(refusal) => {
-                let change = aftermath(&transfer, &refusal, self.now);
+                let change = on_refused(&transfer, &refusal, self.now);
                 self.keep(&transfer, change, None);
                 Err(refusal)
             }

@@ -68,10 +68,10 @@ impl WantedAccess {
     pub(super) async fn answers(
         &self,
         transaction: &WriteTransaction,
-        remembered: &[PriorRequest],
+        prior_requests: &[PriorRequest],
     ) -> Result<Access, StoreError> {
         let (mut credentials, mut sessions) = (BTreeSet::new(), BTreeSet::new());
-        for earlier in remembered {
+        for earlier in prior_requests {
             match earlier.effect {
                 Effect::Credential(uuid) => _ = credentials.insert(uuid),
                 Effect::Session(uuid) => _ = sessions.insert(uuid),
