@@ -127,6 +127,31 @@ pub struct NewConnection {
     pub metadata: Map<String, Value>,
 }
 
+/// New values of what can be changed about a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionValues {
+    /// What people call it.
+    pub name: String,
+    /// Address of the other site.
+    pub site_url: String,
+    /// What its transfers may do.
+    pub policy: Policy,
+    /// The operators' notes.
+    pub metadata: Map<String, Value>,
+}
+
+impl From<NewConnection> for ConnectionValues {
+    /// All but the direction, which stays.
+    fn from(new: NewConnection) -> Self {
+        Self {
+            name: new.name,
+            site_url: new.site_url,
+            policy: new.policy,
+            metadata: new.metadata,
+        }
+    }
+}
+
 /// A field that can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConnectionField {
@@ -163,7 +188,7 @@ impl ConnectionField {
         fields
     }
 
-    fn set(self, connection: &mut NewConnection, from: &NewConnection) {
+    fn set(self, connection: &mut NewConnection, from: &ConnectionValues) {
         match self {
             Self::Name => connection.name.clone_from(&from.name),
             Self::SiteUrl => connection.site_url.clone_from(&from.site_url),
@@ -181,7 +206,7 @@ pub enum ConnectionVerb {
         /// Which ones.
         fields: Vec<ConnectionField>,
         /// Their values; the rest of it is not looked at.
-        to: Box<NewConnection>,
+        to: Box<ConnectionValues>,
         /// The revision that the change is meant for; `None` for whichever is current.
         revision: Option<i64>,
         /// Whether there may be another one to the same site.

@@ -34,7 +34,7 @@ fn update(
     change(&mut to);
     ConnectionVerb::Update {
         fields: fields.to_vec(),
-        to: Box::new(to),
+        to: Box::new(to.into()),
         revision,
         allow_duplicate: false,
     }

@@ -6,7 +6,7 @@ use super::{Mutation, duration, revision, statuses, timestamp, value};
 use crate::rpc::{caller::Caller, metadata};
 use tidegate_domain::{
     command::ConnectionCommand,
-    connection::{ConnectionDirection, ConnectionField, ConnectionVerb, NewConnection},
+    connection::{ConnectionDirection, ConnectionField, ConnectionValues, ConnectionVerb, NewConnection},
     policy::{ADDRESSES_MAX, AllowedHours, Policy, RATE_MAX, TABLES_MAX, parse_block},
     query::ConnectionFilter,
     refusal::Refusal,
@@ -65,10 +65,8 @@ impl Mutation for v1::UpdateConnectionRequest {
             check.only(&asked, |check| {
                 check.required("name", &wire.name);
                 check.required("site_url", &wire.site_url);
-                NewConnection {
+                ConnectionValues {
                     name: check.name("name", &wire.name, NAME_MAX),
-                    // It cannot be changed, and is not looked at.
-                    direction: ConnectionDirection::Sender,
                     site_url: check.site_url("site_url", &wire.site_url),
                     policy: policy(check, wire.policy),
                     metadata: metadata::from_wire(check, wire.metadata),

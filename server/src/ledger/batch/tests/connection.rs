@@ -26,7 +26,7 @@ fn manage(verb: ConnectionVerb) -> Submission<ConnectionCommand> {
 fn set(fields: &[ConnectionField], policy: Policy) -> Submission<ConnectionCommand> {
     manage(ConnectionVerb::Update {
         fields: fields.to_vec(),
-        to: Box::new(limited(policy).declared),
+        to: Box::new(limited(policy).declared.into()),
         revision: None,
         allow_duplicate: false,
     })
