@@ -84,6 +84,9 @@ pub struct Identity {
     pub session_code: String,
 }
 
+/// The actor of what the server does by itself.
+pub const SERVER: &str = "sweeper";
+
 /// The other end of a call, or the server itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -108,7 +111,7 @@ impl Caller {
     /// What the server does by itself.
     pub fn server() -> Self {
         Self {
-            actor: "sweeper".to_owned(),
+            actor: SERVER.to_owned(),
             identity: None,
             address: None,
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{error::Error, feed::FeedChange};
 use tidegate_domain::{
-    caller::Caller,
+    caller::{Caller, SERVER},
     chain::Head,
     command::{Submission, Target},
     connection::{Connection, DuplicateCandidate, Usage},
@@ -360,9 +360,6 @@ impl BatchState {
         changed.map(change).collect()
     }
 }
-
-/// The actor of what the server does by itself.
-pub(super) const SERVER: &str = "sweeper";
 
 #[cfg(test)]
 mod tests;
