@@ -152,7 +152,7 @@ impl ScopedReader {
 
 impl WriteTransaction {
     /// The connections that `transfers` belong to, gone or not, each once, without a lock.
-    pub async fn glimpse_connections(
+    pub async fn peek_connections(
         &self,
         transfers: &[TransferId],
     ) -> Result<Vec<ConnectionPeek>, StoreError> {

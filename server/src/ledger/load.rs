@@ -55,7 +55,7 @@ pub(super) async fn load(
     };
     // A transfer never moves to another connection, so that this can be asked without a lock.
     let governed = listed(&plan.governed);
-    for its in transaction.glimpse_connections(&governed).await? {
+    for its in transaction.peek_connections(&governed).await? {
         plan.connection(its.uuid, its.has_budget);
     }
     for uuid in plan.access.connections(transaction).await? {

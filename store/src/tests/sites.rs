@@ -276,7 +276,7 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
     }
     // A connection that is gone is named all the same, each once.
     let uuids: Vec<_> = transfers.iter().map(|it| it.uuid).collect();
-    let peeks = batch.glimpse_connections(&uuids).await.expect("read");
+    let peeks = batch.peek_connections(&uuids).await.expect("read");
     assert_eq!(peeks.len(), 2);
     assert!(peeks.iter().all(|it| !it.has_budget));
     // One that is there says whether it counts.
@@ -284,7 +284,7 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
     counting.declared.policy.max_transfers = Some(7);
     let there = [counting, connection(1, 1)];
     batch.insert_connections(&there).await.expect("inserted");
-    let mut peeks = batch.glimpse_connections(&uuids).await.expect("read");
+    let mut peeks = batch.peek_connections(&uuids).await.expect("read");
     peeks.sort_by_key(|it| it.uuid);
     let budgets: Vec<_> = peeks.iter().map(|it| it.has_budget).collect();
     assert_eq!(budgets, [true, false]);

@@ -91,7 +91,7 @@ impl<'a> LockPlan<'a> {
         self.access.redeemed.insert(digest);
     }
 
-    /// Whether the right connections were locked in the right way; between the glimpse and the locks, a transfer may have
+    /// Whether the right connections were locked in the right way; between that look and the locks, a transfer may have
     /// come into being, or a connection may have got a limit.
     pub(super) fn still_holds(
         &self,
