@@ -32,7 +32,7 @@ test-pg NAME:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    cargo clippy --workspace --all-targets --features tidegate-server/failpoints -- -D warnings
+    cargo clippy --workspace --all-targets --features tidegate-server/failpoints,tidegate-server/fuzzing -- -D warnings
 
 # Builds the documentation as strictly as .ci/run does.
 docs:

@@ -34,10 +34,14 @@ impl Readers {
 }
 
 impl ScopedReader {
-    /// Whose transfers and events a search for `asked` finds. Whatever a search is given, this is what it looks for; live
-    /// changes and page tokens have to be bound to the same.
-    pub fn narrowed(&self, asked: ConnectionScope) -> ConnectionScope {
-        self.caller.scope().and(asked)
+    /// Whose transfers and events the caller may see. Whatever a search is given, it finds these alone; live changes and page
+    /// tokens have to be bound to the same.
+    pub fn scope(&self) -> ConnectionScope {
+        self.caller.scope()
+    }
+
+    pub(crate) fn narrowed(&self, asked: ConnectionScope) -> ConnectionScope {
+        self.scope().and(asked)
     }
 
     pub(crate) fn filter(&self, filter: &TransferFilter) -> TransferFilter {

@@ -24,7 +24,6 @@ use tidegate_domain::{
         HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
     },
 };
-use tidegate_store::ScopedReader;
 
 mod connection;
 mod credential;
@@ -266,10 +265,11 @@ pub(super) fn report(check: &mut Check, wire: Option<v1::Progress>) -> Report {
     })
 }
 
-/// The filter of a request, narrowed to what the caller may see: page tokens and live changes are bound to it.
+/// The filter of a request, narrowed to `scope`, which is what the caller may see: page tokens and live changes are bound to
+/// it.
 pub(super) fn filter(
     check: &mut Check,
-    reader: &ScopedReader,
+    scope: ConnectionScope,
     wire: Option<v1::TransferFilter>,
 ) -> TransferFilter {
     let wire = wire.unwrap_or_default();
@@ -278,7 +278,7 @@ pub(super) fn filter(
     TransferFilter {
         direction: value(check, "filter.direction", wire.direction),
         status: statuses(check, "filter.status", &wire.status),
-        connections: reader.narrowed(ConnectionScope::from(
+        connections: scope.and(ConnectionScope::from(
             check.optional_uuid("filter.connection_uuid", &wire.connection_uuid),
         )),
         table_name: (!table_name.is_empty()).then_some(table_name),

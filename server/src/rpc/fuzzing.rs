@@ -1,12 +1,12 @@
-//! A door for the fuzz targets: from bytes to orders and queries, as calls go, but without a server.
+//! A door for the fuzz targets: from bytes to commands and queries, as calls go, but without a server.
 
 use prost::Message;
 use tidegate_proto::v1;
 use tonic::Request;
 
-use super::decode::{self, Mutation, TokenRequest};
+use super::decode::{self, Mutation, TokenDigest};
 use tidegate_domain::{
-    caller::Caller,
+    caller::ConnectionScope,
     token::{ID_BYTES, Pepper, SECRET_BYTES, Token},
     validate::Check,
 };
@@ -31,15 +31,16 @@ pub fn decode_validate(data: &[u8]) {
     }
 }
 
-fn mutation<M: Mutation>(body: &[u8]) {
+fn mutation<M: Mutation<Made = ()>>(body: &[u8]) {
     if let Ok(message) = M::decode(body) {
         _ = decode::submission(Request::new(message));
     }
 }
 
-fn token_request<M: TokenRequest>(body: &[u8]) {
+fn token_request<M: Mutation<Made = TokenDigest>>(body: &[u8]) {
     if let Ok(message) = M::decode(body) {
-        _ = decode::token_submission(Request::new(message), &token(), &Pepper::default());
+        let digest = decode::token_digest(&token(), &Pepper::default());
+        _ = decode::submission_with(Request::new(message), digest);
     }
 }
 
@@ -56,7 +57,7 @@ fn session(body: &[u8]) {
 fn list(body: &[u8]) {
     if let Ok(message) = v1::ListTransfersRequest::decode(body) {
         let mut check = Check::default();
-        let filter = decode::filter(&mut check, &Caller::anonymous(None), message.filter);
+        let filter = decode::filter(&mut check, ConnectionScope::All, message.filter);
         _ = check.finish(filter.fingerprint());
     }
 }

@@ -46,7 +46,7 @@ impl Backend {
     ) -> Result<v1::ListTransfersResponse, Error> {
         let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = decode::filter(&mut check, &reader, request.filter);
+        let filter = decode::filter(&mut check, reader.scope(), request.filter);
         let order = decode::sort_order(&mut check, request.order);
         let preload = decode::preload(&mut check, &request.preload);
         let skip = check.skip(request.skip);
@@ -74,7 +74,7 @@ impl Backend {
     ) -> Result<v1::CountTransfersResponse, Error> {
         let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = decode::filter(&mut check, &reader, request.filter);
+        let filter = decode::filter(&mut check, reader.scope(), request.filter);
         let filter = check.finish(filter)?;
         Ok(v1::CountTransfersResponse {
             count: reader.count_transfers(&filter).await?,
@@ -90,7 +90,7 @@ impl Backend {
         let mut check = Check::default();
         let table_name = check.line("table_name", &request.table_name, NAME_MAX);
         let filter = ApprovalFilter {
-            connections: reader.narrowed(ConnectionScope::from(
+            connections: reader.scope().and(ConnectionScope::from(
                 check.optional_uuid("connection_uuid", &request.connection_uuid),
             )),
             table_name: (!table_name.is_empty()).then_some(table_name),
@@ -192,7 +192,7 @@ impl Backend {
         let preload = decode::preload(&mut check, &request.preload);
         let filter = TransferFilter {
             status: vec![TransferStatus::InProgress],
-            connections: reader.narrowed(ConnectionScope::All),
+            connections: reader.scope(),
             ..TransferFilter::default()
         };
         let scope = Scope::new("active", "desc", &filter.fingerprint());
