@@ -6,7 +6,9 @@ use super::{Mutation, duration, revision, statuses, timestamp, value};
 use crate::rpc::{caller::Caller, metadata};
 use tidegate_domain::{
     command::ConnectionCommand,
-    connection::{ConnectionDirection, ConnectionField, ConnectionValues, ConnectionVerb, NewConnection},
+    connection::{
+        ConnectionDirection, ConnectionField, ConnectionValues, ConnectionVerb, NewConnection,
+    },
     policy::{ADDRESSES_MAX, AllowedHours, Policy, RATE_MAX, TABLES_MAX, parse_block},
     query::ConnectionFilter,
     refusal::Refusal,
