@@ -1,4 +1,4 @@
-//! Requests into orders and queries, with every field checked.
+//! Requests into commands and queries, with every field checked.
 
 use std::{mem, time::Duration};
 
