@@ -1,0 +1,279 @@
+//! The callers: each repeats one kind of work through the generated client.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, stream};
+use tidegate_proto::v1::{
+    self, event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
+};
+use tokio::{sync::mpsc, task::AbortHandle};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Streaming, transport::Channel};
+
+use crate::load::Caller;
+
+pub(crate) type Transfers = TransferServiceClient<Channel>;
+
+/// Calls that share one connection: the server allows 128.
+const CALLS_PER_CONNECTION: usize = 64;
+/// Transfers of one stream of reports.
+pub(crate) const REPORTED: usize = 100;
+
+/// Enough connections for so many calls at once.
+pub(crate) async fn channels(address: &str, calls: usize) -> anyhow::Result<Vec<Transfers>> {
+    let mut clients = Vec::new();
+    for _ in 0..calls.div_ceil(CALLS_PER_CONNECTION) {
+        clients.push(Transfers::connect(address.to_owned()).await?);
+    }
+    Ok((0..calls)
+        .map(|call| clients[call % clients.len()].clone())
+        .collect())
+}
+
+/// Totals after so many records.
+pub(crate) fn totals(records: i64) -> v1::Progress {
+    v1::Progress {
+        records_transferred: Some(records),
+        records_created: Some(records),
+        bytes_transferred: Some(records * 100),
+        ..v1::Progress::default()
+    }
+}
+
+fn declaration() -> v1::CreateTransferRequest {
+    v1::CreateTransferRequest {
+        direction: v1::Direction::Send.into(),
+        table_name: "public.orders".to_owned(),
+        records_requested: 1_000_000,
+        request_id: uuid::Uuid::now_v7().to_string(),
+        ..v1::CreateTransferRequest::default()
+    }
+}
+
+/// Makes `count` transfers that are in progress.
+pub(crate) async fn running(address: &str, count: usize) -> anyhow::Result<Vec<String>> {
+    const AT_ONCE: usize = 256;
+    let clients = channels(address, AT_ONCE.min(count)).await?;
+    let made = stream::iter(0..count).map(|number| {
+        let mut client = clients[number % clients.len()].clone();
+        async move {
+            let uuid = create(&mut client).await?;
+            client.start_transfer(start(&uuid)).await?;
+            anyhow::Ok(uuid)
+        }
+    });
+    let made: Vec<_> = made.buffer_unordered(AT_ONCE).collect().await;
+    made.into_iter().collect()
+}
+
+async fn create(client: &mut Transfers) -> anyhow::Result<String> {
+    let created = client.create_transfer(declaration()).await?.into_inner();
+    Ok(created.transfer.context("no transfer in the answer")?.uuid)
+}
+
+fn start(uuid: &str) -> v1::StartTransferRequest {
+    v1::StartTransferRequest {
+        uuid: uuid.to_owned(),
+        request_id: uuid::Uuid::now_v7().to_string(),
+        ..v1::StartTransferRequest::default()
+    }
+}
+
+/// Reads one transfer.
+pub(crate) struct Get {
+    pub(crate) client: Transfers,
+    pub(crate) uuid: String,
+}
+
+impl Caller for Get {
+    async fn call(&mut self) -> anyhow::Result<u64> {
+        let request = v1::GetTransferRequest {
+            uuid: self.uuid.clone(),
+            preload: Vec::new(),
+        };
+        self.client.get_transfer(request).await?;
+        Ok(1)
+    }
+}
+
+/// Reports progress of one transfer, a call each.
+pub(crate) struct Update {
+    pub(crate) client: Transfers,
+    pub(crate) uuid: String,
+    pub(crate) records: i64,
+}
+
+impl Caller for Update {
+    async fn call(&mut self) -> anyhow::Result<u64> {
+        self.records += 1;
+        let request = v1::UpdateProgressRequest {
+            uuid: self.uuid.clone(),
+            progress: Some(totals(self.records)),
+            ..v1::UpdateProgressRequest::default()
+        };
+        self.client.update_progress(request).await?;
+        Ok(1)
+    }
+}
+
+/// Declares transfers.
+pub(crate) struct Create {
+    pub(crate) client: Transfers,
+}
+
+impl Caller for Create {
+    async fn call(&mut self) -> anyhow::Result<u64> {
+        create(&mut self.client).await?;
+        Ok(1)
+    }
+}
+
+/// Takes transfers from their declaration to their end: four calls, which count as one.
+pub(crate) struct Lifecycle {
+    pub(crate) client: Transfers,
+}
+
+impl Caller for Lifecycle {
+    async fn call(&mut self) -> anyhow::Result<u64> {
+        let uuid = create(&mut self.client).await?;
+        self.client.start_transfer(start(&uuid)).await?;
+        let half = v1::UpdateProgressRequest {
+            uuid: uuid.clone(),
+            progress: Some(totals(500_000)),
+            ..v1::UpdateProgressRequest::default()
+        };
+        self.client.update_progress(half).await?;
+        let whole = v1::CompleteTransferRequest {
+            uuid,
+            progress: Some(totals(1_000_000)),
+            request_id: uuid::Uuid::now_v7().to_string(),
+        };
+        self.client.complete_transfer(whole).await?;
+        Ok(1)
+    }
+}
+
+/// Reports progress of many transfers on one stream, and waits until all of it is durable.
+pub(crate) struct Acknowledged {
+    uuids: Vec<String>,
+    records: i64,
+    reports: mpsc::Sender<v1::ReportProgressRequest>,
+    answers: Streaming<v1::ReportProgressResponse>,
+}
+
+impl Acknowledged {
+    pub(crate) async fn begin(
+        mut client: Transfers,
+        uuids: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let (reports, sent) = mpsc::channel(uuids.len());
+        // The answer begins when something is read.
+        let answers = client.report_progress(ReceiverStream::new(sent)).await?;
+        Ok(Self {
+            uuids,
+            records: 0,
+            reports,
+            answers: answers.into_inner(),
+        })
+    }
+}
+
+impl Caller for Acknowledged {
+    async fn call(&mut self) -> anyhow::Result<u64> {
+        self.records += 1;
+        for uuid in &self.uuids {
+            self.reports.send(report(uuid, self.records)).await?;
+        }
+        for _ in &self.uuids {
+            let answer = self.answers.message().await?.context("the stream ended")?;
+            anyhow::ensure!(answer.error.is_none(), "refused: {answer:?}");
+        }
+        Ok(self.uuids.len() as u64)
+    }
+}
+
+fn report(uuid: &str, records: i64) -> v1::ReportProgressRequest {
+    v1::ReportProgressRequest {
+        uuid: uuid.to_owned(),
+        progress: Some(totals(records)),
+        checkpoint: None,
+    }
+}
+
+/// Work that goes on by itself until it is dropped.
+pub(crate) struct Flow {
+    pub(crate) units: Arc<AtomicU64>,
+    /// Ends what is sent: the transport would go on with it when nobody waits for the answer any more.
+    over: Arc<AtomicBool>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Streams reports as fast as they are taken, whether or not they are written one by one.
+pub(crate) fn pour(clients: Vec<Transfers>, uuids: &[String], first: i64) -> Flow {
+    let (units, over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+    let mut tasks = Vec::new();
+    for (mut client, own) in clients.into_iter().zip(uuids.chunks(REPORTED)) {
+        let (counter, over, own) = (Arc::clone(&units), Arc::clone(&over), own.to_vec());
+        let mut number = 0_usize;
+        let reports = stream::iter(std::iter::from_fn(move || {
+            if over.load(Ordering::Relaxed) {
+                return None;
+            }
+            let round = i64::try_from(number / own.len()).unwrap_or(i64::MAX);
+            let uuid = &own[number % own.len()];
+            number += 1;
+            counter.fetch_add(1, Ordering::Relaxed);
+            Some(report(uuid, first + round))
+        }));
+        let task = tokio::spawn(async move {
+            if let Ok(answers) = client.report_progress(reports).await {
+                let mut answers = answers.into_inner();
+                while let Ok(Some(_)) = answers.message().await {}
+            }
+        });
+        tasks.push(task.abort_handle());
+    }
+    Flow { units, over, tasks }
+}
+
+/// Reads the log from its beginning, again and again.
+pub(crate) async fn follow(address: &str) -> anyhow::Result<Flow> {
+    let client = EventServiceClient::connect(address.to_owned()).await?;
+    let units = Arc::<AtomicU64>::default();
+    let counter = Arc::clone(&units);
+    let task = tokio::spawn(async move {
+        loop {
+            let request = v1::WatchEventsRequest::default();
+            let Ok(events) = client.clone().watch_events(request).await else {
+                return;
+            };
+            let mut events = events.into_inner();
+            while let Ok(Some(answer)) = events.message().await {
+                if let Some(v1::watch_events_response::Update::Event(_)) = answer.update {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    // All of it was read.
+                    break;
+                }
+            }
+        }
+    });
+    Ok(Flow {
+        units,
+        over: Arc::default(),
+        tasks: vec![task.abort_handle()],
+    })
+}

@@ -1,0 +1,164 @@
+//! Callers in a closed loop, and what was measured of them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use crate::machine::{Cpu, Watched};
+
+/// How long a measurement lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// Before anything counts.
+    pub(crate) warm_up: Duration,
+    pub(crate) time: Duration,
+}
+
+/// One that calls again as soon as it is answered.
+pub(crate) trait Caller: Send + 'static {
+    /// Makes one call; answers how many units of work that was.
+    fn call(&mut self) -> impl Future<Output = anyhow::Result<u64>> + Send;
+}
+
+/// What one measurement found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Sample {
+    /// Units of work in a second, or whatever else the measurement is about.
+    pub(crate) value: f64,
+    /// Times of single calls, in microseconds; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) latency: Option<Latency>,
+    /// Processor time for a thousand units, in milliseconds.
+    pub(crate) server_ms: f64,
+    pub(crate) database_ms: f64,
+    pub(crate) generator_ms: f64,
+    /// The share of the machine that other processes took.
+    pub(crate) foreign: f64,
+}
+
+/// Times of calls, in microseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: u64,
+    pub(crate) p90: u64,
+    pub(crate) p99: u64,
+}
+
+impl Latency {
+    fn of(times: &Histogram<u64>) -> Self {
+        Self {
+            p50: times.value_at_quantile(0.5),
+            p90: times.value_at_quantile(0.9),
+            p99: times.value_at_quantile(0.99),
+        }
+    }
+}
+
+/// Counts what callers do, and takes their times.
+struct Counted {
+    units: AtomicU64,
+    from: Instant,
+    until: Instant,
+}
+
+/// Has `callers` call for as long as `span` says.
+///
+/// # Errors
+/// The first call that failed: a measurement of failures is none.
+pub(crate) async fn closed_loop<C: Caller>(
+    watched: &Watched,
+    span: Span,
+    callers: Vec<C>,
+) -> anyhow::Result<Sample> {
+    let from = Instant::now() + span.warm_up;
+    let counted = Arc::new(Counted {
+        units: AtomicU64::new(0),
+        from,
+        until: from + span.time,
+    });
+    let mut tasks = JoinSet::new();
+    for caller in callers {
+        tasks.spawn(drive(caller, Arc::clone(&counted)));
+    }
+    tokio::time::sleep_until(from.into()).await;
+    let before = Cpu::now(watched);
+    tokio::time::sleep_until(counted.until.into()).await;
+    let cpu = Cpu::now(watched).since(before);
+    let mut times = histogram()?;
+    while let Some(ended) = tasks.join_next().await {
+        times.add(ended.context("a caller panicked")??)?;
+    }
+    let units = counted.units.load(Ordering::Relaxed);
+    let mut sample = Sample::of(units, span.time, cpu)?;
+    sample.latency = Some(Latency::of(&times));
+    Ok(sample)
+}
+
+async fn drive(mut caller: impl Caller, counted: Arc<Counted>) -> anyhow::Result<Histogram<u64>> {
+    let mut times = histogram()?;
+    loop {
+        let began = Instant::now();
+        if began >= counted.until {
+            return Ok(times);
+        }
+        let units = caller.call().await?;
+        let ended = Instant::now();
+        if ended >= counted.from && ended < counted.until {
+            counted.units.fetch_add(units, Ordering::Relaxed);
+            let micros = (ended - began).as_micros();
+            times.saturating_record(u64::try_from(micros).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+/// Up to a minute, to within a hundredth.
+fn histogram() -> anyhow::Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000, 2)?)
+}
+
+/// Measures work that goes on by itself and is counted in `units`.
+///
+/// # Errors
+/// When nothing is done.
+pub(crate) async fn counter(
+    watched: &Watched,
+    span: Span,
+    units: &AtomicU64,
+) -> anyhow::Result<Sample> {
+    tokio::time::sleep(span.warm_up).await;
+    let (before, began) = (Cpu::now(watched), Instant::now());
+    let first = units.load(Ordering::Relaxed);
+    tokio::time::sleep(span.time).await;
+    let done = units.load(Ordering::Relaxed) - first;
+    Sample::of(done, began.elapsed(), Cpu::now(watched).since(before))
+}
+
+impl Sample {
+    /// What is known of `units` that were done in `time`.
+    ///
+    /// # Errors
+    /// When there are none.
+    #[expect(clippy::cast_precision_loss, reason = "counts of a few seconds")]
+    pub(crate) fn of(units: u64, time: Duration, cpu: Cpu) -> anyhow::Result<Self> {
+        anyhow::ensure!(units > 0, "nothing was done in {time:?}");
+        let (units, seconds) = (units as f64, time.as_secs_f64());
+        let each_thousand = |seconds: f64| seconds * 1_000.0 / (units / 1_000.0);
+        Ok(Self {
+            value: units / seconds,
+            latency: None,
+            server_ms: each_thousand(cpu.server),
+            database_ms: each_thousand(cpu.database),
+            generator_ms: each_thousand(cpu.generator),
+            foreign: cpu.foreign(seconds),
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Measures a real server, in a process of its own, against yardsticks of the same run on the same machine.
+//!
+//! Absolute figures are the machine's; what counts is the ratio of two figures that were taken side by side.
+
+mod calls;
+mod echo;
+mod load;
+mod machine;
+mod measure;
+mod report;
+mod subject;
+mod yardstick;
+
+use std::{io::Write as _, path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use load::{Sample, Span};
+use measure::Measurement;
+use report::{LINES, Line, Outcome, Round};
+use subject::{Kind, Subject};
+
+/// Measures Tidegate.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// Lines of the table whose names contain one of these; all when none is given.
+    names: Vec<String>,
+    /// The database; both when absent.
+    #[arg(long)]
+    db: Option<Kind>,
+    /// How often everything is measured, in turn; the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Length of one measurement in seconds.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Where all figures go, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measures this server instead of one that is built now.
+    #[arg(long, value_name = "PROGRAM")]
+    server: Option<PathBuf>,
+    /// Serves as the echo.
+    #[arg(long, hide = true)]
+    echo: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.echo {
+        return echo::serve().await;
+    }
+    let binary = match &arguments.server {
+        Some(server) => server.canonicalize().context("--server")?,
+        None => subject::build().await?,
+    };
+    let lines: Vec<&Line> = LINES
+        .iter()
+        .filter(|line| {
+            let named = |name: &String| line.name.contains(name.as_str());
+            arguments.names.is_empty() || arguments.names.iter().any(named)
+        })
+        .collect();
+    anyhow::ensure!(!lines.is_empty(), "no line of the table has such a name");
+    let time = Duration::from_secs_f64(arguments.seconds);
+    let span = Span {
+        warm_up: time / 5,
+        time,
+    };
+    let kinds = [Kind::Sqlite, Kind::Postgres];
+    let mut outcomes = Vec::new();
+    say(&report::head())?;
+    for kind in kinds.into_iter().filter(|kind| arguments.db.is_none_or(|db| db == *kind)) {
+        outcomes.extend(measure(kind, &binary, &lines, arguments.rounds, span).await?);
+    }
+    if let Some(path) = &arguments.json {
+        let file = std::fs::File::create(path).context("--json")?;
+        serde_json::to_writer_pretty(file, &outcomes)?;
+    }
+    Ok(())
+}
+
+/// All rounds on one database.
+async fn measure(
+    kind: Kind,
+    binary: &std::path::Path,
+    lines: &[&Line],
+    rounds: usize,
+    span: Span,
+) -> anyhow::Result<Vec<Outcome>> {
+    let subject = Subject::start(kind, binary).await?;
+    let mut found: Vec<Vec<Round>> = vec![Vec::new(); lines.len()];
+    for _ in 0..rounds {
+        // Each yardstick once a round, however many lines are held against it.
+        let mut yardsticks: Vec<(Measurement, Sample)> = Vec::new();
+        for (line, rounds) in lines.iter().zip(&mut found) {
+            let failed = || format!("{} on {}", line.name, kind.name());
+            let work = line.work.take(&subject, span).await.with_context(failed)?;
+            let yardstick = match line.yardstick {
+                None => None,
+                Some(wanted) => match yardsticks.iter().find(|(known, _)| *known == wanted) {
+                    Some((_, sample)) => Some(sample.clone()),
+                    None => {
+                        let sample = wanted.take(&subject, span).await.with_context(failed)?;
+                        yardsticks.push((wanted, sample.clone()));
+                        Some(sample)
+                    }
+                },
+            };
+            rounds.push(Round { work, yardstick });
+        }
+    }
+    let outcomes = lines.iter().zip(found);
+    let outcomes: Vec<_> = outcomes
+        .map(|(line, rounds)| Outcome::new(line, kind, rounds))
+        .collect();
+    for outcome in &outcomes {
+        say(&outcome.text())?;
+    }
+    Ok(outcomes)
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("stdout is gone")
+}

@@ -1,0 +1,200 @@
+//! The lines of the table: what is compared with what, and how it came out.
+
+use serde::Serialize;
+
+use crate::{
+    load::Sample,
+    measure::Measurement::{self, *},
+    subject::Kind,
+    yardstick::Statement,
+};
+
+/// Others may take so much of the machine; a measurement beside more is void.
+pub(crate) const FOREIGN_MAX: f64 = 0.1;
+
+/// A line of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    pub(crate) name: &'static str,
+    pub(crate) work: Measurement,
+    pub(crate) yardstick: Option<Measurement>,
+}
+
+const fn line(name: &'static str, work: Measurement, yardstick: Option<Measurement>) -> Line {
+    Line {
+        name,
+        work,
+        yardstick,
+    }
+}
+
+/// The whole table.
+pub(crate) const LINES: [Line; 13] = [
+    // First, while the server is as it started.
+    line("memory-at-start", Memory, None),
+    line("idle", Idle, None),
+    line("start", Start, None),
+    line("get", Get(256), Some(Echo(256))),
+    line("get-alone", Get(1), Some(Echo(1))),
+    line("progress", Update(256), Some(Alone(Statement::Update))),
+    line("progress-1024", Update(1_024), Some(Alone(Statement::Update))),
+    line("acknowledged", Acknowledged(64), Some(Alone(Statement::Update))),
+    line("reports", Reports(16), Some(EchoReports(16))),
+    line("create", Create(256), Some(Alone(Statement::Insert))),
+    line("lifecycle", Lifecycle(256), Some(Alone(Statement::Insert))),
+    line("follow", Follow, Some(EchoEvents)),
+    line("memory", Memory, None),
+];
+
+/// What one round found for a line.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Round {
+    pub(crate) work: Sample,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) yardstick: Option<Sample>,
+}
+
+impl Round {
+    fn ratio(&self) -> Option<f64> {
+        Some(self.work.value / self.yardstick.as_ref()?.value)
+    }
+
+    fn foreign(&self) -> f64 {
+        let yardstick = self.yardstick.as_ref().map_or(0.0, |sample| sample.foreign);
+        self.work.foreign.max(yardstick)
+    }
+}
+
+/// A line with all its rounds.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) name: &'static str,
+    pub(crate) database: &'static str,
+    pub(crate) rounds: Vec<Round>,
+    /// Whether others took too much of the machine to believe it.
+    pub(crate) void: bool,
+}
+
+impl Outcome {
+    pub(crate) fn new(line: &Line, kind: Kind, rounds: Vec<Round>) -> Self {
+        Self {
+            name: line.name,
+            database: kind.name(),
+            void: rounds.iter().any(|round| round.foreign() > FOREIGN_MAX),
+            rounds,
+        }
+    }
+
+    /// The line for people.
+    pub(crate) fn text(&self) -> String {
+        let of = |figure: fn(&Round) -> Option<f64>| Spread::of(self.rounds.iter().filter_map(figure));
+        let value = of(|round| Some(round.work.value));
+        let yardstick = of(|round| Some(round.yardstick.as_ref()?.value));
+        let ratio = of(Round::ratio);
+        let middle = self.rounds.get(self.rounds.len() / 2).map(|round| &round.work);
+        let latency = middle.and_then(|sample| sample.latency);
+        let latency = latency.map(|it| {
+            let [p50, p90, p99] = [it.p50, it.p90, it.p99].map(milliseconds);
+            format!("{p50} {p90} {p99}")
+        });
+        let cpu = middle.filter(|sample| sample.server_ms > 0.0).map(|sample| {
+            let Sample {
+                server_ms,
+                database_ms,
+                generator_ms,
+                ..
+            } = sample;
+            format!("{server_ms:.0} {database_ms:.0} {generator_ms:.0}")
+        });
+        format!(
+            "{:<9} {:<16} {:>10} {:>10}  {:<18} {:<20} {:<16}{}",
+            self.database,
+            self.name,
+            value.map_or_else(String::new, |it| short(it.median)),
+            yardstick.map_or_else(String::new, |it| short(it.median)),
+            ratio.map_or_else(String::new, |it| format!(
+                "{:.3} ({:.3}-{:.3})",
+                it.median, it.least, it.most
+            )),
+            latency.unwrap_or_default(),
+            cpu.unwrap_or_default(),
+            if self.void { "VOID: others were at work" } else { "" },
+        )
+        .trim_end()
+        .to_owned()
+    }
+}
+
+/// What stands above the lines.
+pub(crate) fn head() -> String {
+    format!(
+        "{:<9} {:<16} {:>10} {:>10}  {:<18} {:<20} {}",
+        "database", "line", "value", "yardstick", "ratio (least-most)", "p50 p90 p99 ms", "CPU ms/1000: server database generator"
+    )
+}
+
+/// Several rounds of one figure.
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut figures: Vec<f64> = figures.collect();
+        figures.sort_unstable_by(f64::total_cmp);
+        Some(Self {
+            least: *figures.first()?,
+            median: *figures.get(figures.len() / 2)?,
+            most: *figures.last()?,
+        })
+    }
+}
+
+fn short(value: f64) -> String {
+    if value >= 1_000_000.0 {
+        format!("{:.2} M", value / 1_000_000.0)
+    } else if value >= 1_000.0 {
+        format!("{:.1} k", value / 1_000.0)
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below what a double holds")]
+fn milliseconds(micros: u64) -> String {
+    format!("{:.1}", micros as f64 / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_rounds_is_one_of_them() {
+        let spread = Spread::of([3.0, 1.0, 2.0].into_iter()).expect("there are figures");
+        assert_eq!((spread.least, spread.median, spread.most), (1.0, 2.0, 3.0));
+        assert!(Spread::of(std::iter::empty()).is_none());
+    }
+
+    #[test]
+    fn a_round_beside_others_is_void() {
+        let quiet = Sample {
+            value: 1.0,
+            ..Sample::default()
+        };
+        let busy = Sample {
+            foreign: 2.0 * FOREIGN_MAX,
+            ..quiet.clone()
+        };
+        let outcome = |yardstick| {
+            let round = Round {
+                work: quiet.clone(),
+                yardstick: Some(yardstick),
+            };
+            Outcome::new(&LINES[0], Kind::Sqlite, vec![round])
+        };
+        assert!(!outcome(quiet.clone()).void && outcome(busy).void);
+    }
+}

@@ -1,0 +1,229 @@
+//! What is measured: a server in a process of its own with a database of its own, and an echo server beside it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+use tidegate_tests::{
+    Database, ServerProcess,
+    cluster::{Cluster, How},
+    process::{Launch, Said, command, heard, run},
+};
+use tokio::process::Child;
+
+use crate::{
+    echo,
+    machine::{self, Cpu, Watched},
+};
+
+/// What the ledger is kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// A server under measurement.
+pub(crate) struct Subject {
+    pub(crate) kind: Kind,
+    pub(crate) server: ServerProcess,
+    pub(crate) echo: Echo,
+    pub(crate) cluster: Option<Cluster>,
+    binary: PathBuf,
+    folder: TempDir,
+}
+
+impl Subject {
+    /// Starts everything.
+    pub(crate) async fn start(kind: Kind, binary: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (database, cluster) = match kind {
+            Kind::Sqlite => (Database::new_file(), None),
+            Kind::Postgres => {
+                let how = How {
+                    settings: vec!["shared_buffers = 256MB".to_owned()],
+                    ..How::default()
+                };
+                let cluster = Cluster::start_with(how).await;
+                (Database::on(&cluster.url).await, Some(cluster))
+            }
+        };
+        let log = folder.path().join("server.log");
+        let server = serve(binary, &database, Some(&log)).await?;
+        Ok(Self {
+            kind,
+            server,
+            echo: Echo::start().await?,
+            cluster,
+            binary: binary.to_owned(),
+            folder,
+        })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.server.address
+    }
+
+    /// What to look at while the server works.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched {
+            servers: vec![self.server.pid()],
+            postgres: self.postmaster(),
+        }
+    }
+
+    /// What to look at while the echo works.
+    pub(crate) fn watched_echo(&self) -> Watched {
+        Watched {
+            servers: vec![self.echo.pid()],
+            postgres: None,
+        }
+    }
+
+    /// What to look at while the database alone works.
+    pub(crate) fn watched_database(&self) -> Watched {
+        Watched {
+            servers: Vec::new(),
+            postgres: self.postmaster(),
+        }
+    }
+
+    fn postmaster(&self) -> Option<u32> {
+        machine::postmaster(self.cluster.as_ref()?.folder())
+    }
+
+    /// The folder that pgbench is in: that of the server which runs.
+    pub(crate) fn postgres_programs(&self) -> anyhow::Result<PathBuf> {
+        let pid = self.postmaster().context("PostgreSQL does not run")?;
+        let program = std::fs::read_link(format!("/proc/{pid}/exe"))?;
+        let folder = program.parent().context("a program is in a folder")?;
+        Ok(folder.to_owned())
+    }
+
+    /// A place for files of this run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Has the schema made in a database that nobody has used.
+    pub(crate) async fn prepare(&self, database: &Database) -> anyhow::Result<()> {
+        let server = serve(&self.binary, database, None).await?;
+        server.terminate().await;
+        Ok(())
+    }
+
+    /// The time from the start of a process to its word that it serves, with a database that has its schema.
+    pub(crate) async fn time_to_serve(&self) -> anyhow::Result<Duration> {
+        let database = match &self.cluster {
+            None => Database::new_file(),
+            Some(cluster) => Database::on(&cluster.url).await,
+        };
+        self.prepare(&database).await?;
+        let began = Instant::now();
+        let again = serve(&self.binary, &database, None).await?;
+        let taken = began.elapsed();
+        again.terminate().await;
+        Ok(taken)
+    }
+
+    /// The memory of the server, in MiB.
+    pub(crate) fn memory(&self) -> f64 {
+        machine::memory_now(self.server.pid())
+    }
+
+    /// Processor time of an idle server with its database, as a share of one processor.
+    pub(crate) async fn idle(&self, time: Duration) -> f64 {
+        let watched = self.watched();
+        let before = Cpu::now(&watched);
+        tokio::time::sleep(time).await;
+        let spent = Cpu::now(&watched).since(before);
+        (spent.server + spent.database) / time.as_secs_f64()
+    }
+}
+
+/// The log goes to a file: lines in a pipe would cost the generator as well.
+async fn serve(
+    binary: &Path,
+    database: &Database,
+    log: Option<&Path>,
+) -> anyhow::Result<ServerProcess> {
+    let program = binary.to_str().context("a path in Unicode")?;
+    let launch = Launch {
+        program,
+        log,
+        ..Launch::default()
+    };
+    let started = ServerProcess::try_launch(database, launch).await;
+    started.map_err(|said| anyhow::anyhow!("the server ended at its start:\n{said}"))
+}
+
+/// An echo server.
+pub(crate) struct Echo {
+    pub(crate) address: String,
+    child: Child,
+    _said: Said,
+}
+
+impl Echo {
+    async fn start() -> anyhow::Result<Self> {
+        let mut echo = command(std::env::current_exe()?);
+        let mut child = echo.arg("--echo").stdout(Stdio::null()).spawn()?;
+        let stderr = child.stderr.take().context("stderr is piped")?;
+        let (address, said) = heard("the echo", stderr, echo::address).await;
+        Ok(Self {
+            address,
+            child,
+            _said: said,
+        })
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+}
+
+/// Builds the server as its users do, and answers where it is.
+pub(crate) async fn build() -> anyhow::Result<PathBuf> {
+    let folder = tidegate_tests::process::folder();
+    let release = folder.ends_with("release");
+    let target = folder.parent().context("a profile's folder is in another")?;
+    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--quiet", "-p", "tidegate-server", "--bin", "tidegate-server"])
+        .args(release.then_some("--release"))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .env("CARGO_TARGET_DIR", target);
+    let child = cargo.spawn().context("cargo runs")?;
+    let built = child.wait_with_output().await?;
+    anyhow::ensure!(
+        built.status.success(),
+        "the server does not build:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    Ok(folder.join("tidegate-server"))
+}
+
+/// Runs a program of PostgreSQL's and answers what it wrote.
+pub(crate) async fn output(program: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let finished = run(command(program).args(arguments)).await;
+    anyhow::ensure!(
+        finished.code == Some(0),
+        "{} failed:\n{}",
+        program.display(),
+        finished.stderr
+    );
+    Ok(finished.stdout)
+}
