@@ -23,6 +23,7 @@ use tidegate_domain::{
 use tidegate_entity::{
     connection::{Column, Entity},
     stored::{Stored, StoredId},
+    transfer,
 };
 
 pub(crate) mod rows;
@@ -157,8 +158,9 @@ impl WriteTransaction {
         transfers: &[TransferId],
     ) -> Result<Vec<ConnectionPeek>, StoreError> {
         let mut found = HashMap::new();
-        for uuids in chunk::ids(transfers) {
-            for row in self.transaction.query_all(&select::peeks(uuids)).await? {
+        let (db, key) = (&self.transaction, transfer::Column::Uuid);
+        for among in chunk::one_of_ids(db.get_database_backend(), key, transfers) {
+            for row in db.query_all(&select::peeks(among)).await? {
                 let peek = ConnectionPeek {
                     uuid: row.try_get_by_index::<StoredId<_>>(0)?.0,
                     // A connection that is gone counts nothing.
@@ -293,10 +295,8 @@ async fn lock<C: ConnectionTrait>(
         LockType::Share
     };
     let mut connections = Vec::with_capacity(uuids.len());
-    for uuids in chunk::ids(uuids) {
-        let select = Entity::find()
-            .filter(Column::Uuid.is_in(uuids))
-            .order_by_asc(Column::Uuid);
+    for among in chunk::one_of_ids(db.get_database_backend(), Column::Uuid, uuids) {
+        let select = Entity::find().filter(among).order_by_asc(Column::Uuid);
         let select = match behavior {
             Some(behavior) => select.lock_with_behavior(kind, behavior),
             None => select.lock(kind),
@@ -312,8 +312,8 @@ async fn existing<C: ConnectionTrait>(
     uuids: &[ConnectionId],
 ) -> Result<Vec<Connection>, StoreError> {
     let mut connections = Vec::with_capacity(uuids.len());
-    for uuids in chunk::ids(uuids) {
-        let select = Entity::find().filter(Column::Uuid.is_in(uuids));
+    for among in chunk::one_of_ids(db.get_database_backend(), Column::Uuid, uuids) {
+        let select = Entity::find().filter(among);
         let found = select.all(db).await?;
         connections.extend(found.into_iter().map(rows::from_row));
     }

@@ -70,17 +70,19 @@ impl Store {
         token_ids: &[&str],
     ) -> Result<HashMap<String, (Credential, Option<Connection>)>, StoreError> {
         let mut tokens = Vec::with_capacity(token_ids.len());
-        for ids in chunk::keys(token_ids) {
-            let select = access_token::Entity::find().filter(access_token::Column::Id.is_in(ids));
-            tokens.extend(select.all(&self.reads()).await?);
+        let (reads, id) = (self.reads(), access_token::Column::Id);
+        let backend = reads.get_database_backend();
+        for among in chunk::one_of_texts(backend, id, token_ids) {
+            let select = access_token::Entity::find().filter(among);
+            tokens.extend(select.all(&reads).await?);
         }
         let mut owners: Vec<CredentialId> =
             tokens.iter().map(|token| token.credential_uuid.0).collect();
         owners.sort_unstable();
         owners.dedup();
         let mut found = HashMap::with_capacity(owners.len());
-        for uuids in chunk::ids(&owners) {
-            let select = select::with_connections(uuids).into_model::<credential::Model, Joined>();
+        for among in chunk::one_of_ids(backend, credential::Column::Uuid, &owners) {
+            let select = select::with_connections(among).into_model::<credential::Model, Joined>();
             for (credential, connection) in select.all(&self.reads()).await? {
                 found.insert(credential.uuid, (credential, connection.flatten()));
             }
@@ -155,11 +157,12 @@ impl WriteTransaction {
     ) -> Result<Vec<CredentialId>, StoreError> {
         use credential::Column::{ConnectionUuid, RevokedAt, SessionCode, Uuid as Identity};
         let mut agents = Vec::new();
-        for connections in chunk::ids(connections) {
+        let backend = self.transaction.get_database_backend();
+        for among in chunk::one_of_ids(backend, ConnectionUuid, connections) {
             let select = credential::Entity::find()
                 .select_only()
                 .column(Identity)
-                .filter(ConnectionUuid.is_in(connections))
+                .filter(among)
                 .filter(credential::Column::Role.eq(Role::Agent.name()))
                 .filter(SessionCode.is_null())
                 .filter(RevokedAt.is_null());
@@ -205,9 +208,11 @@ impl WriteTransaction {
     /// Makes the tokens of credentials that were locked before those that they have now.
     pub async fn replace_tokens(&self, credentials: &[Arc<Credential>]) -> Result<(), StoreError> {
         let owners: Vec<_> = credentials.iter().map(|each| each.uuid).collect();
-        for owners in chunk::ids(&owners) {
+        let owner = access_token::Column::CredentialUuid;
+        let backend = self.transaction.get_database_backend();
+        for among in chunk::one_of_ids(backend, owner, &owners) {
             access_token::Entity::delete_many()
-                .filter(access_token::Column::CredentialUuid.is_in(owners))
+                .filter(among)
                 .exec(&self.transaction)
                 .await?;
         }
@@ -234,9 +239,9 @@ async fn existing<C: ConnectionTrait>(
     lock: Lock,
 ) -> Result<Vec<Credential>, StoreError> {
     let mut found = Vec::with_capacity(uuids.len());
-    for uuids in chunk::ids(uuids) {
+    for among in chunk::one_of_ids(db.get_database_backend(), credential::Column::Uuid, uuids) {
         let mut select = credential::Entity::find()
-            .filter(credential::Column::Uuid.is_in(uuids))
+            .filter(among)
             .order_by_asc(credential::Column::Uuid);
         if lock == Lock::Exclusive {
             select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
@@ -252,9 +257,9 @@ async fn with_tokens<C: ConnectionTrait>(
 ) -> Result<Vec<Credential>, StoreError> {
     let uuids: Vec<_> = found.iter().map(|row| row.uuid.0).collect();
     let mut tokens: HashMap<CredentialId, Vec<access_token::Model>> = HashMap::new();
-    for uuids in chunk::ids(&uuids) {
-        let select =
-            access_token::Entity::find().filter(access_token::Column::CredentialUuid.is_in(uuids));
+    let owner = access_token::Column::CredentialUuid;
+    for among in chunk::one_of_ids(db.get_database_backend(), owner, &uuids) {
+        let select = access_token::Entity::find().filter(among);
         for token in select.all(db).await? {
             tokens
                 .entry(token.credential_uuid.0)

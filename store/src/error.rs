@@ -1,9 +1,11 @@
 //! What can go wrong with the database, sorted by what to do about it.
 
+use std::sync::Arc;
+
 use sea_orm::{DbErr, RuntimeErr};
 
 /// A statement or transaction that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else was faster; the same batch can succeed when it is done again from the start.
     #[error("the database asks to do the batch again")]
@@ -19,7 +21,7 @@ pub enum StoreError {
     Lost(String),
     /// Nothing that waiting would mend.
     #[error("the database failed")]
-    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
@@ -71,7 +73,7 @@ pub(super) enum Inconsistency {
 
 impl From<Inconsistency> for StoreError {
     fn from(inconsistency: Inconsistency) -> Self {
-        Self::Internal(Box::new(inconsistency))
+        Self::Internal(Arc::new(inconsistency))
     }
 }
 

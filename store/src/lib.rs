@@ -42,6 +42,7 @@ pub use write::WriteTransaction;
 
 use open::pools::Inner;
 use sql::reader::Reader;
+use transfer::lookup::Lookups;
 
 /// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
 const POSTGRES_WRITERS: usize = 3;
@@ -58,9 +59,17 @@ const LONG_READ: Duration = Duration::from_secs(6);
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
+    lookups: Arc<Lookups>,
 }
 
 impl Store {
+    fn new(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            lookups: Arc::default(),
+        }
+    }
+
     /// Opens the database at `url`: creates it where the URL allows that, keeps other servers away from it, checks its
     /// settings and brings its schema up to date.
     ///

@@ -1,6 +1,9 @@
 //! Finds what requests with an id did. The id lives on the event that it caused, and costs no table.
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select};
+use sea_orm::{
+    ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
+    sea_query::Expr,
+};
 use uuid::Uuid;
 
 use crate::{WriteTransaction, error::StoreError, event::rows::to_request, sql::chunk};
@@ -92,16 +95,17 @@ impl WriteTransaction {
         request_ids: &[&str],
     ) -> Result<Vec<PriorRequest>, StoreError> {
         let mut earlier = Vec::new();
-        for ids in chunk::keys(request_ids) {
-            let select = select(&ids).into_model::<Request>();
-            let found = select.all(&self.transaction).await?;
+        let db = &self.transaction;
+        let id = event::Column::RequestId;
+        for among in chunk::one_of_texts(db.get_database_backend(), id, request_ids) {
+            let found = select(among).into_model::<Request>().all(db).await?;
             earlier.extend(found.into_iter().filter_map(Request::prior));
         }
         Ok(earlier)
     }
 }
 
-pub(crate) fn select(request_ids: &[&str]) -> Select<event::Entity> {
+pub(crate) fn select(among: Expr) -> Select<event::Entity> {
     use event::Column::{
         Actor, ConnectionUuid, EventType as Type, RequestDigest, RequestId, SubjectUuid,
         TransferUuid,
@@ -118,5 +122,5 @@ pub(crate) fn select(request_ids: &[&str]) -> Select<event::Entity> {
     event::Entity::find()
         .select_only()
         .columns(columns)
-        .filter(RequestId.is_in(request_ids.iter().copied()))
+        .filter(among)
 }

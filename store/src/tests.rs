@@ -3,6 +3,7 @@
 mod credentials;
 mod fixture;
 mod lists;
+mod lookups;
 mod opening;
 mod plans;
 mod schema;

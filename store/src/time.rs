@@ -9,27 +9,11 @@ use tidegate_domain::time::Timestamp;
 const NOW: &str = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 pub(super) async fn now<C: ConnectionTrait>(db: &C) -> Result<Option<Timestamp>, StoreError> {
-    ask(db, NOW).await
-}
-
-/// As [`now`], at the beginning of a transaction that writes. All of its rows are found by keys, and the planner is not to
-/// think otherwise of the counter's table, which looks small however many old versions of its row there are.
-pub(super) async fn now_in_batch<C: ConnectionTrait>(
-    db: &C,
-) -> Result<Option<Timestamp>, StoreError> {
-    ask(
-        db,
-        &format!("{NOW}, set_config('enable_seqscan', 'off', true)"),
-    )
-    .await
-}
-
-async fn ask<C: ConnectionTrait>(db: &C, sql: &str) -> Result<Option<Timestamp>, StoreError> {
     if db.get_database_backend() != DbBackend::Postgres {
         return Ok(None);
     }
     let row = db
-        .query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
+        .query_one_raw(Statement::from_string(DbBackend::Postgres, NOW))
         .await?
         .ok_or(Inconsistency::NoTime)?;
     Ok(Some(Timestamp::from_micros(row.try_get_by_index(0)?)))

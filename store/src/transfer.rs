@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{LockBehavior, LockType},
 };
 
@@ -15,12 +15,10 @@ use tidegate_domain::{
     time::Timestamp,
     transfer::Transfer,
 };
-use tidegate_entity::{
-    stored::StoredId,
-    transfer::{Column, Entity},
-};
+use tidegate_entity::transfer::{Column, Entity};
 use uuid::Uuid;
 
+pub(crate) mod lookup;
 pub(crate) mod rows;
 pub(crate) mod select;
 
@@ -68,10 +66,7 @@ pub(crate) const CHANGING: [Column; 23] = [
 impl Store {
     /// One transfer, if it exists.
     pub async fn transfer(&self, uuid: TransferId) -> Result<Option<Transfer>, StoreError> {
-        let found = Entity::find_by_id(StoredId(uuid))
-            .one(&self.reads())
-            .await?;
-        found.map(rows::from_row).transpose()
+        lookup::find(self, uuid).await
     }
 
     /// The transfers among `uuids` that exist, in no particular order.
@@ -88,9 +83,10 @@ impl Store {
         uuids: &[TransferId],
     ) -> Result<Vec<(TransferId, i64)>, StoreError> {
         let mut revisions = Vec::with_capacity(uuids.len());
-        for uuids in chunk::ids(uuids) {
-            let select = select::revisions().filter(Column::Uuid.is_in(uuids));
-            let found: Vec<(Uuid, i64)> = select.into_tuple().all(&self.reads()).await?;
+        let reads = self.reads();
+        for among in chunk::one_of_ids(reads.get_database_backend(), Column::Uuid, uuids) {
+            let select = select::revisions().filter(among);
+            let found: Vec<(Uuid, i64)> = select.into_tuple().all(&reads).await?;
             let found = found.into_iter();
             revisions.extend(found.map(|(uuid, revision)| (uuid.into(), revision)));
         }
@@ -208,9 +204,10 @@ impl WriteTransaction {
     /// be sorted; those that do not exist, or that somebody else has locked, are left out.
     pub async fn lock_transfers(&self, uuids: &[TransferId]) -> Result<Vec<Transfer>, StoreError> {
         let mut transfers = Vec::with_capacity(uuids.len());
-        for uuids in chunk::ids(uuids) {
+        let backend = self.transaction.get_database_backend();
+        for among in chunk::one_of_ids(backend, Column::Uuid, uuids) {
             let found = Entity::find()
-                .filter(Column::Uuid.is_in(uuids))
+                .filter(among)
                 .order_by_asc(Column::Uuid)
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .all(&self.transaction)
@@ -285,8 +282,8 @@ async fn existing<C: ConnectionTrait>(
     uuids: &[TransferId],
 ) -> Result<Vec<Transfer>, StoreError> {
     let mut transfers = Vec::with_capacity(uuids.len());
-    for uuids in chunk::ids(uuids) {
-        transfers.extend(load(db, Entity::find().filter(Column::Uuid.is_in(uuids))).await?);
+    for among in chunk::one_of_ids(db.get_database_backend(), Column::Uuid, uuids) {
+        transfers.extend(load(db, Entity::find().filter(among)).await?);
     }
     Ok(transfers)
 }

@@ -6,8 +6,8 @@
 use std::sync::{Arc, OnceLock};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Insert, IntoActiveModel,
-    ModelTrait, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, ModelTrait,
+    QueryFilter, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
 use tidegate_entity::event_counter;
@@ -17,7 +17,7 @@ use crate::{
     error::{Inconsistency, StoreError},
     event,
     open::pools::Inner,
-    sql::{chunk, transaction::Transaction, update},
+    sql::{bulk, chunk, transaction::Transaction},
     time,
 };
 use tidegate_domain::{chain::Head, time::Timestamp};
@@ -44,7 +44,7 @@ impl WriteTransaction {
 
     /// As [`Store::now`](super::Store::now), within the transaction.
     pub async fn now(&self) -> Result<Option<Timestamp>, StoreError> {
-        time::now_in_batch(&self.transaction).await
+        time::now(&self.transaction).await
     }
 
     /// Makes it durable. When this fails, it may or may not have become so, unless a step before has failed.
@@ -84,14 +84,25 @@ impl WriteTransaction {
         to_row: impl Fn(&T) -> M,
     ) -> Result<(), StoreError>
     where
-        M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+        M: ModelTrait,
+        M::Entity: EntityTrait<Model = M>,
     {
-        for piece in chunk::rows(values) {
-            let rows = piece.iter().map(&to_row);
-            let insert = Insert::<<M::Entity as EntityTrait>::ActiveModel>::many(rows);
-            insert.exec_without_returning(&self.transaction).await?;
+        for piece in self.pieces(values) {
+            let rows: Vec<M> = piece.iter().map(&to_row).collect();
+            let bulk = bulk::insert::<M::Entity>(self.transaction.get_database_backend(), &rows);
+            let added = self.transaction.write(bulk).await?;
+            expect_rows("added", piece.len(), added)?;
         }
         Ok(())
+    }
+
+    /// Rows of one statement each: of some fixed sizes where its text follows their number.
+    fn pieces<'a, T>(&self, rows: &'a [T]) -> Vec<&'a [T]> {
+        match self.transaction.get_database_backend() {
+            _ if rows.is_empty() => Vec::new(),
+            DbBackend::Postgres => vec![rows],
+            _ => chunk::rows(rows).collect(),
+        }
     }
 
     /// Sets `columns` of rows that were locked before.
@@ -108,13 +119,12 @@ impl WriteTransaction {
         E::Model: Send + Sync,
         T: Sync,
     {
-        for piece in chunk::rows(values) {
+        let backend = self.transaction.get_database_backend();
+        for piece in self.pieces(values) {
             let rows: Vec<_> = piece.iter().map(&to_row).collect();
-            let result = self
-                .transaction
-                .execute(&update::statement::<E>(key, columns, &rows))
-                .await?;
-            expect_rows("updated", piece.len(), result.rows_affected())?;
+            let bulk = bulk::update::<E>(backend, key, columns, &rows);
+            let updated = self.transaction.write(bulk).await?;
+            expect_rows("updated", piece.len(), updated)?;
         }
         Ok(())
     }
@@ -126,8 +136,9 @@ impl WriteTransaction {
         uuids: &[impl Copy + Into<Uuid>],
     ) -> Result<(), StoreError> {
         let mut deleted = 0;
-        for uuids in chunk::ids(uuids) {
-            let delete = E::delete_many().filter(key.is_in(uuids));
+        let backend = self.transaction.get_database_backend();
+        for among in chunk::one_of_ids(backend, key, uuids) {
+            let delete = E::delete_many().filter(among);
             deleted += delete.exec(&self.transaction).await?.rows_affected;
         }
         expect_rows("deleted", uuids.len(), deleted)

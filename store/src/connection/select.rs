@@ -8,7 +8,6 @@ use tidegate_entity::{
     connection::{Column, Entity},
     transfer,
 };
-use uuid::Uuid;
 
 use crate::sql::condition;
 use tidegate_domain::{
@@ -17,7 +16,7 @@ use tidegate_domain::{
     time::Timestamp,
 };
 
-pub(crate) fn peeks(transfers: Vec<Uuid>) -> SelectStatement {
+pub(crate) fn peeks(transfers: Expr) -> SelectStatement {
     let its_connection = (transfer::Entity, transfer::Column::ConnectionUuid);
     Query::select()
         .distinct()
@@ -29,7 +28,7 @@ pub(crate) fn peeks(transfers: Vec<Uuid>) -> SelectStatement {
             Entity,
             Expr::col((Entity, Column::Uuid)).equals(its_connection),
         )
-        .and_where(Expr::col((transfer::Entity, transfer::Column::Uuid)).is_in(transfers))
+        .and_where(transfers)
         .and_where(Expr::col(its_connection).is_not_null())
         .to_owned()
 }

@@ -3,10 +3,9 @@
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select,
     SelectTwo,
-    sea_query::{Query, SelectStatement},
+    sea_query::{Expr, Query, SelectStatement},
 };
 use tidegate_entity::{access_token, connection, credential};
-use uuid::Uuid;
 
 use crate::sql::condition;
 use tidegate_domain::{
@@ -56,18 +55,16 @@ pub(crate) fn siblings(token_id: &str) -> Select<access_token::Entity> {
 pub(crate) fn with_connection(
     CredentialId(uuid): CredentialId,
 ) -> SelectTwo<credential::Entity, connection::Entity> {
-    with_connections(vec![uuid])
+    with_connections(credential::Column::Uuid.eq(uuid))
 }
 
-pub(crate) fn with_connections(
-    uuids: Vec<Uuid>,
-) -> SelectTwo<credential::Entity, connection::Entity> {
+pub(crate) fn with_connections(among: Expr) -> SelectTwo<credential::Entity, connection::Entity> {
     let its_connection = credential::Entity::belongs_to(connection::Entity)
         .from(credential::Column::ConnectionUuid)
         .to(connection::Column::Uuid)
         .into();
     credential::Entity::find()
-        .filter(credential::Column::Uuid.is_in(uuids))
+        .filter(among)
         .join(JoinType::LeftJoin, its_connection)
         .select_also(connection::Entity)
 }

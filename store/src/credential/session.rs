@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{LockBehavior, LockType},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
 };
 use tidegate_entity::session::{ActiveModel, Column, Entity};
-use uuid::Uuid;
 
 use super::{Lock, rows};
 use crate::{WriteTransaction, error::StoreError, sql::chunk, write::expect_rows};
@@ -27,9 +26,9 @@ impl WriteTransaction {
 
     /// The sessions among `uuids` that exist, without a lock.
     pub async fn existing_sessions(&self, uuids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
-        let uuids: Vec<_> = uuids.iter().map(|id| id.0).collect();
-        let select = |uuids: Vec<Uuid>| Entity::find().filter(Column::Uuid.is_in(uuids));
-        self.sessions_by(&uuids, Lock::None, select).await
+        let backend = self.transaction.get_database_backend();
+        let among = chunk::one_of_ids(backend, Column::Uuid, uuids);
+        self.sessions_among(among, Lock::None).await
     }
 
     /// Inserts sessions.
@@ -60,23 +59,19 @@ impl WriteTransaction {
         digests: &[Vec<u8>],
         lock: Lock,
     ) -> Result<Vec<Session>, StoreError> {
-        let select = |digests: Vec<Vec<u8>>| {
-            Entity::find()
-                .filter(Column::Digest.is_in(digests))
-                .order_by_asc(Column::Uuid)
-        };
-        self.sessions_by(digests, lock, select).await
+        let backend = self.transaction.get_database_backend();
+        let among = chunk::one_of(backend, Column::Digest, digests);
+        self.sessions_among(among, lock).await
     }
 
-    async fn sessions_by<K: Clone>(
+    async fn sessions_among(
         &self,
-        keys: &[K],
+        among: Vec<Expr>,
         lock: Lock,
-        select: impl Fn(Vec<K>) -> Select<Entity>,
     ) -> Result<Vec<Session>, StoreError> {
-        let mut sessions = Vec::with_capacity(keys.len());
-        for keys in chunk::keys(keys) {
-            let mut select = select(keys);
+        let mut sessions = Vec::new();
+        for among in among {
+            let mut select = Entity::find().filter(among).order_by_asc(Column::Uuid);
             if lock == Lock::Exclusive {
                 select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
             }

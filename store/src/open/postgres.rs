@@ -1,8 +1,6 @@
 //! Opens PostgreSQL, which replicas share. Time limits are set here, so that a replica that hangs or loses its
 //! connection cannot hold locks that the others wait for.
 
-use std::sync::Arc;
-
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, Statement, TransactionOptions, TransactionTrait,
 };
@@ -81,9 +79,7 @@ pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
         check(&pool, name, &SETTINGS).await?;
         check(&pool, name, &LIMITS).await?;
     }
-    Ok(Store {
-        inner: Arc::new(Inner::postgres(pool, source)),
-    })
+    Ok(Store::new(Inner::postgres(pool, source)))
 }
 
 /// Looks whether the schema is this version's where it cannot be changed.

@@ -5,7 +5,6 @@ use std::{
     fs::OpenOptions,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -89,9 +88,10 @@ pub(crate) async fn open(path: &Path, create: bool, options: &Options) -> Result
         Err(error) => return Err(other(&database, &error.into_database())),
     };
     let recovery = Recovery::new(lock, path, database, options.clone(), head);
-    Ok(Store {
-        inner: Arc::new(Inner::new(Pools { reader, writer }, Some(recovery))),
-    })
+    Ok(Store::new(Inner::new(
+        Pools { reader, writer },
+        Some(recovery),
+    )))
 }
 
 /// Opens a file that another process may be serving. SQLite lets any number of processes read beside the one that

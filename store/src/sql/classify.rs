@@ -74,7 +74,7 @@ impl From<DbErr> for StoreError {
             ErrorClass::Conflict => Self::Conflict(error),
             ErrorClass::Unavailable => Self::Unavailable(error),
             ErrorClass::Full => Self::Full(error),
-            ErrorClass::Internal => Self::Internal(Box::new(error)),
+            ErrorClass::Internal => Self::Internal(Arc::new(error)),
         }
     }
 }

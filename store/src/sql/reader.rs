@@ -8,7 +8,11 @@ use sea_orm::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::{error::silence, open::pools::Inner, sql::session::Session};
+use crate::{
+    error::silence,
+    open::pools::Inner,
+    sql::{literal_limit, session::Session},
+};
 
 /// A way to the database for statements that stand alone.
 pub(crate) struct Reader<'a> {
@@ -78,6 +82,7 @@ impl ConnectionTrait for Reader<'_> {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let statement = literal_limit(statement);
         self.run(|pool| {
             let statement = statement.clone();
             async move {
@@ -92,6 +97,7 @@ impl ConnectionTrait for Reader<'_> {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = literal_limit(statement);
         self.run(|pool| {
             let statement = statement.clone();
             async move {

@@ -1,4 +1,5 @@
-//! The session of a transaction: one of our own, or one that a pooler gives for no longer than the transaction lasts.
+//! The session of a transaction: SQLite's only writer, or one of PostgreSQL's, of our own or one that a pooler gives for no
+//! longer than the transaction lasts.
 //!
 //! Of a pooled session nothing is known before and nothing may be left behind: limits are set for the transaction, and
 //! statements are prepared without a name, so that neither meets those of others.
@@ -7,8 +8,8 @@ use std::sync::Arc;
 
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, RuntimeErr, SqlxError, Statement, TransactionOptions,
-    TransactionTrait as _,
+    ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, SqlxError, Statement,
+    TransactionOptions, TransactionTrait as _,
     prelude::async_trait::async_trait,
     sea_query::Values,
     sqlx::{self, AssertSqlSafe, Executor as _, Postgres, query::Query},
@@ -16,47 +17,104 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
-/// How a transaction on a pooled session begins.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'; \
-     SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '4s'; \
-     SET LOCAL jit = off";
+use super::bulk::{self, Bulk};
+
+/// How a transaction begins: whoever waited for a row sees it as it is then.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// What a session of our own was told when it was opened.
+const LIMITS: &str = "; SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '5s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '4s'; SET LOCAL jit = off";
+/// All that a change looks at is found by keys, and the planner is not to think otherwise of a table that it believes to be
+/// small: it may have grown since it was counted, and the counter's has many old versions of one row.
+const BY_KEYS: &str = "; SET LOCAL enable_seqscan = off";
 
 /// An open one. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
 pub(crate) enum Session {
-    Own(DatabaseTransaction),
-    Pooled(Mutex<sqlx::Transaction<'static, Postgres>>),
+    Sqlite(DatabaseTransaction),
+    Postgres {
+        transaction: Mutex<sqlx::Transaction<'static, Postgres>>,
+        /// Whether its statements stay prepared for the next one.
+        is_own: bool,
+    },
 }
 
 impl Session {
-    pub(crate) async fn begin(
-        pool: &DatabaseConnection,
-        options: TransactionOptions,
-    ) -> Result<Self, DbErr> {
-        Ok(Self::Own(pool.begin_with_options(options).await?))
+    /// One that may write; see [`is_pooled`](crate::open::pools::Inner::is_pooled).
+    pub(crate) async fn begin(pool: &DatabaseConnection, is_pooled: bool) -> Result<Self, DbErr> {
+        if pool.get_database_backend() != DbBackend::Postgres {
+            // A deferred transaction that reads first is refused the write lock when another writer came in between.
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            return Ok(Self::Sqlite(pool.begin_with_options(options).await?));
+        }
+        let limits = if is_pooled { LIMITS } else { "" };
+        Self::begin_with(pool, format!("{BEGIN}{limits}{BY_KEYS}"), !is_pooled).await
     }
 
+    /// One for a read on a pooled session.
     pub(crate) async fn begin_pooled(pool: &DatabaseConnection) -> Result<Self, DbErr> {
+        Self::begin_with(pool, format!("{BEGIN}{LIMITS}"), false).await
+    }
+
+    async fn begin_with(
+        pool: &DatabaseConnection,
+        begin: String,
+        is_own: bool,
+    ) -> Result<Self, DbErr> {
         let pool = pool.get_postgres_connection_pool();
-        let begun = pool.begin_with(BEGIN).await.map_err(|error| match error {
+        let begun = pool.begin_with(AssertSqlSafe(begin)).await;
+        let begun = begun.map_err(|error| match error {
             SqlxError::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
             SqlxError::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
             other => failed(other),
         });
-        Ok(Self::Pooled(Mutex::new(begun?)))
+        Ok(Self::Postgres {
+            transaction: Mutex::new(begun?),
+            is_own,
+        })
     }
 
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
         match self {
-            Self::Own(transaction) => transaction.commit().await,
-            Self::Pooled(transaction) => transaction.into_inner().commit().await.map_err(failed),
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres { transaction, .. } => {
+                transaction.into_inner().commit().await.map_err(failed)
+            }
         }
     }
 
     pub(crate) async fn rollback(self) -> Result<(), DbErr> {
         match self {
-            Self::Own(transaction) => transaction.rollback().await,
-            Self::Pooled(transaction) => transaction.into_inner().rollback().await.map_err(failed),
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres { transaction, .. } => {
+                transaction.into_inner().rollback().await.map_err(failed)
+            }
+        }
+    }
+
+    /// Writes rows; answers how many.
+    pub(crate) async fn write(&self, bulk: Bulk) -> Result<u64, DbErr> {
+        match (self, bulk) {
+            (_, Bulk::Values(statement)) => Ok(self.execute_raw(statement).await?.rows_affected()),
+            (
+                Self::Postgres {
+                    transaction,
+                    is_own,
+                },
+                Bulk::Arrays { sql, columns },
+            ) => {
+                let arguments = bulk::arguments(columns)?;
+                let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(*is_own);
+                let mut transaction = transaction.lock().await;
+                let done = query.execute(&mut **transaction).await;
+                done.map(|done| done.rows_affected()).map_err(failed)
+            }
+            (Self::Sqlite(_), Bulk::Arrays { .. }) => {
+                Err(DbErr::Type("SQLite has no arrays".to_owned()))
+            }
         }
     }
 }
@@ -65,17 +123,20 @@ impl Session {
 impl ConnectionTrait for Session {
     fn get_database_backend(&self) -> DbBackend {
         match self {
-            Self::Own(transaction) => transaction.get_database_backend(),
-            Self::Pooled(_) => DbBackend::Postgres,
+            Self::Sqlite(_) => DbBackend::Sqlite,
+            Self::Postgres { .. } => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
-            Self::Own(transaction) => transaction.execute_raw(statement).await,
-            Self::Pooled(transaction) => {
+            Self::Sqlite(transaction) => transaction.execute_raw(statement).await,
+            Self::Postgres {
+                transaction,
+                is_own,
+            } => {
                 let mut transaction = transaction.lock().await;
-                let done = query(&statement).execute(&mut **transaction);
+                let done = query(statement, *is_own).execute(&mut **transaction);
                 done.await.map(Into::into).map_err(failed)
             }
         }
@@ -83,8 +144,8 @@ impl ConnectionTrait for Session {
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match self {
-            Self::Own(transaction) => transaction.execute_unprepared(sql).await,
-            Self::Pooled(transaction) => {
+            Self::Sqlite(transaction) => transaction.execute_unprepared(sql).await,
+            Self::Postgres { transaction, .. } => {
                 let mut transaction = transaction.lock().await;
                 let done = transaction.execute(AssertSqlSafe(sql.to_owned()));
                 done.await.map(Into::into).map_err(failed)
@@ -94,10 +155,13 @@ impl ConnectionTrait for Session {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
-            Self::Own(transaction) => transaction.query_one_raw(statement).await,
-            Self::Pooled(transaction) => {
+            Self::Sqlite(transaction) => transaction.query_one_raw(statement).await,
+            Self::Postgres {
+                transaction,
+                is_own,
+            } => {
                 let mut transaction = transaction.lock().await;
-                let found = query(&statement).fetch_optional(&mut **transaction);
+                let found = query(statement, *is_own).fetch_optional(&mut **transaction);
                 let found = found.await.map_err(failed)?;
                 Ok(found.map(Into::into))
             }
@@ -106,10 +170,13 @@ impl ConnectionTrait for Session {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
-            Self::Own(transaction) => transaction.query_all_raw(statement).await,
-            Self::Pooled(transaction) => {
+            Self::Sqlite(transaction) => transaction.query_all_raw(statement).await,
+            Self::Postgres {
+                transaction,
+                is_own,
+            } => {
                 let mut transaction = transaction.lock().await;
-                let found = query(&statement).fetch_all(&mut **transaction);
+                let found = query(statement, *is_own).fetch_all(&mut **transaction);
                 let found = found.await.map_err(failed)?;
                 Ok(found.into_iter().map(Into::into).collect())
             }
@@ -117,10 +184,10 @@ impl ConnectionTrait for Session {
     }
 }
 
-/// A statement without a name on the server.
-fn query(statement: &Statement) -> Query<'_, Postgres, SqlxValues> {
-    let values = statement.values.clone().unwrap_or(Values(Vec::new()));
-    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values)).persistent(false)
+/// A statement: without a name on the server unless it is to stay prepared.
+fn query(statement: Statement, stays: bool) -> Query<'static, Postgres, SqlxValues> {
+    let values = statement.values.unwrap_or(Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values)).persistent(stays)
 }
 
 fn failed(error: SqlxError) -> DbErr {

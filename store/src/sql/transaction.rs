@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, prelude::async_trait::async_trait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    prelude::async_trait::async_trait,
 };
 
 use crate::{
     open::pools::Inner,
-    sql::{classify::is_busy, session::Session},
+    sql::{bulk::Bulk, classify::is_busy, literal_limit, session::Session},
 };
 use tidegate_domain::chain::Head;
 
@@ -31,16 +31,7 @@ impl Transaction {
         owner: &Arc<Inner>,
         pool: &DatabaseConnection,
     ) -> Result<Self, DbErr> {
-        // A deferred transaction that reads first is refused the write lock when another writer came in between.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let begun = if owner.is_pooled() {
-            Session::begin_pooled(pool).await
-        } else {
-            Session::begin(pool, options).await
-        };
+        let begun = Session::begin(pool, owner.is_pooled()).await;
         if let Err(error) = &begun
             && !is_busy(error)
         {
@@ -74,6 +65,12 @@ impl Transaction {
 }
 
 impl Transaction {
+    /// Writes rows; answers how many.
+    pub(crate) async fn write(&self, bulk: Result<Bulk, DbErr>) -> Result<u64, DbErr> {
+        let written = async { self.inner()?.write(bulk?).await };
+        self.note(written.await)
+    }
+
     fn open(&mut self) -> Result<Session, DbErr> {
         if let Some(error) = self.failure() {
             return Err(error);
@@ -122,10 +119,12 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let statement = literal_limit(statement);
         self.note(self.inner()?.query_one_raw(statement).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = literal_limit(statement);
         self.note(self.inner()?.query_all_raw(statement).await)
     }
 }

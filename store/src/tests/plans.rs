@@ -1,14 +1,15 @@
 //! How SQLite carries out each query: through which index, and whether it has to sort.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryTrait, Select, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryTrait, Select,
+    Statement,
 };
-use tidegate_entity::transfer;
+use tidegate_entity::{event as event_entity, transfer};
 
 use super::{
     super::{
         connection, credential, event, request,
-        sql::update,
+        sql::bulk::{self, Bulk},
         stats,
         transfer::{self as transfers, rows::to_row},
     },
@@ -230,7 +231,7 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
             "{plan}"
         );
     }
-    let some = vec![id(0), id(u128::MAX)];
+    let some = transfer::Column::Uuid.is_in([id::<uuid::Uuid>(0), id(u128::MAX)]);
     let peeks = DbBackend::Sqlite.build(&connection::select::peeks(some));
     let peeks = explain(&fixture.store.reader(), peeks).await;
     for key in ["transfer", "connection"] {
@@ -242,15 +243,22 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
 #[tokio::test]
 async fn requests_and_updates_go_straight_to_their_rows() {
     let fixture = Fixture::new().await;
-    let event = plan(&fixture, &request::select(&["a", "b"])).await;
+    let event = plan(
+        &fixture,
+        &request::select(event_entity::Column::RequestId.is_in(["a", "b"])),
+    )
+    .await;
     assert!(
         event.contains("INDEX event_request_key (request_id=?)"),
         "{event}"
     );
     let rows: Vec<_> = (0..4).map(|number| to_row(&plain(number))).collect();
     let key = transfer::Column::Uuid;
-    let update = update::statement::<transfer::Entity>(key, &transfers::PROGRESS, &rows);
-    let update = DbBackend::Sqlite.build(&update);
+    let update =
+        bulk::update::<transfer::Entity>(DbBackend::Sqlite, key, &transfers::PROGRESS, &rows);
+    let Ok(Bulk::Values(update)) = update else {
+        panic!("SQLite takes values");
+    };
     let update = explain(&fixture.store.writer(), update).await;
     assert!(
         update.contains("INDEX sqlite_autoindex_transfer_1 (uuid=?)"),
