@@ -166,10 +166,7 @@ pub(crate) struct Acknowledged {
 }
 
 impl Acknowledged {
-    pub(crate) async fn begin(
-        mut client: Transfers,
-        uuids: Vec<String>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn begin(mut client: Transfers, uuids: Vec<String>) -> anyhow::Result<Self> {
         let (reports, sent) = mpsc::channel(uuids.len());
         // The answer begins when something is read.
         let answers = client.report_progress(ReceiverStream::new(sent)).await?;

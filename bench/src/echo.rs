@@ -71,10 +71,14 @@ impl Service<Request<Body>> for Echo {
         Box::pin(async move {
             Ok(match request.uri().path() {
                 "/tidegate.v1.TransferService/GetTransfer" => {
-                    Grpc::new(ProstCodec::default()).unary(Get(echo), request).await
+                    Grpc::new(ProstCodec::default())
+                        .unary(Get(echo), request)
+                        .await
                 }
                 "/tidegate.v1.TransferService/ReportProgress" => {
-                    Grpc::new(ProstCodec::default()).streaming(Reports, request).await
+                    Grpc::new(ProstCodec::default())
+                        .streaming(Reports, request)
+                        .await
                 }
                 "/tidegate.v1.EventService/WatchEvents" => {
                     Grpc::new(ProstCodec::default())

@@ -98,10 +98,9 @@ fn of_family(pid: u32) -> f64 {
     let own = ticks(&stat(pid), &[11, 12, 13, 14]);
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let children = pids.map(stat).filter(|stat| {
-        stat.get(1)
-            .is_some_and(|parent| *parent == pid.to_string())
-    });
+    let children = pids
+        .map(stat)
+        .filter(|stat| stat.get(1).is_some_and(|parent| *parent == pid.to_string()));
     own + children.map(|stat| ticks(&stat, &[11, 12])).sum::<f64>()
 }
 

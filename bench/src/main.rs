@@ -73,7 +73,10 @@ async fn main() -> anyhow::Result<()> {
     let kinds = [Kind::Sqlite, Kind::Postgres];
     let mut outcomes = Vec::new();
     say(&report::head())?;
-    for kind in kinds.into_iter().filter(|kind| arguments.db.is_none_or(|db| db == *kind)) {
+    for kind in kinds
+        .into_iter()
+        .filter(|kind| arguments.db.is_none_or(|db| db == *kind))
+    {
         outcomes.extend(measure(kind, &binary, &lines, arguments.rounds, span).await?);
     }
     if let Some(path) = &arguments.json {

@@ -75,7 +75,9 @@ impl Measurement {
                 let flow = follow(subject.address()).await?;
                 counter(&subject.watched(), span, &flow.units).await
             }
-            Self::Start => Ok(plain(subject.time_to_serve().await?.as_secs_f64() * 1_000.0)),
+            Self::Start => Ok(plain(
+                subject.time_to_serve().await?.as_secs_f64() * 1_000.0,
+            )),
             Self::Idle => Ok(plain(100.0 * subject.idle(span.time).await)),
             Self::Memory => Ok(plain(subject.memory())),
             Self::Echo(calls) => echo(subject, calls, span).await,

@@ -37,8 +37,16 @@ pub(crate) const LINES: [Line; 13] = [
     line("get", Get(256), Some(Echo(256))),
     line("get-alone", Get(1), Some(Echo(1))),
     line("progress", Update(256), Some(Alone(Statement::Update))),
-    line("progress-1024", Update(1_024), Some(Alone(Statement::Update))),
-    line("acknowledged", Acknowledged(64), Some(Alone(Statement::Update))),
+    line(
+        "progress-1024",
+        Update(1_024),
+        Some(Alone(Statement::Update)),
+    ),
+    line(
+        "acknowledged",
+        Acknowledged(64),
+        Some(Alone(Statement::Update)),
+    ),
     line("reports", Reports(16), Some(EchoReports(16))),
     line("create", Create(256), Some(Alone(Statement::Insert))),
     line("lifecycle", Lifecycle(256), Some(Alone(Statement::Insert))),
@@ -87,25 +95,31 @@ impl Outcome {
 
     /// The line for people.
     pub(crate) fn text(&self) -> String {
-        let of = |figure: fn(&Round) -> Option<f64>| Spread::of(self.rounds.iter().filter_map(figure));
+        let of =
+            |figure: fn(&Round) -> Option<f64>| Spread::of(self.rounds.iter().filter_map(figure));
         let value = of(|round| Some(round.work.value));
         let yardstick = of(|round| Some(round.yardstick.as_ref()?.value));
         let ratio = of(Round::ratio);
-        let middle = self.rounds.get(self.rounds.len() / 2).map(|round| &round.work);
+        let middle = self
+            .rounds
+            .get(self.rounds.len() / 2)
+            .map(|round| &round.work);
         let latency = middle.and_then(|sample| sample.latency);
         let latency = latency.map(|it| {
             let [p50, p90, p99] = [it.p50, it.p90, it.p99].map(milliseconds);
             format!("{p50} {p90} {p99}")
         });
-        let cpu = middle.filter(|sample| sample.server_ms > 0.0).map(|sample| {
-            let Sample {
-                server_ms,
-                database_ms,
-                generator_ms,
-                ..
-            } = sample;
-            format!("{server_ms:.0} {database_ms:.0} {generator_ms:.0}")
-        });
+        let cpu = middle
+            .filter(|sample| sample.server_ms > 0.0)
+            .map(|sample| {
+                let Sample {
+                    server_ms,
+                    database_ms,
+                    generator_ms,
+                    ..
+                } = sample;
+                format!("{server_ms:.0} {database_ms:.0} {generator_ms:.0}")
+            });
         format!(
             "{:<9} {:<16} {:>10} {:>10}  {:<18} {:<20} {:<16}{}",
             self.database,
@@ -118,7 +132,11 @@ impl Outcome {
             )),
             latency.unwrap_or_default(),
             cpu.unwrap_or_default(),
-            if self.void { "VOID: others were at work" } else { "" },
+            if self.void {
+                "VOID: others were at work"
+            } else {
+                ""
+            },
         )
         .trim_end()
         .to_owned()
@@ -129,7 +147,13 @@ impl Outcome {
 pub(crate) fn head() -> String {
     format!(
         "{:<9} {:<16} {:>10} {:>10}  {:<18} {:<20} {}",
-        "database", "line", "value", "yardstick", "ratio (least-most)", "p50 p90 p99 ms", "CPU ms/1000: server database generator"
+        "database",
+        "line",
+        "value",
+        "yardstick",
+        "ratio (least-most)",
+        "p50 p90 p99 ms",
+        "CPU ms/1000: server database generator"
     )
 }
 

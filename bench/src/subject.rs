@@ -199,10 +199,19 @@ impl Echo {
 pub(crate) async fn build() -> anyhow::Result<PathBuf> {
     let folder = tidegate_tests::process::folder();
     let release = folder.ends_with("release");
-    let target = folder.parent().context("a profile's folder is in another")?;
+    let target = folder
+        .parent()
+        .context("a profile's folder is in another")?;
     let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["build", "--quiet", "-p", "tidegate-server", "--bin", "tidegate-server"])
+        .args([
+            "build",
+            "--quiet",
+            "-p",
+            "tidegate-server",
+            "--bin",
+            "tidegate-server",
+        ])
         .args(release.then_some("--release"))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .env("CARGO_TARGET_DIR", target);

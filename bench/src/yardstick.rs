@@ -77,7 +77,18 @@ pub(crate) async fn postgres(
     let (before, began) = (Cpu::now(&watched), Instant::now());
     let path = path.to_str().context("a path in Unicode")?;
     let arguments = [
-        "-n", "-M", "prepared", "-f", path, "-c", CLIENTS, "-j", "2", "-T", &seconds, database.url(),
+        "-n",
+        "-M",
+        "prepared",
+        "-f",
+        path,
+        "-c",
+        CLIENTS,
+        "-j",
+        "2",
+        "-T",
+        &seconds,
+        database.url(),
     ];
     let said = output(&programs.join("pgbench"), &arguments).await?;
     let taken = began.elapsed();
@@ -107,11 +118,7 @@ pub(crate) async fn sqlite(
     tokio::task::spawn_blocking(move || commits(&path, statement, time)).await?
 }
 
-fn commits(
-    path: &std::path::Path,
-    statement: Statement,
-    time: Duration,
-) -> anyhow::Result<Sample> {
+fn commits(path: &std::path::Path, statement: Statement, time: Duration) -> anyhow::Result<Sample> {
     let connection = Connection::open(path)?;
     connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
     connection.execute(&fill("unhex(printf('%032x', i))", "x''"), [])?;

@@ -4,6 +4,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use tidegate_server::{
     audit, bootstrap,
     clock::Clock,
@@ -13,6 +14,10 @@ use tidegate_server::{
 };
 use tidegate_store::{Migrate, Store};
 use tokio::{net::TcpListener, runtime::Runtime};
+
+/// A third of the processor time of a busy server went into the allocator of the C library.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The exit code of a role that failed.
 const FAILED: u8 = 1;

@@ -15,7 +15,7 @@ use tidegate_proto::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tower::layer::layer_fn;
+use tower::{ServiceBuilder, layer::layer_fn};
 use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::TraceLayer};
 
 use crate::{
@@ -120,17 +120,10 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         // Tools in the field speak either version; most older ones only v1alpha.
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    let router = services
-        .routes()
-        .prepare()
-        .into_axum_router()
-        .layer(auth::AuthLayer(authenticator))
-        .layer(OriginLayer(proxies))
-        .layer(layer_fn(deadline::Deadline::new))
-        .layer(layer_fn(error_info::ErrorInfoService::new))
-        .layer(layer_fn(unread::Unread::new))
-        // Inside the server rather than around it, so that it sees gRPC paths alone.
-        .layer(tonic_web::GrpcWebLayer::new())
+    // One layer made of all, the outermost first: the router boxes the calls and bodies of each that it is given.
+    let layers = ServiceBuilder::new()
+        // Before anything that could show a token.
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
         .layer(
             TraceLayer::new_for_grpc()
                 .make_span_with(
@@ -141,8 +134,14 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
                 // A refusal is an answer; what is a failure of ours is logged where it is made.
                 .on_failure(()),
         )
-        // Before anything that could show a token.
-        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]));
+        // Inside the server rather than around it, so that it sees gRPC paths alone.
+        .layer(tonic_web::GrpcWebLayer::new())
+        .layer(layer_fn(unread::Unread::new))
+        .layer(layer_fn(error_info::ErrorInfoService::new))
+        .layer(layer_fn(deadline::Deadline::new))
+        .layer(OriginLayer(proxies))
+        .layer(auth::AuthLayer(authenticator));
+    let router = services.routes().prepare().into_axum_router().layer(layers);
     Ok((Routes::from(router), health))
 }
 

@@ -214,7 +214,7 @@ fn answer(batch: impl IntoIterator<Item = Box<dyn Work>>, held: &mut Vec<Box<dyn
 fn log(events: &[Event]) {
     for event in events {
         let body = &event.body;
-        tracing::info!(
+        tracing::debug!(
             sequence = event.sequence,
             transfer_uuid = event.transfer_uuid.map(tracing::field::display),
             connection_uuid = event.connection_uuid.map(tracing::field::display),

@@ -89,6 +89,12 @@ pub(super) struct Timed<B> {
     until: Option<Pin<Box<Sleep>>>,
 }
 
+impl<B: Default> Default for Timed<B> {
+    fn default() -> Self {
+        Self::unlimited(B::default())
+    }
+}
+
 impl<B> Timed<B> {
     const fn unlimited(body: B) -> Self {
         Self {

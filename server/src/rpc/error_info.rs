@@ -112,6 +112,12 @@ pub(super) struct WithErrorInfo<B> {
     body: Option<B>,
 }
 
+impl<B: Default> Default for WithErrorInfo<B> {
+    fn default() -> Self {
+        Self::of(B::default())
+    }
+}
+
 impl<B> WithErrorInfo<B> {
     const fn of(body: B) -> Self {
         Self { body: Some(body) }
