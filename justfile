@@ -50,6 +50,10 @@ contract:
 chaos FORM="short":
     scripts/chaos {{FORM}}
 
+# Measures the release build against yardsticks of the same run: ARGS are names of lines, quick or flags; see --help.
+bench *ARGS:
+    cargo run --release -p tidegate-bench -- {{ if ARGS == "quick" { "--quick" } else { ARGS } }}
+
 # Checks that the chaos runs notice servers with a deliberate fault: NAMES of chaos/deliberate-faults, or all.
 deliberate-faults *NAMES:
     scripts/deliberate-faults {{NAMES}}

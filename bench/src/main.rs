@@ -36,6 +36,9 @@ struct Arguments {
     /// Length of one measurement in seconds.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
+    /// One round of a second for each measurement: shows that all of it works, and little else.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
     /// Where all figures go, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -65,7 +68,11 @@ async fn main() -> anyhow::Result<()> {
         })
         .collect();
     anyhow::ensure!(!lines.is_empty(), "no line of the table has such a name");
-    let time = Duration::from_secs_f64(arguments.seconds);
+    let (rounds, seconds) = match arguments.quick {
+        true => (1, 1.0),
+        false => (arguments.rounds, arguments.seconds),
+    };
+    let time = Duration::from_secs_f64(seconds);
     let span = Span {
         warm_up: time / 5,
         time,
@@ -77,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
         .into_iter()
         .filter(|kind| arguments.db.is_none_or(|db| db == *kind))
     {
-        outcomes.extend(measure(kind, &binary, &lines, arguments.rounds, span).await?);
+        outcomes.extend(measure(kind, &binary, &lines, rounds, span).await?);
     }
     if let Some(path) = &arguments.json {
         let file = std::fs::File::create(path).context("--json")?;
@@ -96,10 +103,11 @@ async fn measure(
 ) -> anyhow::Result<Vec<Outcome>> {
     let subject = Subject::start(kind, binary).await?;
     let mut found: Vec<Vec<Round>> = vec![Vec::new(); lines.len()];
-    for _ in 0..rounds {
+    for round in 1..=rounds {
         // Each yardstick once a round, however many lines are held against it.
         let mut yardsticks: Vec<(Measurement, Sample)> = Vec::new();
-        for (line, rounds) in lines.iter().zip(&mut found) {
+        for (line, of_line) in lines.iter().zip(&mut found) {
+            eprintln!("round {round} of {rounds}, {}: {}", kind.name(), line.name);
             let failed = || format!("{} on {}", line.name, kind.name());
             let work = line.work.take(&subject, span).await.with_context(failed)?;
             let yardstick = match line.yardstick {
@@ -113,7 +121,7 @@ async fn measure(
                     }
                 },
             };
-            rounds.push(Round { work, yardstick });
+            of_line.push(Round { work, yardstick });
         }
     }
     let outcomes = lines.iter().zip(found);

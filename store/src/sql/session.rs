@@ -19,11 +19,12 @@ use tokio::sync::Mutex;
 
 use super::bulk::{self, Bulk};
 
-/// How a transaction begins: whoever waited for a row sees it as it is then.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-/// What a session of our own was told when it was opened.
-const LIMITS: &str = "; SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '5s'; \
-     SET LOCAL idle_in_transaction_session_timeout = '4s'; SET LOCAL jit = off";
+/// How a transaction begins on a session of our own, which was told its limits when it was opened.
+const BEGIN: &str = "BEGIN";
+/// How it begins on a pooled one.
+const BEGIN_POOLED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'; \
+     SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '4s'; \
+     SET LOCAL jit = off";
 /// All that a change looks at is found by keys, and the planner is not to think otherwise of a table that it believes to be
 /// small: it may have grown since it was counted, and the counter's has many old versions of one row.
 const BY_KEYS: &str = "; SET LOCAL enable_seqscan = off";
@@ -50,13 +51,13 @@ impl Session {
             };
             return Ok(Self::Sqlite(pool.begin_with_options(options).await?));
         }
-        let limits = if is_pooled { LIMITS } else { "" };
-        Self::begin_with(pool, format!("{BEGIN}{limits}{BY_KEYS}"), !is_pooled).await
+        let begin = if is_pooled { BEGIN_POOLED } else { BEGIN };
+        Self::begin_with(pool, format!("{begin}{BY_KEYS}"), !is_pooled).await
     }
 
     /// One for a read on a pooled session.
     pub(crate) async fn begin_pooled(pool: &DatabaseConnection) -> Result<Self, DbErr> {
-        Self::begin_with(pool, format!("{BEGIN}{LIMITS}"), false).await
+        Self::begin_with(pool, BEGIN_POOLED.to_owned(), false).await
     }
 
     async fn begin_with(
