@@ -49,7 +49,7 @@ fn declaration() -> v1::CreateTransferRequest {
         direction: v1::Direction::Send.into(),
         table_name: "public.orders".to_owned(),
         records_requested: 1_000_000,
-        request_id: uuid::Uuid::now_v7().to_string(),
+        request_id: uuid::Uuid::new_v4().to_string(),
         ..v1::CreateTransferRequest::default()
     }
 }
@@ -78,7 +78,7 @@ async fn create(client: &mut Transfers) -> anyhow::Result<String> {
 fn start(uuid: &str) -> v1::StartTransferRequest {
     v1::StartTransferRequest {
         uuid: uuid.to_owned(),
-        request_id: uuid::Uuid::now_v7().to_string(),
+        request_id: uuid::Uuid::new_v4().to_string(),
         ..v1::StartTransferRequest::default()
     }
 }
@@ -150,7 +150,7 @@ impl Caller for Lifecycle {
         let whole = v1::CompleteTransferRequest {
             uuid,
             progress: Some(totals(1_000_000)),
-            request_id: uuid::Uuid::now_v7().to_string(),
+            request_id: uuid::Uuid::new_v4().to_string(),
         };
         self.client.complete_transfer(whole).await?;
         Ok(1)

@@ -34,7 +34,9 @@ pub(crate) enum Measurement {
     Start,
     /// Percent of a processor that server and database take while nobody calls.
     Idle,
-    /// MiB that the server takes up at the end of the round.
+    /// MiB that a server takes up once it serves.
+    MemoryAtStart,
+    /// MiB that the server under load takes up at the end of the round.
     Memory,
     /// The echo's unary call.
     Echo(usize),
@@ -75,9 +77,11 @@ impl Measurement {
                 let flow = follow(subject.address()).await?;
                 counter(&subject.watched(), span, &flow.units).await
             }
-            Self::Start => Ok(plain(
-                subject.time_to_serve().await?.as_secs_f64() * 1_000.0,
-            )),
+            Self::Start => {
+                let (taken, _) = subject.start_another().await?;
+                Ok(plain(taken.as_secs_f64() * 1_000.0))
+            }
+            Self::MemoryAtStart => Ok(plain(subject.start_another().await?.1)),
             Self::Idle => Ok(plain(100.0 * subject.idle(span.time).await)),
             Self::Memory => Ok(plain(subject.memory())),
             Self::Echo(calls) => echo(subject, calls, span).await,

@@ -125,8 +125,9 @@ impl Subject {
         Ok(())
     }
 
-    /// The time from the start of a process to its word that it serves, with a database that has its schema.
-    pub(crate) async fn time_to_serve(&self) -> anyhow::Result<Duration> {
+    /// The time from the start of a process to its word that it serves, with a database that has its schema, and its memory
+    /// then, in MiB.
+    pub(crate) async fn start_another(&self) -> anyhow::Result<(Duration, f64)> {
         let database = match &self.cluster {
             None => Database::new_file(),
             Some(cluster) => Database::on(&cluster.url).await,
@@ -135,8 +136,9 @@ impl Subject {
         let began = Instant::now();
         let again = serve(&self.binary, &database, None).await?;
         let taken = began.elapsed();
+        let memory = machine::memory_now(again.pid());
         again.terminate().await;
-        Ok(taken)
+        Ok((taken, memory))
     }
 
     /// The memory of the server, in MiB.

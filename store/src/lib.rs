@@ -90,12 +90,12 @@ impl Store {
 
     /// Reads of a few rows by an index.
     fn reads(&self) -> Reader<'_> {
-        Reader::new(&self.inner, READ)
+        Reader::new(&self.inner, READ, false)
     }
 
     /// Reads of as many rows as there are.
     fn long_reads(&self) -> Reader<'_> {
-        Reader::new(&self.inner, LONG_READ)
+        Reader::new(&self.inner, LONG_READ, true)
     }
 
     /// Waits for running statements, but not for ever, closes every connection and lets go of the file.

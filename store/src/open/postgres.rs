@@ -44,12 +44,14 @@ const SETTINGS: [Setting; 7] = [
 ];
 
 /// What those of the service must report, too.
-const LIMITS: [Setting; 4] = [
+const LIMITS: [Setting; 5] = [
     ("lock_timeout", "2s", &[]),
     ("statement_timeout", "5s", &[]),
     ("idle_in_transaction_session_timeout", "4s", &[]),
     // A plan that looks expensive is not compiled while its locks are held: that takes longer than all else.
     ("jit", "off", &[]),
+    // Nearly everything is found by keys, and the planner is not to think otherwise: see `sql::session`.
+    ("enable_seqscan", "off", &[]),
 ];
 
 pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {
@@ -68,7 +70,7 @@ pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
     }
     let pool = source.service().await.map_err(failed)?;
     if source.is_pooled() {
-        let session = Session::begin_pooled(&pool).await;
+        let session = Session::begin(&pool, true).await;
         let session = session.map_err(|error| other(name, &error))?;
         check(&session, name, &SETTINGS).await?;
         check(&session, name, &LIMITS).await?;

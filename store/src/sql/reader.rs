@@ -18,11 +18,30 @@ use crate::{
 pub(crate) struct Reader<'a> {
     inner: &'a Inner,
     limit: Duration,
+    /// Whether it may read all of a table.
+    scans: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(inner: &'a Inner, limit: Duration) -> Self {
-        Self { inner, limit }
+    pub(crate) const fn new(inner: &'a Inner, limit: Duration, scans: bool) -> Self {
+        Self {
+            inner,
+            limit,
+            scans,
+        }
+    }
+
+    /// The transaction that a statement needs around it, if it needs one.
+    async fn around(&self, pool: &DatabaseConnection) -> Result<Option<Session>, DbErr> {
+        let is_pooled = self.inner.is_pooled();
+        if self.inner.backend != DbBackend::Postgres || !(is_pooled || self.scans) {
+            return Ok(None);
+        }
+        let begun = match self.scans {
+            true => Session::begin_scan(pool, is_pooled).await,
+            false => Session::begin(pool, is_pooled).await,
+        };
+        begun.map(Some)
     }
 
     async fn run<T, F>(
@@ -66,8 +85,7 @@ impl ConnectionTrait for Reader<'_> {
         self.run(|pool| {
             let statement = statement.clone();
             async move {
-                if self.inner.is_pooled() {
-                    let transaction = Session::begin_pooled(&pool).await?;
+                if let Some(transaction) = self.around(&pool).await? {
                     return transaction.execute_raw(statement).await;
                 }
                 pool.execute_raw(statement).await
@@ -86,8 +104,7 @@ impl ConnectionTrait for Reader<'_> {
         self.run(|pool| {
             let statement = statement.clone();
             async move {
-                if self.inner.is_pooled() {
-                    let transaction = Session::begin_pooled(&pool).await?;
+                if let Some(transaction) = self.around(&pool).await? {
                     return transaction.query_one_raw(statement).await;
                 }
                 pool.query_one_raw(statement).await
@@ -101,8 +118,7 @@ impl ConnectionTrait for Reader<'_> {
         self.run(|pool| {
             let statement = statement.clone();
             async move {
-                if self.inner.is_pooled() {
-                    let transaction = Session::begin_pooled(&pool).await?;
+                if let Some(transaction) = self.around(&pool).await? {
                     return transaction.query_all_raw(statement).await;
                 }
                 pool.query_all_raw(statement).await

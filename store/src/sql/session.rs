@@ -19,15 +19,17 @@ use tokio::sync::Mutex;
 
 use super::bulk::{self, Bulk};
 
-/// How a transaction begins on a session of our own, which was told its limits when it was opened.
+/// How a transaction begins on a session of our own, which was told all of this when it was opened.
 const BEGIN: &str = "BEGIN";
 /// How it begins on a pooled one.
 const BEGIN_POOLED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'; \
      SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '4s'; \
      SET LOCAL jit = off";
-/// All that a change looks at is found by keys, and the planner is not to think otherwise of a table that it believes to be
-/// small: it may have grown since it was counted, and the counter's has many old versions of one row.
+/// Nearly everything is found by keys, and the planner is not to think otherwise of a table that it believes to be small: it may
+/// have grown since it was counted, and the counter's has many old versions of one row.
 const BY_KEYS: &str = "; SET LOCAL enable_seqscan = off";
+/// Counts and sums may read all of a table.
+const SCANS: &str = "; SET LOCAL enable_seqscan = on";
 
 /// An open one. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
@@ -51,13 +53,20 @@ impl Session {
             };
             return Ok(Self::Sqlite(pool.begin_with_options(options).await?));
         }
-        let begin = if is_pooled { BEGIN_POOLED } else { BEGIN };
-        Self::begin_with(pool, format!("{begin}{BY_KEYS}"), !is_pooled).await
+        let begin = match is_pooled {
+            true => format!("{BEGIN_POOLED}{BY_KEYS}"),
+            false => BEGIN.to_owned(),
+        };
+        Self::begin_with(pool, begin, !is_pooled).await
     }
 
-    /// One for a read on a pooled session.
-    pub(crate) async fn begin_pooled(pool: &DatabaseConnection) -> Result<Self, DbErr> {
-        Self::begin_with(pool, BEGIN_POOLED.to_owned(), false).await
+    /// One of PostgreSQL's for a read that may scan tables.
+    pub(crate) async fn begin_scan(
+        pool: &DatabaseConnection,
+        is_pooled: bool,
+    ) -> Result<Self, DbErr> {
+        let begin = if is_pooled { BEGIN_POOLED } else { BEGIN };
+        Self::begin_with(pool, format!("{begin}{SCANS}"), !is_pooled).await
     }
 
     async fn begin_with(
