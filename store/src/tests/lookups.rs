@@ -68,6 +68,30 @@ async fn who_gives_up_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn who_has_gone_is_forgotten() {
+    let fixture = Fixture::new().await;
+    fixture.insert(&numbered(1)).await;
+    let lookups = &fixture.store.lookups;
+    // Both turns are taken by reads that do not end.
+    let turns = lookups.occupied(&fixture.store);
+    for number in 0..1_000 {
+        let read = Box::pin(fixture.store.transfer(id(number)));
+        let gone = tokio::time::timeout(Duration::from_millis(0), read).await;
+        assert!(gone.is_err(), "nobody can be answered");
+    }
+    let mut stays = Box::pin(fixture.store.transfer(id(0)));
+    let polled = std::future::poll_fn(|context| Poll::Ready(stays.as_mut().poll(context)));
+    assert!(polled.await.is_pending());
+    assert_eq!(lookups.waiting(), 1_001);
+    drop(turns);
+    // Those who have gone went with the first turn, and the one who stays is being served.
+    assert_eq!(lookups.waiting(), 0);
+    let found = tokio::time::timeout(Duration::from_secs(20), stays).await;
+    let found = found.expect("it is answered").expect("it can be read");
+    assert_eq!(found, Some(plain(0)));
+}
+
+#[tokio::test]
 async fn a_row_without_a_meaning_is_the_trouble_of_whoever_asks_for_it() {
     let fixture = Fixture::new().await;
     fixture.insert(&numbered(50)).await;

@@ -45,6 +45,13 @@ impl Lookups {
         self.state().waiting.len()
     }
 
+    /// All turns, as reads have them that do not end.
+    #[cfg(test)]
+    pub(crate) fn occupied(&self, store: &Store) -> Vec<impl Sized + use<>> {
+        self.state().running = TURNS;
+        (0..TURNS).map(|_| Turn(store.clone())).collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,6 +64,8 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let next = {
             let mut state = self.0.lookups.state();
+            // Whoever has gone needs no answer, and would pile up while the database has none.
+            state.waiting.retain(|(_, answer)| !answer.is_closed());
             let count = state.waiting.len().min(SHARED);
             if count == 0 {
                 state.running -= 1;
@@ -104,10 +113,8 @@ async fn alone(store: &Store, uuid: TransferId) -> Answer {
 }
 
 /// Serves some of those who wait.
-async fn serve(turn: Turn, mut waiting: Vec<Waiting>) {
+async fn serve(turn: Turn, waiting: Vec<Waiting>) {
     let store = &turn.0;
-    // Whoever has gone needs no answer.
-    waiting.retain(|(_, answer)| !answer.is_closed());
     let mut uuids: Vec<TransferId> = waiting.iter().map(|(uuid, _)| *uuid).collect();
     uuids.sort_unstable();
     uuids.dedup();
@@ -122,7 +129,9 @@ async fn serve(turn: Turn, mut waiting: Vec<Waiting>) {
         // A row without a meaning must not take its neighbours along.
         Err(StoreError::Internal(_)) if uuids.len() > 1 => {
             for (uuid, answer) in waiting {
-                _ = answer.send(alone(store, uuid).await);
+                if !answer.is_closed() {
+                    _ = answer.send(alone(store, uuid).await);
+                }
             }
         }
         Err(error) => {
