@@ -148,6 +148,7 @@ impl Caller for Lifecycle {
         };
         self.client.update_progress(half).await?;
         let whole = v1::CompleteTransferRequest {
+            lease_epoch: 0,
             uuid,
             progress: Some(totals(1_000_000)),
             request_id: uuid::Uuid::new_v4().to_string(),
@@ -195,6 +196,7 @@ impl Caller for Acknowledged {
 
 fn report(uuid: &str, records: i64) -> v1::ReportProgressRequest {
     v1::ReportProgressRequest {
+        lease_epoch: 0,
         uuid: uuid.to_owned(),
         progress: Some(totals(records)),
         checkpoint: None,

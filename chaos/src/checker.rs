@@ -198,6 +198,7 @@ fn rule_of(event_type: EventType) -> Option<Action> {
         EventType::Started => Action::Start,
         EventType::Completed => Action::Complete,
         EventType::Failed => Action::Fail,
+        EventType::Requeued => Action::Requeue,
         EventType::Cancelled => Action::Cancel,
         EventType::Deleted => Action::Delete,
     })
@@ -238,7 +239,13 @@ fn step(before: Option<&Entry>, entry: &Entry) -> Option<&'static str> {
     if !entry.from.is_some_and(|from| action.may_leave(from)) {
         return Some("the action may not leave that status");
     }
-    if entry.to != action.rule().to.or(entry.from) {
+    let (to, rule) = (entry.to, action.rule());
+    let leads_there = if rule.to.is_empty() {
+        to == entry.from
+    } else {
+        to.is_some_and(|to| rule.to.contains(&to))
+    };
+    if !leads_there {
         return Some("the action does not lead to that status");
     }
     // A deletion leaves nothing that could have a revision of its own.

@@ -154,6 +154,7 @@ impl Race {
                 request_id: request_id(),
             }),
             ChangeRequest::Start(v1::StartTransferRequest {
+                agent_instance: String::new(),
                 uuid: uuid.clone(),
                 heartbeat_timeout: Some(wire_duration(FAR)),
                 request_id: request_id(),

@@ -29,7 +29,9 @@ pub use self::{
         RevokeCredential, RotateConnectionToken, RotateCredential,
     },
     events::ListEvents,
-    lifecycle::{CancelTransfer, CompleteTransfer, FailTransfer, StartTransfer, UpdateProgress},
+    lifecycle::{
+        CancelTransfer, CompleteTransfer, FailTransfer, ListAttempts, StartTransfer, UpdateProgress,
+    },
     paged::{Listing, Page},
     stats::{GetConnectionStats, ListActiveTransfers, ListRecentTransfers, ListTableStats},
     transfers::{CountTransfers, CreateTransfer, DeleteTransfer, GetTransfer, ListTransfers},

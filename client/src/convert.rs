@@ -19,9 +19,9 @@ pub(crate) use self::{
     policy::to_policy,
 };
 use crate::{
-    Connection, ConnectionDirection, ConnectionStats, ConnectionStatus, Direction, Error, Event,
-    EventDetail, EventType, LogPosition, Page, Progress, Role, TableStats, Totals, Transfer,
-    TransferFilter, TransferStatus,
+    Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
+    Direction, Error, Event, EventDetail, EventType, LogPosition, Page, Progress, Role, TableStats,
+    Totals, Transfer, TransferFilter, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -70,6 +70,10 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
             "transfer.heartbeat_expires_at",
             wire.heartbeat_expires_at,
         )?,
+        lease_epoch: wire.lease_epoch,
+        lease_owner_uuid: optional_uuid("transfer.lease_owner_uuid", &wire.lease_owner_uuid)?,
+        agent_instance: text(wire.agent_instance),
+        max_attempts: wire.max_attempts,
         retry_of_uuid: optional_uuid("transfer.retry_of_uuid", &wire.retry_of_uuid)?,
         revision: wire.revision,
         self_approval: wire.self_approval,
@@ -80,6 +84,20 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
             .transpose()?,
         duration: span("transfer.duration", wire.duration)?,
         success_rate: wire.success_rate,
+    })
+}
+
+pub(crate) fn attempt(wire: v1::Attempt) -> Result<Attempt, Error> {
+    Ok(Attempt {
+        lease_epoch: wire.lease_epoch,
+        lease_owner_uuid: optional_uuid("attempt.lease_owner_uuid", &wire.lease_owner_uuid)?,
+        agent_instance: text(wire.agent_instance),
+        started_at: time("attempt.started_at", wire.started_at)?,
+        ended_at: optional_time("attempt.ended_at", wire.ended_at)?,
+        end: AttemptEnd::from_wire(wire.end),
+        error_message: text(wire.error_message),
+        progress: totals(wire.progress.unwrap_or_default()),
+        checkpoint: wire.checkpoint,
     })
 }
 
@@ -141,6 +159,10 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
         Detail::Failure(detail) => EventDetail::Failure {
             error_message: detail.error_message,
             heartbeat_lost: detail.heartbeat_lost,
+        },
+        Detail::Lease(detail) => EventDetail::Lease {
+            lease_epoch: detail.lease_epoch,
+            agent_instance: text(detail.agent_instance),
         },
         Detail::ConnectionUpdate(detail) => EventDetail::ConnectionUpdate {
             fields: detail.fields,

@@ -183,6 +183,12 @@ impl Error {
         self.reason() == Some("ILLEGAL_TRANSITION")
     }
 
+    /// The caller does not hold the transfer's lease, or not any more: somebody else may run it.
+    #[must_use]
+    pub fn is_lease_lost(&self) -> bool {
+        self.reason() == Some("LEASE_LOST")
+    }
+
     /// The transfer's present state does not allow the change, for whatever reason.
     #[must_use]
     pub fn is_precondition(&self) -> bool {

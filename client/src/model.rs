@@ -9,6 +9,7 @@ mod filter;
 mod policy;
 mod position;
 mod progress;
+mod run;
 mod stats;
 mod text;
 mod transfer;
@@ -22,11 +23,12 @@ pub use self::{
     policy::ConnectionPolicy,
     position::{LogPosition, NoLogPosition},
     progress::{Progress, Totals},
+    run::Run,
     stats::{ConnectionStats, TableStats},
-    transfer::Transfer,
+    transfer::{Attempt, Transfer},
     words::{
-        ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction,
-        EventType, Role, SortOrder, TableCase, TransferStatus, UnknownWord,
+        ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
+        Direction, EventType, Role, SortOrder, TableCase, TransferStatus, UnknownWord,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

@@ -7,11 +7,9 @@ mod worker;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio_util::task::AbortOnDropHandle;
-use uuid::Uuid;
-
 use self::{slot::ReportSlot, worker::ReportWorker};
-use crate::{Client, Error, Totals, Transfer, TransferStatus};
+use crate::{Client, Error, Run, Totals, Transfer, TransferStatus};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Reports the progress of one transfer from a task of its own; made by [`Client::report_progress`].
 ///
@@ -27,7 +25,7 @@ use crate::{Client, Error, Totals, Transfer, TransferStatus};
 #[must_use = "dropping a reporter stops its reports"]
 pub struct ProgressReporter {
     client: Client,
-    uuid: Uuid,
+    run: Run,
     slot: Arc<ReportSlot>,
     _task: AbortOnDropHandle<()>,
 }
@@ -38,8 +36,8 @@ pub struct ProgressReporter {
 pub enum ReporterStop {
     /// The transfer is no longer in progress: it was cancelled, failed for want of a heartbeat, or was ended by another.
     Left(TransferStatus),
-    /// The server refused a report for good: totals below those reported before, a transfer that is not started or does
-    /// not exist, or the like.
+    /// The server refused a report for good: the lease was lost ([`Error::is_lease_lost`]), totals below those reported
+    /// before, a transfer that is not started or does not exist, or the like.
     Refused(Error),
 }
 
@@ -53,16 +51,21 @@ impl fmt::Display for ReporterStop {
 }
 
 impl Client {
-    /// Begins to report the progress of a transfer that was started.
+    /// Begins to report the progress of a transfer that was started: best of what [`start_transfer`](Self::start_transfer)
+    /// answered, so that the reports name its lease.
     ///
     /// The server is told of the reporter at once, so a cancellation is noticed even before the first report.
-    pub fn report_progress(&self, uuid: Uuid) -> ProgressReporter {
+    pub fn report_progress(&self, run: impl Into<Run>) -> ProgressReporter {
+        let run = run.into();
         let slot = Arc::<ReportSlot>::default();
-        let worker = ReportWorker::new(self.clone(), uuid, Arc::clone(&slot));
+        if run.heartbeat_timeout.is_some() {
+            slot.set_heartbeat(run.heartbeat_timeout);
+        }
+        let worker = ReportWorker::new(self.clone(), run, Arc::clone(&slot));
         let task = self.runtime().spawn(worker.run());
         ProgressReporter {
             client: self.clone(),
-            uuid,
+            run,
             slot,
             _task: AbortOnDropHandle::new(task),
         }
@@ -118,13 +121,13 @@ impl ProgressReporter {
     /// Completes the transfer with its final totals, which need not have been reported before.
     ///
     /// # Errors
-    /// The refusal of the completion: `ILLEGAL_TRANSITION` when the transfer is no longer in progress,
+    /// The refusal of the completion: `LEASE_LOST`, `ILLEGAL_TRANSITION` when the transfer is no longer in progress,
     /// `PROGRESS_REGRESSED` for totals below those reported. `UNAVAILABLE` after all tries: the transfer may or may not
     /// be completed, and [`Client::complete_transfer`] may be called for it again.
     pub async fn finish(self, totals: Totals) -> Result<Transfer, Error> {
         // The reporter lives on until the answer is there, so that the heartbeat goes on during retries.
         self.client
-            .complete_transfer(self.uuid)
+            .complete_transfer(self.run)
             .progress(totals.into())
             .await
     }
@@ -142,7 +145,7 @@ impl ProgressReporter {
             let _ = tokio::time::timeout(self.client.timeout(), self.flush()).await;
         }
         self.client
-            .fail_transfer(self.uuid, message)
+            .fail_transfer(self.run, message)
             .progress(totals.into())
             .await
     }
@@ -151,7 +154,7 @@ impl ProgressReporter {
 impl fmt::Debug for ProgressReporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProgressReporter")
-            .field("uuid", &self.uuid)
+            .field("run", &self.run)
             .field("acknowledged", &self.acknowledged())
             .field("status", &self.status())
             .finish_non_exhaustive()

@@ -2,6 +2,8 @@
 //!
 //! [`decide`](super::decide) knows the transfer alone; what is asked here is who asks, and what the connection allows.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
     connection::{Connection, ConnectionStatus, Usage},
     decide::{Change, decide},
     refusal::{Named, Refusal},
+    status::TransferStatus,
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
@@ -60,11 +63,13 @@ pub fn create(
     }
     let (mut self_approval, mut policy_revision) = (false, 0);
     if let Some(connection) = connection {
-        admit(connection, &new.table_name, caller, now)?;
+        admit_site(connection, &new.table_name, caller, now)?;
+        admit_usage(connection, true)?;
         admit_request(connection, new.records_requested)?;
         let policy = connection.policy();
         new.requires_approval |= policy.requires_approval(&new.table_name);
         new.conflict_strategy = new.conflict_strategy.or(policy.default_conflict_strategy);
+        new.max_attempts = new.max_attempts.or(policy.max_attempts);
         self_approval = policy.self_approval;
         policy_revision = connection.revision;
     }
@@ -98,7 +103,9 @@ pub fn retry(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
     })
 }
 
-/// Decides `verb` on `transfer`, which `caller` must be allowed to see; `connection` is the transfer's, where it exists.
+/// Decides `verb` on `transfer`, which `caller` must be allowed to see.
+///
+/// `connection` is the transfer's, where it exists. An agent may be silent for as long as it asks for, or the policy says, or else `heartbeat_timeout`.
 ///
 /// # Errors
 /// A [`Refusal`]; see also [`on_refused`](super::decide::on_refused).
@@ -107,21 +114,27 @@ pub fn authorize(
     connection: Option<&Connection>,
     verb: &Verb,
     caller: &Caller,
+    heartbeat_timeout: Duration,
     now: Timestamp,
 ) -> Result<Authorization, Refusal> {
     let uuid = transfer.uuid;
     if !caller.sees(transfer.declared.connection_uuid) {
         return Err(Refusal::TransferNotFound { uuid });
     }
-    let change = match (verb, connection) {
-        (
-            Verb::Start {
-                heartbeat_timeout: None,
-            },
-            Some(connection),
-        ) => {
-            let heartbeat_timeout = connection.policy().heartbeat_timeout;
-            decide(transfer, &Verb::Start { heartbeat_timeout }, now)?
+    holds_lease(transfer, verb, caller)?;
+    let change = match verb {
+        Verb::Start {
+            heartbeat_timeout: asked,
+            agent_instance,
+            ..
+        } => {
+            let by_policy = connection.and_then(|it| it.policy().heartbeat_timeout);
+            let start = Verb::Start {
+                heartbeat_timeout: asked.or(by_policy).or(Some(heartbeat_timeout)),
+                agent_instance: agent_instance.clone(),
+                owner_uuid: caller.credential(),
+            };
+            decide(transfer, &start, now)?
         }
         _ => decide(transfer, verb, now)?,
     };
@@ -147,6 +160,38 @@ pub fn authorize(
         _ => {}
     }
     Ok(Authorization { change, charged })
+}
+
+/// Whether the caller may speak for the run: with the credential that started it, and naming its lease. Nothing need be
+/// named where nobody can be mistaken for the holder: under the first lease of an agent that gave itself no name.
+fn holds_lease(transfer: &Transfer, verb: &Verb, caller: &Caller) -> Result<(), Refusal> {
+    let given = match verb {
+        Verb::UpdateProgress { lease_epoch, .. }
+        | Verb::Complete { lease_epoch, .. }
+        | Verb::Fail { lease_epoch, .. } => *lease_epoch,
+        _ => return Ok(()),
+    };
+    let is_held = match (transfer.status, given) {
+        (TransferStatus::InProgress, given) => {
+            let is_named = given.map_or_else(
+                || transfer.lease_epoch == 1 && transfer.agent_instance.is_empty(),
+                |epoch| epoch == transfer.lease_epoch,
+            );
+            let owner = transfer.lease_owner_uuid;
+            is_named && (owner.is_none() || owner == caller.credential())
+        }
+        // It was queued again. Before the first start, and after the end, the status says more.
+        (TransferStatus::Pending | TransferStatus::Approved, Some(_)) => transfer.lease_epoch == 0,
+        _ => true,
+    };
+    if is_held {
+        return Ok(());
+    }
+    Err(Refusal::LeaseLost {
+        uuid: transfer.uuid,
+        given,
+        lease: transfer.lease(),
+    })
 }
 
 /// Approval is a second pair of eyes: neither the person who approves nor the credential that they do it with is the
@@ -193,7 +238,7 @@ pub fn in_use(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
 }
 
 /// Whether a transfer of `table` may be created or started now, by this caller.
-fn admit(
+fn admit_site(
     connection: &Connection,
     table: &str,
     caller: &Caller,
@@ -222,9 +267,15 @@ fn admit(
             table_name,
         });
     }
+    Ok(())
+}
+
+/// Whether the budgets of the connection leave anything; `more` is whether one more transfer is to be counted.
+fn admit_usage(connection: &Connection, more: bool) -> Result<(), Refusal> {
+    let (connection_uuid, policy) = (connection.uuid, connection.policy());
     if let Some(max_transfers) = policy
         .max_transfers
-        .filter(|limit| connection.used.transfers >= *limit)
+        .filter(|limit| more && connection.used.transfers >= *limit)
     {
         return Err(Refusal::TransferLimitReached {
             connection_uuid,
@@ -265,8 +316,14 @@ fn charge_start(
             None => Ok(None),
         };
     };
-    admit(connection, &transfer.declared.table_name, caller, now)?;
+    // The further attempts of a transfer are counted with its first.
+    let is_first = transfer.lease_epoch == 0;
+    admit_site(connection, &transfer.declared.table_name, caller, now)?;
+    admit_usage(connection, is_first)?;
     admit_request(connection, transfer.declared.records_requested)?;
+    if !is_first {
+        return Ok(None);
+    }
     Ok(connection.policy().max_transfers.map(|_| Usage {
         transfers: connection.used.transfers + 1,
         ..connection.used

@@ -138,6 +138,14 @@ impl Encoder {
                 self.value(error_message);
                 self.number((*heartbeat_lost).into());
             }
+            Some(EventDetail::Lease {
+                lease_epoch,
+                agent_instance,
+            }) => {
+                self.value("lease");
+                self.number(*lease_epoch);
+                self.value(agent_instance);
+            }
             Some(EventDetail::ConnectionUpdate { fields }) => {
                 self.value("connection_update");
                 self.value((fields.len() as u64).to_be_bytes());

@@ -10,6 +10,7 @@ use super::{
     credential::{Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session},
     event::IdempotencyKey,
     progress::Report,
+    reachable::Reachable,
     rule::Action,
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
@@ -49,8 +50,12 @@ pub enum Verb {
     Expire,
     /// Begin to move rows.
     Start {
-        /// How long the agent may stay silent; `None` for ever.
+        /// How long the agent may stay silent; `None` as the policy or the server says, zero for ever.
         heartbeat_timeout: Option<Duration>,
+        /// What the agent calls itself; may be empty.
+        agent_instance: String,
+        /// The credential that will hold the lease: the caller's, whatever is said here.
+        owner_uuid: Option<CredentialId>,
     },
     /// Report totals.
     UpdateProgress {
@@ -58,21 +63,31 @@ pub enum Verb {
         report: Report,
         /// Where the agent would resume; `None` leaves the stored one.
         checkpoint: Option<Vec<u8>>,
+        /// The lease that the caller believes to hold, where they name it.
+        lease_epoch: Option<i64>,
     },
     /// All rows were moved.
     Complete {
+        /// The lease that the caller believes to hold, where they name it.
+        lease_epoch: Option<i64>,
         /// Final totals.
         report: Report,
     },
     /// Give up.
     Fail {
+        /// The lease that the caller believes to hold, where they name it.
+        lease_epoch: Option<i64>,
         /// What went wrong.
         error_message: String,
         /// Final totals.
         report: Report,
     },
-    /// Give up for an agent that fell silent. Does nothing to a transfer that is not overdue.
-    LoseHeartbeat,
+    /// End the lease of an agent that fell silent: the transfer is queued again while there are attempts left, and fails
+    /// otherwise. Does nothing to a transfer that is not overdue, or whose agent may have tried to report in vain.
+    LoseHeartbeat {
+        /// Since when agents could report.
+        reachable: Reachable,
+    },
     /// Call off.
     Cancel {
         /// Why.
@@ -93,7 +108,7 @@ impl Verb {
             Self::Start { .. } => Action::Start,
             Self::UpdateProgress { .. } => Action::UpdateProgress,
             Self::Complete { .. } => Action::Complete,
-            Self::Fail { .. } | Self::LoseHeartbeat => Action::Fail,
+            Self::Fail { .. } | Self::LoseHeartbeat { .. } => Action::Fail,
             Self::Cancel { .. } => Action::Cancel,
             Self::Delete => Action::Delete,
         }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     command::{HEARTBEAT_LOST, Verb},
     event::{EventBody, EventDetail, EventType},
-    progress::Report,
+    progress::{Report, Totals},
+    reachable::Reachable,
     refusal::Refusal,
     rule::Action,
     status::TransferStatus,
@@ -38,6 +39,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
     let action = verb.action();
     permit(transfer, action, now)?;
     let mut after = transfer.clone();
+    let mut to = action.rule().to.first().copied();
     let (event, actor_uuid, detail) = match verb {
         Verb::RequestApproval { expires_in } => {
             after.requires_approval = true;
@@ -69,32 +71,51 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         }
         Verb::Expire if is_undecided(transfer, now) => return Ok(Change::Nothing),
         Verb::Expire => (EventType::Expired, None, None),
-        Verb::Start { heartbeat_timeout } => {
-            after.started_at = Some(now);
-            after.heartbeat_timeout = *heartbeat_timeout;
-            after.heartbeat_expires_at = heartbeat_timeout.map(|timeout| now.after(timeout));
-            (EventType::Started, None, None)
+        Verb::Start {
+            heartbeat_timeout,
+            agent_instance,
+            owner_uuid,
+        } => {
+            start(&mut after, *heartbeat_timeout, now);
+            after.lease_owner_uuid = *owner_uuid;
+            after.agent_instance.clone_from(agent_instance);
+            let detail = EventDetail::Lease {
+                lease_epoch: after.lease_epoch,
+                agent_instance: agent_instance.clone(),
+            };
+            (EventType::Started, None, Some(detail))
         }
-        Verb::UpdateProgress { report, checkpoint } => {
+        Verb::UpdateProgress {
+            report, checkpoint, ..
+        } => {
             return progress(transfer, report, checkpoint.as_deref(), now);
         }
-        Verb::Complete { report } => {
+        Verb::Complete { report, .. } => {
             advance(&mut after, report)?;
             (EventType::Completed, None, None)
         }
         Verb::Fail {
             error_message,
             report,
+            ..
         } => {
             advance(&mut after, report)?;
             after.error_message.clone_from(error_message);
             (EventType::Failed, None, failure(error_message, false))
         }
-        Verb::LoseHeartbeat if !is_silent(transfer, now) => return Ok(Change::Nothing),
-        Verb::LoseHeartbeat => {
-            after.error_message = silence(transfer.heartbeat_timeout);
-            let detail = failure(&after.error_message, true);
-            (EventType::Failed, None, detail)
+        Verb::LoseHeartbeat { reachable } if !is_silent(transfer, *reachable, now) => {
+            return Ok(Change::Nothing);
+        }
+        Verb::LoseHeartbeat { .. } => {
+            let message = silence(transfer.heartbeat_timeout);
+            let detail = failure(&message, true);
+            if transfer.lease_epoch < transfer.max_attempts() {
+                to = Some(queue_again(&mut after));
+                (EventType::Requeued, None, detail)
+            } else {
+                after.error_message = message;
+                (EventType::Failed, None, detail)
+            }
         }
         Verb::Cancel { reason } => {
             after.cancel_reason.clone_from(reason);
@@ -108,7 +129,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             )));
         }
     };
-    let to = action.rule().to.unwrap_or(transfer.status);
+    let to = to.unwrap_or(transfer.status);
     enter(&mut after, to, now);
     let body = EventBody {
         actor_uuid,
@@ -153,10 +174,12 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
         });
     }
     if !action.may_leave(transfer.status) {
+        let is_taken = action == Action::Start && transfer.status == TransferStatus::InProgress;
         return Err(Refusal::IllegalTransition {
             uuid,
             status: transfer.status,
             action,
+            lease: transfer.lease().filter(|_| is_taken),
         });
     }
     let unapproved = transfer.status == TransferStatus::Pending && transfer.requires_approval;
@@ -190,10 +213,35 @@ fn is_undecided(transfer: &Transfer, now: Timestamp) -> bool {
         .is_none_or(|deadline| now < deadline)
 }
 
-fn is_silent(transfer: &Transfer, now: Timestamp) -> bool {
+/// Silent is who has not reported in time though they could have.
+fn is_silent(transfer: &Transfer, reachable: Reachable, now: Timestamp) -> bool {
+    let limit = transfer.heartbeat_timeout.unwrap_or_default();
     transfer
         .heartbeat_expires_at
-        .is_some_and(|deadline| now >= deadline)
+        .is_some_and(|deadline| now >= deadline && reachable.has_been_for(limit, now))
+}
+
+/// Gives it to its next agent, which begins from the checkpoint: what the one before has counted is not carried on.
+fn start(transfer: &mut Transfer, heartbeat_timeout: Option<Duration>, now: Timestamp) {
+    let heartbeat_timeout = heartbeat_timeout.filter(|timeout| !timeout.is_zero());
+    transfer.lease_epoch += 1;
+    transfer.totals = Totals::default();
+    transfer.started_at = Some(now);
+    transfer.heartbeat_timeout = heartbeat_timeout;
+    transfer.heartbeat_expires_at = heartbeat_timeout.map(|timeout| now.after(timeout));
+}
+
+/// Puts it back to where it was started from. Totals and checkpoint stay until it is started again.
+fn queue_again(transfer: &mut Transfer) -> TransferStatus {
+    transfer.started_at = None;
+    transfer.heartbeat_timeout = None;
+    transfer.heartbeat_expires_at = None;
+    transfer.lease_owner_uuid = None;
+    transfer.agent_instance.clear();
+    match transfer.approved {
+        Some(_) => TransferStatus::Approved,
+        None => TransferStatus::Pending,
+    }
 }
 
 fn failure(error_message: &str, heartbeat_lost: bool) -> Option<EventDetail> {
@@ -203,7 +251,8 @@ fn failure(error_message: &str, heartbeat_lost: bool) -> Option<EventDetail> {
     })
 }
 
-fn silence(timeout: Option<Duration>) -> String {
+/// What is said of an agent that was silent for so long.
+pub(crate) fn silence(timeout: Option<Duration>) -> String {
     let seconds = timeout.unwrap_or_default().as_secs_f64();
     format!("{HEARTBEAT_LOST}: the agent did not report for {seconds} s")
 }

@@ -35,6 +35,8 @@ named! {
         Completed = "COMPLETED",
         /// The agent failed it, or fell silent.
         Failed = "FAILED",
+        /// Its agent fell silent, and it waits for the next one.
+        Requeued = "REQUEUED",
         /// It was cancelled.
         Cancelled = "CANCELLED",
         /// Its row was deleted.
@@ -97,6 +99,7 @@ impl EventType {
             | Self::Started
             | Self::Completed
             | Self::Failed
+            | Self::Requeued
             | Self::Cancelled
             | Self::Deleted => EventSubject::Transfer,
             Self::ConnectionCreated
@@ -146,6 +149,13 @@ pub enum EventDetail {
         error_message: String,
         /// Whether the agent fell silent.
         heartbeat_lost: bool,
+    },
+    /// Under which lease a transfer was started.
+    Lease {
+        /// The number of the lease.
+        lease_epoch: i64,
+        /// What the agent calls itself; may be empty.
+        agent_instance: String,
     },
     /// What was changed of a connection.
     ConnectionUpdate {

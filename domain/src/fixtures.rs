@@ -47,6 +47,7 @@ pub fn transfer() -> Transfer {
         initiated_by_uuid: None,
         metadata: Map::new(),
         retry_of_uuid: None,
+        max_attempts: None,
     };
     Transfer::create(id(7), declared, Timestamp::from_micros(1_000_000))
 }

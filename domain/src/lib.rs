@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of gRPC, of SQL or of tasks: everything here can be tried without a server, a database or a clock.
 
+pub mod attempt;
 pub mod authorize;
 pub mod caller;
 pub mod chain;
@@ -18,6 +19,7 @@ pub mod page;
 pub mod policy;
 pub mod progress;
 pub mod query;
+pub mod reachable;
 pub mod refusal;
 pub mod rule;
 pub mod status;

@@ -103,10 +103,12 @@ policy! {
     allowed_hours (AllowedHours): Option<AllowedHours>,
     /// The strategy of transfers that are created without one.
     default_conflict_strategy (DefaultConflictStrategy): Option<ConflictStrategy>,
-    /// The timeout of transfers that are started without one.
+    /// The timeout of transfers that are started without one; zero is none.
     heartbeat_timeout (HeartbeatTimeout): Option<Duration>,
     /// Whether an initiator may approve.
     self_approval (SelfApproval): bool,
+    /// How often a transfer that names no number may be started.
+    max_attempts (MaxAttempts): Option<i64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -372,8 +374,9 @@ mod tests {
             default_conflict_strategy: Some(ConflictStrategy::Skip),
             heartbeat_timeout: Some(Duration::from_micros(1_500_001)),
             self_approval: true,
+            max_attempts: Some(5),
         };
-        let stored = r#"{"approval_mode":"PER_TABLE","allowed_tables":["a"],"excluded_tables":["b"],"auto_approve_tables":["c"],"table_case":"SENSITIVE","expires_at":7,"max_transfers":1,"max_records_total":2,"max_records_per_request":3,"rate_limit_requests_per_minute":4,"ip_allowlist":["192.0.2.0/24"],"allowed_hours":"22:00-06:00","default_conflict_strategy":"SKIP","heartbeat_timeout":{"secs":1,"nanos":500001000},"self_approval":true}"#;
+        let stored = r#"{"approval_mode":"PER_TABLE","allowed_tables":["a"],"excluded_tables":["b"],"auto_approve_tables":["c"],"table_case":"SENSITIVE","expires_at":7,"max_transfers":1,"max_records_total":2,"max_records_per_request":3,"rate_limit_requests_per_minute":4,"ip_allowlist":["192.0.2.0/24"],"allowed_hours":"22:00-06:00","default_conflict_strategy":"SKIP","heartbeat_timeout":{"secs":1,"nanos":500001000},"self_approval":true,"max_attempts":5}"#;
         assert_eq!(text(&policy), stored);
         for policy in [policy, Policy::default()] {
             let read: Policy = serde_json::from_str(&text(&policy)).expect("it is read");

@@ -12,6 +12,7 @@ use super::{
     rule::Action,
     status::{TransferStatus, named},
     time::Timestamp,
+    transfer::Lease,
     validate::Violation,
 };
 use crate::id::{ConnectionId, CredentialId, TransferId};
@@ -80,9 +81,15 @@ crate::reasons! {
         #[error("there is no transfer {uuid}")]
         TransferNotFound { uuid: TransferId } => NotFound "TRANSFER_NOT_FOUND", Subject::Transfer(*uuid);
 
-        #[error("transfer {uuid} is {status}; {action} is possible from {}", .action.allowed_from())]
-        IllegalTransition { uuid: TransferId, status: TransferStatus, action: Action }
+        /// Where somebody else was faster to start it, their lease is told.
+        #[error("transfer {uuid} is {status}{}; {action} is possible from {}", run_by(.lease), .action.allowed_from())]
+        IllegalTransition { uuid: TransferId, status: TransferStatus, action: Action, lease: Option<Lease> }
             => FailedPrecondition "ILLEGAL_TRANSITION", Subject::Transfer(*uuid);
+
+        /// The caller does not hold the lease, or not any more.
+        #[error("{}", lost(.uuid, .given, .lease))]
+        LeaseLost { uuid: TransferId, given: Option<i64>, lease: Option<Lease> }
+            => Aborted "LEASE_LOST", Subject::Transfer(*uuid);
 
         #[error("transfer {uuid} may start only after it was approved; request approval first")]
         ApprovalRequired { uuid: TransferId, status: TransferStatus, action: Action }
@@ -198,6 +205,27 @@ fn described(violations: &[Violation]) -> String {
 
 fn ended(at: &Option<Timestamp>) -> String {
     at.map_or_else(|| "has ended".to_owned(), |at| format!("ended at {at}"))
+}
+
+fn run_by(lease: &Option<Lease>) -> String {
+    lease
+        .as_ref()
+        .map_or_else(String::new, |lease| format!(", run by {lease}"))
+}
+
+fn lost(uuid: &TransferId, given: &Option<i64>, lease: &Option<Lease>) -> String {
+    let holder = lease.as_ref().map_or_else(
+        || "waits for its next start".to_owned(),
+        |lease| format!("is run by {lease}"),
+    );
+    match given {
+        Some(epoch) => {
+            format!("the caller does not hold lease {epoch} any more: transfer {uuid} {holder}")
+        }
+        None => format!(
+            "transfer {uuid} {holder}: only that caller may report, and names the lease_epoch"
+        ),
+    }
 }
 
 fn not_from(address: &Option<IpAddr>) -> String {

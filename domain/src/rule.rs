@@ -24,6 +24,8 @@ named! {
         Complete = "COMPLETE",
         /// Give up.
         Fail = "FAIL",
+        /// Let somebody else start it after a lost heartbeat.
+        Requeue = "REQUEUE",
         /// Call off.
         Cancel = "CANCEL",
         /// Remove the row.
@@ -36,8 +38,16 @@ named! {
 pub struct Rule {
     /// The statuses that the action may leave.
     pub from: &'static [TransferStatus],
-    /// The status that it enters; `None` when it stays where it is or removes the row.
-    pub to: Option<TransferStatus>,
+    /// The statuses that it may enter; none when it stays where it is or removes the row.
+    pub to: &'static [TransferStatus],
+}
+
+impl Rule {
+    /// Every pair of a status that it leaves and one that it enters.
+    pub fn edges(self) -> impl Iterator<Item = (TransferStatus, TransferStatus)> {
+        let to = self.to.iter();
+        to.flat_map(move |to| self.from.iter().map(move |from| (*from, *to)))
+    }
 }
 
 impl Action {
@@ -47,20 +57,22 @@ impl Action {
             Approved, Cancelled, Completed, Denied, Expired, Failed, InProgress, Pending,
             PendingApproval,
         };
-        let (from, to): (&'static [TransferStatus], _) = match self {
-            Self::RequestApproval => (&[Pending], Some(PendingApproval)),
-            Self::Approve => (&[PendingApproval], Some(Approved)),
-            Self::Deny => (&[PendingApproval], Some(Denied)),
-            Self::Expire => (&[PendingApproval], Some(Expired)),
-            Self::Start => (&[Pending, Approved], Some(InProgress)),
-            Self::UpdateProgress => (&[InProgress], None),
-            Self::Complete => (&[InProgress], Some(Completed)),
-            Self::Fail => (&[InProgress], Some(Failed)),
+        let (from, to): (&'static [TransferStatus], &'static [TransferStatus]) = match self {
+            Self::RequestApproval => (&[Pending], &[PendingApproval]),
+            Self::Approve => (&[PendingApproval], &[Approved]),
+            Self::Deny => (&[PendingApproval], &[Denied]),
+            Self::Expire => (&[PendingApproval], &[Expired]),
+            Self::Start => (&[Pending, Approved], &[InProgress]),
+            Self::UpdateProgress => (&[InProgress], &[]),
+            Self::Complete => (&[InProgress], &[Completed]),
+            Self::Fail => (&[InProgress], &[Failed]),
+            // To where it was started from.
+            Self::Requeue => (&[InProgress], &[Pending, Approved]),
             Self::Cancel => (
                 &[Pending, PendingApproval, Approved, InProgress],
-                Some(Cancelled),
+                &[Cancelled],
             ),
-            Self::Delete => (&[Completed, Failed, Cancelled, Denied, Expired], None),
+            Self::Delete => (&[Completed, Failed, Cancelled, Denied, Expired], &[]),
         };
         Rule { from, to }
     }
@@ -79,10 +91,8 @@ pub fn diagram() -> String {
     ];
     for action in Action::ALL {
         let rule = action.rule();
-        if let Some(to) = rule.to {
-            for from in rule.from {
-                lines.push(format!("    {from} --> {to}: {action}"));
-            }
+        for (from, to) in rule.edges() {
+            lines.push(format!("    {from} --> {to}: {action}"));
         }
     }
     for status in Action::Delete.rule().from {
@@ -132,7 +142,7 @@ mod tests {
         for status in TransferStatus::ALL {
             let entered = Action::ALL
                 .iter()
-                .any(|action| action.rule().to == Some(*status));
+                .any(|action| action.rule().to.contains(status));
             assert!(entered || *status == TransferStatus::Pending, "{status}");
         }
     }
@@ -141,12 +151,8 @@ mod tests {
     fn the_edges_are_those_of_the_contract() {
         let mut edges: Vec<String> = Action::ALL
             .iter()
-            .flat_map(|action| {
-                let rule = action.rule();
-                rule.from
-                    .iter()
-                    .filter_map(move |from| rule.to.map(|to| format!("{from} {to}")))
-            })
+            .flat_map(|action| action.rule().edges())
+            .map(|(from, to)| format!("{from} {to}"))
             .collect();
         edges.sort();
         assert_eq!(
@@ -154,9 +160,11 @@ mod tests {
             [
                 "APPROVED CANCELLED",
                 "APPROVED IN_PROGRESS",
+                "IN_PROGRESS APPROVED",
                 "IN_PROGRESS CANCELLED",
                 "IN_PROGRESS COMPLETED",
                 "IN_PROGRESS FAILED",
+                "IN_PROGRESS PENDING",
                 "PENDING CANCELLED",
                 "PENDING IN_PROGRESS",
                 "PENDING PENDING_APPROVAL",

@@ -41,6 +41,38 @@ pub struct NewTransfer {
     pub metadata: Map<String, Value>,
     /// The transfer that this one tries again.
     pub retry_of_uuid: Option<TransferId>,
+    /// How often it may be started in all before a lost heartbeat fails it; `None` is once.
+    pub max_attempts: Option<i64>,
+}
+
+/// Who runs a transfer, and until when nobody else may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// 1 for the first start of the transfer, one more for every later one.
+    pub epoch: i64,
+    /// The credential that started it; `None` where callers need none.
+    pub owner_uuid: Option<CredentialId>,
+    /// What the agent calls itself, to tell agents of one credential apart; may be empty.
+    pub agent_instance: String,
+    /// When it ends unless progress arrives before; `None` for never, or when the transfer has ended.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl std::fmt::Display for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.owner_uuid {
+            Some(uuid) => write!(f, "credential {uuid}")?,
+            None => write!(f, "an agent without a credential")?,
+        }
+        if !self.agent_instance.is_empty() {
+            write!(f, " ({})", self.agent_instance)?;
+        }
+        write!(f, " with lease {}", self.epoch)?;
+        match self.expires_at {
+            Some(at) => write!(f, " until {at}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Yes or no, by whom and when.
@@ -95,6 +127,12 @@ pub struct Transfer {
     pub heartbeat_timeout: Option<Duration>,
     /// When it fails unless progress arrives before.
     pub heartbeat_expires_at: Option<Timestamp>,
+    /// How often it was started; the number of its latest lease.
+    pub lease_epoch: i64,
+    /// The credential that holds the latest lease; `None` where callers need none, and while it is queued again.
+    pub lease_owner_uuid: Option<CredentialId>,
+    /// What the holder calls itself.
+    pub agent_instance: String,
     /// Whether its initiator may approve it, as the policy was when it was created.
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.
@@ -127,10 +165,28 @@ impl Transfer {
             checkpoint: Vec::new(),
             heartbeat_timeout: None,
             heartbeat_expires_at: None,
+            lease_epoch: 0,
+            lease_owner_uuid: None,
+            agent_instance: String::new(),
             self_approval: false,
             policy_revision: 0,
             revision: 1,
         }
+    }
+
+    /// The lease under which it runs, or ran last; `None` before the first start and while it is queued again.
+    pub fn lease(&self) -> Option<Lease> {
+        self.started_at.map(|_| Lease {
+            epoch: self.lease_epoch,
+            owner_uuid: self.lease_owner_uuid,
+            agent_instance: self.agent_instance.clone(),
+            expires_at: self.heartbeat_expires_at,
+        })
+    }
+
+    /// How often it may be started before a lost heartbeat fails it.
+    pub fn max_attempts(&self) -> i64 {
+        self.declared.max_attempts.unwrap_or(1)
     }
 
     /// From start to end; `None` until both are known.

@@ -38,6 +38,9 @@ pub const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
 pub const HEARTBEAT_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
 
+/// Most starts of a transfer.
+pub const ATTEMPTS_MAX: i64 = 100;
+
 /// One field outside its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -247,6 +250,15 @@ impl Check {
     pub fn count(&mut self, field: &str, value: i64) -> i64 {
         if value < 0 {
             self.add(field, "must not be negative");
+        }
+        value
+    }
+
+    /// How often a transfer may be started.
+    pub fn attempts(&mut self, field: &str, value: i32) -> i64 {
+        let value = i64::from(value);
+        if !(1..=ATTEMPTS_MAX).contains(&value) {
+            self.add(field, format!("must be from 1 to {ATTEMPTS_MAX}"));
         }
         value
     }

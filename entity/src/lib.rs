@@ -4,6 +4,7 @@
 //! NULL. The schema itself is `tidegate-migration`'s.
 
 pub mod access_token;
+pub mod attempt;
 pub mod connection;
 pub mod credential;
 pub mod event;

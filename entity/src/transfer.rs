@@ -91,6 +91,14 @@ pub struct Model {
     pub heartbeat_expires_at: Option<i64>,
     /// The transfer that this one tries again.
     pub retry_of_uuid: Option<StoredId<TransferId>>,
+    /// How often it may be started; NULL is once.
+    pub max_attempts: Option<i64>,
+    /// How often it was started.
+    pub lease_epoch: i64,
+    /// The credential that holds the latest lease.
+    pub lease_owner_uuid: Option<StoredId<CredentialId>>,
+    /// What the agent that holds it calls itself.
+    pub agent_instance: Option<String>,
     /// Whether its initiator may approve it.
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.

@@ -30,6 +30,7 @@ impl MigrationTrait for Migration {
             "credential",
             "event_counter",
             "event",
+            "attempt",
             "transfer",
             "connection",
         ] {

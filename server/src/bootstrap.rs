@@ -84,7 +84,14 @@ async fn submit(
     }
     let (supervisor, stop) = (Supervisor::default(), CancellationToken::new());
     let time = Time::new(clock, store.clone());
-    let ledger = Ledger::start(store, &time, &Feed::default(), &supervisor, &stop);
+    let ledger = Ledger::start(
+        store,
+        &time,
+        &Feed::default(),
+        Duration::ZERO,
+        &supervisor,
+        &stop,
+    );
     let submission = Submission {
         command,
         caller: Caller {

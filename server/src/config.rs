@@ -15,7 +15,7 @@ pub use self::{
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Transport, exposure},
 };
-use tidegate_domain::{chain::Head, event::RETENTION_MIN};
+use tidegate_domain::{chain::Head, event::RETENTION_MIN, validate::HEARTBEAT_TIMEOUT};
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
@@ -108,6 +108,10 @@ pub struct Config {
     /// How often overdue approvals and silent agents are looked for.
     #[arg(long, env = "TIDEGATE_SWEEP_INTERVAL", default_value = "1s", value_parser = interval)]
     pub sweep_interval: Duration,
+    /// How long an agent may be silent before it loses its transfer, where neither it nor the connection's policy says so;
+    /// 0 is for ever.
+    #[arg(long, env = "TIDEGATE_HEARTBEAT_TIMEOUT", default_value = "1m", value_parser = heartbeat)]
+    pub heartbeat_timeout: Duration,
     /// How long events are kept, such as 90d; for ever unless set. At least 24h: events remember the ids of requests.
     #[arg(long, env = "TIDEGATE_EVENT_RETENTION", value_parser = retention)]
     pub event_retention: Option<Duration>,
@@ -183,6 +187,18 @@ fn interval(text: &str) -> Result<Duration, String> {
         return Err("must be at most 1d".to_owned());
     }
     Ok(duration)
+}
+
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let (least, most) = HEARTBEAT_TIMEOUT;
+    if duration.is_zero() || (least..=most).contains(&duration) {
+        return Ok(duration);
+    }
+    Err("must be from 1s to 1d, or 0 for no heartbeat".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -5,7 +5,10 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -63,6 +66,8 @@ pub struct Ledger {
     queues: Arc<[Queue]>,
     /// A change has failed for the database's sake.
     failed: Arc<Notify>,
+    /// How many have.
+    failures: Arc<AtomicU64>,
 }
 
 impl Ledger {
@@ -72,6 +77,7 @@ impl Ledger {
         store: &Store,
         time: &Time,
         feed: &Feed,
+        heartbeat_timeout: Duration,
         supervisor: &Supervisor,
         stop: &CancellationToken,
     ) -> Self {
@@ -82,6 +88,7 @@ impl Ledger {
                 store: store.clone(),
                 time: time.clone(),
                 feed: feed.clone(),
+                heartbeat_timeout,
                 done,
             };
             let writing = writer.run(commands, stop.clone());
@@ -97,6 +104,7 @@ impl Ledger {
         Self {
             queues: queues.collect(),
             failed: Arc::default(),
+            failures: Arc::default(),
         }
     }
 
@@ -126,8 +134,14 @@ impl Ledger {
         self.failed.notified().await;
     }
 
+    /// How many changes have failed for the database's sake.
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     fn note_outcome<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::DatabaseUnavailable(_) | Error::DatabaseFull(_)) = answer {
+            self.failures.fetch_add(1, Ordering::Relaxed);
             self.failed.notify_one();
         }
         answer

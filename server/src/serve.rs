@@ -192,7 +192,14 @@ async fn build(
     let time = Time::new(clock, store.clone());
     let follower = LogFollower::begin(store.clone(), feed.clone(), time.clone()).await?;
     follower.start(&tasks.supervisor, stop);
-    let ledger = Ledger::start(store, &time, &feed, &tasks.supervisor, &tasks.writer_ends);
+    let ledger = Ledger::start(
+        store,
+        &time,
+        &feed,
+        config.heartbeat_timeout,
+        &tasks.supervisor,
+        &tasks.writer_ends,
+    );
     let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
     tasks.spawn(
         "sweeper",

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use tidegate_domain::time::Timestamp;
 
+mod attempt;
 mod connection;
 mod credential;
 mod error;

@@ -136,7 +136,10 @@ impl WriteTransaction {
 pub(crate) fn select_usage(connection_uuid: ConnectionId) -> Select<Entity> {
     Entity::find()
         .select_only()
-        .expr_as(Expr::cust("COUNT(started_at)"), "transfers")
+        .expr_as(
+            Expr::cust("COUNT(CASE WHEN lease_epoch > 0 THEN 1 END)"),
+            "transfers",
+        )
         .expr_as(half("records_transferred", '/'), "records_high")
         .expr_as(half("records_transferred", '%'), "records_low")
         .filter(Column::ConnectionUuid.eq(connection_uuid.0))

@@ -1,5 +1,6 @@
 //! The store against real files: what goes in comes out, in order, through the right index, and nowhere else.
 
+mod attempts;
 mod credentials;
 mod fixture;
 mod lists;

@@ -37,7 +37,7 @@ pub(crate) const PROGRESS: [Column; 10] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 23] = [
+pub(crate) const CHANGING: [Column; 26] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -60,6 +60,9 @@ pub(crate) const CHANGING: [Column; 23] = [
     Column::Checkpoint,
     Column::HeartbeatTimeout,
     Column::HeartbeatExpiresAt,
+    Column::LeaseEpoch,
+    Column::LeaseOwnerUuid,
+    Column::AgentInstance,
     Column::Revision,
 ];
 
@@ -145,13 +148,15 @@ impl Store {
         ids(select, &self.reads()).await
     }
 
-    /// Transfers in progress whose heartbeat has run out at `now`, oldest transfer first.
+    /// Transfers in progress whose heartbeat has run out at `now`, though their agents could have reported since `since`,
+    /// oldest transfer first.
     pub async fn silent_transfers(
         &self,
         now: Timestamp,
+        since: Timestamp,
         limit: u32,
     ) -> Result<Vec<TransferId>, StoreError> {
-        let select = select::silent(now, limit);
+        let select = select::silent(now, since, limit);
         ids(select, &self.reads()).await
     }
 }
@@ -252,9 +257,10 @@ impl WriteTransaction {
         self.update_columns(&PROGRESS, transfers).await
     }
 
-    /// Deletes transfers that were locked before.
+    /// Deletes transfers that were locked before, and their attempts.
     pub async fn delete_transfers(&self, uuids: &[TransferId]) -> Result<(), StoreError> {
-        self.delete::<Entity>(Column::Uuid, uuids).await
+        self.delete::<Entity>(Column::Uuid, uuids).await?;
+        self.delete_attempts(uuids).await
     }
 
     /// Transfers of a connection that could still change, at most `limit` of them.

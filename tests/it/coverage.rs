@@ -110,6 +110,10 @@ const COVERED: &[(&str, &str)] = &[
         "life::a_deleted_transfer_is_gone_and_its_events_stay",
     ),
     ("TransferService.StartTransfer", "life::a_transfer_starts"),
+    (
+        "TransferService.ListAttempts",
+        "leases::every_attempt_is_listed_with_how_it_ended",
+    ),
     ("TransferService.UpdateProgress", "life::a_transfer_reports"),
     (
         "TransferService.ReportProgress",

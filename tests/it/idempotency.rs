@@ -86,6 +86,7 @@ async fn every_step_to_completion_can_be_repeated() {
     };
     repeat!(raw, approve_transfer, request, but comment: id("no"), admin_user_uuid: other.clone());
     let request = v1::StartTransferRequest {
+        agent_instance: String::new(),
         uuid: uuid.clone(),
         heartbeat_timeout: None,
         request_id: id("start"),
@@ -93,6 +94,7 @@ async fn every_step_to_completion_can_be_repeated() {
     let minute = Some(wire_duration(Duration::from_secs(60)));
     repeat!(raw, start_transfer, request, but heartbeat_timeout: minute, uuid: other.clone());
     let request = v1::CompleteTransferRequest {
+        lease_epoch: 0,
         uuid: uuid.clone(),
         progress: Some(totals(9)),
         request_id: id("complete"),
@@ -106,6 +108,7 @@ async fn every_other_end_can_be_repeated() {
     let (other, third) = (raw.declared().await.uuid, raw.declared().await.uuid);
     let failed = raw.running().await.uuid;
     let request = v1::FailTransferRequest {
+        lease_epoch: 0,
         uuid: failed,
         error_message: id("lost"),
         progress: None,
@@ -222,6 +225,7 @@ async fn one_id_does_not_serve_two_methods() {
     let (_world, mut raw) = world().await;
     let uuid = raw.running().await.uuid;
     let request = v1::CompleteTransferRequest {
+        lease_epoch: 0,
         uuid: uuid.clone(),
         progress: None,
         request_id: id("one"),
@@ -235,6 +239,7 @@ async fn one_id_does_not_serve_two_methods() {
     };
     assert_reused(raw.transfers.delete_transfer(delete), "one").await;
     let start = v1::StartTransferRequest {
+        agent_instance: String::new(),
         uuid,
         heartbeat_timeout: None,
         request_id: id("one"),

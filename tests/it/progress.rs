@@ -67,6 +67,7 @@ impl Reports {
 
 fn report(uuid: &str, records: i64) -> v1::ReportProgressRequest {
     v1::ReportProgressRequest {
+        lease_epoch: 0,
         uuid: uuid.to_owned(),
         progress: Some(totals(records)),
         checkpoint: None,

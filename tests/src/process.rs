@@ -26,7 +26,7 @@ pub use server::{Launch, ServerProcess, address};
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 31] = [
+const VARIABLES: [&str; 32] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -47,6 +47,7 @@ const VARIABLES: [&str; 31] = [
     "TIDEGATE_DATABASE_POOLING",
     "TIDEGATE_DATABASE_DIRECT_URL",
     "TIDEGATE_SWEEP_INTERVAL",
+    "TIDEGATE_HEARTBEAT_TIMEOUT",
     "TIDEGATE_EVENT_RETENTION",
     "TIDEGATE_MAX_CONNECTIONS",
     "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",

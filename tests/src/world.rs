@@ -27,6 +27,8 @@ pub struct WorldOptions {
     pub clock: Clock,
     /// How often the sweeper runs.
     pub sweep_interval: Duration,
+    /// How long agents may be silent where nobody says so; zero is for ever.
+    pub heartbeat_timeout: Duration,
     /// How long events are kept; for ever unless set.
     pub event_retention: Option<Duration>,
     /// Streams that may be open at once.
@@ -44,6 +46,7 @@ impl Default for WorldOptions {
         Self {
             clock: Clock::machine(),
             sweep_interval: Duration::from_millis(50),
+            heartbeat_timeout: Duration::ZERO,
             event_retention: None,
             max_streams: 10_000,
             max_connection_age: Duration::from_secs(30 * 60),
@@ -205,6 +208,7 @@ impl World {
             panic!("a world serves");
         };
         config.sweep_interval = self.options.sweep_interval;
+        config.heartbeat_timeout = self.options.heartbeat_timeout;
         config.event_retention = self.options.event_retention;
         config.max_streams = self.options.max_streams;
         config.max_connection_age = self.options.max_connection_age;

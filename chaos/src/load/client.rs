@@ -84,6 +84,7 @@ impl LoadClient {
         });
         let request_id = self.request_id();
         self.send(ChangeRequest::Start(v1::StartTransferRequest {
+            agent_instance: String::new(),
             uuid: uuid.clone(),
             heartbeat_timeout,
             request_id,
@@ -169,6 +170,7 @@ impl LoadClient {
         for _ in 0..self.random.random_range(1..5) {
             self.grow(&mut totals);
             let report = v1::UpdateProgressRequest {
+                lease_epoch: 0,
                 uuid: uuid.to_owned(),
                 progress: Some(change::progress(totals)),
                 checkpoint: Some(totals[0].to_string().into_bytes()),
@@ -179,6 +181,7 @@ impl LoadClient {
         if self.chance(20) {
             // Less than before, which must be refused.
             let report = v1::UpdateProgressRequest {
+                lease_epoch: 0,
                 uuid: uuid.to_owned(),
                 progress: Some(change::progress(totals.map(|total| total / 2))),
                 ..v1::UpdateProgressRequest::default()
@@ -207,6 +210,7 @@ impl LoadClient {
             1 | 2 => {
                 let error_message = "the source went away".to_owned();
                 ChangeRequest::Fail(v1::FailTransferRequest {
+                    lease_epoch: 0,
                     uuid,
                     error_message,
                     progress,
@@ -214,6 +218,7 @@ impl LoadClient {
                 })
             }
             _ => ChangeRequest::Complete(v1::CompleteTransferRequest {
+                lease_epoch: 0,
                 uuid,
                 progress,
                 request_id,

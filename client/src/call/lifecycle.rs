@@ -7,12 +7,20 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::{Call, request};
-use crate::{Client, Error, Progress, Transfer, convert, transport::Stubs};
+use crate::{Attempt, Client, Error, Progress, Run, Transfer, convert, transport::Stubs};
 
 request! {
     /// Starts a transfer; made by [`Client::start_transfer`].
     change StartTransfer(StartTransferRequest) by transfers.start_transfer,
     StartTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// Lists the attempts at a transfer; made by [`Client::list_attempts`].
+    read ListAttempts(ListAttemptsRequest) by transfers.list_attempts,
+    ListAttemptsResponse => Vec<Attempt> {
+        |answer| answer.attempts.into_iter().map(convert::attempt).collect()
+    }
 }
 
 request! {
@@ -41,7 +49,11 @@ request! {
 
 impl Client {
     /// Starts a transfer that is `Pending` and needs no approval, or is `Approved`. Of several callers one wins; the
-    /// others are refused with `ILLEGAL_TRANSITION`. Without a needed approval: `APPROVAL_REQUIRED`.
+    /// others are refused with `ILLEGAL_TRANSITION`, whose metadata says who runs it and until when. Without a needed
+    /// approval: `APPROVAL_REQUIRED`.
+    ///
+    /// The answer names the lease: give it on to [`report_progress`](Client::report_progress) and the like, so that an
+    /// agent that has lost it cannot disturb the next one. Its `checkpoint` is where to resume.
     pub fn start_transfer(&self, uuid: Uuid) -> StartTransfer {
         StartTransfer {
             client: self.clone(),
@@ -52,38 +64,59 @@ impl Client {
         }
     }
 
+    /// Lists the attempts at a transfer, the first one first. Empty before its first start.
+    pub fn list_attempts(&self, uuid: Uuid) -> ListAttempts {
+        ListAttempts {
+            client: self.clone(),
+            message: v1::ListAttemptsRequest {
+                uuid: uuid.to_string(),
+            },
+        }
+    }
+
     /// Reports progress of a transfer that is `InProgress`, and renews its heartbeat. For a report now and then; an
     /// agent under way uses [`Client::report_progress`].
     ///
-    /// Totals below the stored ones are refused with `PROGRESS_REGRESSED`.
-    pub fn update_progress(&self, uuid: Uuid, progress: Progress) -> UpdateProgress {
+    /// Totals below the stored ones are refused with `PROGRESS_REGRESSED`, a lease that was lost with `LEASE_LOST`.
+    pub fn update_progress(&self, run: impl Into<Run>, progress: Progress) -> UpdateProgress {
+        let run = run.into();
         UpdateProgress {
             client: self.clone(),
             message: v1::UpdateProgressRequest {
-                uuid: uuid.to_string(),
+                uuid: run.uuid.to_string(),
+                lease_epoch: run.epoch(),
                 progress: Some(convert::to_progress(progress)),
                 ..v1::UpdateProgressRequest::default()
             },
         }
     }
 
-    /// Completes a transfer that is `InProgress`.
-    pub fn complete_transfer(&self, uuid: Uuid) -> CompleteTransfer {
+    /// Completes a transfer that is `InProgress`. A lease that was lost is refused with `LEASE_LOST`.
+    pub fn complete_transfer(&self, run: impl Into<Run>) -> CompleteTransfer {
+        let run = run.into();
         CompleteTransfer {
             client: self.clone(),
             message: v1::CompleteTransferRequest {
-                uuid: uuid.to_string(),
+                uuid: run.uuid.to_string(),
+                lease_epoch: run.epoch(),
                 ..v1::CompleteTransferRequest::default()
             },
         }
     }
 
     /// Gives up a transfer that is `InProgress`. `error_message` says why, in 1 to 2,000 characters.
-    pub fn fail_transfer(&self, uuid: Uuid, error_message: impl Into<String>) -> FailTransfer {
+    /// A lease that was lost is refused with `LEASE_LOST`.
+    pub fn fail_transfer(
+        &self,
+        run: impl Into<Run>,
+        error_message: impl Into<String>,
+    ) -> FailTransfer {
+        let run = run.into();
         FailTransfer {
             client: self.clone(),
             message: v1::FailTransferRequest {
-                uuid: uuid.to_string(),
+                uuid: run.uuid.to_string(),
+                lease_epoch: run.epoch(),
                 error_message: error_message.into(),
                 ..v1::FailTransferRequest::default()
             },
@@ -103,9 +136,19 @@ impl Client {
 }
 
 impl StartTransfer {
-    /// Lets the transfer fail when its agent is silent for so long: 1 s to 24 h. Never by default.
+    /// Ends the lease when its agent is silent for so long: 1 s to 24 h. By default as the connection's policy says, or
+    /// else as the server is set, which is a minute.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
         self.message.heartbeat_timeout = Some(convert::to_duration(timeout));
+        self
+    }
+}
+
+impl StartTransfer {
+    /// What the agent calls itself, such as a host and a process, at most 255 characters: tells agents of one credential
+    /// apart. With it every report must name the lease.
+    pub fn agent_instance(mut self, name: impl Into<String>) -> Self {
+        self.message.agent_instance = name.into();
         self
     }
 }

@@ -169,6 +169,13 @@ impl CreateTransfer {
         self
     }
 
+    /// How often it may be started in all before a lost heartbeat fails it: 1 to 100. By default as the connection's policy
+    /// says, or else once.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.message.max_attempts = convert::count(attempts);
+        self
+    }
+
     /// The transfer that this one tries again.
     pub fn retry_of_uuid(mut self, uuid: Uuid) -> Self {
         self.message.retry_of_uuid = uuid.to_string();

@@ -28,7 +28,8 @@ pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Err
             wire.default_conflict_strategy,
         ))
         .heartbeat_timeout(heartbeat_timeout)
-        .self_approval(wire.self_approval);
+        .self_approval(wire.self_approval)
+        .max_attempts(wire.max_attempts);
     Ok(policy)
 }
 
@@ -51,5 +52,6 @@ pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
             .map_or(0, ConflictStrategy::to_wire),
         heartbeat_timeout: policy.heartbeat_timeout.map(to_duration),
         self_approval: policy.self_approval,
+        max_attempts: policy.max_attempts,
     }
 }

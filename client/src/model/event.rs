@@ -62,6 +62,13 @@ pub enum EventDetail {
         /// Whether the agent did not report in time.
         heartbeat_lost: bool,
     },
+    /// Under which lease a transfer was started.
+    Lease {
+        /// The number of the lease.
+        lease_epoch: i64,
+        /// What the agent calls itself.
+        agent_instance: Option<String>,
+    },
     /// What was changed of a connection.
     ConnectionUpdate {
         /// The paths of the update mask, such as `policy.max_transfers`.
@@ -100,6 +107,11 @@ impl EventDetail {
                 error_message: text,
                 ..
             } => text.clone(),
+            Self::Lease {
+                lease_epoch,
+                agent_instance: Some(name),
+            } => format!("lease {lease_epoch} {name}"),
+            Self::Lease { lease_epoch, .. } => format!("lease {lease_epoch}"),
             Self::ConnectionUpdate { fields } => fields.join(", "),
             Self::Credential { role, name } => format!("{role} {name}"),
             Self::Redemption { agent_uuid } => format!("agent {agent_uuid}"),

@@ -56,6 +56,8 @@ pub struct ConnectionPolicy {
     pub heartbeat_timeout: Option<Duration>,
     /// Whether whoever initiated a transfer may approve it, too.
     pub self_approval: bool,
+    /// How often a transfer that names no number may be started before a lost heartbeat fails it; `None`: once.
+    pub max_attempts: Option<i32>,
 }
 
 impl Default for ConnectionPolicy {
@@ -76,6 +78,7 @@ impl Default for ConnectionPolicy {
             default_conflict_strategy: None,
             heartbeat_timeout: None,
             self_approval: false,
+            max_attempts: None,
         }
     }
 }
@@ -178,7 +181,8 @@ macro_rules! policy_setters {
             })
         }
 
-        /// The heartbeat timeout of transfers that are started without one: 1 s to 1 day; `None`: none.
+        /// The heartbeat timeout of transfers that are started without one: 1 s to 1 day, or zero for none; `None`: as the
+        /// server is set.
         pub fn heartbeat_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
             let timeout = timeout.into();
             self.$set("heartbeat_timeout", |policy| {
@@ -189,6 +193,13 @@ macro_rules! policy_setters {
         /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
         pub fn self_approval(self, allowed: bool) -> Self {
             self.$set("self_approval", |policy| policy.self_approval = allowed)
+        }
+
+        /// How often a transfer that names no number may be started before a lost heartbeat fails it: 1 to 100; `None`:
+        /// once.
+        pub fn max_attempts(self, attempts: impl Into<Option<i32>>) -> Self {
+            let attempts = attempts.into();
+            self.$set("max_attempts", |policy| policy.max_attempts = attempts)
         }
     };
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ConflictStrategy, Connection, Direction, Totals, TransferStatus, text};
+use super::{AttemptEnd, ConflictStrategy, Connection, Direction, Totals, TransferStatus, text};
 
 /// One declared movement of one table, as the server knew it when it answered.
 ///
@@ -76,11 +76,20 @@ pub struct Transfer {
     /// Where the agent would resume; opaque, empty when never given. Serialized as base64.
     #[serde(serialize_with = "text::bytes")]
     pub checkpoint: Vec<u8>,
-    /// How long the agent may stay silent before the transfer fails; `None`: for ever. Serialized as `30s`.
+    /// How long the agent may stay silent before it loses the lease; `None`: for ever, and while the transfer does not run.
+    /// Serialized as `30s`.
     #[serde(serialize_with = "text::duration")]
     pub heartbeat_timeout: Option<Duration>,
-    /// When the transfer fails unless progress arrives before.
+    /// When the lease ends unless progress arrives before.
     pub heartbeat_expires_at: Option<DateTime<Utc>>,
+    /// The lease under which it runs, or ran last: 1 for its first start, one more for every later one; 0 before.
+    pub lease_epoch: i64,
+    /// The credential that holds the lease; `None` where callers need none, and while the transfer does not run.
+    pub lease_owner_uuid: Option<Uuid>,
+    /// What the agent that holds the lease calls itself.
+    pub agent_instance: Option<String>,
+    /// How often it may be started in all before a lost heartbeat fails it.
+    pub max_attempts: i32,
     /// The transfer that this one tries again.
     pub retry_of_uuid: Option<Uuid>,
     /// 1 when created, one more with every change.
@@ -96,4 +105,29 @@ pub struct Transfer {
     pub duration: Option<Duration>,
     /// (created + updated) / transferred rows; 0 when nothing was transferred. Not clamped.
     pub success_rate: f64,
+}
+
+/// One run of a transfer, from a start to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The lease under which it ran: 1 for the first.
+    pub lease_epoch: i64,
+    /// The credential that started it; `None` where callers need none.
+    pub lease_owner_uuid: Option<Uuid>,
+    /// What the agent called itself.
+    pub agent_instance: Option<String>,
+    /// When it was started.
+    pub started_at: DateTime<Utc>,
+    /// When it ended; `None` while it runs.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// What went wrong.
+    pub error_message: Option<String>,
+    /// How far it came.
+    pub progress: Totals,
+    /// Where its agent would have resumed. Serialized as base64.
+    #[serde(serialize_with = "text::bytes")]
+    pub checkpoint: Vec<u8>,
 }

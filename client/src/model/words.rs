@@ -214,6 +214,24 @@ vocabulary! {
         SessionRedeemed = "session_redeemed",
         /// A known caller asked for a change and was refused.
         Refused = "refused",
+        /// The heartbeat was lost, and the transfer waits for its next start.
+        Requeued = "requeued",
+    }
+}
+
+vocabulary! {
+    /// How an attempt at a transfer has ended.
+    AttemptEnd from AttemptEnd {
+        /// It has not.
+        Running = "running",
+        /// Its agent completed the transfer.
+        Completed = "completed",
+        /// Its agent failed the transfer, or fell silent in the last attempt.
+        Failed = "failed",
+        /// The transfer was cancelled.
+        Cancelled = "cancelled",
+        /// Its agent fell silent, and the transfer was queued again.
+        Requeued = "requeued",
     }
 }
 

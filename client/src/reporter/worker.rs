@@ -11,14 +11,13 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use uuid::Uuid;
 
 use super::{
     ReporterStop,
     slot::{PendingReport, ReportSlot},
 };
 use crate::{
-    Client, Error, TransferStatus, convert,
+    Client, Error, Run, TransferStatus, convert,
     error::refused_report,
     model::Wire as _,
     retry::{self, Endless},
@@ -32,7 +31,7 @@ type Answers = Streaming<v1::ReportProgressResponse>;
 
 pub(super) struct ReportWorker {
     client: Client,
-    uuid: Uuid,
+    run: Run,
     slot: Arc<ReportSlot>,
     pauses: Endless,
     knows_heartbeat: bool,
@@ -57,11 +56,11 @@ impl From<Error> for End {
 }
 
 impl ReportWorker {
-    pub(super) fn new(client: Client, uuid: Uuid, slot: Arc<ReportSlot>) -> Self {
+    pub(super) fn new(client: Client, run: Run, slot: Arc<ReportSlot>) -> Self {
         let pauses = client.retry().endless();
         Self {
             client,
-            uuid,
+            run,
             slot,
             pauses,
             knows_heartbeat: false,
@@ -113,7 +112,7 @@ impl ReportWorker {
             return Ok(());
         }
         let request = v1::GetTransferRequest {
-            uuid: self.uuid.to_string(),
+            uuid: self.run.uuid.to_string(),
             preload: Vec::new(),
         };
         let answer = self.client.call_once(request).await?;
@@ -182,7 +181,7 @@ impl ReportWorker {
 
     /// Whether the answer says that the report under way is stored. An `End` is the server's last word on the transfer.
     fn is_stored(&self, answer: v1::ReportProgressResponse) -> Result<bool, End> {
-        if answer.uuid != self.uuid.to_string() {
+        if answer.uuid != self.run.uuid.to_string() {
             return Ok(false);
         }
         let status = TransferStatus::from_wire(answer.status);
@@ -200,9 +199,10 @@ impl ReportWorker {
     fn message(&self, pending_report: &PendingReport) -> v1::ReportProgressRequest {
         let progress = pending_report.totals.map(Into::into).unwrap_or_default();
         v1::ReportProgressRequest {
-            uuid: self.uuid.to_string(),
+            uuid: self.run.uuid.to_string(),
             progress: Some(convert::to_progress(progress)),
             checkpoint: pending_report.checkpoint.clone(),
+            lease_epoch: self.run.epoch(),
         }
     }
 
@@ -224,7 +224,7 @@ impl ReportWorker {
 
     async fn pause(&mut self, error: Option<Error>) {
         tracing::debug!(
-            transfer.uuid = %self.uuid,
+            transfer.uuid = %self.run.uuid,
             error = error.as_ref().map(tracing::field::display),
             "the reports were interrupted and are resumed",
         );

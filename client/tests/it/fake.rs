@@ -401,6 +401,7 @@ service! {
     }
     count_transfers(CountTransfersRequest) -> CountTransfersResponse,
     delete_transfer(DeleteTransferRequest) -> DeleteTransferResponse,
+    list_attempts(ListAttemptsRequest) -> ListAttemptsResponse,
     start_transfer(StartTransferRequest) -> StartTransferResponse,
     update_progress(UpdateProgressRequest) -> UpdateProgressResponse,
     cancel_transfer(CancelTransferRequest) -> CancelTransferResponse,

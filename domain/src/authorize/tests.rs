@@ -12,6 +12,10 @@ use crate::{
 };
 
 mod decisions;
+mod leases;
+
+/// How long agents may be silent where nobody says so.
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
@@ -76,12 +80,17 @@ fn the_policy_fills_in_what_the_caller_leaves_open() {
         Some(ConflictStrategy::Merge)
     );
     let start = |heartbeat_timeout| {
-        let verb = Verb::Start { heartbeat_timeout };
+        let verb = Verb::Start {
+            heartbeat_timeout,
+            owner_uuid: None,
+            agent_instance: String::new(),
+        };
         let verdict = authorize(
             &transfer,
             Some(&site(policy.clone())),
             &verb,
             &anyone(),
+            MINUTE,
             at(100),
         );
         let Ok(Authorization {
@@ -161,23 +170,39 @@ fn what_the_policy_does_not_admit_is_neither_created_nor_started() {
     let transfer = created(Policy::default(), &anyone()).expect("it is allowed");
     let start = Verb::Start {
         heartbeat_timeout: None,
+        owner_uuid: None,
+        agent_instance: String::new(),
     };
     for (policy, wanted) in closed() {
         assert_eq!(reason(created(policy.clone(), &anyone())), wanted);
-        let verdict = authorize(&transfer, Some(&site(policy)), &start, &anyone(), at(100));
+        let verdict = authorize(
+            &transfer,
+            Some(&site(policy)),
+            &start,
+            &anyone(),
+            MINUTE,
+            at(100),
+        );
         assert_eq!(reason(verdict), wanted);
     }
     for status in ConnectionStatus::ALL {
         let mut connection = north();
         connection.status = *status;
-        let verdict = authorize(&transfer, Some(&connection), &start, &anyone(), at(100));
+        let verdict = authorize(
+            &transfer,
+            Some(&connection),
+            &start,
+            &anyone(),
+            MINUTE,
+            at(100),
+        );
         match status {
             ConnectionStatus::Active => assert!(verdict.is_ok()),
             ConnectionStatus::Expired => assert_eq!(reason(verdict), "CONNECTION_EXPIRED"),
             _ => assert_eq!(reason(verdict), "CONNECTION_NOT_ACTIVE", "{status}"),
         }
     }
-    let gone = authorize(&transfer, None, &start, &anyone(), at(100));
+    let gone = authorize(&transfer, None, &start, &anyone(), MINUTE, at(100));
     assert_eq!(reason(gone), "CONNECTION_NOT_FOUND");
 }
 
@@ -190,15 +215,31 @@ fn starts_are_counted_where_they_are_limited() {
     });
     let start = Verb::Start {
         heartbeat_timeout: None,
+        owner_uuid: None,
+        agent_instance: String::new(),
     };
     for used in [1, 2] {
-        let verdict = authorize(&transfer, Some(&connection), &start, &anyone(), at(1));
+        let verdict = authorize(
+            &transfer,
+            Some(&connection),
+            &start,
+            &anyone(),
+            MINUTE,
+            at(1),
+        );
         connection.used = verdict.expect("it is allowed").charged.expect("it counts");
         assert_eq!(connection.used.transfers, used);
     }
-    let third = authorize(&transfer, Some(&connection), &start, &anyone(), at(1));
+    let third = authorize(
+        &transfer,
+        Some(&connection),
+        &start,
+        &anyone(),
+        MINUTE,
+        at(1),
+    );
     assert_eq!(reason(third), "TRANSFER_LIMIT_REACHED");
-    let unlimited = authorize(&transfer, Some(&north()), &start, &anyone(), at(1));
+    let unlimited = authorize(&transfer, Some(&north()), &start, &anyone(), MINUTE, at(1));
     assert_eq!(unlimited.expect("it is allowed").charged, None);
 }
 
@@ -206,6 +247,7 @@ fn starts_are_counted_where_they_are_limited() {
 fn records_are_refused_at_the_first_one_too_many() {
     let mut transfer = created(Policy::default(), &anyone()).expect("it is allowed");
     transfer.status = TransferStatus::InProgress;
+    transfer.lease_epoch = 1;
     transfer.totals.records_transferred = 10;
     let mut connection = site(Policy {
         max_records_total: Some(100),
@@ -218,9 +260,10 @@ fn records_are_refused_at_the_first_one_too_many() {
         ..Report::default()
     };
     let ask = |connection: &Connection, verb: &Verb| {
-        authorize(&transfer, Some(connection), verb, &anyone(), at(1))
+        authorize(&transfer, Some(connection), verb, &anyone(), MINUTE, at(1))
     };
     let update = |records| Verb::UpdateProgress {
+        lease_epoch: None,
         report: report(records),
         checkpoint: None,
     };
@@ -234,7 +277,10 @@ fn records_are_refused_at_the_first_one_too_many() {
         ask(&connection, &update(10)).expect("no more").charged,
         None
     );
-    let complete = Verb::Complete { report: report(61) };
+    let complete = Verb::Complete {
+        lease_epoch: None,
+        report: report(61),
+    };
     assert_eq!(reason(ask(&connection, &complete)), "RECORD_LIMIT_REACHED");
     connection.used.records = 0;
     assert!(ask(&connection, &update(80)).is_ok());
@@ -257,7 +303,7 @@ fn what_an_agent_may_not_see_is_not_there() {
     let cancel = Verb::Cancel {
         reason: String::new(),
     };
-    let verdict = authorize(&transfer, Some(&north()), &cancel, &other, at(1));
+    let verdict = authorize(&transfer, Some(&north()), &cancel, &other, MINUTE, at(1));
     assert_eq!(reason(verdict), "TRANSFER_NOT_FOUND");
     assert_eq!(
         reason(created(Policy::default(), &other)),
@@ -269,7 +315,7 @@ fn what_an_agent_may_not_see_is_not_there() {
         transfer.declared.initiated_by_uuid,
         own.credential().map(Uuid::from)
     );
-    assert!(authorize(&transfer, Some(&north()), &cancel, &own, at(1)).is_ok());
+    assert!(authorize(&transfer, Some(&north()), &cancel, &own, MINUTE, at(1)).is_ok());
 }
 
 #[test]
@@ -340,6 +386,7 @@ fn a_transfer_may_ask_for_as_many_records_as_the_limit() {
 fn a_report_of_no_more_records_is_neither_refused_nor_charged() {
     let mut transfer = created(Policy::default(), &anyone()).expect("it is allowed");
     transfer.status = TransferStatus::InProgress;
+    transfer.lease_epoch = 1;
     transfer.totals.records_transferred = 90;
     // The limits were lowered after it had moved more.
     let mut connection = site(Policy {
@@ -349,6 +396,7 @@ fn a_report_of_no_more_records_is_neither_refused_nor_charged() {
     });
     connection.used.records = 90;
     let checkpoint = |records| Verb::UpdateProgress {
+        lease_epoch: None,
         report: Report {
             records_transferred: Some(records),
             ..Report::default()
@@ -357,7 +405,7 @@ fn a_report_of_no_more_records_is_neither_refused_nor_charged() {
     };
     let ask = |transfer: &Transfer, records| {
         let verb = checkpoint(records);
-        authorize(transfer, Some(&connection), &verb, &anyone(), at(1))
+        authorize(transfer, Some(&connection), &verb, &anyone(), MINUTE, at(1))
     };
     let verdict = ask(&transfer, 90).expect("no more");
     assert!(matches!(verdict.change, Change::Progress(_)));

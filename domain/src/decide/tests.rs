@@ -8,12 +8,23 @@ use crate::{
     progress::Totals,
 };
 
+mod attempts;
+
 const NOW: Timestamp = Timestamp::from_micros(50_000_000);
 const SECOND: Duration = Duration::from_secs(1);
+/// The ledger was never away.
+const ALWAYS: Reachable = Reachable {
+    since: Timestamp::MIN,
+    until: Timestamp::MAX,
+};
 
 fn standing(status: TransferStatus) -> Transfer {
     let mut transfer = sample();
     transfer.status = status;
+    if status == TransferStatus::InProgress {
+        transfer.lease_epoch = 1;
+        transfer.started_at = Some(NOW);
+    }
     if status == TransferStatus::PendingApproval {
         transfer.approval_expires_at = Some(NOW.after(SECOND));
     }
@@ -38,17 +49,24 @@ fn verbs() -> Vec<Verb> {
         Verb::Expire,
         Verb::Start {
             heartbeat_timeout: None,
+            owner_uuid: None,
+            agent_instance: String::new(),
         },
         Verb::UpdateProgress {
+            lease_epoch: None,
             report,
             checkpoint: Some(vec![1]),
         },
-        Verb::Complete { report },
+        Verb::Complete {
+            lease_epoch: None,
+            report,
+        },
         Verb::Fail {
+            lease_epoch: None,
             error_message: "broken".to_owned(),
             report,
         },
-        Verb::LoseHeartbeat,
+        Verb::LoseHeartbeat { reachable: ALWAYS },
         Verb::Cancel {
             reason: "changed my mind".to_owned(),
         },
@@ -61,7 +79,7 @@ fn ripe(verb: &Verb, status: TransferStatus) -> Transfer {
     let mut transfer = standing(status);
     match verb {
         Verb::Expire => transfer.approval_expires_at = Some(NOW),
-        Verb::LoseHeartbeat => transfer.heartbeat_expires_at = Some(NOW),
+        Verb::LoseHeartbeat { .. } => transfer.heartbeat_expires_at = Some(NOW),
         _ => {}
     }
     transfer
@@ -88,7 +106,10 @@ fn every_verb_in_every_status_obeys_the_table() {
                 assert_eq!(on_refused(&transfer, &refusal, NOW), Change::Nothing);
                 continue;
             }
-            match (decided.expect("the table lets it"), rule.to) {
+            match (
+                decided.expect("the table lets it"),
+                rule.to.first().copied(),
+            ) {
                 (Change::Transition(after, body), Some(to)) => {
                     assert_eq!(after.status, to, "{action} from {status}");
                     assert_eq!(after.revision, transfer.revision + 1);
@@ -121,6 +142,8 @@ fn a_transfer_that_needs_approval_does_not_start_without() {
     transfer.requires_approval = true;
     let start = Verb::Start {
         heartbeat_timeout: None,
+        owner_uuid: None,
+        agent_instance: String::new(),
     };
     let refusal = decide(&transfer, &start, NOW).expect_err("it was not approved");
     assert_eq!(refusal.reason(), "APPROVAL_REQUIRED");
@@ -185,6 +208,8 @@ fn the_event_of_a_decision_says_who_took_it_and_why() {
 fn only_a_silent_agent_loses_its_transfer() {
     let start = Verb::Start {
         heartbeat_timeout: Some(SECOND),
+        owner_uuid: None,
+        agent_instance: String::new(),
     };
     let Ok(Change::Transition(running, _)) =
         decide(&standing(TransferStatus::Pending), &start, NOW)
@@ -195,10 +220,18 @@ fn only_a_silent_agent_loses_its_transfer() {
     assert_eq!(running.heartbeat_expires_at, Some(deadline));
     let just_before = Timestamp::from_micros(deadline.as_micros() - 1);
     assert_eq!(
-        decide(&running, &Verb::LoseHeartbeat, just_before),
+        decide(
+            &running,
+            &Verb::LoseHeartbeat { reachable: ALWAYS },
+            just_before
+        ),
         Ok(Change::Nothing)
     );
-    match decide(&running, &Verb::LoseHeartbeat, deadline) {
+    match decide(
+        &running,
+        &Verb::LoseHeartbeat { reachable: ALWAYS },
+        deadline,
+    ) {
         Ok(Change::Transition(after, body)) => {
             assert_eq!(after.status, TransferStatus::Failed);
             assert_eq!(
@@ -224,6 +257,7 @@ fn a_report_without_news_changes_nothing_but_the_heartbeat() {
         ..Report::default()
     };
     let verb = Verb::UpdateProgress {
+        lease_epoch: None,
         report,
         checkpoint: None,
     };
@@ -250,12 +284,17 @@ fn a_lower_final_total_ends_nothing() {
         ..Report::default()
     };
     for verb in [
-        Verb::Complete { report },
+        Verb::Complete {
+            lease_epoch: None,
+            report,
+        },
         Verb::Fail {
+            lease_epoch: None,
             error_message: "broken".to_owned(),
             report,
         },
         Verb::UpdateProgress {
+            lease_epoch: None,
             report,
             checkpoint: None,
         },
@@ -305,18 +344,25 @@ fn any_verb() -> impl Strategy<Value = Verb> {
         }),
         Just(Verb::Expire),
         proptest::option::of(seconds()).prop_map(|time| Verb::Start {
-            heartbeat_timeout: time
+            heartbeat_timeout: time,
+            owner_uuid: None,
+            agent_instance: String::new()
         }),
         any_report().prop_map(|report| Verb::UpdateProgress {
+            lease_epoch: None,
             report,
             checkpoint: None
         }),
-        any_report().prop_map(|report| Verb::Complete { report }),
+        any_report().prop_map(|report| Verb::Complete {
+            lease_epoch: None,
+            report
+        }),
         any_report().prop_map(|report| Verb::Fail {
+            lease_epoch: None,
             error_message: "broken".to_owned(),
             report
         }),
-        Just(Verb::LoseHeartbeat),
+        Just(Verb::LoseHeartbeat { reachable: ALWAYS }),
         Just(Verb::Cancel { reason: text() }),
         Just(Verb::Delete),
     ]
@@ -336,10 +382,12 @@ proptest! {
     #[test]
     fn no_sequence_of_commands_breaks_the_rules(
         requires_approval: bool,
+        max_attempts in 1..4_i64,
         steps in proptest::collection::vec((any_verb(), 0..3_000_000_i64), 1..60),
     ) {
         let mut transfer = sample();
         transfer.requires_approval = requires_approval;
+        transfer.declared.max_attempts = Some(max_attempts);
         let mut now = transfer.inserted_at.as_micros();
         for (verb, wait) in steps {
             now += wait;
@@ -363,7 +411,7 @@ proptest! {
                 Change::Transition(after, body) => {
                     prop_assert!(!before.status.is_terminal());
                     let legal = Action::ALL.iter().any(|action| {
-                        action.may_leave(before.status) && action.rule().to == Some(after.status)
+                        action.may_leave(before.status) && action.rule().to.contains(&after.status)
                     });
                     prop_assert!(legal, "{} to {}", before.status, after.status);
                     prop_assert_eq!(body.to_status, Some(after.status));
@@ -372,7 +420,15 @@ proptest! {
             }
             prop_assert_eq!(transfer.revision, before.revision + 1);
             prop_assert!(transfer.updated_at >= before.updated_at);
-            prop_assert!(counters(&transfer).iter().zip(counters(&before)).all(|(a, b)| *a >= b));
+            let is_restarted = transfer.lease_epoch > before.lease_epoch;
+            prop_assert!(
+                is_restarted || counters(&transfer).iter().zip(counters(&before)).all(|(a, b)| *a >= b)
+            );
+            prop_assert!(transfer.lease_epoch <= max_attempts);
+            prop_assert_eq!(
+                transfer.started_at.is_some() || transfer.status.is_terminal(),
+                transfer.lease().is_some() || transfer.status.is_terminal()
+            );
             prop_assert_eq!(transfer.completed_at.is_some(), transfer.status.is_terminal());
             let started_unapproved = transfer.status == TransferStatus::InProgress
                 && transfer.requires_approval

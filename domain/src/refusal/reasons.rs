@@ -13,6 +13,7 @@ use crate::{
     rule::Action,
     status::TransferStatus,
     time::Timestamp,
+    transfer::Lease,
     validate::Violation,
 };
 
@@ -83,6 +84,17 @@ impl MetadataValue for Vec<Violation> {
     fn add_to(&self, name: &'static str, metadata: &mut Metadata) {
         let fields: Vec<_> = self.iter().map(|each| each.field.as_str()).collect();
         metadata.push((name, fields.join(", ")));
+    }
+}
+
+impl MetadataValue for Lease {
+    fn add_to(&self, _: &'static str, metadata: &mut Metadata) {
+        self.epoch.add_to("lease_epoch", metadata);
+        self.owner_uuid.add_to("lease_owner_uuid", metadata);
+        if !self.agent_instance.is_empty() {
+            self.agent_instance.add_to("agent_instance", metadata);
+        }
+        self.expires_at.add_to("heartbeat_expires_at", metadata);
     }
 }
 

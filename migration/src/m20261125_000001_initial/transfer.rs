@@ -5,6 +5,7 @@ use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let postgres = manager.get_database_backend() == DbBackend::Postgres;
     manager.create_table(table(postgres)).await?;
+    manager.create_table(attempts()).await?;
     for index in indexes() {
         manager.create_index(index).await?;
     }
@@ -47,6 +48,7 @@ fn declared(table: &mut TableCreateStatement, postgres: bool) {
         .col(uuid_null("acted_by_uuid"))
         .col(text("metadata").default("{}"))
         .col(uuid_null("retry_of_uuid"))
+        .col(big_integer_null("max_attempts"))
         .col(big_integer("inserted_at"));
 }
 
@@ -76,6 +78,9 @@ fn standing(table: &mut TableCreateStatement) {
         .col(blob("checkpoint"))
         .col(big_integer_null("heartbeat_timeout"))
         .col(big_integer_null("heartbeat_expires_at"))
+        .col(big_integer("lease_epoch").default(0))
+        .col(uuid_null("lease_owner_uuid"))
+        .col(text_null("agent_instance"))
         .col(big_integer("revision"));
 }
 
@@ -93,6 +98,8 @@ fn checks(table: &mut TableCreateStatement) {
         "self_approval OR approved_by_uuid IS NULL OR acted_by_uuid IS NULL \
          OR approved_by_uuid <> acted_by_uuid",
         "heartbeat_timeout >= 0",
+        "max_attempts >= 1",
+        "lease_epoch >= 0",
         "revision >= 1",
         "records_requested >= 0",
         "records_transferred >= 0",
@@ -104,6 +111,29 @@ fn checks(table: &mut TableCreateStatement) {
     ] {
         table.check(Expr::cust(check));
     }
+}
+
+/// Attempts that ended while their transfer went on.
+fn attempts() -> TableCreateStatement {
+    Table::create()
+        .table("attempt")
+        .col(uuid("transfer_uuid"))
+        .col(big_integer("epoch"))
+        .col(uuid_null("owner_uuid"))
+        .col(text_null("agent_instance"))
+        .col(big_integer("started_at"))
+        .col(big_integer("ended_at"))
+        .col(text("error_message"))
+        .col(big_integer("records_transferred"))
+        .col(big_integer("records_created"))
+        .col(big_integer("records_updated"))
+        .col(big_integer("records_skipped"))
+        .col(big_integer("records_failed"))
+        .col(big_integer("bytes_transferred"))
+        .col(blob("checkpoint"))
+        .primary_key(Index::create().col("transfer_uuid").col("epoch"))
+        .check(Expr::cust("epoch >= 1"))
+        .take()
 }
 
 /// One for each way to look, and none on what progress changes.

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
+    time::Duration,
 };
 
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{error::Error, feed::FeedChange};
 use tidegate_domain::{
+    attempt::Attempt,
     caller::{Caller, SERVER},
     chain::Head,
     command::{Submission, Target},
@@ -57,6 +59,8 @@ pub(super) struct BatchInputs {
     pub(super) open: HashMap<ConnectionId, Vec<TransferId>>,
     /// The connections that were not revoked, where one more is to lead to a site.
     pub(super) candidates: Vec<DuplicateCandidate>,
+    /// How long agents may be silent where neither they nor a policy say so.
+    pub(super) heartbeat_timeout: Duration,
 }
 
 impl BatchInputs {
@@ -73,6 +77,7 @@ impl BatchInputs {
             held: Held::default(),
             open: HashMap::new(),
             candidates: Vec::new(),
+            heartbeat_timeout: Duration::ZERO,
         }
     }
 }
@@ -179,7 +184,10 @@ impl<'a> Cause<'a> {
 /// A batch while it is decided.
 pub(crate) struct BatchState {
     now: Timestamp,
+    heartbeat_timeout: Duration,
     rows: BTreeMap<TransferId, Row<Transfer>>,
+    /// Attempts that end while their transfers go on.
+    attempts: Vec<Attempt>,
     connections: BTreeMap<ConnectionId, Row<Connection>>,
     credentials: BTreeMap<CredentialId, Row<Credential>>,
     sessions: BTreeMap<SessionId, Row<Session>>,
@@ -205,6 +213,8 @@ impl BatchState {
         });
         Self {
             now: inputs.now,
+            heartbeat_timeout: inputs.heartbeat_timeout,
+            attempts: Vec::new(),
             rows: transfers.map(|it| (it.uuid, Row::inputs(it))).collect(),
             connections: connections.map(|it| (it.uuid, Row::inputs(it))).collect(),
             credentials: credentials.map(|it| (it.uuid, Row::inputs(it))).collect(),

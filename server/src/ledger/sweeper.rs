@@ -3,7 +3,7 @@
 //! It only tidies up. Whether something is overdue is decided by the rules at the time of the write, so a late, a double
 //! or an absent sweeper changes nothing that a caller may rely on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,9 @@ use tidegate_domain::{
     command::{ConnectionCommand, Submission, TransferCommand, Verb},
     connection::{Connection, ConnectionStatus, ConnectionVerb},
     id::TransferId,
+    reachable::{Reachability, Reachable},
     status::TransferStatus,
+    time::Timestamp,
     transfer::Transfer,
 };
 use tidegate_store::{Store, failpoint};
@@ -26,6 +28,41 @@ pub struct Sweeper {
     ledger: Ledger,
     store: Store,
     time: Time,
+}
+
+/// Notices when agents could not report, by what the sweeper itself meets.
+struct ReachabilityWatch {
+    known: Reachability,
+    start: Instant,
+    /// Changes of anybody that had failed for the database's sake when it looked last.
+    failures: u64,
+}
+
+/// What a sweep may be late by and still be no sign of an outage.
+const LATE: Duration = Duration::from_secs(1);
+
+impl ReachabilityWatch {
+    fn new(sweeper: &Sweeper, interval: Duration) -> Self {
+        // A clock that stands still until a test moves it tells nothing of outages.
+        let gap = match sweeper.time.clock().is_hand_moved() {
+            true => Duration::MAX,
+            false => 2 * interval + LATE,
+        };
+        Self {
+            known: Reachability::new(gap),
+            start: Instant::now(),
+            failures: 0,
+        }
+    }
+
+    /// Agents could report at `now`, unless more changes have failed since it looked last.
+    fn look(&mut self, now: Timestamp, failures: u64) -> Reachable {
+        if failures != self.failures {
+            self.failures = failures;
+            self.known.lose();
+        }
+        self.known.look(now, self.start.elapsed())
+    }
 }
 
 /// As many as fit into half a batch, so that callers are never crowded out.
@@ -44,6 +81,7 @@ impl Sweeper {
 
     /// Sweeps every `interval` until `stop` is cancelled.
     pub async fn run(self, interval: Duration, stop: CancellationToken) {
+        let mut watch = ReachabilityWatch::new(&self, interval);
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -51,16 +89,17 @@ impl Sweeper {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
-            if let Err(error) = self.sweep().await {
+            if let Err(error) = self.sweep(&mut watch).await {
+                watch.known.lose();
                 tracing::warn!(error = %error, "a sweep failed; the next one tries again");
             }
         }
     }
 
     /// Ends everything that is overdue now.
-    async fn sweep(&self) -> Result<(), Error> {
+    async fn sweep(&self, watch: &mut ReachabilityWatch) -> Result<(), Error> {
         let expired = self.expire_approvals(&Caller::server()).await?;
-        let lost = self.fail_silent().await?;
+        let lost = self.fail_silent(watch).await?;
         let connections = self.expire_connections().await?;
         if expired + lost + connections > 0 {
             tracing::info!(expired, lost, connections, "what was overdue was ended");
@@ -103,7 +142,9 @@ impl Sweeper {
                 .overdue_approvals(self.time.now().await?, STRIDE)
                 .await?;
             let ended = self
-                .end(&overdue, caller, &Verb::Expire, TransferStatus::Expired)
+                .end(&overdue, caller, &Verb::Expire, |status| {
+                    status == TransferStatus::Expired
+                })
                 .await?;
             total += ended;
             if overdue.len() < STRIDE as usize || ended == 0 {
@@ -112,19 +153,21 @@ impl Sweeper {
         }
     }
 
-    async fn fail_silent(&self) -> Result<i64, Error> {
+    async fn fail_silent(&self, watch: &mut ReachabilityWatch) -> Result<i64, Error> {
         let mut total = 0;
         loop {
+            let now = self.time.now().await?;
+            let reachable = watch.look(now, self.ledger.failures());
             let silent = self
                 .store
-                .silent_transfers(self.time.now().await?, STRIDE)
+                .silent_transfers(now, reachable.since, STRIDE)
                 .await?;
             let ended = self
                 .end(
                     &silent,
                     &Caller::server(),
-                    &Verb::LoseHeartbeat,
-                    TransferStatus::Failed,
+                    &Verb::LoseHeartbeat { reachable },
+                    |status| status != TransferStatus::InProgress,
                 )
                 .await?;
             total += ended;
@@ -134,19 +177,19 @@ impl Sweeper {
         }
     }
 
-    /// Sends `verb` for each; counts those that it moved into `to`.
+    /// Sends `verb` for each; counts those whose status `is_done` then.
     async fn end(
         &self,
         uuids: &[TransferId],
         caller: &Caller,
         verb: &Verb,
-        to: TransferStatus,
+        is_done: impl Fn(TransferStatus) -> bool,
     ) -> Result<i64, Error> {
         let commands = uuids.iter().map(|uuid| TransferCommand::Change {
             uuid: *uuid,
             verb: verb.clone(),
         });
-        let has_ended = |it: &Transfer| it.status == to;
+        let has_ended = |it: &Transfer| is_done(it.status);
         self.carry_out(commands, caller, |it| it.as_deref().is_some_and(has_ended))
             .await
     }

@@ -34,6 +34,8 @@ pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) time: Time,
     pub(super) feed: Feed,
+    /// How long agents may be silent where neither they nor a policy say so.
+    pub(super) heartbeat_timeout: Duration,
     /// When the database last did what it was asked.
     pub(super) done: watch::Sender<Instant>,
 }
@@ -169,7 +171,9 @@ impl Writer {
         for work in batch.iter() {
             work.plan(&mut plan);
         }
-        let mut state = BatchState::new(load(&transaction, plan, &self.time, patience).await?);
+        let mut inputs = load(&transaction, plan, &self.time, patience).await?;
+        inputs.heartbeat_timeout = self.heartbeat_timeout;
+        let mut state = BatchState::new(inputs);
         self.works();
         let now = state.now();
         for work in batch {

@@ -116,18 +116,22 @@ verb!(StartTransferRequest, "StartTransfer", |self, check| {
         heartbeat_timeout: self
             .heartbeat_timeout
             .map(|timeout| duration(check, "heartbeat_timeout", timeout, HEARTBEAT_TIMEOUT)),
+        agent_instance: check.name("agent_instance", &self.agent_instance, NAME_MAX),
+        owner_uuid: None,
     }
 });
 verb!(
     CompleteTransferRequest,
     "CompleteTransfer",
     |self, check| Verb::Complete {
+        lease_epoch: lease_epoch(check, self.lease_epoch),
         report: report(check, self.progress),
     }
 );
 verb!(FailTransferRequest, "FailTransfer", |self, check| {
     check.required("error_message", &self.error_message);
     Verb::Fail {
+        lease_epoch: lease_epoch(check, self.lease_epoch),
         error_message: check.paragraph("error_message", &self.error_message, ERROR_MESSAGE_MAX),
         report: report(check, self.progress),
     }
@@ -182,6 +186,7 @@ impl Mutation for v1::UpdateProgressRequest {
         let verb = Verb::UpdateProgress {
             report: report(check, self.progress),
             checkpoint: check.checkpoint(self.checkpoint),
+            lease_epoch: lease_epoch(check, self.lease_epoch),
         };
         TransferCommand::Change { uuid, verb }
     }
@@ -220,6 +225,8 @@ impl Mutation for v1::CreateTransferRequest {
             initiated_by_uuid: check.optional_uuid("initiated_by_uuid", &self.initiated_by_uuid),
             metadata: metadata::from_wire(check, self.metadata),
             retry_of_uuid: check.optional_uuid("retry_of_uuid", &self.retry_of_uuid),
+            max_attempts: (self.max_attempts != 0)
+                .then(|| check.attempts("max_attempts", self.max_attempts)),
         }))
     }
 }
@@ -237,6 +244,12 @@ pub(super) fn expiry(
 /// The revision that a change is meant for.
 fn revision(check: &mut Check, wire: Option<i64>) -> Option<i64> {
     wire.map(|revision| check.count("revision", revision))
+}
+
+/// The lease that a report names; `None` where it names none.
+pub(super) fn lease_epoch(check: &mut Check, wire: i64) -> Option<i64> {
+    let epoch = check.count("lease_epoch", wire);
+    (epoch != 0).then_some(epoch)
 }
 
 /// Who decides: whom the request names, or the caller where a token says who that is.

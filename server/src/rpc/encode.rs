@@ -4,6 +4,7 @@ use tidegate_proto::v1;
 
 use super::{metadata, wire_enum::WireEnum};
 use tidegate_domain::{
+    attempt::Attempt,
     chain::{GENESIS, Head},
     connection::Connection,
     event::{Event, EventDetail},
@@ -66,6 +67,24 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         connection: connection.map(self::connection),
         duration: transfer.duration().and_then(|time| time.try_into().ok()),
         success_rate: transfer.success_rate(),
+        lease_epoch: transfer.lease_epoch,
+        lease_owner_uuid: optional(transfer.lease_owner_uuid),
+        agent_instance: transfer.agent_instance.clone(),
+        max_attempts: i32::try_from(transfer.max_attempts()).unwrap_or(i32::MAX),
+    }
+}
+
+pub(super) fn attempt(attempt: &Attempt) -> v1::Attempt {
+    v1::Attempt {
+        lease_epoch: attempt.epoch,
+        lease_owner_uuid: optional(attempt.owner_uuid),
+        agent_instance: attempt.agent_instance.clone(),
+        started_at: Some(timestamp(attempt.started_at)),
+        ended_at: attempt.ended_at.map(timestamp),
+        end: attempt.end.to_wire(),
+        error_message: attempt.error_message.clone(),
+        progress: Some(progress(&attempt.totals)),
+        checkpoint: attempt.checkpoint.clone(),
     }
 }
 
@@ -103,6 +122,13 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
         } => Detail::Failure(v1::FailureDetail {
             error_message: error_message.clone(),
             heartbeat_lost: *heartbeat_lost,
+        }),
+        EventDetail::Lease {
+            lease_epoch,
+            agent_instance,
+        } => Detail::Lease(v1::LeaseDetail {
+            lease_epoch: *lease_epoch,
+            agent_instance: agent_instance.clone(),
         }),
         EventDetail::ConnectionUpdate { fields } => {
             let fields = fields.iter().map(ToString::to_string).collect();

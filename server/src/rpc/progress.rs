@@ -5,7 +5,7 @@
 //! whatever has gathered, has it written, and answers.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -55,7 +55,7 @@ pub(super) fn serve(
         backend: backend.clone(),
         caller,
         subscription: backend.feed.subscribe(),
-        followed: HashSet::new(),
+        followed: HashMap::new(),
         pending,
         answers,
     };
@@ -94,6 +94,7 @@ struct GatheredReports {
 struct JoinedReport {
     report: Report,
     checkpoint: Option<Vec<u8>>,
+    lease_epoch: Option<i64>,
 }
 
 impl PendingReports {
@@ -136,6 +137,7 @@ impl GatheredReports {
         let joined = JoinedReport {
             report: decode::report(&mut check, message.progress),
             checkpoint: check.checkpoint(message.checkpoint),
+            lease_epoch: decode::lease_epoch(&mut check, message.lease_epoch),
         };
         let refusal = match check.finish(()) {
             Ok(()) => self.join(uuid, joined).err(),
@@ -154,7 +156,16 @@ impl GatheredReports {
 
     fn join(&mut self, uuid: TransferId, newer: JoinedReport) -> Result<(), Refusal> {
         self.known.insert(uuid);
-        let joined = self.reports.entry(uuid).or_default();
+        let joined = match self.reports.entry(uuid) {
+            Entry::Occupied(place) if place.get().lease_epoch == newer.lease_epoch => {
+                place.into_mut()
+            }
+            // Of another run: nothing of the one before counts.
+            place => {
+                place.insert_entry(newer);
+                return Ok(());
+            }
+        };
         joined.report = joined
             .report
             .join(&newer.report)
@@ -170,8 +181,8 @@ struct ReportWriter {
     backend: Backend,
     caller: Caller,
     subscription: Subscription,
-    /// Transfers whose leaving `IN_PROGRESS` has to be told.
-    followed: HashSet<TransferId>,
+    /// Transfers whose leaving `IN_PROGRESS` has to be told, with the lease that was named for them last.
+    followed: HashMap<TransferId, Option<i64>>,
     pending: Arc<PendingReports>,
     answers: mpsc::Sender<Answer>,
 }
@@ -223,9 +234,9 @@ impl ReportWriter {
                 return false;
             }
         }
-        for uuid in reports.keys() {
+        for (uuid, joined) in &reports {
             // Before the write, so that a cancellation right after it is not missed.
-            if self.followed.insert(*uuid) {
+            if self.followed.insert(*uuid, joined.lease_epoch).is_none() {
                 self.subscription.follow(*uuid);
             }
         }
@@ -258,6 +269,7 @@ impl ReportWriter {
         let verb = Verb::UpdateProgress {
             report: joined.report,
             checkpoint: joined.checkpoint,
+            lease_epoch: joined.lease_epoch,
         };
         let submission = Submission {
             command: TransferCommand::Change { uuid, verb },
@@ -288,11 +300,20 @@ impl ReportWriter {
             Err(error) => {
                 let status = match &error {
                     Error::Refused(Refusal::IllegalTransition { status, .. }, _) => Some(*status),
+                    Error::Refused(Refusal::LeaseLost { lease: Some(_), .. }, _) => {
+                        Some(TransferStatus::InProgress)
+                    }
                     _ => None,
                 };
-                let unknown = matches!(error, Error::Refused(Refusal::TransferNotFound { .. }, _));
+                let unknown = matches!(
+                    error,
+                    Error::Refused(
+                        Refusal::TransferNotFound { .. } | Refusal::LeaseLost { .. },
+                        _
+                    )
+                );
                 if unknown || status.is_some() {
-                    // The answer tells that it left, or never was; once is enough, and its place is free again.
+                    // The answer tells that it left, is another's or never was; once is enough, and its place is free again.
                     self.forget(uuid);
                 }
                 refusal(uuid.to_string(), status, &error)
@@ -303,6 +324,16 @@ impl ReportWriter {
     /// Says unasked that a reported transfer is no longer in progress. False when the stream has to end.
     async fn tell(&mut self, update: &Update) -> bool {
         let (uuid, answer) = match update {
+            Update::Changed(transfer) if self.has_lost(transfer) => {
+                let (uuid, given) = (transfer.uuid, self.lease_of(transfer.uuid));
+                let lost = Refusal::LeaseLost {
+                    uuid,
+                    given: Some(given),
+                    lease: transfer.lease(),
+                };
+                let answer = refusal(uuid.to_string(), Some(transfer.status), &lost.into());
+                (uuid, answer)
+            }
             Update::Changed(transfer) if transfer.status == TransferStatus::InProgress => {
                 return true;
             }
@@ -321,11 +352,28 @@ impl ReportWriter {
                 (*uuid, refusal(uuid.to_string(), None, &gone))
             }
         };
-        if !self.followed.contains(&uuid) {
+        if !self.followed.contains_key(&uuid) {
             return true;
         }
         self.forget(uuid);
         self.send(Ok(answer)).await
+    }
+
+    /// The lease that the stream reports under: the first where it names none.
+    fn lease_of(&self, uuid: TransferId) -> i64 {
+        self.followed.get(&uuid).copied().flatten().unwrap_or(1)
+    }
+
+    /// Whether a transfer was queued again, or started by somebody else, since the stream began to report it.
+    fn has_lost(&self, transfer: &Transfer) -> bool {
+        let lease_epoch = self.lease_of(transfer.uuid);
+        match transfer.status {
+            TransferStatus::InProgress => transfer.lease_epoch > lease_epoch,
+            TransferStatus::Pending | TransferStatus::Approved => {
+                transfer.lease_epoch >= lease_epoch
+            }
+            _ => false,
+        }
     }
 
     fn forget(&mut self, uuid: TransferId) {

@@ -140,6 +140,7 @@ service! {
         deny_transfer: DenyTransferRequest => DenyTransferResponse,
     }
     reads {
+        list_attempts: ListAttemptsRequest => ListAttemptsResponse,
         get_transfer: GetTransferRequest => GetTransferResponse,
         list_transfers: ListTransfersRequest => ListTransfersResponse,
         count_transfers: CountTransfersRequest => CountTransfersResponse,

@@ -4,6 +4,7 @@ use prost::UnknownEnumValue;
 use tidegate_proto::v1;
 
 use tidegate_domain::{
+    attempt::AttemptEnd,
     caller::Role,
     connection::{ConnectionDirection, ConnectionStatus},
     event::EventType,
@@ -63,6 +64,13 @@ wire_enum!(TransferStatus {
     Cancelled,
     Expired,
 });
+wire_enum!(AttemptEnd {
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+    Requeued
+});
 wire_enum!(ConnectionDirection { Sender, Receiver });
 wire_enum!(ConnectionStatus {
     Pending,
@@ -112,4 +120,5 @@ wire_enum!(EventType {
     SessionCreated,
     SessionRedeemed,
     Refused,
+    Requeued,
 });

@@ -87,6 +87,7 @@ pub(super) fn full(number: u128) -> Transfer {
     declared.initiated_by_uuid = Some(id(1));
     declared.metadata = notes();
     declared.retry_of_uuid = Some(id(0));
+    declared.max_attempts = Some(100);
     transfer.acted_by_uuid = Some(id(4));
     transfer.observed_ip = "192.0.2.7".parse().ok();
     transfer.status = TransferStatus::Failed;
@@ -118,6 +119,9 @@ pub(super) fn full(number: u128) -> Transfer {
     transfer.checkpoint = (0..=255).cycle().take(4_096).collect();
     transfer.heartbeat_timeout = Some(Duration::from_micros(1_500_001));
     transfer.heartbeat_expires_at = Some(at(i64::MAX));
+    transfer.lease_epoch = i64::MAX;
+    transfer.lease_owner_uuid = Some(id(5));
+    transfer.agent_instance = "host-1, ząb".to_owned();
     transfer.revision = i64::MAX;
     transfer
 }

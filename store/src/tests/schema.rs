@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 use tidegate_entity::{
-    access_token, connection, credential, event, event_counter, session, transfer,
+    access_token, attempt, connection, credential, event, event_counter, session, transfer,
 };
 use tidegate_migration::Migrator;
 
@@ -29,6 +29,7 @@ async fn objects(store: &Store) -> Vec<String> {
 async fn every_entity_selects(store: &Store) {
     let db = &store.writer();
     transfer::Entity::find().all(db).await.expect("transfer");
+    attempt::Entity::find().all(db).await.expect("attempt");
     event::Entity::find().all(db).await.expect("event");
     connection::Entity::find()
         .all(db)
@@ -74,6 +75,7 @@ async fn entities_and_tables_have_the_same_columns() {
     let fixture = Fixture::new().await;
     for (table, mut columns) in [
         ("transfer", columns::<transfer::Entity>()),
+        ("attempt", columns::<attempt::Entity>()),
         ("event", columns::<event::Entity>()),
         ("connection", columns::<connection::Entity>()),
         ("event_counter", columns::<event_counter::Entity>()),
@@ -156,6 +158,8 @@ async fn constraints_keep_out_what_has_no_meaning() {
         "approved_at = 5",
         "denied_by_uuid = x'00'",
         "heartbeat_timeout = -1",
+        "max_attempts = 0",
+        "lease_epoch = -1",
     ] {
         let sql = format!("UPDATE transfer SET {change}");
         let result = fixture.store.writer().execute_unprepared(&sql).await;

@@ -133,6 +133,7 @@ fn rich(number: u128) -> Connection {
     site.declared.site_url = "http://elsewhere.example".to_owned();
     site.declared.metadata.insert("a".to_owned(), 1.into());
     site.declared.policy = Policy {
+        max_attempts: Some(3),
         approval_mode: ApprovalMode::PerTable,
         allowed_tables: names(&["a", "b,c", "\"d\""]),
         excluded_tables: names(&["e"]),
@@ -245,6 +246,8 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
             let mut transfer = plain(u128::from(number));
             transfer.status = *status;
             transfer.declared.connection_uuid = Some(id(u128::from(number % 2)));
+            // Number 3 waits for its second start.
+            transfer.lease_epoch = i64::from(number > 2);
             transfer.started_at = (number > 3).then_some(at(5));
             transfer.totals.records_transferred = i64::MAX / 4 + i64::from(number);
             transfer
@@ -259,7 +262,7 @@ async fn the_rows_tell_what_was_used_up_and_what_is_open() {
             .collect();
         let records = its.iter().map(|it| it.totals.records_transferred);
         let wanted = Usage {
-            transfers: its.iter().filter(|it| it.started_at.is_some()).count() as i64,
+            transfers: its.iter().filter(|it| it.lease_epoch > 0).count() as i64,
             records: records.fold(0, i64::saturating_add),
         };
         let found = batch.usage_on_record(uuid).await.expect("read");

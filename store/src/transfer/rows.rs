@@ -63,6 +63,10 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         heartbeat_timeout: transfer.heartbeat_timeout.map(from_duration),
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(Timestamp::as_micros),
         retry_of_uuid: declared.retry_of_uuid.map(StoredId),
+        max_attempts: declared.max_attempts,
+        lease_epoch: transfer.lease_epoch,
+        lease_owner_uuid: transfer.lease_owner_uuid.map(StoredId),
+        agent_instance: optional(&transfer.agent_instance),
         self_approval: transfer.self_approval,
         policy_revision: transfer.policy_revision,
         revision: transfer.revision,
@@ -97,6 +101,9 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
         checkpoint: row.checkpoint,
         heartbeat_timeout: row.heartbeat_timeout.map(to_duration).transpose()?,
         heartbeat_expires_at: row.heartbeat_expires_at.map(Timestamp::from_micros),
+        lease_epoch: row.lease_epoch,
+        lease_owner_uuid: row.lease_owner_uuid.map(|stored| stored.0),
+        agent_instance: row.agent_instance.unwrap_or_default(),
         self_approval: row.self_approval,
         policy_revision: row.policy_revision,
         revision: row.revision,
@@ -115,6 +122,7 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
             initiated_by_uuid: row.initiated_by_uuid,
             metadata: row.metadata.0,
             retry_of_uuid: row.retry_of_uuid.map(|stored| stored.0),
+            max_attempts: row.max_attempts,
         },
     })
 }

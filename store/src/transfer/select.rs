@@ -5,7 +5,7 @@ use sea_orm::{
 };
 use tidegate_entity::transfer::{Column, Entity};
 
-use crate::sql::condition;
+use crate::{sql::condition, value::from_duration};
 use tidegate_domain::{
     caller::ConnectionScope,
     id::ConnectionId,
@@ -83,12 +83,13 @@ pub(crate) fn overdue_approvals(now: Timestamp, limit: u32) -> Select<Entity> {
 }
 
 /// No index holds the heartbeat, since every report changes it; there are few transfers in progress to look through.
-pub(crate) fn silent(now: Timestamp, limit: u32) -> Select<Entity> {
+pub(crate) fn silent(now: Timestamp, since: Timestamp, limit: u32) -> Select<Entity> {
     Entity::find()
         .select_only()
         .column(Column::Uuid)
         .filter(condition::status(TransferStatus::InProgress))
         .filter(Column::HeartbeatExpiresAt.lte(now.as_micros()))
+        .filter(Column::HeartbeatTimeout.lte(from_duration(now.since(since))))
         .order_by_asc(Column::InsertedAt)
         .order_by_asc(Column::Uuid)
         .limit(u64::from(limit))

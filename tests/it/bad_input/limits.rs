@@ -191,6 +191,7 @@ async fn durations_are_taken_up_to_their_limits() {
     ] {
         let uuid = raw.declared().await.uuid;
         let request = v1::StartTransferRequest {
+            agent_instance: String::new(),
             uuid,
             heartbeat_timeout: Some(wire_duration(time)),
             request_id: String::new(),
@@ -239,6 +240,7 @@ async fn checkpoints_and_totals_are_taken_up_to_their_limits() {
         bytes_transferred: Some(i64::MAX),
     };
     let request = v1::UpdateProgressRequest {
+        lease_epoch: 0,
         uuid: uuid.clone(),
         progress: Some(most),
         checkpoint: Some(vec![0; 4_096]),
@@ -321,6 +323,7 @@ async fn a_stretch_of_time_does_not_end_before_it_begins() {
 async fn all_bad_fields_are_named_at_once() {
     let (_world, mut raw) = world().await;
     let bad = v1::CreateTransferRequest {
+        max_attempts: 0,
         direction: 9,
         table_name: "a\u{1}".repeat(256),
         connection_uuid: "x".to_owned(),

@@ -156,6 +156,7 @@ async fn a_report_that_is_no_message_ends_its_stream_with_the_reason() {
     let (world, mut raw) = world().await;
     let running = raw.running().await;
     let report = |checkpoint: Vec<u8>| v1::ReportProgressRequest {
+        lease_epoch: 0,
         uuid: running.uuid.clone(),
         progress: Some(totals(5)),
         checkpoint: Some(checkpoint),

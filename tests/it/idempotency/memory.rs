@@ -20,6 +20,7 @@ async fn a_repetition_answers_with_the_transfer_as_it_is_now() {
     };
     let uuid = raw.create(create.clone()).await.uuid;
     let start = v1::StartTransferRequest {
+        agent_instance: String::new(),
         uuid: uuid.clone(),
         heartbeat_timeout: None,
         request_id: id("start"),
@@ -105,6 +106,7 @@ async fn what_is_repeatable_by_nature_remembers_no_id() {
     let uuid = raw.running().await.uuid;
     for records in [1, 2] {
         let request = v1::UpdateProgressRequest {
+            lease_epoch: 0,
             uuid: uuid.clone(),
             progress: Some(totals(records)),
             checkpoint: None,

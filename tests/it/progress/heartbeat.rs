@@ -30,6 +30,7 @@ async fn world() -> (World, Raw) {
 async fn beating(raw: &mut Raw, timeout: Duration) -> v1::Transfer {
     let uuid = raw.declared().await.uuid;
     let request = v1::StartTransferRequest {
+        agent_instance: String::new(),
         uuid,
         heartbeat_timeout: Some(wire_duration(timeout)),
         request_id: String::new(),

@@ -118,6 +118,7 @@ async fn absent_totals_and_an_absent_checkpoint_stay() {
 
     let mut say = async |checkpoint: Option<&[u8]>| {
         let request = v1::UpdateProgressRequest {
+            lease_epoch: 0,
             uuid: uuid.clone(),
             progress: None,
             checkpoint: checkpoint.map(<[u8]>::to_vec),
@@ -179,6 +180,7 @@ async fn a_total_never_shrinks() {
             let refusal = raw.transfers.update_progress(update(&uuid, progress)).await;
             assert_regressed(&refusal.expect_err("it shrinks"), &uuid, field);
             let request = v1::CompleteTransferRequest {
+                lease_epoch: 0,
                 uuid: uuid.clone(),
                 progress: Some(progress),
                 request_id: String::new(),
@@ -186,6 +188,7 @@ async fn a_total_never_shrinks() {
             let refusal = raw.transfers.complete_transfer(request).await;
             assert_regressed(&refusal.expect_err("it shrinks"), &uuid, field);
             let request = v1::FailTransferRequest {
+                lease_epoch: 0,
                 uuid: uuid.clone(),
                 error_message: "lost".to_owned(),
                 progress: Some(progress),
@@ -198,6 +201,7 @@ async fn a_total_never_shrinks() {
     }
     assert_eq!(raw.events_of(&uuid).await.len(), 2);
     let request = v1::CompleteTransferRequest {
+        lease_epoch: 0,
         uuid,
         progress: Some(all(7)),
         request_id: String::new(),

@@ -46,6 +46,7 @@ async fn a_stopping_server_tells_every_stream_why() {
     let answer = told(raw.transfers.report_progress(sent)).await;
     let mut answers = answer;
     let report = v1::ReportProgressRequest {
+        lease_epoch: 0,
         uuid: uuid.clone(),
         progress: Some(totals(1)),
         checkpoint: None,

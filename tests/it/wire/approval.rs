@@ -99,6 +99,7 @@ async fn an_approved_transfer_may_start() {
     let expected = v1::Transfer {
         status: TransferStatus::InProgress.into(),
         started_at: now,
+        lease_epoch: 1,
         revision: 4,
         ..expected
     };

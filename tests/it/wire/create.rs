@@ -58,6 +58,7 @@ fn everything(
     retry_of_uuid: &str,
 ) -> (v1::CreateTransferRequest, v1::Transfer) {
     let request = v1::CreateTransferRequest {
+        max_attempts: 7,
         direction: v1::Direction::Receive.into(),
         table_name: "público.personajes".to_owned(),
         connection_uuid: connection_uuid.to_owned(),
@@ -90,6 +91,7 @@ fn everything(
         initiated_by_uuid: ADMIN.to_owned(),
         metadata: Some(notes()),
         retry_of_uuid: retry_of_uuid.to_owned(),
+        max_attempts: 7,
         revision: 1,
         ..v1::Transfer::default()
     };
@@ -146,6 +148,7 @@ async fn what_was_not_given_is_absent_and_the_caller_is_noted() {
         inserted_at: now,
         updated_at: now,
         metadata: Some(Struct::default()),
+        max_attempts: 1,
         revision: 1,
         ..v1::Transfer::default()
     };

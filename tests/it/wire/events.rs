@@ -60,6 +60,10 @@ async fn the_log_tells_a_life_step_by_step() {
         error_message: "the source went away".to_owned(),
         heartbeat_lost: false,
     });
+    let lease = v1::event::Detail::Lease(v1::LeaseDetail {
+        lease_epoch: 1,
+        agent_instance: String::new(),
+    });
     let details = [
         (EventType::Created, admin, None, "r-create"),
         (EventType::ApprovalRequested, "", None, ""),
@@ -69,7 +73,7 @@ async fn the_log_tells_a_life_step_by_step() {
             said("fine\nby me"),
             "r-approve",
         ),
-        (EventType::Started, "", None, ""),
+        (EventType::Started, "", Some(lease), ""),
         (EventType::Failed, "", Some(failure), ""),
     ];
     assert_eq!(page.events.len(), details.len());

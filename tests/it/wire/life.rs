@@ -34,6 +34,7 @@ async fn started(world: &World, raw: &mut Raw) -> v1::Transfer {
         updated_at: Some(wire_time(now)),
         heartbeat_timeout: Some(wire_duration(HEARTBEAT)),
         heartbeat_expires_at: Some(wire_time(now.after(HEARTBEAT))),
+        lease_epoch: 1,
         revision: 2,
         ..created
     };
@@ -152,6 +153,7 @@ async fn the_success_rate_is_not_clamped() {
         ..v1::Progress::default()
     };
     let request = v1::CompleteTransferRequest {
+        lease_epoch: 0,
         uuid,
         progress: Some(progress),
         request_id: String::new(),
@@ -167,6 +169,7 @@ async fn a_failed_transfer_keeps_its_message_and_its_totals() {
     world.clock.advance(Duration::from_secs(3));
     let now = Some(wire_time(world.clock.now()));
     let request = v1::FailTransferRequest {
+        lease_epoch: 0,
         uuid: started.uuid.clone(),
         error_message: "line 1\n\tline 2".to_owned(),
         progress: Some(totals(5)),

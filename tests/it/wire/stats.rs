@@ -108,6 +108,7 @@ async fn sums_stop_at_the_largest_number() {
         let uuid = raw.create(of(&connection)).await.uuid;
         raw.start(&uuid).await;
         let request = v1::CompleteTransferRequest {
+            lease_epoch: 0,
             uuid,
             progress: Some(v1::Progress {
                 records_transferred: Some(i64::MAX),

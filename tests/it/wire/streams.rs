@@ -19,6 +19,7 @@ async fn reports_on_a_stream_are_acknowledged_and_kept() {
     let (_world, mut raw) = world().await;
     let uuid = raw.running().await.uuid;
     let report = v1::ReportProgressRequest {
+        lease_epoch: 0,
         uuid: uuid.clone(),
         progress: Some(totals(12)),
         checkpoint: Some(b"row 12".to_vec()),

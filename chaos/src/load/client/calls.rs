@@ -137,6 +137,7 @@ impl LoadClient {
         for _ in 0..self.random.random_range(2..10) {
             self.grow(totals);
             let report = v1::ReportProgressRequest {
+                lease_epoch: 0,
                 uuid: uuid.to_owned(),
                 progress: Some(change::progress(*totals)),
                 checkpoint: None,

@@ -133,10 +133,13 @@ fn create(request: Option<(&str, u8)>) -> Submission<TransferCommand> {
 
 const START: Verb = Verb::Start {
     heartbeat_timeout: None,
+    owner_uuid: None,
+    agent_instance: String::new(),
 };
 
 fn complete() -> Verb {
     Verb::Complete {
+        lease_epoch: None,
         report: Report::default(),
     }
 }
@@ -288,6 +291,7 @@ fn rows_are_written_by_what_became_of_them() {
     let standing = |number, status| {
         let mut transfer = sample();
         (transfer.uuid, transfer.status) = (id(number), status);
+        transfer.lease_epoch = 1;
         transfer
     };
     let mut state = state(vec![
@@ -298,6 +302,7 @@ fn rows_are_written_by_what_became_of_them() {
         standing(5, TransferStatus::Pending),
     ]);
     let progress = || Verb::UpdateProgress {
+        lease_epoch: None,
         report: Report::default(),
         checkpoint: Some(vec![1]),
     };

@@ -10,6 +10,7 @@ use crate::ledger::{
     load::LockPlan,
 };
 use tidegate_domain::{
+    attempt::Attempt,
     authorize,
     command::{Submission, Target, TransferCommand, Verb},
     decide::{Change, creation, on_refused},
@@ -151,7 +152,15 @@ impl BatchState {
             .connection_uuid
             .and_then(|uuid| self.connection(uuid).ok());
         let connection = connection.map(Arc::as_ref);
-        match authorize::authorize(&transfer, connection, verb, &submission.caller, self.now) {
+        let verdict = authorize::authorize(
+            &transfer,
+            connection,
+            verb,
+            &submission.caller,
+            self.heartbeat_timeout,
+            self.now,
+        );
+        match verdict {
             Ok(verdict) => {
                 if let (Some(uuid), Some(used)) =
                     (transfer.declared.connection_uuid, verdict.charged)
@@ -179,6 +188,9 @@ impl BatchState {
             Change::Nothing => return Some(Arc::clone(before)),
             Change::Progress(after) => (Some(Arc::new(after)), false),
             Change::Transition(after, body) => {
+                if body.event_type == EventType::Requeued {
+                    self.attempts.extend(Attempt::requeued(before, self.now));
+                }
                 let after = Arc::new(after);
                 self.log_transfer(&after, body, cause);
                 (Some(after), true)
@@ -222,6 +234,9 @@ impl BatchState {
         transaction: &WriteTransaction,
     ) -> Result<(), StoreError> {
         let changes = ChangeSet::of(&self.rows);
+        if !self.attempts.is_empty() {
+            transaction.insert_attempts(&self.attempts).await?;
+        }
         if !changes.created.is_empty() {
             transaction.insert_transfers(&changes.created).await?;
         }

@@ -1,5 +1,7 @@
 //! Connections and their policies, with every field checked.
 
+use std::time::Duration;
+
 use tidegate_proto::v1;
 
 use super::{Mutation, duration, revision, statuses, timestamp, value};
@@ -210,10 +212,17 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
                 "default_conflict_strategy",
                 wire.default_conflict_strategy,
             ),
-            heartbeat_timeout: wire
-                .heartbeat_timeout
-                .map(|timeout| duration(check, "heartbeat_timeout", timeout, HEARTBEAT_TIMEOUT)),
+            heartbeat_timeout: wire.heartbeat_timeout.map(|timeout| match timeout {
+                prost_types::Duration {
+                    seconds: 0,
+                    nanos: 0,
+                } => Duration::ZERO,
+                some => duration(check, "heartbeat_timeout", some, HEARTBEAT_TIMEOUT),
+            }),
             self_approval: wire.self_approval,
+            max_attempts: wire
+                .max_attempts
+                .map(|most| check.attempts("max_attempts", most)),
         }
     })
 }

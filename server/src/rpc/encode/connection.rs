@@ -53,5 +53,8 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
             .heartbeat_timeout
             .and_then(|time| time.try_into().ok()),
         self_approval: policy.self_approval,
+        max_attempts: policy
+            .max_attempts
+            .map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
     }
 }

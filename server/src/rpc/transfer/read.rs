@@ -39,6 +39,21 @@ impl Backend {
         Ok(v1::GetTransferResponse { transfer })
     }
 
+    pub(super) async fn list_attempts(
+        &self,
+        caller: &Caller,
+        request: v1::ListAttemptsRequest,
+    ) -> Result<v1::ListAttemptsResponse, Error> {
+        let mut check = Check::default();
+        let uuid = check.uuid("uuid", &request.uuid);
+        let uuid = check.finish(uuid)?;
+        let found = self.readers.as_seen_by(caller).attempts(uuid).await?;
+        let attempts = found.ok_or(Refusal::TransferNotFound { uuid })?;
+        Ok(v1::ListAttemptsResponse {
+            attempts: attempts.iter().map(encode::attempt).collect(),
+        })
+    }
+
     pub(super) async fn list_transfers(
         &self,
         caller: &Caller,

@@ -38,7 +38,14 @@ fn records(uuid: TransferId, records: i64) -> Submission<TransferCommand> {
         ..Report::default()
     };
     let checkpoint = None;
-    verb(uuid, Verb::UpdateProgress { report, checkpoint })
+    verb(
+        uuid,
+        Verb::UpdateProgress {
+            lease_epoch: None,
+            report,
+            checkpoint,
+        },
+    )
 }
 
 fn used(state: &BatchState) -> (i64, i64) {
