@@ -11,6 +11,7 @@ mod drain;
 mod examples;
 mod faults;
 mod idempotency;
+mod leases;
 mod log;
 mod outage;
 mod paging;
