@@ -23,8 +23,8 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let started = client.start_transfer(uuid);
-    started.heartbeat_timeout(Duration::from_secs(30)).await?;
-    let reporter = client.report_progress(uuid);
+    let started = started.heartbeat_timeout(Duration::from_secs(30)).await?;
+    let reporter = client.report_progress(&started);
     let mut totals = Totals::default();
     for _batch in 0..3 {
         // Here rows are moved.

@@ -20,12 +20,12 @@
 //!     .create_transfer(Direction::Send, "public.orders")
 //!     .records_requested(10_000)
 //!     .await?;
-//! client
+//! let transfer = client
 //!     .start_transfer(transfer.uuid)
 //!     .heartbeat_timeout(Duration::from_secs(30))
 //!     .await?;
 //!
-//! let reporter = client.report_progress(transfer.uuid);
+//! let reporter = client.report_progress(&transfer);
 //! let mut totals = Totals::default();
 //! while let Some(rows) = move_batch().await {
 //!     totals.records_transferred += rows;

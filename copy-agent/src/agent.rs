@@ -143,11 +143,9 @@ async fn when_approved(client: &Client, transfer: Transfer, require: bool) -> Re
 /// Copies from the beginning. The transfer is this agent's now, so whatever goes wrong is also told to the ledger.
 async fn begin(client: &Client, transfer: &Transfer, args: &Args) -> Result<Counts> {
     match open(transfer, args) {
-        Ok(copier) => copy(client, transfer.uuid, copier, args.pause_per_batch).await,
+        Ok(copier) => copy(client, transfer, copier, args.pause_per_batch).await,
         Err(error) => {
-            let answer = client
-                .fail_transfer(transfer.uuid, message_of(&error))
-                .await;
+            let answer = client.fail_transfer(transfer, message_of(&error)).await;
             Err(failed(client, transfer.uuid, answer, error).await)
         }
     }
@@ -163,7 +161,7 @@ async fn resume(client: &Client, transfer: &Transfer, args: &Args) -> Result<Cou
         "resuming after {} rows",
         position.counts.transferred
     ));
-    copy(client, transfer.uuid, copier, args.pause_per_batch).await
+    copy(client, transfer, copier, args.pause_per_batch).await
 }
 
 /// Opens both files as the transfer says; arguments may repeat what it says but not contradict it.
@@ -204,8 +202,14 @@ fn open(transfer: &Transfer, args: &Args) -> Result<Copier> {
 }
 
 /// Copies batch by batch and reports each, until all is done or the transfer is taken away.
-async fn copy(client: &Client, uuid: Uuid, mut copier: Copier, pause: Duration) -> Result<Counts> {
-    let reporter = client.report_progress(uuid);
+async fn copy(
+    client: &Client,
+    transfer: &Transfer,
+    mut copier: Copier,
+    pause: Duration,
+) -> Result<Counts> {
+    let uuid = transfer.uuid;
+    let reporter = client.report_progress(transfer);
     let mut told = Instant::now();
     loop {
         report(&reporter, &copier);
