@@ -3,6 +3,7 @@
 mod deaths;
 mod outages;
 mod ownership;
+mod races;
 
 use std::time::Duration;
 
