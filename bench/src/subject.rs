@@ -166,6 +166,8 @@ async fn serve(
     let launch = Launch {
         program,
         log,
+        // Rows that a line is prepared with may wait for their turn.
+        variables: vec![("TIDEGATE_HEARTBEAT_TIMEOUT", "1d".to_owned())],
         ..Launch::default()
     };
     let started = ServerProcess::try_launch(database, launch).await;
