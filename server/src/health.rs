@@ -9,6 +9,7 @@ use crate::{
     ledger::{Ledger, chain},
     rpc::Health,
 };
+use tidegate_domain::log::LogBounds;
 use tidegate_store::{Store, StoreError};
 
 /// Time between two probes, and until one must have succeeded.
@@ -35,7 +36,7 @@ pub async fn watch(
         loop {
             let able = tell_if_late(store.probe(in_doubt), &health, &mut serving).await;
             match &able {
-                Ok(()) => in_doubt = false,
+                Ok(_) => in_doubt = false,
                 Err(error) => {
                     in_doubt = true;
                     if serving {
@@ -61,10 +62,10 @@ pub async fn watch(
 
 /// Waits for `probe`, however long that takes: to give it up would leave its transaction to somebody else.
 async fn tell_if_late(
-    probe: impl Future<Output = Result<(), StoreError>>,
+    probe: impl Future<Output = Result<LogBounds, StoreError>>,
     health: &Health,
     serving: &mut bool,
-) -> Result<(), StoreError> {
+) -> Result<LogBounds, StoreError> {
     let mut probe = std::pin::pin!(probe);
     tokio::select! {
         able = &mut probe => return able,

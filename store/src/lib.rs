@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::time::{Instant, timeout_at};
 
-use tidegate_domain::time::Timestamp;
+use tidegate_domain::{log::LogBounds, time::Timestamp};
 
 mod attempt;
 mod connection;
@@ -35,7 +35,11 @@ mod tests;
 pub use connection::ConnectionPeek;
 pub use error::{OpenError, StoreError};
 pub use notify::Listener;
-pub use open::options::{Migrate, Options, Pooling};
+pub use open::{
+    options::{Migrate, Options, Pooling},
+    pools::Connections,
+    schema,
+};
 pub use request::{Effect, PriorRequest};
 pub use scoped::{Readers, ScopedReader};
 pub use snapshot::Snapshot;
@@ -104,16 +108,23 @@ impl Store {
         self.inner.close().await;
     }
 
-    /// Whether the database can be read and takes changes. `durably`: finds out by a change that is committed.
+    /// Whether the database can be read and takes changes; both ends of the log as they were. `durably`: finds out by a
+    /// change that is committed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] as a rule.
-    pub async fn probe(&self, durably: bool) -> Result<(), StoreError> {
+    pub async fn probe(&self, durably: bool) -> Result<LogBounds, StoreError> {
         let probe = async {
-            self.log_bounds().await?;
-            self.begin().await?.probe(durably).await
+            let bounds = self.log_bounds().await?;
+            self.begin().await?.probe(durably).await?;
+            Ok(bounds)
         };
         self.within_limit(probe).await
+    }
+
+    /// The connections to the database as they are just now.
+    pub fn connections_in_use(&self) -> Connections {
+        self.inner.connections()
     }
 
     /// How many transactions may write at the same time.

@@ -72,6 +72,13 @@ pub(super) async fn migrate(
     }
 }
 
+/// The version of the schema that this version works with: its newest migration.
+pub fn schema() -> String {
+    let migrations = Migrator::migrations();
+    let newest = migrations.last().map(|newest| newest.name().to_owned());
+    newest.unwrap_or_default()
+}
+
 pub(super) fn other(database: &str, error: &DbErr) -> OpenError {
     OpenError::Other {
         database: database.to_owned(),

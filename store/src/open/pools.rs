@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnAcquireErr, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{
+    ConnAcquireErr, DatabaseConnection, DbBackend, DbErr,
+    sqlx::{Database, Pool},
+};
 
 use crate::{
     open::{postgres::Source, recovery::Recovery},
@@ -34,6 +37,27 @@ pub(crate) struct Inner {
 pub(crate) struct Pools {
     pub(crate) reader: DatabaseConnection,
     pub(crate) writer: DatabaseConnection,
+}
+
+/// Connections to the database, of all pools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that nobody uses.
+    pub idle: usize,
+    /// Those that somebody uses.
+    pub used: usize,
+    /// As many as there may be.
+    pub limit: usize,
+}
+
+impl Connections {
+    fn add<D: Database>(mut self, pool: &Pool<D>) -> Self {
+        let (all, idle) = (pool.size() as usize, pool.num_idle());
+        self.idle += idle;
+        self.used += all.saturating_sub(idle);
+        self.limit += pool.options().get_max_connections() as usize;
+        self
+    }
 }
 
 impl Inner {
@@ -79,6 +103,19 @@ impl Inner {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Those that are in use just now.
+    pub(crate) fn connections(&self) -> Connections {
+        let pools = self.present();
+        match self.backend {
+            DbBackend::Postgres => {
+                Connections::default().add(pools.writer.get_postgres_connection_pool())
+            }
+            _ => Connections::default()
+                .add(pools.writer.get_sqlite_connection_pool())
+                .add(pools.reader.get_sqlite_connection_pool()),
+        }
     }
 
     /// Takes in an error that came with a connection out of `pool`. Some say that the others are no good either.
