@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Error, feed::RightsNews, ledger::Ledger, time::Time};
+use crate::{error::Error, feed::RightsNews, ledger::Ledger, metrics::Metrics, time::Time};
 use tidegate_domain::{
     caller::{Caller, Identity},
     command::{Note, Submission},
@@ -49,6 +49,8 @@ pub struct AuthDeps {
     pub pepper: Pepper,
     /// Calls that each credential may make in a minute; 0 is any number.
     pub requests_per_minute: u32,
+    /// Where those who are not let in are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Lets callers in; cheap to clone.
@@ -129,7 +131,7 @@ impl Authenticator {
         text: Option<&str>,
         address: Option<IpAddr>,
     ) -> Result<Authenticated, Error> {
-        let text = text.ok_or_else(unauthenticated)?;
+        let text = text.ok_or_else(|| self.rejected("missing"))?;
         let key: Key = Sha256::digest(text.as_bytes()).into();
         let verified = match self.0.cache.hit(&key) {
             CacheHit::Fresh(verified) => verified,
@@ -155,17 +157,17 @@ impl Authenticator {
         let id = token.as_ref().map(Token::id);
         let mut turn = None;
         if !is_familiar {
-            limits.may_try(id, address)?;
+            self.may_try(id, address)?;
             if token.is_some() {
                 let wait = tokio::time::timeout(PATIENCE, self.0.turns.acquire());
                 turn = Some(wait.await.map_err(|_| Error::QueueFull)?);
                 // Those before may have used up what was left.
-                limits.may_try(id, address)?;
+                self.may_try(id, address)?;
             }
         }
         let Some(token) = token else {
             limits.failed(None, address);
-            return Err(unauthenticated());
+            return Err(self.rejected("malformed"));
         };
         let presented = Arc::new(PresentedToken {
             key,
@@ -174,14 +176,29 @@ impl Authenticator {
         });
         let found = self.look_again(&presented).await;
         drop(turn);
-        found.map_err(|no| {
-            match no {
-                AuthFailure::WrongSecret => limits.failed(Some(token.id()), address),
-                AuthFailure::Unknown => limits.failed(None, address),
-                AuthFailure::Failed(error) => return error,
+        found.map_err(|no| match no {
+            AuthFailure::WrongSecret => {
+                limits.failed(Some(token.id()), address);
+                self.rejected("wrong_secret")
             }
-            unauthenticated()
+            AuthFailure::Unknown => {
+                limits.failed(None, address);
+                self.rejected("unknown")
+            }
+            AuthFailure::Failed(error) => error,
         })
+    }
+
+    /// Whether somebody at `address` may try a token that was not good before.
+    fn may_try(&self, token_id: Option<&str>, address: Option<IpAddr>) -> Result<(), Error> {
+        let may = self.0.limits.may_try(token_id, address);
+        may.inspect_err(|_| self.0.deps.metrics.tokens_rejected.inc("too_many"))
+    }
+
+    /// What somebody is told whose token is no good; why is counted, and nobody's to know.
+    fn rejected(&self, cause: &str) -> Error {
+        self.0.deps.metrics.tokens_rejected.inc(cause);
+        unauthenticated()
     }
 
     /// What is known of a token, and no older than a moment.

@@ -89,6 +89,7 @@ async fn submit(
         &time,
         &Feed::default(),
         Duration::ZERO,
+        &Arc::default(),
         &supervisor,
         &stop,
     );

@@ -91,8 +91,19 @@ impl Arguments {
 #[derive(Clone, Debug, Args)]
 pub struct Config {
     /// Address to listen on; port 0 picks a free one.
-    #[arg(long, env = "TIDEGATE_LISTEN", default_value = "127.0.0.1:50051")]
+    #[arg(
+        long,
+        env = "TIDEGATE_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:50051",
+        value_parser = address
+    )]
     pub listen: SocketAddr,
+    /// Address for metrics, health and versions over plain HTTP, such as 127.0.0.1:9464; not served unless set.
+    ///
+    /// It asks nobody who they are: let only those reach it who look after the server.
+    #[arg(long, env = "TIDEGATE_METRICS_LISTEN", value_name = "ADDRESS", value_parser = address)]
+    pub metrics_listen: Option<SocketAddr>,
     /// TLS and authentication.
     #[command(flatten)]
     pub transport: Transport,
@@ -166,6 +177,11 @@ impl Config {
         let authenticated = self.auth() == Auth::Required;
         exposure(self.listen, tls, authenticated, self.transport.insecure)
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse();
+    address.map_err(|_| "must be an IP address and a port, such as 127.0.0.1:9464".to_owned())
 }
 
 /// A number of things that there must be some of, and not more than a process can have.

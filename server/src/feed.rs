@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
 
+mod backlog;
 mod end;
 pub mod log_follower;
 mod notify;
@@ -24,6 +25,7 @@ mod revisions;
 mod rights;
 mod watermark;
 
+pub use backlog::Backlog;
 pub use end::LogEnd;
 pub use pending_commit::PendingCommit;
 pub use revisions::Revisions;

@@ -1,12 +1,13 @@
 //! Keeps health in step with what callers would meet: a database that cannot be read, or cannot take changes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     feed::Feed,
     ledger::{Ledger, chain},
+    metrics::Metrics,
     rpc::Health,
 };
 use tidegate_domain::log::LogBounds;
@@ -27,6 +28,7 @@ pub async fn watch(
     ledger: Ledger,
     feed: Feed,
     health: Health,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
     let work = async {
@@ -36,7 +38,11 @@ pub async fn watch(
         loop {
             let able = tell_if_late(store.probe(in_doubt), &health, &mut serving).await;
             match &able {
-                Ok(_) => in_doubt = false,
+                Ok(bounds) => {
+                    in_doubt = false;
+                    metrics.log_last.set(bounds.last.sequence);
+                    metrics.log_floor.set(bounds.floor.sequence);
+                }
                 Err(error) => {
                     in_doubt = true;
                     if serving {

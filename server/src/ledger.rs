@@ -35,6 +35,7 @@ mod writer;
 use crate::{
     error::Error,
     feed::Feed,
+    metrics::Metrics,
     supervisor::{Fatal, Supervisor},
     time::Time,
 };
@@ -68,6 +69,7 @@ pub struct Ledger {
     failed: Arc<Notify>,
     /// How many have.
     failures: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
 }
 
 impl Ledger {
@@ -78,6 +80,7 @@ impl Ledger {
         time: &Time,
         feed: &Feed,
         heartbeat_timeout: Duration,
+        metrics: &Arc<Metrics>,
         supervisor: &Supervisor,
         stop: &CancellationToken,
     ) -> Self {
@@ -89,6 +92,7 @@ impl Ledger {
                 time: time.clone(),
                 feed: feed.clone(),
                 heartbeat_timeout,
+                metrics: Arc::clone(metrics),
                 done,
             };
             let writing = writer.run(commands, stop.clone());
@@ -105,6 +109,7 @@ impl Ledger {
             queues: queues.collect(),
             failed: Arc::default(),
             failures: Arc::default(),
+            metrics: Arc::clone(metrics),
         }
     }
 
@@ -122,11 +127,20 @@ impl Ledger {
     ) -> Result<C::Answer, Error> {
         let queue = self.queue(&submission);
         let (work, waiting) = enqueue(submission);
-        queue.commands.try_send(work).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::QueueFull,
-            mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
-        })?;
-        self.note_outcome(waiting.wait(&queue.done).await)
+        let answer = match queue.commands.try_send(work) {
+            Ok(()) => waiting.wait(&queue.done).await,
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Error::QueueFull),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::ShuttingDown),
+        };
+        self.note_outcome(answer)
+    }
+
+    /// Commands that wait for a writer.
+    pub fn queued(&self) -> usize {
+        let queues = self.queues.iter().map(|queue| &queue.commands);
+        queues
+            .map(|queue| queue.max_capacity() - queue.capacity())
+            .sum()
     }
 
     /// Resolves once a change has failed for the database's sake since it resolved before.
@@ -143,6 +157,9 @@ impl Ledger {
         if let Err(Error::DatabaseUnavailable(_) | Error::DatabaseFull(_)) = answer {
             self.failures.fetch_add(1, Ordering::Relaxed);
             self.failed.notify_one();
+        }
+        if let Err(error) = &answer {
+            self.metrics.refused.inc(error.reason());
         }
         answer
     }

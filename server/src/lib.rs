@@ -14,6 +14,7 @@ pub mod error;
 pub mod feed;
 pub mod health;
 pub mod ledger;
+pub mod metrics;
 pub mod net;
 pub mod rpc;
 pub mod serve;

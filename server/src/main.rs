@@ -9,11 +9,12 @@ use tidegate_server::{
     audit, bootstrap,
     clock::Clock,
     config::{Arguments, AuditRole, Config, CreateToken, Database, Role, TokenRole, Verify},
+    serve::{self, Listeners},
     supervisor::Fatal,
     telemetry,
 };
 use tidegate_store::{Migrate, Store};
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::runtime::Runtime;
 
 /// A third of the processor time of a busy server went into the allocator of the C library.
 #[global_allocator]
@@ -49,7 +50,7 @@ async fn run(role: Role) -> ExitCode {
     };
     let serves = matches!(role, Role::Serve(_));
     let outcome = match role {
-        Role::Serve(config) => serve(&config).await.map(|()| ExitCode::SUCCESS),
+        Role::Serve(config) => run_server(&config).await.map(|()| ExitCode::SUCCESS),
         Role::Migrate(database) => migrate(&database).await.map(|()| ExitCode::SUCCESS),
         Role::Audit(AuditRole::Verify(what)) => verify(&what).await,
         Role::Token(TokenRole::Create(wanted)) => {
@@ -101,12 +102,10 @@ async fn create_token(wanted: &CreateToken) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{}", token.reveal()).context("the token cannot be written")
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
-    let shutdown = tidegate_server::serve::signal().context("signals cannot be received")?;
+async fn run_server(config: &Config) -> anyhow::Result<()> {
+    let shutdown = serve::signal().context("signals cannot be received")?;
     let _log = telemetry::start(&config.log)?;
     config.exposure()?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
-    tidegate_server::serve::serve(listener, config, Clock::machine(), shutdown).await
+    let listeners = Listeners::bind(config).await?;
+    serve::serve(listeners, config, Clock::machine(), shutdown).await
 }

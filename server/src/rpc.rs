@@ -2,9 +2,11 @@
 //!
 //! A method here converts what comes in, asks the ledger or the store, and converts what goes out. No rule lives here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, header::AUTHORIZATION};
+use prost::Message as _;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tidegate_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -22,6 +24,7 @@ use crate::{
     auth::Authenticator,
     feed::Feed,
     ledger::{Ledger, sweeper::Sweeper},
+    metrics::Metrics,
     net::origin::{OriginLayer, Proxies},
     time::Time,
 };
@@ -41,6 +44,7 @@ mod event;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
+mod measured;
 mod metadata;
 mod page;
 mod progress;
@@ -85,6 +89,8 @@ pub struct Backend {
     pub pepper: Pepper,
     /// The proxies that are believed when they say whom they speak for.
     pub proxies: Proxies,
+    /// Where calls and streams are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The services with everything that is served beside them: health, reflection, gRPC-Web.
@@ -95,7 +101,8 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
     let health = Health::new();
     let authenticator = backend.authenticator.clone();
     let proxies = backend.proxies.clone();
-    let streams = Streams::new(backend.max_streams, backend.stop.clone());
+    let metrics = Arc::clone(&backend.metrics);
+    let streams = Streams::new(backend.max_streams, backend.stop.clone(), &metrics);
     let transfers =
         TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams.clone()))
             .max_decoding_message_size(MESSAGE_IN_MAX)
@@ -136,6 +143,8 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         )
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
+        // Where an answer has its status in the trailers, whatever the client speaks.
+        .layer(layer_fn(move |inner| measured::Measured::new(inner, Arc::clone(&metrics))))
         .layer(layer_fn(unread::Unread::new))
         .layer(layer_fn(error_info::ErrorInfoService::new))
         .layer(layer_fn(deadline::Deadline::new))
@@ -143,6 +152,30 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .layer(auth::AuthLayer(authenticator));
     let router = services.routes().prepare().into_axum_router().layer(layers);
     Ok((Routes::from(router), health))
+}
+
+/// Every method that is served, such as `tidegate.v1.TransferService/GetTransfer`.
+pub fn methods() -> Vec<String> {
+    let descriptors = [
+        FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    // They were compiled in, and are decoded once more for reflection, which fails where one does not.
+    let sets = descriptors
+        .iter()
+        .filter_map(|set| FileDescriptorSet::decode(*set).ok());
+    let mut methods = Vec::new();
+    for file in sets.flat_map(|set| set.file) {
+        for service in &file.service {
+            let name = |method: &MethodDescriptorProto| {
+                format!("{}.{}/{}", file.package(), service.name(), method.name())
+            };
+            methods.extend(service.method.iter().map(name));
+        }
+    }
+    methods
 }
 
 fn log_answer<B>(response: &http::Response<B>, latency: Duration, _: &tracing::Span) {

@@ -1,6 +1,6 @@
 //! Puts the parts together, serves until told to stop, and takes them apart in order.
 
-use std::time::Duration;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -18,6 +18,7 @@ use crate::{
     feed::{Feed, log_follower::LogFollower},
     health,
     ledger::{Ledger, retention::Retention, sweeper::Sweeper},
+    metrics::{Metrics, Monitor, Sources, listener, sampler},
     net::tls::{self, Tls},
     rpc::{self, Backend, Health, accept, transport},
     supervisor::{Ending, Fatal, Supervisor},
@@ -35,13 +36,43 @@ const CLOSE: Duration = Duration::from_millis(500);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// Serves on `listener` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open.
+/// Where the server is reached.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For calls.
+    pub calls: TcpListener,
+    /// For those who look after the server, where that was asked for.
+    pub metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Those that `config` asks for.
+    ///
+    /// # Errors
+    /// When one of the addresses cannot be had; says which.
+    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            calls: bind("--listen", config.listen).await?,
+            metrics: match config.metrics_listen {
+                Some(address) => Some(bind("--metrics-listen", address).await?),
+                None => None,
+            },
+        })
+    }
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address} ({flag})"))
+}
+
+/// Serves on `listeners` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open.
 ///
 /// # Errors
 /// When the database cannot be opened, and a [`Fatal`] when a task has died that the server
 /// cannot do without. What was acknowledged is on disk in any case.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     config: &Config,
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
@@ -54,28 +85,42 @@ pub async fn serve(
     };
     let options = config.database.options(config.migrate.into());
     let mut shutdown = std::pin::pin!(shutdown);
+    let tasks = Tasks::default();
+    let metrics = Arc::new(Metrics::new(rpc::methods()));
+    let monitor = tasks.monitor(listeners.metrics, &metrics);
     let store = tokio::select! {
         opened = Store::open(&config.database.url, &options) => opened?,
         () = &mut shutdown => return Ok(()),
     };
-    let tasks = Tasks::default();
-    let backend = build(config, clock, &store, &tasks).await?;
+    let backend = build(config, clock, &store, &metrics, &tasks).await?;
     let tls = tasks.reload_on(hangup, tls);
     // Kept to the end: writers end when they are told to, not for want of callers.
     let ledger = backend.ledger.clone();
     let feed = backend.feed.clone();
+    let time = backend.time.clone();
     let (routes, health) = rpc::routes(backend)?;
     tasks.spawn(
         "health",
         health::watch(
             store.clone(),
             ledger.clone(),
-            feed,
+            feed.clone(),
             health.clone(),
+            Arc::clone(&metrics),
             tasks.streams_end.clone(),
         ),
     );
-    let server = tasks.listen(listener, config, tls, routes)?;
+    if let Some(monitor) = monitor {
+        monitor.watch(Sources {
+            ledger: ledger.clone(),
+            feed,
+            store: store.clone(),
+            health: health.clone(),
+        });
+        let stop = tasks.streams_end.clone();
+        tasks.spawn("sampler", sampler::run(store.clone(), time, metrics, stop));
+    }
+    let server = tasks.listen(listeners.calls, config, tls, routes)?;
     tokio::select! {
         () = tasks.supervisor.dead() => health.stop_serving(),
         () = shutdown => {
@@ -117,6 +162,23 @@ impl Tasks {
         };
         self.spawn("reload", watch.run(hangup, stop));
         Some(tls)
+    }
+
+    /// Answers those who look after the server, from now until the ledger has settled.
+    fn monitor(
+        &self,
+        listener: Option<TcpListener>,
+        metrics: &Arc<Metrics>,
+    ) -> Option<Arc<Monitor>> {
+        let listener = listener?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "metrics and health over HTTP");
+        }
+        let monitor = Arc::new(Monitor::new(Arc::clone(metrics)));
+        let stop = self.writer_ends.clone();
+        let serving = listener::serve(listener, Arc::clone(&monitor), stop.clone());
+        self.supervisor.spawn("metrics-listener", &stop, serving);
+        Some(monitor)
     }
 
     /// Serves calls.
@@ -181,6 +243,7 @@ async fn build(
     config: &Config,
     clock: Clock,
     store: &Store,
+    metrics: &Arc<Metrics>,
     tasks: &Tasks,
 ) -> anyhow::Result<Backend> {
     let pepper = config.pepper.read()?;
@@ -190,17 +253,29 @@ async fn build(
     let stop = &tasks.streams_end;
     let feed = Feed::default();
     let time = Time::new(clock, store.clone());
-    let follower = LogFollower::begin(store.clone(), feed.clone(), time.clone()).await?;
+    let follower = LogFollower::begin(
+        store.clone(),
+        feed.clone(),
+        time.clone(),
+        Arc::clone(metrics),
+    )
+    .await?;
     follower.start(&tasks.supervisor, stop);
     let ledger = Ledger::start(
         store,
         &time,
         &feed,
         config.heartbeat_timeout,
+        metrics,
         &tasks.supervisor,
         &tasks.writer_ends,
     );
-    let sweeper = Sweeper::new(ledger.clone(), store.clone(), time.clone());
+    let sweeper = Sweeper::new(
+        ledger.clone(),
+        store.clone(),
+        time.clone(),
+        Arc::clone(metrics),
+    );
     tasks.spawn(
         "sweeper",
         sweeper.clone().run(config.sweep_interval, stop.clone()),
@@ -219,6 +294,7 @@ async fn build(
             ledger: ledger.clone(),
             pepper: pepper.clone(),
             requests_per_minute: config.requests_per_minute,
+            metrics: Arc::clone(metrics),
         })
     });
     if let Some(authenticator) = &authenticator {
@@ -238,6 +314,7 @@ async fn build(
         authenticator,
         pepper,
         proxies: config.transport.proxies(),
+        metrics: Arc::clone(metrics),
     })
 }
 

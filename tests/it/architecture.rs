@@ -26,6 +26,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "server/src/feed",
         &["tidegate_proto", "tonic", "prost", "crate::rpc"],
     ),
+    ("server/src/metrics", &["tidegate_proto", "tonic", "prost"]),
     (
         "client/examples",
         &[

@@ -26,7 +26,7 @@ pub use server::{Launch, ServerProcess, address};
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 32] = [
+const VARIABLES: &[&str] = &[
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -35,6 +35,7 @@ const VARIABLES: [&str; 32] = [
     "TIDEGATE_KEY",
     "TIDEGATE_OUTPUT",
     "TIDEGATE_LISTEN",
+    "TIDEGATE_METRICS_LISTEN",
     "TIDEGATE_TLS_CERT",
     "TIDEGATE_TLS_KEY",
     "TIDEGATE_TLS_CLIENT_CA",

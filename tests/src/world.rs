@@ -13,7 +13,7 @@ use tidegate_server::{
     bootstrap,
     clock::Clock,
     config::{Arguments, Auth, Config, Role, TokenRole},
-    serve,
+    serve::{self, Listeners},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
@@ -39,6 +39,8 @@ pub struct WorldOptions {
     pub auth: Auth,
     /// Calls that one credential may make in a minute.
     pub requests_per_minute: u32,
+    /// Whether it has a listener for metrics.
+    pub metrics: bool,
 }
 
 impl Default for WorldOptions {
@@ -52,6 +54,7 @@ impl Default for WorldOptions {
             max_connection_age: Duration::from_secs(30 * 60),
             auth: Auth::Off,
             requests_per_minute: 0,
+            metrics: false,
         }
     }
 }
@@ -79,6 +82,8 @@ impl WorldOptions {
 pub struct World {
     /// Where it listens, as `http://127.0.0.1:port`.
     pub address: String,
+    /// Where its listener for metrics is, as `127.0.0.1:port`, if it has one.
+    pub metrics: Option<String>,
     /// Its clock.
     pub clock: Clock,
     /// The token of the first admin, where callers must prove who they are.
@@ -124,6 +129,7 @@ impl World {
     async fn with_admin(database: Database, options: WorldOptions, admin: Option<String>) -> Self {
         let mut world = Self {
             address: String::new(),
+            metrics: None,
             clock: options.clock.clone(),
             admin,
             options,
@@ -182,8 +188,20 @@ impl World {
         let config = self.config();
         let clock = self.options.clock.clone();
         let (stop, stopped) = oneshot::channel::<()>();
+        let metrics = match self.options.metrics {
+            true => Some(TcpListener::bind("127.0.0.1:0").await.expect("a free port")),
+            false => None,
+        };
+        self.metrics = metrics.as_ref().map(|metrics| {
+            let address = metrics.local_addr();
+            address.expect("a bound socket has an address").to_string()
+        });
+        let listeners = Listeners {
+            calls: listener,
+            metrics,
+        };
         let served = tokio::spawn(async move {
-            serve::serve(listener, &config, clock, async move { _ = stopped.await }).await
+            serve::serve(listeners, &config, clock, async move { _ = stopped.await }).await
         });
         self.running = Some(Running { stop, served });
         let mut raw = self.raw().await;

@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, FeedChange, Gone, notify};
-use crate::{error::Error, supervisor::Supervisor, time::Time};
+use crate::{error::Error, metrics::Metrics, supervisor::Supervisor, time::Time};
 use tidegate_store::{Store, StoreError};
 
 mod progress;
@@ -42,6 +42,7 @@ pub struct LogFollower {
     store: Store,
     feed: Feed,
     progress: Progress,
+    metrics: Arc<Metrics>,
 }
 
 /// Whether the log goes on from what was read of it.
@@ -59,7 +60,12 @@ impl LogFollower {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn begin(store: Store, feed: Feed, time: Time) -> Result<Self, StoreError> {
+    pub async fn begin(
+        store: Store,
+        feed: Feed,
+        time: Time,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StoreError> {
         let bounds = store.log_bounds().await?;
         feed.has_read(bounds.last);
         feed.advance(bounds.last);
@@ -68,6 +74,7 @@ impl LogFollower {
             store,
             feed,
             progress,
+            metrics,
         })
     }
 
@@ -198,6 +205,7 @@ impl LogFollower {
             let is_news = |event: &&Event| !registry.position.is_told(event.sequence);
             events.iter().filter(is_news).collect()
         };
+        self.metrics.events_read.inc_by(foreign.len() as u64);
         for _ in 0..READS {
             if foreign.is_empty() {
                 break;

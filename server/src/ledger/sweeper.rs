@@ -3,13 +3,16 @@
 //! It only tidies up. Whether something is overdue is decided by the rules at the time of the write, so a late, a double
 //! or an absent sweeper changes nothing that a caller may rely on.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{BATCH, Execute, Ledger};
-use crate::{error::Error, time::Time};
+use crate::{error::Error, metrics::Metrics, time::Time};
 use tidegate_domain::{
     caller::Caller,
     command::{ConnectionCommand, Submission, TransferCommand, Verb},
@@ -28,6 +31,7 @@ pub struct Sweeper {
     ledger: Ledger,
     store: Store,
     time: Time,
+    metrics: Arc<Metrics>,
 }
 
 /// Notices when agents could not report, by what the sweeper itself meets.
@@ -71,11 +75,12 @@ const STRIDE: u32 = (BATCH / 2) as u32;
 
 impl Sweeper {
     /// A sweeper of this ledger.
-    pub const fn new(ledger: Ledger, store: Store, time: Time) -> Self {
+    pub const fn new(ledger: Ledger, store: Store, time: Time, metrics: Arc<Metrics>) -> Self {
         Self {
             ledger,
             store,
             time,
+            metrics,
         }
     }
 
@@ -89,7 +94,10 @@ impl Sweeper {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
-            if let Err(error) = self.sweep(&mut watch).await {
+            let swept = self.sweep(&mut watch).await;
+            let outcome = if swept.is_ok() { "ok" } else { "failed" };
+            self.metrics.sweeps.inc(outcome);
+            if let Err(error) = swept {
                 watch.known.lose();
                 tracing::warn!(error = %error, "a sweep failed; the next one tries again");
             }
@@ -99,8 +107,15 @@ impl Sweeper {
     /// Ends everything that is overdue now.
     async fn sweep(&self, watch: &mut ReachabilityWatch) -> Result<(), Error> {
         let expired = self.expire_approvals(&Caller::server()).await?;
+        self.metrics
+            .swept
+            .inc_by("approval", expired.unsigned_abs());
         let lost = self.fail_silent(watch).await?;
+        self.metrics.swept.inc_by("heartbeat", lost.unsigned_abs());
         let connections = self.expire_connections().await?;
+        self.metrics
+            .swept
+            .inc_by("connection", connections.unsigned_abs());
         if expired + lost + connections > 0 {
             tracing::info!(expired, lost, connections, "what was overdue was ended");
         }

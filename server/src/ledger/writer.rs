@@ -1,6 +1,6 @@
 //! The writer task: takes what has queued up, decides it, commits it in one transaction, then answers.
 
-use std::{slice, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -14,7 +14,7 @@ use super::{
     execute::Work,
     load::{LockPlan, Patience, load},
 };
-use crate::{error::Error, feed::Feed, time::Time};
+use crate::{error::Error, feed::Feed, metrics::Metrics, time::Time};
 use tidegate_domain::{event::Event, status::TransferStatus};
 use tidegate_store::{Store, StoreError, failpoint};
 
@@ -36,6 +36,7 @@ pub(super) struct Writer {
     pub(super) feed: Feed,
     /// How long agents may be silent where neither they nor a policy say so.
     pub(super) heartbeat_timeout: Duration,
+    pub(super) metrics: Arc<Metrics>,
     /// When the database last did what it was asked.
     pub(super) done: watch::Sender<Instant>,
 }
@@ -137,7 +138,8 @@ impl Writer {
         batch: &mut [Box<dyn Work>],
         mut patience: Patience,
     ) -> Result<(), StoreError> {
-        let limit = Instant::now() + PATIENCE;
+        let began = Instant::now();
+        let limit = began + PATIENCE;
         let mut tries = 0;
         let state = loop {
             tries += 1;
@@ -147,15 +149,24 @@ impl Writer {
                     if tries < TRIES && Instant::now() + ANOTHER < limit =>
                 {
                     patience = Patience::None;
+                    self.metrics.conflicts.inc();
                     tracing::debug!(error = %error, tries, "the batch met a conflict and is tried again");
                     let jitter = rand::random_range(1..=10) * u64::from(tries);
                     sleep(Duration::from_millis(jitter)).await;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.metrics.failures.inc();
+                    return Err(error);
+                }
             }
         };
+        self.metrics.batch_commands.observe_count(batch.len());
+        self.metrics.batch_duration.observe(began.elapsed());
         self.feed.committed(&state.changes(), state.appended());
         self.feed.tell_rights(state.events());
+        for event in state.events() {
+            self.metrics.events.inc(event.body.event_type.name());
+        }
         log(state.events());
         failpoint::pass("before-answer");
         Ok(())
@@ -187,7 +198,9 @@ impl Writer {
         } else {
             failpoint::pass("before-commit");
             let pending_commit = self.feed.begin_commit(state.appended());
+            let began = Instant::now();
             transaction.commit().await?;
+            self.metrics.commit_duration.observe(began.elapsed());
             pending_commit.stands();
             failpoint::pass("after-commit");
         }

@@ -78,9 +78,10 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn status(&self) -> ServingStatus {
+    /// Whether callers are told that they can be served.
+    pub fn is_serving(&self) -> bool {
         let state = self.state();
-        status(state.serving.as_ref().is_some_and(|told| *told.borrow()))
+        state.serving.as_ref().is_some_and(|told| *told.borrow())
     }
 }
 
@@ -93,7 +94,7 @@ impl health_server::Health for Health {
         if !is_known(&request) {
             return Err(Status::not_found("there is no such service"));
         }
-        Ok(Response::new(answer(self.status())))
+        Ok(Response::new(answer(status(self.is_serving()))))
     }
 
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
@@ -172,10 +173,10 @@ mod tests {
         let health = Health::new();
         health.set(false);
         health.set(true);
-        assert_eq!(health.status(), ServingStatus::Serving);
+        assert!(health.is_serving());
         health.stop_serving();
         health.set(true);
-        assert_eq!(health.status(), ServingStatus::NotServing);
+        assert!(!health.is_serving());
         health.end();
         assert_eq!(watch(&health, "").await, [ServingStatus::NotServing]);
     }

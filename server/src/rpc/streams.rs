@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
@@ -12,6 +13,7 @@ use tonic::Request;
 use crate::{
     auth::{Authenticated, RevocationWatch, unauthenticated},
     error::Error,
+    metrics::{ByLabel, Metrics},
 };
 use tidegate_domain::id::CredentialId;
 
@@ -25,6 +27,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// What it is called in metrics.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Watch => "watch",
+            Self::Progress => "progress",
+        }
+    }
+
     /// Streams of this kind that one credential may have open at one server.
     const fn limit(self) -> usize {
         match self {
@@ -43,6 +53,7 @@ pub(super) struct Streams {
     limit: usize,
     counts: Counts,
     stop: CancellationToken,
+    open: ByLabel<Gauge>,
 }
 
 /// One open stream's place; given back with its drop.
@@ -51,11 +62,32 @@ pub(super) struct StreamPermit {
     /// Absent where authentication is off.
     caller: Option<(Arc<RevocationWatch>, CountGuard)>,
     stop: CancellationToken,
+    _open: Open,
+}
+
+/// Counts one stream for as long as it is open.
+struct Open(Option<Gauge>);
+
+impl Open {
+    fn of(open: &ByLabel<Gauge>, kind: Kind) -> Self {
+        let gauge = open.get(kind.name());
+        Self(gauge.inspect(|gauge| _ = gauge.inc()).cloned())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.as_ref().map(Gauge::dec);
+    }
 }
 
 impl Streams {
-    pub(super) fn new(limit: usize, stop: CancellationToken) -> Self {
+    pub(super) fn new(limit: usize, stop: CancellationToken, metrics: &Metrics) -> Self {
+        metrics
+            .streams_limit
+            .set(i64::try_from(limit).unwrap_or(i64::MAX));
         Self {
+            open: metrics.streams_open.clone(),
             places: Arc::new(Semaphore::new(limit)),
             limit,
             counts: Counts::default(),
@@ -81,6 +113,7 @@ impl Streams {
             _permit: permit,
             caller: authenticated.map(Authenticated::watch).zip(guard),
             stop: self.stop.clone(),
+            _open: Open::of(&self.open, kind),
         })
     }
 }
