@@ -47,6 +47,7 @@ mod health;
 mod measured;
 mod metadata;
 mod page;
+mod plain_http;
 mod progress;
 mod status;
 mod streams;
@@ -141,6 +142,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
                 // A refusal is an answer; what is a failure of ours is logged where it is made.
                 .on_failure(()),
         )
+        .layer(layer_fn(plain_http::PlainHttp::new))
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
         // Where an answer has its status in the trailers, whatever the client speaks.

@@ -141,7 +141,7 @@ async fn what_is_no_call_is_refused_with_a_reason_wherever_grpc_can_tell_one() {
 }
 
 #[tokio::test]
-async fn another_content_type_or_verb_still_gets_a_status() {
+async fn what_is_no_call_of_grpc_gets_a_status_of_http() {
     let world = World::start().await;
     let mut http2 = Http2::to(&world.address).await;
     let heads = [
@@ -151,9 +151,9 @@ async fn another_content_type_or_verb_still_gets_a_status() {
     ];
     for head in heads {
         let answer = http2.send(head, Bytes::new()).await.expect("an answer");
-        assert_eq!(answer.http, StatusCode::OK, "{answer:?}");
-        let refused = tidegate_tests::refused(&answer.status());
-        assert!(!refused.reason.is_empty());
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        assert_eq!(answer.http, status, "{answer:?}");
+        assert!(answer.body.starts_with(b"This is Tidegate's port"));
     }
 }
 
