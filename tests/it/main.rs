@@ -13,6 +13,7 @@ mod faults;
 mod idempotency;
 mod leases;
 mod log;
+mod metrics;
 mod outage;
 mod paging;
 mod plans;

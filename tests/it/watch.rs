@@ -25,7 +25,7 @@ async fn world() -> (World, Raw) {
 }
 
 /// A connection on which little can be on its way at once, so that who does not read holds the server up.
-async fn narrow(world: &World) -> Raw {
+pub(crate) async fn narrow(world: &World) -> Raw {
     const WINDOW: u32 = 64 * 1_024;
     let endpoint = Endpoint::from_shared(world.address.clone()).expect("a valid address");
     let endpoint = endpoint
@@ -59,7 +59,7 @@ async fn watch(raw: &mut Raw, uuid: &str) -> Streaming<v1::WatchTransferResponse
         .into_inner()
 }
 
-async fn watch_all(
+pub(crate) async fn watch_all(
     raw: &mut Raw,
     filter: Option<v1::TransferFilter>,
     include_existing: bool,

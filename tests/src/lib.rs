@@ -11,6 +11,7 @@ pub mod database;
 pub mod dynamic;
 pub mod fault;
 pub mod http2;
+pub mod metrics;
 pub mod needs;
 pub mod pooler;
 pub mod process;
