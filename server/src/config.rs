@@ -1,4 +1,5 @@
-//! Settings: each is a flag and a variable, so that `--help` is the reference. Nothing else reads the environment.
+//! Settings: each is a flag and a variable, so that `--help` is the reference. Nothing else reads the
+//! environment, but for `NOTIFY_SOCKET`, which is systemd's.
 
 mod database;
 mod pepper;
@@ -7,7 +8,10 @@ mod transport;
 
 use std::{net::SocketAddr, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    builder::Resettable,
+};
 
 pub use self::{
     database::{Database, MigrateMode, PoolingMode},
@@ -56,6 +60,16 @@ pub enum Role {
     /// Work on tokens without a server.
     #[command(subcommand)]
     Token(TokenRole),
+    /// Ask the server at --metrics-listen whether it serves; exits with 0 if so. For health checks of containers.
+    Ready(Ready),
+}
+
+/// Whom to ask.
+#[derive(Debug, Args)]
+pub struct Ready {
+    /// What the server was given; where that is every address of the machine, the loopback is asked.
+    #[arg(long, env = "TIDEGATE_METRICS_LISTEN", value_name = "ADDRESS", value_parser = address)]
+    pub metrics_listen: SocketAddr,
 }
 
 /// What to do with the log.
@@ -79,7 +93,25 @@ pub struct Verify {
     pub expect: Option<Head>,
 }
 
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 impl Arguments {
+    /// What the command line and the variables say. A variable that is empty is not set: that is how container tools pass
+    /// what nobody has given. Ends the process where they make no sense, or ask for help.
+    pub fn of_process() -> Self {
+        let matches = without_empty(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// What to do, with the settings that it takes.
     pub fn into_role(self) -> Role {
         self.role
@@ -159,6 +191,9 @@ pub struct Config {
         default_value = "info,sea_orm_migration=warn"
     )]
     pub log: String,
+    /// The form of log lines; auto: text on a terminal, JSON otherwise.
+    #[arg(long, env = "TIDEGATE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto)]
+    pub log_format: LogFormat,
 }
 
 impl Config {
@@ -177,6 +212,28 @@ impl Config {
         let authenticated = self.auth() == Auth::Required;
         exposure(self.listen, tls, authenticated, self.transport.insecure)
     }
+}
+
+/// The command without the variables that are empty.
+fn without_empty(command: Command) -> Command {
+    let names: Vec<_> = command
+        .get_subcommands()
+        .map(|it| it.get_name().to_owned())
+        .collect();
+    let command = command.mut_args(|argument| {
+        let name = argument.get_env();
+        let is_empty = name
+            .and_then(std::env::var_os)
+            .is_some_and(|value| value.is_empty());
+        if is_empty {
+            argument.env(Resettable::Reset)
+        } else {
+            argument
+        }
+    });
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, without_empty)
+    })
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -245,8 +302,6 @@ fn drain_delay(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -16,6 +16,7 @@ pub mod health;
 pub mod ledger;
 pub mod metrics;
 pub mod net;
+pub mod ready;
 pub mod rpc;
 pub mod serve;
 

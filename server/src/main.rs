@@ -3,12 +3,14 @@
 use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use mimalloc::MiMalloc;
 use tidegate_server::{
     audit, bootstrap,
     clock::Clock,
-    config::{Arguments, AuditRole, Config, CreateToken, Database, Role, TokenRole, Verify},
+    config::{
+        Arguments, AuditRole, Config, CreateToken, Database, LogFormat, Role, TokenRole, Verify,
+    },
+    ready,
     serve::{self, Listeners},
     supervisor::Fatal,
     telemetry,
@@ -28,7 +30,7 @@ const NOT_AUDITED: u8 = 2;
 const PROGRESS: &str = "info,sea_orm_migration=warn";
 
 pub(crate) fn main() -> ExitCode {
-    let role = Arguments::parse().into_role();
+    let role = Arguments::of_process().into_role();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -53,6 +55,9 @@ async fn run(role: Role) -> ExitCode {
         Role::Serve(config) => run_server(&config).await.map(|()| ExitCode::SUCCESS),
         Role::Migrate(database) => migrate(&database).await.map(|()| ExitCode::SUCCESS),
         Role::Audit(AuditRole::Verify(what)) => verify(&what).await,
+        Role::Ready(whom) => ready::ask(whom.metrics_listen)
+            .await
+            .map(|()| ExitCode::SUCCESS),
         Role::Token(TokenRole::Create(wanted)) => {
             create_token(&wanted).await.map(|()| ExitCode::SUCCESS)
         }
@@ -71,7 +76,7 @@ async fn run(role: Role) -> ExitCode {
 }
 
 async fn migrate(database: &Database) -> anyhow::Result<()> {
-    let _log = telemetry::start(PROGRESS)?;
+    let _log = telemetry::start(PROGRESS, LogFormat::Auto)?;
     let store = Store::open(&database.url, &database.options(Migrate::Auto)).await?;
     store.close().await;
     Ok(())
@@ -104,7 +109,7 @@ async fn create_token(wanted: &CreateToken) -> anyhow::Result<()> {
 
 async fn run_server(config: &Config) -> anyhow::Result<()> {
     let shutdown = serve::signal().context("signals cannot be received")?;
-    let _log = telemetry::start(&config.log)?;
+    let _log = telemetry::start(&config.log, config.log_format)?;
     config.exposure()?;
     let listeners = Listeners::bind(config).await?;
     serve::serve(listeners, config, Clock::machine(), shutdown).await

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
     signal::unix::{self, Signal, SignalKind},
@@ -18,7 +19,7 @@ use crate::{
     feed::{Feed, log_follower::LogFollower},
     health,
     ledger::{Ledger, retention::Retention, sweeper::Sweeper},
-    metrics::{Metrics, Monitor, Sources, listener, sampler},
+    metrics::{self, Metrics, Monitor, Sources, listener, sampler},
     net::tls::{self, Tls},
     rpc::{self, Backend, Health, accept, transport},
     supervisor::{Ending, Fatal, Supervisor},
@@ -120,11 +121,13 @@ pub async fn serve(
         let stop = tasks.streams_end.clone();
         tasks.spawn("sampler", sampler::run(store.clone(), time, metrics, stop));
     }
-    let server = tasks.listen(listeners.calls, config, tls, routes)?;
+    let server = tasks.listen(listeners.calls, config, &store, tls, routes)?;
+    tell_systemd(NotifyState::Ready);
     tokio::select! {
         () = tasks.supervisor.dead() => health.stop_serving(),
         () = shutdown => {
             tracing::info!("draining");
+            tell_systemd(NotifyState::Stopping);
             health.stop_serving();
             tokio::time::sleep(config.drain_delay).await;
         }
@@ -186,6 +189,7 @@ impl Tasks {
         &self,
         listener: TcpListener,
         config: &Config,
+        store: &Store,
         tls: Option<Tls>,
         routes: Routes,
     ) -> anyhow::Result<JoinHandle<()>> {
@@ -197,6 +201,7 @@ impl Tasks {
             answer: config.answer_timeout,
         };
         let address = listener.local_addr()?;
+        let is_secured = tls.is_some();
         let incoming = accept::incoming(
             listener,
             limits,
@@ -207,7 +212,17 @@ impl Tasks {
         let stop = self.streams_end.clone();
         let server = transport::serve(incoming, routes, config.max_connection_age, stop);
         let server = self.spawn("listener", server);
-        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
+        tracing::info!(
+            %address,
+            version = env!("CARGO_PKG_VERSION"),
+            database = if store.is_shared() { "postgresql" } else { "sqlite" },
+            replicas = if store.is_shared() { "any" } else { "one" },
+            tls = is_secured,
+            auth = config.auth().name(),
+            schema = tidegate_store::schema(),
+            api = metrics::API,
+            "serving"
+        );
         Ok(server)
     }
 
@@ -316,6 +331,13 @@ async fn build(
         proxies: config.transport.proxies(),
         metrics: Arc::clone(metrics),
     })
+}
+
+/// Tells systemd how far the server is, where it was started by systemd (`NOTIFY_SOCKET`).
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd was not told");
+    }
 }
 
 /// Says that SIGHUP changes nothing.

@@ -1,4 +1,4 @@
-//! Logs: readable lines on a terminal, one JSON object a line otherwise.
+//! Logs: readable lines on a terminal, one JSON object a line otherwise, unless told.
 //!
 //! A log is best effort. Lines are written by a thread of their own; while stderr takes none, and when it is gone, they
 //! are dropped and counted. Nothing else ever waits for it, or ends because of it.
@@ -17,7 +17,7 @@ use std::{
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-use crate::supervisor;
+use crate::{config::LogFormat, supervisor};
 
 mod sink;
 
@@ -35,31 +35,48 @@ pub struct Log {
     worker: Option<WorkerGuard>,
 }
 
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Text with colours.
+    Coloured,
+    /// Text.
+    Plain,
+    /// A JSON object.
+    Json,
+}
+
 /// Starts logging to stderr for the whole process.
 ///
 /// # Errors
 /// When the filter does not parse, or something logs already.
-pub fn start(filter: &str) -> anyhow::Result<Log> {
+pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| anyhow::anyhow!("--log {filter:?} is not a filter: {error}"))?;
     let is_terminal = io::stderr().is_terminal();
+    let look = match format {
+        LogFormat::Auto if is_terminal => Look::Coloured,
+        LogFormat::Text if is_terminal => Look::Coloured,
+        LogFormat::Text => Look::Plain,
+        LogFormat::Auto | LogFormat::Json => Look::Json,
+    };
     // Not behind the lock of `io::stderr`, so that whoever else uses that never waits for a line.
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    let (sink, dropped) = Sink::new(stderr, is_terminal);
+    let (sink, dropped) = Sink::new(stderr, look);
     let (lines, worker) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
         .lossy(true)
         .thread_name("log")
         .finish(sink);
     _ = dropped.set(lines.error_counter());
-    subscribe(filter, lines, is_terminal)?;
+    subscribe(filter, lines, look)?;
     panic::set_hook(Box::new(log_panic));
     Ok(Log {
         worker: Some(worker),
     })
 }
 
-fn subscribe<W>(filter: EnvFilter, lines: W, is_terminal: bool) -> anyhow::Result<()>
+fn subscribe<W>(filter: EnvFilter, lines: W, look: Look) -> anyhow::Result<()>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -67,10 +84,10 @@ where
         .with_env_filter(filter)
         .log_internal_errors(false)
         .with_writer(lines);
-    let started = if is_terminal {
-        builder.with_target(false).try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
+    let started = match look {
+        Look::Coloured => builder.with_target(false).try_init(),
+        Look::Plain => builder.with_target(false).with_ansi(false).try_init(),
+        Look::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))
 }

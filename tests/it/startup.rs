@@ -1,6 +1,7 @@
 //! A server that cannot keep its promise does not start: it says why in one line, and leaves everything as it was.
 
 mod postgres_only;
+mod settings;
 mod sqlite_only;
 
 use std::{

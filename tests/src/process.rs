@@ -59,6 +59,8 @@ const VARIABLES: &[&str] = &[
     "TIDEGATE_TOKEN_PEPPER_FILE",
     "TIDEGATE_DRAIN_DELAY",
     "TIDEGATE_LOG",
+    "TIDEGATE_LOG_FORMAT",
+    "NOTIFY_SOCKET",
     "RUST_LOG",
 ];
 

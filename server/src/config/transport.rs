@@ -89,6 +89,14 @@ pub enum Auth {
 }
 
 impl Auth {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Required => "required",
+        }
+    }
+
     /// What holds when nothing else was said: off where only this machine can call.
     pub const fn unless_set(listen: SocketAddr) -> Self {
         if is_loopback(listen) {

@@ -9,6 +9,8 @@ use std::{
 use tracing_appender::non_blocking::ErrorCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::Look;
+
 /// Least time between two words on lines that were dropped, while more are.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -18,7 +20,7 @@ pub(super) type Dropped = Arc<OnceLock<ErrorCounter>>;
 /// Writes lines to `target`. Those that it does not take are counted, and told of once it takes lines again.
 pub(super) struct Sink<W> {
     target: W,
-    is_terminal: bool,
+    look: Look,
     /// Dropped because too many were waiting.
     crowded_out: Dropped,
     /// Not taken by the target.
@@ -30,11 +32,11 @@ pub(super) struct Sink<W> {
 }
 
 impl<W: Write> Sink<W> {
-    pub(super) fn new(target: W, is_terminal: bool) -> (Self, Dropped) {
+    pub(super) fn new(target: W, look: Look) -> (Self, Dropped) {
         let crowded_out = Dropped::default();
         let sink = Self {
             target,
-            is_terminal,
+            look,
             crowded_out: Arc::clone(&crowded_out),
             failed: 0,
             told: 0,
@@ -73,7 +75,7 @@ impl<W: Write> Sink<W> {
         if dropped == self.told {
             return;
         }
-        let line = line(dropped - self.told, self.is_terminal);
+        let line = line(dropped - self.told, self.look);
         if self.put(&line).is_ok() {
             self.told = dropped;
             self.told_at = Some(Instant::now());
@@ -105,17 +107,21 @@ impl<W: Write> Write for Sink<W> {
 }
 
 /// The line that says it, in the form of all others.
-fn line(lines_dropped: usize, is_terminal: bool) -> Vec<u8> {
+fn line(lines_dropped: usize, look: Look) -> Vec<u8> {
     let page = Page::default();
     let builder = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_writer(page.clone());
     let say = || tracing::warn!(lines_dropped, "log lines were dropped: nobody took them");
-    if is_terminal {
-        tracing::subscriber::with_default(builder.with_target(false).finish(), say);
-    } else {
-        let builder = builder.json().flatten_event(true);
-        tracing::subscriber::with_default(builder.finish(), say);
+    match look {
+        Look::Coloured | Look::Plain => {
+            let builder = builder.with_target(false).with_ansi(look == Look::Coloured);
+            tracing::subscriber::with_default(builder.finish(), say);
+        }
+        Look::Json => {
+            let builder = builder.json().flatten_event(true);
+            tracing::subscriber::with_default(builder.finish(), say);
+        }
     }
     let mut written = page.0.lock().unwrap_or_else(PoisonError::into_inner);
     std::mem::take(&mut *written)
@@ -177,7 +183,7 @@ mod tests {
             page: page.clone(),
             room: 8,
         };
-        let (mut sink, _) = Sink::new(disk, false);
+        let (mut sink, _) = Sink::new(disk, Look::Json);
         for line in ["first\n", "second\n", "third\n"] {
             sink.write_all(line.as_bytes()).expect("never an error");
         }
