@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod copy;
 mod coverage;
+mod deploy;
 mod drain;
 mod examples;
 mod faults;

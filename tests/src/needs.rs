@@ -1,7 +1,7 @@
 //! What some tests need beside the Rust toolchain. Where it is missing they are skipped with a printed reason, unless nothing
 //! may be skipped.
 
-use std::{env, io::Write as _};
+use std::{env, io::Write as _, path::Path};
 
 use crate::{
     fault::{FakeClock, Shim, SmallDisk},
@@ -14,6 +14,8 @@ use crate::{
 pub enum Need {
     /// A tool that `scripts/tools` fetches.
     Tool(&'static str),
+    /// `systemd-analyze`, for the unit of the server.
+    Systemd,
     /// libfaketime, for a [`FakeClock`].
     Faketime,
     /// A C compiler, for a [`Shim`].
@@ -26,6 +28,7 @@ impl Need {
     fn is_met(self) -> bool {
         match self {
             Self::Tool(name) => tools::path(name).exists(),
+            Self::Systemd => Path::new("/usr/bin/systemd-analyze").exists(),
             Self::Faketime => FakeClock::is_available(),
             Self::Compiler => Shim::is_available(),
             Self::Mount => SmallDisk::is_available(),
@@ -35,6 +38,7 @@ impl Need {
     fn reason(self) -> String {
         match self {
             Self::Tool(name) => format!("{name} is missing: scripts/tools fetches it"),
+            Self::Systemd => "systemd-analyze is missing: scripts/tools installs it".to_owned(),
             Self::Faketime => "libfaketime is missing: scripts/tools installs it".to_owned(),
             Self::Compiler => "a C compiler is missing: scripts/tools installs it".to_owned(),
             Self::Mount => {

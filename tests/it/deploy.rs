@@ -1,0 +1,178 @@
+//! What is given to operators beside the programs: the unit, the image, the compose file and the rules for alerts.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{CommandFactory as _, Parser as _};
+use tidegate_server::{
+    config::{Arguments, Role},
+    metrics::Metrics,
+};
+use tidegate_tests::{
+    needs::Need,
+    process::{Finished, binary, command, run},
+    skip_without,
+    tools::tool,
+};
+
+const FILES: [&str; 3] = ["Dockerfile", "compose.yaml", "deploy/tidegate.service"];
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The words of `text` that begin so.
+fn words<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with(prefix)).collect()
+}
+
+fn assert_accepted(finished: &Finished) {
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+#[test]
+fn every_variable_that_they_set_is_one_of_the_servers() {
+    let command = Arguments::command();
+    let known: BTreeSet<&str> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env()?.to_str())
+        .collect();
+    for name in FILES {
+        let text = text(name);
+        let set = words(&text, "TIDEGATE_");
+        assert!(set.len() > 1, "{name}: {set:?}");
+        assert!(set.is_subset(&known), "{name}: {set:?}");
+    }
+}
+
+#[test]
+fn the_image_starts_checks_and_builds_what_there_is() {
+    let text = text("Dockerfile");
+    assert!(text.contains(r#"ENTRYPOINT ["/usr/bin/tidegate-server"]"#));
+    assert!(text.contains(r#"CMD ["/usr/bin/tidegate-server", "ready"]"#));
+    let asked = [
+        "tidegate-server",
+        "ready",
+        "--metrics-listen",
+        "127.0.0.1:1",
+    ];
+    let role = Arguments::try_parse_from(asked).map(Arguments::into_role);
+    assert!(matches!(role, Ok(Role::Ready(_))), "{role:?}");
+    let dist = fs::read_to_string(path("scripts/dist")).expect("scripts/dist");
+    for program in ["tidegate-server", "tidegate", "tidegate-copy"] {
+        assert!(
+            dist.contains(program) && binary(program).exists(),
+            "{program}"
+        );
+    }
+    let manifest = fs::read_to_string(path("Cargo.toml")).expect("Cargo.toml");
+    assert!(manifest.contains("[profile.dist]"));
+}
+
+#[tokio::test]
+async fn systemd_accepts_the_unit_and_finds_it_safe() {
+    skip_without!(Need::Systemd);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let unit = folder.path().join("tidegate.service");
+    let program = binary("tidegate-server");
+    let program = program.canonicalize().expect("it is built");
+    let installed = text("deploy/tidegate.service");
+    let ours = installed.replace("/usr/bin/tidegate-server", &program.display().to_string());
+    assert_ne!(ours, installed);
+    fs::write(&unit, &ours).expect("it can be written");
+    let analyze = |arguments: &[&str]| {
+        let mut analyze = command("systemd-analyze");
+        analyze.args(arguments).arg(&unit);
+        analyze
+    };
+    let verified = run(&mut analyze(&["verify", "--man=no"])).await;
+    assert_accepted(&verified);
+    assert_eq!(verified.stderr, "");
+    // Ten times the level that it shows: 0 is safe, 10 is not.
+    let judged = run(&mut analyze(&[
+        "security",
+        "--offline=true",
+        "--threshold=15",
+    ]))
+    .await;
+    assert_accepted(&judged);
+    fs::write(&unit, ours.replace("Type=notify", "Typ=notify")).expect("it can be written");
+    let verified = run(&mut analyze(&["verify", "--man=no"])).await;
+    assert_ne!(verified.stderr, "", "it accepts anything");
+}
+
+#[test]
+fn every_metric_of_the_alerts_exists_with_its_labels() {
+    let metrics = Metrics::new(["m".to_owned()]);
+    for code in 0..17 {
+        metrics.calls.begin("/m").end(code);
+    }
+    let served = metrics.encode().expect("a text");
+    let samples: BTreeSet<&str> = served
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    let rules = text("deploy/alerts.yml");
+    let rules: String = rules
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .collect();
+    let used: BTreeSet<&str> = ["tidegate_", "rpc_server_"]
+        .iter()
+        .flat_map(|prefix| words(&rules, prefix))
+        .collect();
+    assert!(used.len() > 10, "{used:?}");
+    assert!(used.is_subset(&samples), "{:?}", used.difference(&samples));
+    for condition in rules
+        .split(['{', ',', '}'])
+        .filter(|part| part.contains("=\"") || part.contains("~\""))
+    {
+        let (label, values) = condition.split_once('=').expect("a label");
+        let label = label.trim_end_matches('!').trim();
+        for value in values.trim_start_matches('~').trim_matches('"').split('|') {
+            let pair = format!("{label}=\"{value}\"");
+            assert!(label == "job" || served.contains(&pair), "{pair}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn prometheus_accepts_the_rules_and_each_fires() {
+    skip_without!(Need::Tool("promtool"));
+    let promtool = |arguments: &[&str]| {
+        let mut promtool = command(tool("promtool"));
+        promtool.args(arguments).current_dir(path("deploy"));
+        promtool
+    };
+    assert_accepted(&run(&mut promtool(&["check", "config", "prometheus.yml"])).await);
+    assert_accepted(
+        &run(&mut promtool(&[
+            "check",
+            "rules",
+            "--lint=all",
+            "--lint-fatal",
+            "alerts.yml",
+        ]))
+        .await,
+    );
+    assert_accepted(&run(&mut promtool(&["test", "rules", "alerts.test.yml"])).await);
+    let (rules, tried) = (text("deploy/alerts.yml"), text("deploy/alerts.test.yml"));
+    let alerts = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let mut count = 0;
+    for alert in alerts {
+        assert!(tried.contains(&format!("alertname: {alert}\n")), "{alert}");
+        count += 1;
+    }
+    assert!(count > 10);
+}
