@@ -9,7 +9,7 @@ mod value;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, ColorChoice, Parser, Subcommand};
 use tidegate_client::{DEFAULT_ADDRESS, Direction, LogPosition};
 use uuid::Uuid;
 
@@ -64,6 +64,9 @@ pub(crate) struct ConnectArgs {
         ignore_case = true
     )]
     pub(crate) output: Format,
+    /// When to use colours: auto is on a terminal, unless NO_COLOR is set or TERM is dumb.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
     /// How long one call may take; a watch may take longer.
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
     pub(crate) timeout: Duration,

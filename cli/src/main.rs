@@ -20,6 +20,7 @@ use crate::output::Output;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    output::use_colour(cli.connect.color);
     let mut out = Output::stdout(cli.connect.output);
     let result = tokio::select! {
         result = commands::run(cli, &mut out) => result,
@@ -29,7 +30,10 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             for line in failure.lines() {
-                output::note(&line);
+                match line.strip_prefix("error: ") {
+                    Some(what) => output::complain(what),
+                    None => output::note(&line),
+                }
             }
             ExitCode::from(failure.exit_code())
         }

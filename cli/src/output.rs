@@ -3,65 +3,59 @@
 use std::io::{self, IsTerminal, Write};
 use std::pin::pin;
 
-use chrono::{DateTime, Utc};
-use clap::ValueEnum;
-use comfy_table::{CellAlignment, Table, presets};
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Effects, Style};
+use clap::{ColorChoice, ValueEnum};
 use futures::{Stream, StreamExt};
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
 
 use crate::failure::Failure;
-use crate::text::{self, escape, is_disturbing};
+use crate::text::{cut_end, escape, is_disturbing};
+
+mod look;
+mod table;
+
+pub(crate) use self::{
+    look::{Look, colour, painted},
+    table::Column,
+};
+
+/// A terminal that does not say how wide it is is taken to be as wide as most are.
+const USUAL_WIDTH: usize = 80;
 
 /// The form in which data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// For people: on a terminal it fits, with short ids.
     Table,
+    /// For people who want everything: all columns, and all ids and names in full.
+    Wide,
     /// For programs: an array for a list, an object for one thing, an object a line for a watch.
     Json,
     /// For scripts: the uuid of each thing on a line of its own. What has none is printed as for people.
     Uuid,
 }
 
-/// A column of a table of `T`: its title and how its cells are made, given the present time.
-pub(crate) struct Column<T> {
-    title: &'static str,
-    alignment: CellAlignment,
-    cell: fn(&T, DateTime<Utc>) -> String,
-}
-
-impl<T> Column<T> {
-    /// A column of words.
-    pub(crate) const fn text(title: &'static str, cell: fn(&T, DateTime<Utc>) -> String) -> Self {
-        Self {
-            title,
-            alignment: CellAlignment::Left,
-            cell,
-        }
-    }
-
-    /// A column of numbers.
-    pub(crate) const fn number(title: &'static str, cell: fn(&T, DateTime<Utc>) -> String) -> Self {
-        Self {
-            title,
-            alignment: CellAlignment::Right,
-            cell,
-        }
-    }
-}
-
 /// The data that a command prints.
 pub(crate) struct Output {
     format: Format,
+    /// The columns of the terminal; none where it is none.
+    width: Option<usize>,
     out: Box<dyn Write + Send>,
 }
 
 impl Output {
     /// Prints to stdout.
     pub(crate) fn stdout(format: Format) -> Self {
+        let stdout = io::stdout();
+        let width = stdout.is_terminal().then(|| {
+            terminal_size_of(&stdout).map_or(USUAL_WIDTH, |(Width(width), _)| width.into())
+        });
         Self {
             format,
-            out: Box::new(io::stdout()),
+            width: width.filter(|width| *width > 0),
+            out: Box::new(AutoStream::auto(stdout)),
         }
     }
 
@@ -70,9 +64,31 @@ impl Output {
         self.format
     }
 
+    /// How single values are to be shown.
+    pub(crate) fn look(&self) -> Look {
+        Look::new(self.limit().is_some())
+    }
+
+    /// How wide a line may be.
+    fn limit(&self) -> Option<usize> {
+        self.width.filter(|_| self.format == Format::Table)
+    }
+
     /// Prints one line of text at once.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         writeln!(self.out, "{}", escape(text))?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Prints one line of what goes on at once, no longer than the terminal is wide, with the status in it coloured.
+    pub(crate) fn news(&mut self, text: &str, status: &str) -> Result<(), Failure> {
+        let mut text = escape(text);
+        if let Some(limit) = self.limit() {
+            text = cut_end(&text, limit);
+        }
+        let status = escape(status);
+        let coloured = painted(&status, colour(&status));
+        writeln!(self.out, "{}", text.replacen(&status, &coloured, 1))?;
         Ok(self.out.flush()?)
     }
 
@@ -86,15 +102,15 @@ impl Output {
     pub(crate) fn thing(
         &mut self,
         thing: &impl Serialize,
-        words: impl FnOnce() -> String,
+        words: impl FnOnce(&Look) -> String,
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.object(thing),
             Format::Uuid => match uuid(thing)? {
                 Some(uuid) => self.line(&uuid),
-                None => self.line(&words()),
+                None => self.line(&words(&self.look())),
             },
-            Format::Table => self.line(&words()),
+            Format::Table | Format::Wide => self.line(&words(&self.look())),
         }
     }
 
@@ -102,7 +118,7 @@ impl Output {
     pub(crate) fn details(
         &mut self,
         thing: &impl Serialize,
-        values: impl FnOnce() -> Vec<(&'static str, String)>,
+        values: impl FnOnce(&Look) -> Vec<(&'static str, String)>,
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => return self.object(thing),
@@ -111,13 +127,11 @@ impl Output {
                     return self.line(&uuid);
                 }
             }
-            Format::Table => {}
+            Format::Table | Format::Wide => {}
         }
-        let mut table = plain_table();
-        for (name, value) in values() {
-            table.add_row([name, &escape(&value)]);
-        }
-        self.table(&mut table)
+        let values = values(&self.look());
+        write!(self.out, "{}", table::details(&values, self.limit()))?;
+        Ok(self.out.flush()?)
     }
 
     /// Prints a stream of things up to a limit (0: all of them), as a JSON array or as a table.
@@ -133,16 +147,14 @@ impl Output {
     ) -> Result<(), Failure> {
         let mut things = pin!(things);
         let mut printed = 0;
-        let mut table = headed_table(columns);
-        let now = text::now();
+        let mut rows = Vec::new();
+        let mut failed = None;
         while let Some(thing) = things.next().await {
             let thing = match thing {
                 Ok(thing) => thing,
                 Err(error) => {
-                    if !table.is_empty() {
-                        self.table(&mut table)?;
-                    }
-                    return Err(error.into());
+                    failed = Some(error);
+                    break;
                 }
             };
             if limit > 0 && printed == limit {
@@ -157,20 +169,23 @@ impl Output {
             match (self.format, bare) {
                 (Format::Json, _) => self.element(&thing, printed == 0)?,
                 (_, Some(uuid)) => self.line(&uuid)?,
-                (Format::Table | Format::Uuid, None) => {
-                    let cells = columns
-                        .iter()
-                        .map(|column| escape(&(column.cell)(&thing, now)));
-                    table.add_row(cells);
-                }
+                (Format::Table | Format::Wide | Format::Uuid, None) => rows.push(thing),
             }
             printed += 1;
         }
+        if !rows.is_empty() {
+            let wide = self.format == Format::Wide;
+            let table = table::table(&rows, columns, wide, self.limit(), self.look());
+            write!(self.out, "{table}")?;
+        }
+        if let Some(error) = failed {
+            self.out.flush()?;
+            return Err(error.into());
+        }
         match self.format {
             Format::Json => writeln!(self.out, "{}", if printed == 0 { "[]" } else { "\n]" })?,
-            Format::Table | Format::Uuid if printed == 0 => note(none),
-            Format::Table | Format::Uuid if !table.is_empty() => self.table(&mut table)?,
-            Format::Table | Format::Uuid => {}
+            Format::Table | Format::Wide | Format::Uuid if printed == 0 => note(none),
+            Format::Table | Format::Wide | Format::Uuid => {}
         }
         Ok(self.out.flush()?)
     }
@@ -193,14 +208,16 @@ impl Output {
             disarm(&serde_json::to_string(thing)?)
         )?)
     }
+}
 
-    fn table(&mut self, table: &mut Table) -> Result<(), Failure> {
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        writeln!(self.out, "{}", table.trim_fmt())?;
-        Ok(self.out.flush()?)
+/// Says when colours are used, from here on.
+pub(crate) fn use_colour(when: ColorChoice) {
+    match when {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
     }
+    .write_global();
 }
 
 /// Whether a person sees both what is printed and what is drawn.
@@ -210,8 +227,16 @@ pub(crate) fn is_terminal() -> bool {
 
 /// Says something on stderr. That nobody may be there to read it is no reason to fail.
 pub(crate) fn note(text: &str) {
-    _ = writeln!(io::stderr(), "{text}");
+    _ = writeln!(anstream::stderr(), "{text}");
 }
+
+/// Says on stderr what went wrong.
+pub(crate) fn complain(text: &str) {
+    let error = painted("error:", ERROR);
+    note(&format!("{error} {text}"));
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
 
 /// The uuid of a thing that has one.
 fn uuid(thing: &impl Serialize) -> Result<Option<String>, Failure> {
@@ -220,23 +245,6 @@ fn uuid(thing: &impl Serialize) -> Result<Option<String>, Failure> {
         .get("uuid")
         .and_then(|uuid| uuid.as_str())
         .map(str::to_owned))
-}
-
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table
-}
-
-fn headed_table<T>(columns: &[Column<T>]) -> Table {
-    let mut table = plain_table();
-    table.set_header(columns.iter().map(|column| column.title));
-    for (index, column) in columns.iter().enumerate() {
-        if let Some(drawn) = table.column_mut(index) {
-            drawn.set_cell_alignment(column.alignment);
-        }
-    }
-    table
 }
 
 /// Escapes in JSON what it may hold literally but a terminal should not get. Such characters occur only in strings.
@@ -278,6 +286,7 @@ mod tests {
         let buffer = Buffer::default();
         let mut out = Output {
             format,
+            width: None,
             out: Box::new(buffer.clone()),
         };
         let columns = [
@@ -301,12 +310,13 @@ mod tests {
         let buffer = Buffer::default();
         let mut out = Output {
             format: Format::Uuid,
+            width: None,
             out: Box::new(buffer.clone()),
         };
         let thing = serde_json::json!({ "uuid": "0190b7a2", "name": "x" });
-        out.details(&thing, || vec![("name", "x".to_owned())])
+        out.details(&thing, |_| vec![("name", "x".to_owned())])
             .unwrap();
-        out.thing(&serde_json::json!({ "count": 3 }), || "three".to_owned())
+        out.thing(&serde_json::json!({ "count": 3 }), |_| "three".to_owned())
             .unwrap();
         let printed = buffer.0.lock().unwrap().clone();
         assert_eq!(String::from_utf8(printed).unwrap(), "0190b7a2\nthree\n");

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 use indicatif::{HumanBytes, HumanCount};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Text from elsewhere, safe to show: what is not seen by itself is escaped, so that no name can move the cursor, hide a
 /// part of itself or look like another one.
@@ -38,6 +39,40 @@ pub(crate) fn is_disturbing(c: char) -> bool {
     ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
         // A space that is not the plain one looks like it.
         || c.is_whitespace()
+}
+
+/// How many columns of a terminal a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A text of at most so many columns: what does not fit is left out in the middle, since names differ at both ends.
+pub(crate) fn cut(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    let room = limit.saturating_sub(1);
+    let start: String = fitting(text.chars(), room.div_ceil(2));
+    let end: String = fitting(text.chars().rev(), room - room.div_ceil(2));
+    let end: String = end.chars().rev().collect();
+    format!("{start}…{end}")
+}
+
+/// A text of at most so many columns, without its end where it does not fit.
+pub(crate) fn cut_end(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    format!("{}…", fitting(text.chars(), limit.saturating_sub(1)))
+}
+
+fn fitting(text: impl Iterator<Item = char>, room: usize) -> String {
+    let mut taken = 0;
+    text.take_while(|c| {
+        taken += c.width().unwrap_or(0);
+        taken <= room
+    })
+    .collect()
 }
 
 /// A count with thousands separators.
@@ -106,16 +141,6 @@ pub(crate) fn left(deadline: DateTime<Utc>, now: DateTime<Utc>) -> String {
         .map_or_else(|_| "overdue".to_owned(), span)
 }
 
-/// A point in time, exactly and as an age.
-pub(crate) fn moment(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let exact = then.to_rfc3339_opts(SecondsFormat::Secs, true);
-    if then > now {
-        exact
-    } else {
-        format!("{exact} ({})", age(then, now))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +156,17 @@ mod tests {
             escape("us\u{200b}\u{ad}\u{e0041}\u{fe0f}\u{3164}ers\u{a0}"),
             "us\\u{200b}\\u{ad}\\u{e0041}\\u{fe0f}\\u{3164}ers\\u{a0}"
         );
+    }
+
+    #[test]
+    fn long_names_are_cut_in_the_middle() {
+        let name = "warehouse.a_rather_long_name_2026";
+        assert_eq!(cut(name, 40), name);
+        assert_eq!(cut(name, 15), "warehou…me_2026");
+        assert_eq!(cut(name, 14), "warehou…e_2026");
+        assert_eq!(cut("表表表表", 6), "表…表");
+        assert_eq!(cut(name, 1), "…");
+        assert_eq!(cut_end("by the end of it", 7), "by the…");
     }
 
     #[test]
@@ -181,7 +217,5 @@ mod tests {
         }
         assert_eq!(left(at(90), now), "1m 30s");
         assert_eq!(left(at(-1), now), "overdue");
-        assert_eq!(moment(at(-60), now), "2001-09-09T01:45:40Z (1m ago)");
-        assert_eq!(moment(at(60), now), "2001-09-09T01:47:40Z");
     }
 }

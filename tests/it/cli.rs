@@ -5,6 +5,7 @@ mod connections;
 mod credentials;
 mod export;
 mod refusals;
+mod terminal;
 mod watch;
 
 use serde_json::Value;

@@ -18,9 +18,11 @@ use crate::soon;
 
 mod programs;
 mod server;
+mod terminal;
 
 pub use programs::{PREPARED, binary, folder};
 pub use server::{Launch, ServerProcess, address};
+pub use terminal::on_terminal;
 
 /// Longest run of a program that does real work.
 const LONG: Duration = Duration::from_secs(90);

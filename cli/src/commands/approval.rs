@@ -42,7 +42,7 @@ pub(super) async fn run(
             } else {
                 "transfers"
             };
-            out.thing(&json!({ "expired_count": expired }), || {
+            out.thing(&json!({ "expired_count": expired }), |_| {
                 format!("expired {} {noun}", text::count(expired))
             })
         }

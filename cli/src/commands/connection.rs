@@ -43,7 +43,7 @@ pub(super) async fn run(
             delete
                 .with(request.request_id, |delete, id| delete.request_id(id))
                 .await?;
-            return out.thing(&json!({ "deleted_uuid": uuid.to_string() }), || {
+            return out.thing(&json!({ "deleted_uuid": uuid.to_string() }), |_| {
                 format!("connection {uuid} is deleted")
             });
         }
@@ -63,7 +63,7 @@ pub(super) async fn run(
                 .await;
         }
     };
-    out.details(&connection, || details(&connection))
+    out.details(&connection, |look| details(&connection, look))
 }
 
 async fn create(client: &Client, args: CreateConnectionArgs) -> Result<Connection, Failure> {

@@ -42,7 +42,7 @@ pub(super) async fn run(
         }
         CredentialCommand::Get { uuid } => {
             let credential = client.get_credential(uuid).await?;
-            out.details(&credential, || details(&credential))
+            out.details(&credential, |look| details(&credential, look))
         }
         CredentialCommand::List {
             role,
@@ -81,7 +81,7 @@ pub(super) async fn run(
                 .with(reason, |revoke, reason| revoke.reason(reason))
                 .with(request.request_id, |revoke, id| revoke.request_id(id));
             let credential = revoke.await?;
-            out.details(&credential, || details(&credential))
+            out.details(&credential, |look| details(&credential, look))
         }
     }
 }
@@ -89,8 +89,8 @@ pub(super) async fn run(
 /// Shows whose token this is.
 pub(super) async fn whoami(client: &Client, out: &mut Output) -> Result<(), Failure> {
     match client.get_caller().await? {
-        Some(credential) => out.details(&credential, || details(&credential)),
-        None => out.thing(&None::<Credential>, || {
+        Some(credential) => out.details(&credential, |look| details(&credential, look)),
+        None => out.thing(&None::<Credential>, |_| {
             "nobody: the server does not require authentication".to_owned()
         }),
     }
@@ -117,8 +117,8 @@ pub(super) fn show(
         credential: &issued.credential,
         token,
     };
-    out.details(&thing, || {
-        let mut values = details(&issued.credential);
+    out.details(&thing, |look| {
+        let mut values = details(&issued.credential, look);
         values.extend(token.map(|token| ("token", token.to_owned())));
         values
     })

@@ -78,7 +78,10 @@ async fn follow(mut events: EventsWatch, out: &mut Output) -> Result<(), Failure
         let event = event?;
         match out.format() {
             Format::Json => out.json_line(&event)?,
-            Format::Table | Format::Uuid => out.line(&line(&event))?,
+            Format::Table | Format::Wide | Format::Uuid => {
+                let line = line(&event, &out.look());
+                out.news(&line, &event.event_type.to_string())?;
+            }
         }
     }
     Err(Failure::WatchEnded)

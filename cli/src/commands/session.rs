@@ -8,7 +8,6 @@ use super::{With, credential};
 use crate::args::SessionCommand;
 use crate::failure::Failure;
 use crate::output::{Output, note};
-use crate::text;
 
 /// What is printed of a session.
 #[derive(Serialize)]
@@ -52,10 +51,10 @@ pub(super) async fn run(
                 session_code,
                 expires_at: session.expires_at,
             };
-            out.details(&opened, || {
+            out.details(&opened, |look| {
                 let mut values = Vec::new();
                 values.extend(session_code.map(|code| ("session code", code.to_owned())));
-                let expires = text::moment(session.expires_at, text::now());
+                let expires = look.moment(session.expires_at);
                 values.push(("expires", expires));
                 values
             })

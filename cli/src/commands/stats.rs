@@ -18,7 +18,7 @@ pub(super) async fn run(
     match command {
         StatsCommand::Connection { uuid } => {
             let stats = client.get_connection_stats(uuid).await?;
-            out.details(&data(&stats), || details(&stats))
+            out.details(&data(&stats), |_| details(&stats))
         }
         StatsCommand::Table {
             direction,

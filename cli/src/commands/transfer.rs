@@ -29,18 +29,18 @@ pub(super) async fn run(
                 request
             };
             let transfer = request.await?;
-            out.details(&transfer, || details(&transfer))
+            out.details(&transfer, |look| details(&transfer, look))
         }
         TransferCommand::Count(filter) => {
             let count = client.count_transfers().filter(filter.to_filter()).await?;
-            out.thing(&json!({ "count": count }), || text::count(count))
+            out.thing(&json!({ "count": count }), |_| text::count(count))
         }
         TransferCommand::Delete { uuid, request } => {
             client
                 .delete_transfer(uuid)
                 .with(request.request_id, |delete, id| delete.request_id(id))
                 .await?;
-            out.thing(&json!({ "deleted_uuid": uuid.to_string() }), || {
+            out.thing(&json!({ "deleted_uuid": uuid.to_string() }), |_| {
                 format!("transfer {uuid} is deleted")
             })
         }
@@ -50,15 +50,15 @@ pub(super) async fn run(
         },
         TransferCommand::Create(args) => {
             let transfer = create(client, *args).await?;
-            out.thing(&transfer, || outcome(&transfer))
+            out.thing(&transfer, |look| outcome(&transfer, look))
         }
         TransferCommand::Decision(command) => {
             let transfer = decide(client, command).await?;
-            out.thing(&transfer, || outcome(&transfer))
+            out.thing(&transfer, |look| outcome(&transfer, look))
         }
         TransferCommand::Step(command) => {
             let transfer = step(client, command).await?;
-            out.thing(&transfer, || outcome(&transfer))
+            out.thing(&transfer, |look| outcome(&transfer, look))
         }
     }
 }

@@ -31,7 +31,7 @@ impl Shown {
         match out.format() {
             Format::Json => Self::Json,
             Format::Table if is_terminal() => Self::Bar(Bar::new()),
-            Format::Table | Format::Uuid => Self::Lines,
+            Format::Table | Format::Wide | Format::Uuid => Self::Lines,
         }
     }
 
@@ -53,9 +53,9 @@ impl Shown {
             }
             Self::Bar(bar) => {
                 bar.clear();
-                out.line(&line(transfer, rate))
+                out.news(&line(transfer, rate), &transfer.status.to_string())
             }
-            Self::Lines => out.line(&line(transfer, rate)),
+            Self::Lines => out.news(&line(transfer, rate), &transfer.status.to_string()),
         }
     }
 }
@@ -121,16 +121,17 @@ pub(super) async fn all(
         match update? {
             WatchUpdate::Transfer(transfer) if json => out.json_line(&transfer)?,
             WatchUpdate::Transfer(transfer) => {
-                out.line(&format!(
-                    "{}  {}",
-                    transfer.uuid,
-                    line(&transfer, &Rate::default())
-                ))?;
+                let id = out.look().id(transfer.uuid);
+                let line = line(&transfer, &Rate::default());
+                out.news(&format!("{id}  {line}"), &transfer.status.to_string())?;
             }
             WatchUpdate::Deleted(uuid) if json => {
                 out.json_line(&json!({ "deleted_uuid": uuid.to_string() }))?
             }
-            WatchUpdate::Deleted(uuid) => out.line(&format!("{uuid}  deleted"))?,
+            WatchUpdate::Deleted(uuid) => {
+                let id = out.look().id(uuid);
+                out.line(&format!("{id}  deleted"))?;
+            },
             WatchUpdate::Restarted if json => out.json_line(&json!({ "restarted": true }))?,
             WatchUpdate::Restarted => out.line(
                 "the ledger went back or has another past than before: what was shown may not have happened; all that exists follows",

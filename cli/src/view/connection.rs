@@ -1,28 +1,34 @@
 //! How a connection looks.
 
-use chrono::{DateTime, Utc};
 use tidegate_client::Connection;
 
-use crate::output::Column;
+use crate::output::{Column, Look};
 use crate::text;
 
 /// The columns of a list.
 pub(crate) const COLUMNS: &[Column<Connection>] = &[
-    Column::text("UUID", |connection, _| connection.uuid.to_string()),
-    Column::text("STATUS", |connection, _| connection.status.to_string()),
+    Column::text("ID", |connection, look| look.id(connection.uuid)),
+    Column::status("STATUS", |connection, _| connection.status.to_string()),
     Column::text("DIRECTION", |connection, _| {
         connection.direction.to_string()
     }),
-    Column::text("NAME", |connection, _| connection.name.clone()),
-    Column::text("SITE URL", |connection, _| connection.site_url.clone()),
-    Column::text("CREATED", |connection, now| {
-        text::age(connection.inserted_at, now)
+    Column::name("NAME", |connection, _| connection.name.clone()),
+    Column::name("SITE URL", |connection, _| connection.site_url.clone()),
+    Column::text("CREATED", |connection, look| {
+        look.age(connection.inserted_at)
     }),
+    Column::text("APPROVAL", |connection: &Connection, _| {
+        connection.policy.approval_mode.to_string()
+    })
+    .wide(),
+    Column::text("REASON", |connection: &Connection, _| {
+        connection.status_reason.clone().unwrap_or_default()
+    })
+    .wide(),
 ];
 
 /// The values of one connection, with its policy; what is not limited is left out.
-pub(crate) fn details(connection: &Connection) -> Vec<(&'static str, String)> {
-    let now = text::now();
+pub(crate) fn details(connection: &Connection, look: &Look) -> Vec<(&'static str, String)> {
     let mut values = vec![
         ("uuid", connection.uuid.to_string()),
         ("name", connection.name.clone()),
@@ -34,27 +40,27 @@ pub(crate) fn details(connection: &Connection) -> Vec<(&'static str, String)> {
             connection.status_reason.clone().unwrap_or_default(),
         ),
     ];
-    values.extend(policy(connection, now));
+    values.extend(policy(connection, look));
     values.extend([
         ("metadata", metadata(connection)),
-        ("created", text::moment(connection.inserted_at, now)),
-        ("changed", text::moment(connection.updated_at, now)),
+        ("created", look.moment(connection.inserted_at)),
+        ("changed", look.moment(connection.updated_at)),
         ("revision", text::count(connection.revision)),
     ]);
     values.retain(|(_, value)| !value.is_empty());
     values
 }
 
-fn policy(connection: &Connection, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+fn policy(connection: &Connection, look: &Look) -> Vec<(&'static str, String)> {
     let policy = &connection.policy;
     let used = |used, limit: Option<i64>| {
         limit.map(|limit| format!("{} of {} used", text::count(used), text::count(limit)))
     };
     let each = |limit: Option<i64>| limit.map(text::count);
     let rate = policy.rate_limit_requests_per_minute;
-    let end = policy.expires_at.map(|end| match end > now {
-        true => format!("{} ({} left)", text::moment(end, now), text::left(end, now)),
-        false => text::moment(end, now),
+    let end = policy.expires_at.map(|end| match end > look.now {
+        true => format!("{} ({} left)", look.moment(end), text::left(end, look.now)),
+        false => look.moment(end),
     });
     let values = [
         ("approval", Some(policy.approval_mode.to_string())),

@@ -2,36 +2,43 @@
 
 use tidegate_client::{Event, EventDetail, EventType};
 
-use crate::output::Column;
-use crate::text;
+use crate::output::{Column, Look};
 
 /// The columns of a list.
 pub(crate) const COLUMNS: &[Column<Event>] = &[
     Column::number("SEQUENCE", |event, _| event.sequence.to_string()),
-    Column::text("WHEN", |event, now| text::age(event.occurred_at, now)),
-    Column::text("OF", |event, _| subject(event)),
-    Column::text("TYPE", |event, _| event.event_type.to_string()),
-    Column::text("STATUS", |event, _| change(event)),
-    Column::text("BY", |event, _| by(event)),
-    Column::text("DETAIL", |event, _| {
+    Column::text("WHEN", |event, look| look.age(event.occurred_at)),
+    Column::text("OF", subject),
+    Column::status("TYPE", |event, _| event.event_type.to_string()),
+    Column::status("STATUS", |event: &Event, _| change(event)).if_room(2),
+    Column::text("BY", by).if_room(1),
+    Column::name("DETAIL", |event, _| {
         event
             .detail
             .as_ref()
             .map(EventDetail::summary)
             .unwrap_or_default()
     }),
+    Column::text("REQUEST", |event: &Event, _| {
+        event.request_id.clone().unwrap_or_default()
+    })
+    .wide(),
+    Column::text("HASH", |event: &Event, _| {
+        event.hash.clone().unwrap_or_default()
+    })
+    .wide(),
 ];
 
 /// One event on a line of its own.
-pub(crate) fn line(event: &Event) -> String {
+pub(crate) fn line(event: &Event, look: &Look) -> String {
     let mut line = format!(
         "{}  {}  {}  {}  {}  by {}",
         event.sequence,
-        event.occurred_at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
-        subject(event),
+        look.clock(event.occurred_at),
+        subject(event, look),
         event.event_type,
         change(event),
-        by(event)
+        by(event, look)
     );
     if let Some(detail) = &event.detail {
         line.push_str("  ");
@@ -40,14 +47,14 @@ pub(crate) fn line(event: &Event) -> String {
     line
 }
 
-/// What it happened to: a transfer as its bare uuid, anything else with its kind.
-fn subject(event: &Event) -> String {
+/// What it happened to: a transfer as its bare id, anything else with its kind.
+fn subject(event: &Event, look: &Look) -> String {
     match (
         event.transfer_uuid,
         event.subject_uuid,
         event.connection_uuid,
     ) {
-        (Some(transfer), _, _) => transfer.to_string(),
+        (Some(transfer), _, _) => look.id(transfer),
         (_, Some(subject), _) => {
             let name = match event.event_type {
                 // The one kind of subject that a refused change can be of.
@@ -55,17 +62,17 @@ fn subject(event: &Event) -> String {
                 event_type => event_type.to_string(),
             };
             let kind = name.split('_').next().unwrap_or_default();
-            format!("{kind} {subject}")
+            format!("{kind} {}", look.id(subject))
         }
-        (_, _, Some(connection)) => format!("connection {connection}"),
+        (_, _, Some(connection)) => format!("connection {}", look.id(connection)),
         _ => "-".to_owned(),
     }
 }
 
-fn by(event: &Event) -> String {
+fn by(event: &Event, look: &Look) -> String {
     event
         .actor_uuid
-        .map_or_else(|| event.actor.clone(), |uuid| uuid.to_string())
+        .map_or_else(|| event.actor.clone(), |uuid| look.id(uuid))
 }
 
 fn change(event: &Event) -> String {

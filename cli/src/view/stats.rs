@@ -8,7 +8,7 @@ use crate::text;
 
 /// The columns of the sums by table.
 pub(crate) const COLUMNS: &[Column<TableStats>] = &[
-    Column::text("TABLE", |stats, _| stats.table_name.clone()),
+    Column::name("TABLE", |stats, _| stats.table_name.clone()),
     Column::number("TRANSFERS", |stats, _| text::count(stats.count)),
     Column::number("ROWS", |stats, _| text::count(stats.records)),
     Column::number("BYTES", |stats, _| text::bytes(stats.bytes)),

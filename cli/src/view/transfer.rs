@@ -4,54 +4,61 @@ use chrono::{DateTime, Utc};
 use tidegate_client::{Transfer, TransferStatus};
 
 use super::connection;
-use crate::output::Column;
+use crate::output::{Column, Look};
 use crate::text;
 
 /// The columns of a list.
 pub(crate) const COLUMNS: &[Column<Transfer>] = &[
-    Column::text("UUID", |transfer, _| transfer.uuid.to_string()),
-    Column::text("STATUS", |transfer, _| transfer.status.to_string()),
+    Column::text("ID", |transfer, look| look.id(transfer.uuid)),
+    Column::status("STATUS", |transfer, _| transfer.status.to_string()),
     Column::text("DIRECTION", |transfer, _| transfer.direction.to_string()),
-    Column::text("TABLE", |transfer, _| transfer.table_name.clone()),
+    Column::name("TABLE", |transfer, _| transfer.table_name.clone()),
     Column::number("ROWS", |transfer, _| rows(transfer)),
-    Column::text("CREATED", |transfer, now| {
-        text::age(transfer.inserted_at, now)
-    }),
+    Column::text("CREATED", |transfer, look| look.age(transfer.inserted_at)),
+    Column::text("CONNECTION", |transfer: &Transfer, _| {
+        given(transfer.connection_uuid)
+    })
+    .wide(),
+    Column::text("INITIATED BY", |transfer: &Transfer, _| {
+        given(transfer.initiated_by_uuid)
+    })
+    .wide(),
+    Column::text("REASON", |transfer: &Transfer, _| given(reason(transfer))).wide(),
 ];
 
 /// The columns of a list of those that wait for a decision.
 pub(crate) const APPROVAL_COLUMNS: &[Column<Transfer>] = &[
-    Column::text("UUID", |transfer, _| transfer.uuid.to_string()),
-    Column::text("TABLE", |transfer, _| transfer.table_name.clone()),
+    Column::text("ID", |transfer, look| look.id(transfer.uuid)),
+    Column::name("TABLE", |transfer, _| transfer.table_name.clone()),
     Column::text("DIRECTION", |transfer, _| transfer.direction.to_string()),
     Column::number("ROWS", |transfer, _| expected(transfer)),
-    Column::text("STRATEGY", |transfer, _| {
-        transfer
-            .conflict_strategy
-            .map(|s| s.to_string())
-            .unwrap_or_default()
-    }),
-    Column::text("SEEN FROM", |transfer, _| {
+    Column::text("STRATEGY", |transfer: &Transfer, _| {
+        given(transfer.conflict_strategy)
+    })
+    .if_room(2),
+    Column::text("SEEN FROM", |transfer: &Transfer, _| {
         given(transfer.observed_ip.as_ref())
-    }),
-    Column::text("CLAIMS", |transfer, _| {
+    })
+    .if_room(3),
+    Column::text("CLAIMS", |transfer: &Transfer, _| {
         given(transfer.requester_ip.as_ref())
-    }),
-    Column::text("TIME LEFT", |transfer, now| {
+    })
+    .if_room(4),
+    Column::text("TIME LEFT", |transfer, look| {
         transfer
             .approval_expires_at
-            .map(|deadline| text::left(deadline, now))
+            .map(|deadline| text::left(deadline, look.now))
             .unwrap_or_default()
     }),
-    Column::text("CREATED", |transfer, now| {
-        text::age(transfer.inserted_at, now)
-    }),
+    Column::text("CREATED", |transfer: &Transfer, look| {
+        look.age(transfer.inserted_at)
+    })
+    .if_room(1),
 ];
 
 /// What became of it, in one sentence for the person who did it.
-pub(crate) fn outcome(transfer: &Transfer) -> String {
+pub(crate) fn outcome(transfer: &Transfer, look: &Look) -> String {
     let Transfer {
-        uuid,
         status,
         direction,
         table_name,
@@ -62,7 +69,8 @@ pub(crate) fn outcome(transfer: &Transfer) -> String {
     } else {
         String::new()
     };
-    format!("transfer {uuid} is {status} ({direction} {table_name}{rows})")
+    let id = look.id(transfer.uuid);
+    format!("transfer {id} is {status} ({direction} {table_name}{rows})")
 }
 
 /// Rows done, of those expected where that is known.
@@ -84,16 +92,15 @@ pub(crate) fn reason(transfer: &Transfer) -> Option<&str> {
 }
 
 /// The values of one transfer; what was never given or has not happened is left out.
-pub(crate) fn details(transfer: &Transfer) -> Vec<(&'static str, String)> {
-    let now = text::now();
+pub(crate) fn details(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
     let mut values = declared(transfer);
     values.extend(progress(transfer));
-    values.extend(history(transfer, now));
+    values.extend(history(transfer, look));
     values.retain(|(_, value)| !value.is_empty());
     if let Some(preloaded) = &transfer.connection {
         values.push(("", String::new()));
         values.push(("connection:", String::new()));
-        values.extend(connection::details(preloaded));
+        values.extend(connection::details(preloaded, look));
     }
     values
 }
@@ -175,19 +182,18 @@ fn progress(transfer: &Transfer) -> Vec<(&'static str, String)> {
     values
 }
 
-fn history(transfer: &Transfer, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
-    let at =
-        |time: Option<DateTime<Utc>>| time.map(|time| text::moment(time, now)).unwrap_or_default();
+fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
+    let at = |time: Option<DateTime<Utc>>| time.map(|time| look.moment(time)).unwrap_or_default();
     let waiting = transfer.status == TransferStatus::PendingApproval;
     let decide_until = transfer
         .approval_expires_at
         .filter(|_| waiting)
-        .map(|deadline| text::left(deadline, now));
+        .map(|deadline| text::left(deadline, look.now));
     let running = transfer.status == TransferStatus::InProgress;
     let heartbeat = transfer
         .heartbeat_expires_at
         .filter(|_| running)
-        .map(|deadline| text::left(deadline, now));
+        .map(|deadline| text::left(deadline, look.now));
     vec![
         ("left to decide", decide_until.unwrap_or_default()),
         ("approved", at(transfer.approved_at)),

@@ -22,7 +22,7 @@ async fn connections_are_created_shown_and_listed() {
     says(&text, &[&uuid, "Site-B"]);
     assert_eq!(shown, created);
     let (text, listed) = desk.both("connection list --direction sender").await;
-    says(&text, &["UUID", "SITE URL", &uuid]);
+    says(&text, &["ID", "SITE URL", &uuid]);
     assert_eq!(listed, json!([created]));
     assert_eq!(
         desk.json("connection list --direction receiver").await,

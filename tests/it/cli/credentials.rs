@@ -22,7 +22,7 @@ async fn credentials_are_created_shown_listed_rotated_and_revoked() {
     assert!(!text.contains("tdg_"), "{text}");
     assert_eq!(shown, credential);
     let (text, listed) = desk.both("credential list --role approver").await;
-    says(&text, &["UUID", "LAST USED", &uuid, "59m", "never"]);
+    says(&text, &["ID", "LAST USED", &uuid, "59m", "never"]);
     assert_eq!(listed, json!([credential]));
     assert_eq!(desk.json("credential list --role agent").await, json!([]));
 
