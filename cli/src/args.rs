@@ -64,6 +64,14 @@ pub(crate) struct ConnectArgs {
         ignore_case = true
     )]
     pub(crate) output: Format,
+    /// Prints each thing as this template of Jinja makes it of the fields of its JSON, e.g. "{{ tableName }}".
+    #[arg(
+        long,
+        global = true,
+        value_name = "TEMPLATE",
+        conflicts_with = "output"
+    )]
+    pub(crate) template: Option<String>,
     /// When to use colours: auto is on a terminal, unless NO_COLOR is set or TERM is dumb.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorChoice,

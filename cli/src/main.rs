@@ -14,16 +14,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::Cli;
-use crate::failure::INTERRUPTED;
-use crate::output::Output;
+use crate::failure::{Failure, INTERRUPTED};
+use crate::output::{Output, Template};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     output::use_colour(cli.connect.color);
-    let mut out = Output::stdout(cli.connect.output);
     let result = tokio::select! {
-        result = commands::run(cli, &mut out) => result,
+        result = run(cli) => result,
         _ = tokio::signal::ctrl_c() => return ExitCode::from(INTERRUPTED),
     };
     match result {
@@ -38,4 +37,10 @@ async fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+async fn run(mut cli: Cli) -> Result<(), Failure> {
+    let template = cli.connect.template.take().map(Template::new).transpose()?;
+    let mut out = Output::stdout(cli.connect.output, template);
+    commands::run(cli, &mut out).await
 }

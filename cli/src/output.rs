@@ -11,13 +11,15 @@ use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 
 use crate::failure::Failure;
-use crate::text::{cut_end, escape, is_disturbing};
+use crate::text::{cut_end, escape};
 
 mod look;
+mod machine;
 mod table;
 
 pub(crate) use self::{
     look::{Look, colour, painted},
+    machine::{Machine, Template},
     table::Column,
 };
 
@@ -33,35 +35,61 @@ pub(crate) enum Format {
     Wide,
     /// For programs: an array for a list, an object for one thing, an object a line for a watch.
     Json,
+    /// For programs that read line by line: an object a line.
+    Jsonl,
+    /// For programs and people: a sequence for a list, a document each for a watch.
+    Yaml,
     /// For scripts: the uuid of each thing on a line of its own. What has none is printed as for people.
-    Uuid,
+    #[value(alias = "uuid")]
+    Name,
+}
+
+/// Who reads it.
+enum Reader {
+    Person { wide: bool },
+    Script,
+    Program(Machine),
 }
 
 /// The data that a command prints.
 pub(crate) struct Output {
-    format: Format,
+    reader: Reader,
     /// The columns of the terminal; none where it is none.
     width: Option<usize>,
     out: Box<dyn Write + Send>,
 }
 
 impl Output {
-    /// Prints to stdout.
-    pub(crate) fn stdout(format: Format) -> Self {
+    /// Prints to stdout, in a form or by a template.
+    pub(crate) fn stdout(format: Format, template: Option<Template>) -> Self {
         let stdout = io::stdout();
         let width = stdout.is_terminal().then(|| {
             terminal_size_of(&stdout).map_or(USUAL_WIDTH, |(Width(width), _)| width.into())
         });
+        let reader = match (format, template) {
+            (_, Some(template)) => Reader::Program(Machine::Template(Box::new(template))),
+            (Format::Table, None) => Reader::Person { wide: false },
+            (Format::Wide, None) => Reader::Person { wide: true },
+            (Format::Json, None) => Reader::Program(Machine::Json),
+            (Format::Jsonl, None) => Reader::Program(Machine::Jsonl),
+            (Format::Yaml, None) => Reader::Program(Machine::Yaml),
+            (Format::Name, None) => Reader::Script,
+        };
         Self {
-            format,
+            reader,
             width: width.filter(|width| *width > 0),
             out: Box::new(AutoStream::auto(stdout)),
         }
     }
 
-    /// The form asked for.
-    pub(crate) fn format(&self) -> Format {
-        self.format
+    /// Whether a program reads it, which wants every change.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        matches!(self.reader, Reader::Program(_))
+    }
+
+    /// Whether a person sees both what is printed and what is drawn on stderr.
+    pub(crate) fn can_draw(&self) -> bool {
+        self.limit().is_some() && io::stderr().is_terminal()
     }
 
     /// How single values are to be shown.
@@ -71,7 +99,8 @@ impl Output {
 
     /// How wide a line may be.
     fn limit(&self) -> Option<usize> {
-        self.width.filter(|_| self.format == Format::Table)
+        let fits = matches!(self.reader, Reader::Person { wide: false });
+        self.width.filter(|_| fits)
     }
 
     /// Prints one line of text at once.
@@ -80,61 +109,76 @@ impl Output {
         Ok(self.out.flush()?)
     }
 
-    /// Prints one line of what goes on at once, no longer than the terminal is wide, with the status in it coloured.
-    pub(crate) fn news(&mut self, text: &str, status: &str) -> Result<(), Failure> {
-        let mut text = escape(text);
+    /// Prints one thing as a line of JSON at once, whatever form was asked for.
+    pub(crate) fn json_line(&mut self, thing: &impl Serialize) -> Result<(), Failure> {
+        Machine::Jsonl.news(&mut self.out, thing)?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Prints one of many that go on, at once: for people as a line no longer than the terminal is wide, with the status in
+    /// it coloured.
+    pub(crate) fn news(
+        &mut self,
+        thing: &impl Serialize,
+        line: impl FnOnce(&Look) -> String,
+        status: &str,
+    ) -> Result<(), Failure> {
+        if let Reader::Program(machine) = &self.reader {
+            machine.news(&mut self.out, thing)?;
+            return Ok(self.out.flush()?);
+        }
+        let mut text = escape(&line(&self.look()));
         if let Some(limit) = self.limit() {
             text = cut_end(&text, limit);
         }
-        let status = escape(status);
-        let coloured = painted(&status, colour(&status));
-        writeln!(self.out, "{}", text.replacen(&status, &coloured, 1))?;
+        let coloured = painted(status, colour(status));
+        writeln!(self.out, "{}", text.replacen(status, &coloured, 1))?;
         Ok(self.out.flush()?)
     }
 
-    /// Prints one thing as a line of JSON at once.
-    pub(crate) fn json_line(&mut self, thing: &impl Serialize) -> Result<(), Failure> {
-        writeln!(self.out, "{}", disarm(&serde_json::to_string(thing)?))?;
-        Ok(self.out.flush()?)
-    }
-
-    /// Prints one thing: as JSON, or in the words given.
+    /// Prints one thing: for people in the words given.
     pub(crate) fn thing(
         &mut self,
         thing: &impl Serialize,
         words: impl FnOnce(&Look) -> String,
     ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => self.object(thing),
-            Format::Uuid => match uuid(thing)? {
-                Some(uuid) => self.line(&uuid),
-                None => self.line(&words(&self.look())),
-            },
-            Format::Table | Format::Wide => self.line(&words(&self.look())),
+        if self.is_printed(thing)? {
+            return Ok(());
         }
+        self.line(&words(&self.look()))
     }
 
-    /// Prints one thing: as JSON, or as a list of its named values.
+    /// Prints one thing: for people as a list of its named values.
     pub(crate) fn details(
         &mut self,
         thing: &impl Serialize,
         values: impl FnOnce(&Look) -> Vec<(&'static str, String)>,
     ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => return self.object(thing),
-            Format::Uuid => {
-                if let Some(uuid) = uuid(thing)? {
-                    return self.line(&uuid);
-                }
-            }
-            Format::Table | Format::Wide => {}
+        if self.is_printed(thing)? {
+            return Ok(());
         }
         let values = values(&self.look());
         write!(self.out, "{}", table::details(&values, self.limit()))?;
         Ok(self.out.flush()?)
     }
 
-    /// Prints a stream of things up to a limit (0: all of them), as a JSON array or as a table.
+    /// Prints one thing for whoever does not want words; whether that was so.
+    fn is_printed(&mut self, thing: &impl Serialize) -> Result<bool, Failure> {
+        match &self.reader {
+            Reader::Person { .. } => Ok(false),
+            Reader::Script => match name(thing)? {
+                Some(name) => self.line(&name).map(|()| true),
+                None => Ok(false),
+            },
+            Reader::Program(machine) => {
+                machine.thing(&mut self.out, thing)?;
+                self.out.flush()?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Prints a stream of things up to a limit (0: all of them).
     ///
     /// # Errors
     /// The first error of the stream; what came before it is printed all the same.
@@ -161,20 +205,13 @@ impl Output {
                 note("there are more; --limit 0 lists all");
                 break;
             }
-            let bare = if self.format == Format::Uuid {
-                uuid(&thing)?
-            } else {
-                None
-            };
-            match (self.format, bare) {
-                (Format::Json, _) => self.element(&thing, printed == 0)?,
-                (_, Some(uuid)) => self.line(&uuid)?,
-                (Format::Table | Format::Wide | Format::Uuid, None) => rows.push(thing),
+            if let Some(row) = self.element(thing, printed == 0)? {
+                rows.push(row);
             }
             printed += 1;
         }
+        let wide = matches!(self.reader, Reader::Person { wide: true });
         if !rows.is_empty() {
-            let wide = self.format == Format::Wide;
             let table = table::table(&rows, columns, wide, self.limit(), self.look());
             write!(self.out, "{table}")?;
         }
@@ -182,31 +219,27 @@ impl Output {
             self.out.flush()?;
             return Err(error.into());
         }
-        match self.format {
-            Format::Json => writeln!(self.out, "{}", if printed == 0 { "[]" } else { "\n]" })?,
-            Format::Table | Format::Wide | Format::Uuid if printed == 0 => note(none),
-            Format::Table | Format::Wide | Format::Uuid => {}
+        match &self.reader {
+            Reader::Program(machine) => machine.end(&mut self.out, printed == 0)?,
+            Reader::Person { .. } | Reader::Script if printed == 0 => note(none),
+            Reader::Person { .. } | Reader::Script => {}
         }
         Ok(self.out.flush()?)
     }
 
-    fn object(&mut self, thing: &impl Serialize) -> Result<(), Failure> {
-        writeln!(
-            self.out,
-            "{}",
-            disarm(&serde_json::to_string_pretty(thing)?)
-        )?;
-        Ok(self.out.flush()?)
-    }
-
-    /// One element of an array, on a line of its own; the array is not held in memory.
-    fn element(&mut self, thing: &impl Serialize, first: bool) -> Result<(), Failure> {
-        let before = if first { "[" } else { "," };
-        Ok(write!(
-            self.out,
-            "{before}\n{}",
-            disarm(&serde_json::to_string(thing)?)
-        )?)
+    /// Prints one of a list at once, and gives back what has to wait for the others to become a table.
+    fn element<T: Serialize>(&mut self, thing: T, is_first: bool) -> Result<Option<T>, Failure> {
+        match &self.reader {
+            Reader::Person { .. } => Ok(Some(thing)),
+            Reader::Script => match name(&thing)? {
+                Some(name) => self.line(&name).map(|()| None),
+                None => Ok(Some(thing)),
+            },
+            Reader::Program(machine) => {
+                machine.element(&mut self.out, &thing, is_first)?;
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -218,11 +251,6 @@ pub(crate) fn use_colour(when: ColorChoice) {
         ColorChoice::Never => anstream::ColorChoice::Never,
     }
     .write_global();
-}
-
-/// Whether a person sees both what is printed and what is drawn.
-pub(crate) fn is_terminal() -> bool {
-    io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Says something on stderr. That nobody may be there to read it is no reason to fail.
@@ -238,27 +266,11 @@ pub(crate) fn complain(text: &str) {
 
 const ERROR: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
 
-/// The uuid of a thing that has one.
-fn uuid(thing: &impl Serialize) -> Result<Option<String>, Failure> {
+/// What a script calls a thing: its uuid, also when it was just deleted.
+fn name(thing: &impl Serialize) -> Result<Option<String>, Failure> {
     let value = serde_json::to_value(thing)?;
-    Ok(value
-        .get("uuid")
-        .and_then(|uuid| uuid.as_str())
-        .map(str::to_owned))
-}
-
-/// Escapes in JSON what it may hold literally but a terminal should not get. Such characters occur only in strings.
-fn disarm(json: &str) -> String {
-    let mut safe = String::with_capacity(json.len());
-    for c in json.chars() {
-        // All of them are below U+10000, so one escape is enough.
-        if is_disturbing(c) && c != '\n' {
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
+    let uuid = value.get("uuid").or_else(|| value.get("deletedUuid"));
+    Ok(uuid.and_then(|uuid| uuid.as_str()).map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -282,10 +294,10 @@ mod tests {
         }
     }
 
-    async fn listed(format: Format, items: &[&'static str], limit: usize) -> String {
+    async fn listed(reader: Reader, items: &[&'static str], limit: usize) -> String {
         let buffer = Buffer::default();
         let mut out = Output {
-            format,
+            reader,
             width: None,
             out: Box::new(buffer.clone()),
         };
@@ -309,7 +321,7 @@ mod tests {
     fn scripts_get_the_bare_uuid() {
         let buffer = Buffer::default();
         let mut out = Output {
-            format: Format::Uuid,
+            reader: Reader::Script,
             width: None,
             out: Box::new(buffer.clone()),
         };
@@ -324,19 +336,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_table_is_aligned_and_harmless() {
-        let table = listed(Format::Table, &["a\u{1b}[1A", "longer than that"], 0).await;
+        let table = listed(
+            Reader::Person { wide: false },
+            &["a\u{1b}[1A", "longer than that"],
+            0,
+        )
+        .await;
         assert_eq!(
             table,
             "NAME              LENGTH\na\\u{1b}[1A             5\nlonger than that      16\n"
         );
-        assert_eq!(listed(Format::Table, &[], 0).await, "");
+        assert_eq!(listed(Reader::Person { wide: false }, &[], 0).await, "");
     }
 
     #[tokio::test]
     async fn json_lists_are_arrays_of_any_length() {
-        assert_eq!(listed(Format::Json, &[], 0).await, "[]\n");
+        assert_eq!(listed(Reader::Program(Machine::Json), &[], 0).await, "[]\n");
         for items in [&["a"][..], &["a", "b\u{9b}"], &["a", "b\u{9b}", "c"]] {
-            let text = listed(Format::Json, items, 2).await;
+            let text = listed(Reader::Program(Machine::Json), items, 2).await;
             assert!(!text.contains('\u{9b}'));
             let array: Vec<String> = serde_json::from_str(&text).unwrap();
             assert_eq!(array, items[..items.len().min(2)]);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tidegate_client::{Transfer, TransferStatus};
 
+use crate::output::Look;
 use crate::text;
 use crate::view::transfer::{reason, rows};
 
@@ -90,11 +91,11 @@ pub(crate) fn facts(transfer: &Transfer, rate: &Rate) -> String {
 }
 
 /// The whole of it in a line.
-pub(crate) fn line(transfer: &Transfer, rate: &Rate) -> String {
+pub(crate) fn line(transfer: &Transfer, rate: &Rate, look: &Look) -> String {
     format!(
         "{:16}  {}  {}",
         transfer.status.to_string(),
-        transfer.table_name,
+        look.name(&transfer.table_name),
         facts(transfer, rate)
     )
 }

@@ -1,4 +1,5 @@
-//! What the client gives and takes: plain values with chrono times and UUIDs, serializable for output.
+//! What the client gives and takes: plain values with chrono times and UUIDs, serializable for output as
+//! protobuf's JSON of the messages that they are read from.
 //!
 //! Nothing here knows the wire; `convert` translates.
 

@@ -4,6 +4,7 @@ mod commands;
 mod connections;
 mod credentials;
 mod export;
+mod formats;
 mod refusals;
 mod terminal;
 mod watch;

@@ -42,7 +42,7 @@ pub(super) async fn run(
             } else {
                 "transfers"
             };
-            out.thing(&json!({ "expired_count": expired }), |_| {
+            out.thing(&json!({ "expiredCount": expired.to_string() }), |_| {
                 format!("expired {} {noun}", text::count(expired))
             })
         }

@@ -43,7 +43,7 @@ pub(super) async fn run(
             delete
                 .with(request.request_id, |delete, id| delete.request_id(id))
                 .await?;
-            return out.thing(&json!({ "deleted_uuid": uuid.to_string() }), |_| {
+            return out.thing(&json!({ "deletedUuid": uuid }), |_| {
                 format!("connection {uuid} is deleted")
             });
         }

@@ -11,8 +11,10 @@ use crate::view::credential::{COLUMNS, details};
 
 /// What is printed of a credential with its new token.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Issued<'a> {
     credential: &'a Credential,
+    #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
 }
 

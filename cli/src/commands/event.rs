@@ -6,7 +6,7 @@ use tidegate_client::{Client, EventsWatch, LogPosition};
 use super::With;
 use crate::args::EventCommand;
 use crate::failure::Failure;
-use crate::output::{Format, Output};
+use crate::output::Output;
 use crate::view::event::{COLUMNS, line};
 
 /// Events that an export asks for at once: as many as the server gives.
@@ -76,13 +76,8 @@ async fn export(
 async fn follow(mut events: EventsWatch, out: &mut Output) -> Result<(), Failure> {
     while let Some(event) = events.next().await {
         let event = event?;
-        match out.format() {
-            Format::Json => out.json_line(&event)?,
-            Format::Table | Format::Wide | Format::Uuid => {
-                let line = line(&event, &out.look());
-                out.news(&line, &event.event_type.to_string())?;
-            }
-        }
+        let kind = event.event_type.to_string();
+        out.news(&event, |look| line(&event, look), &kind)?;
     }
     Err(Failure::WatchEnded)
 }

@@ -11,7 +11,9 @@ use crate::output::{Output, note};
 
 /// What is printed of a session.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Opened<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
     session_code: Option<&'a str>,
     expires_at: DateTime<Utc>,
 }

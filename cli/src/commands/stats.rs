@@ -7,7 +7,7 @@ use super::With;
 use crate::args::StatsCommand;
 use crate::failure::Failure;
 use crate::output::{Output, note};
-use crate::view::stats::{COLUMNS, data, details};
+use crate::view::stats::{COLUMNS, details};
 
 /// Runs one of the commands.
 pub(super) async fn run(
@@ -18,7 +18,7 @@ pub(super) async fn run(
     match command {
         StatsCommand::Connection { uuid } => {
             let stats = client.get_connection_stats(uuid).await?;
-            out.details(&data(&stats), |_| details(&stats))
+            out.details(&stats, |_| details(&stats))
         }
         StatsCommand::Table {
             direction,

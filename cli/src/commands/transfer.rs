@@ -33,14 +33,16 @@ pub(super) async fn run(
         }
         TransferCommand::Count(filter) => {
             let count = client.count_transfers().filter(filter.to_filter()).await?;
-            out.thing(&json!({ "count": count }), |_| text::count(count))
+            out.thing(&json!({ "count": count.to_string() }), |_| {
+                text::count(count)
+            })
         }
         TransferCommand::Delete { uuid, request } => {
             client
                 .delete_transfer(uuid)
                 .with(request.request_id, |delete, id| delete.request_id(id))
                 .await?;
-            out.thing(&json!({ "deleted_uuid": uuid.to_string() }), |_| {
+            out.thing(&json!({ "deletedUuid": uuid }), |_| {
                 format!("transfer {uuid} is deleted")
             })
         }

@@ -10,16 +10,19 @@ use uuid::Uuid;
 
 use crate::args::WatchArgs;
 use crate::failure::Failure;
-use crate::output::{Format, Output, is_terminal};
+use crate::output::{Look, Output};
 use crate::progress::{Bar, Rate, line};
 
 /// Lines for people come at most so often.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
+const RESTARTED: &str = "what was shown may not have happened: the ledger went back or has another past; all that \
+     exists follows";
+
 /// How the changes of one transfer are shown.
 enum Shown {
-    /// An object for each change.
-    Json,
+    /// Each.
+    All,
     /// A bar that is drawn anew, and a line at the end.
     Bar(Bar),
     /// A line at most every second, and one at the end.
@@ -28,10 +31,12 @@ enum Shown {
 
 impl Shown {
     fn new(out: &Output) -> Self {
-        match out.format() {
-            Format::Json => Self::Json,
-            Format::Table if is_terminal() => Self::Bar(Bar::new()),
-            Format::Table | Format::Wide | Format::Uuid => Self::Lines,
+        if out.is_for_programs() {
+            Self::All
+        } else if out.can_draw() {
+            Self::Bar(Bar::new())
+        } else {
+            Self::Lines
         }
     }
 
@@ -45,18 +50,15 @@ impl Shown {
     }
 
     fn show(&self, transfer: &Transfer, rate: &Rate, out: &mut Output) -> Result<(), Failure> {
-        match self {
-            Self::Json => out.json_line(transfer),
-            Self::Bar(bar) if !transfer.status.is_terminal() => {
+        if let Self::Bar(bar) = self {
+            if !transfer.status.is_terminal() {
                 bar.show(transfer, rate);
-                Ok(())
+                return Ok(());
             }
-            Self::Bar(bar) => {
-                bar.clear();
-                out.news(&line(transfer, rate), &transfer.status.to_string())
-            }
-            Self::Lines => out.news(&line(transfer, rate), &transfer.status.to_string()),
+            bar.clear();
         }
+        let status = transfer.status.to_string();
+        out.news(transfer, |look| line(transfer, rate, look), &status)
     }
 }
 
@@ -116,26 +118,32 @@ pub(super) async fn all(
         .filter(args.filter.to_filter())
         .include_existing(args.include_existing);
     let mut watch = request.into_stream();
-    let json = out.format() == Format::Json;
     while let Some(update) = watch.next().await {
         match update? {
-            WatchUpdate::Transfer(transfer) if json => out.json_line(&transfer)?,
             WatchUpdate::Transfer(transfer) => {
-                let id = out.look().id(transfer.uuid);
-                let line = line(&transfer, &Rate::default());
-                out.news(&format!("{id}  {line}"), &transfer.status.to_string())?;
-            }
-            WatchUpdate::Deleted(uuid) if json => {
-                out.json_line(&json!({ "deleted_uuid": uuid.to_string() }))?
+                let status = transfer.status.to_string();
+                let words = |look: &Look| {
+                    let id = look.id(transfer.uuid);
+                    format!("{id}  {}", line(&transfer, &Rate::default(), look))
+                };
+                out.news(&transfer, words, &status)?;
             }
             WatchUpdate::Deleted(uuid) => {
-                let id = out.look().id(uuid);
-                out.line(&format!("{id}  deleted"))?;
-            },
-            WatchUpdate::Restarted if json => out.json_line(&json!({ "restarted": true }))?,
-            WatchUpdate::Restarted => out.line(
-                "the ledger went back or has another past than before: what was shown may not have happened; all that exists follows",
-            )?,
+                let deleted = json!({ "deletedUuid": uuid });
+                out.news(
+                    &deleted,
+                    |look| format!("{}  deleted", look.id(uuid)),
+                    "deleted",
+                )?;
+            }
+            WatchUpdate::Restarted => {
+                let words = |_: &Look| RESTARTED.to_owned();
+                out.news(
+                    &json!({ "restarted": true }),
+                    words,
+                    "may not have happened",
+                )?;
+            }
             _ => {}
         }
     }

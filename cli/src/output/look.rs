@@ -10,6 +10,8 @@ use crate::text;
 
 /// So many digits of an id are shown at least. They are its last ones: the first are the time, and alike.
 const SHORTEST: usize = 8;
+/// So many columns of a name are shown in a line with other things.
+const NAME: usize = 24;
 /// All digits of an id.
 const WHOLE: usize = 32;
 
@@ -57,6 +59,15 @@ impl Look {
         let widened = wanted > self.digits;
         self.digits = wanted;
         widened
+    }
+
+    /// A name in a line with other things.
+    pub(crate) fn name(&self, name: &str) -> String {
+        if self.short {
+            text::cut(&text::escape(name), NAME)
+        } else {
+            name.to_owned()
+        }
     }
 
     /// How long ago something was.

@@ -45,11 +45,12 @@ fn a_transfer_is_read_and_serialized() {
     assert_eq!(read.progress, Totals::default());
 
     let json = serde_json::to_value(&read).unwrap();
-    assert_eq!(json["status"], "failed");
-    assert_eq!(json["started_at"], "1970-01-01T00:00:10.000005Z");
-    assert_eq!(json["heartbeat_timeout"], "1.5s");
+    assert_eq!(json["status"], "TRANSFER_STATUS_FAILED");
+    assert_eq!(json["startedAt"], "1970-01-01T00:00:10.000005Z");
+    assert_eq!(json["heartbeatTimeout"], "1.500s");
     assert_eq!(json["checkpoint"], "cGFnZSAz");
-    assert_eq!(json["completed_at"], json!(null));
+    assert_eq!(json["revision"], "4");
+    assert_eq!(json.get("completedAt"), None);
 }
 
 /// What is read of an event with this detail: itself, as JSON, and in one line.
@@ -72,7 +73,7 @@ fn details_are_read_serialized_and_told_in_one_line() {
     let (text, uuid_text) = ("two\nlines".to_owned(), uuid.to_string());
     let (detail, json, summary) = told(Detail::Comment(v1::CommentDetail { text: text.clone() }));
     assert_eq!(detail, EventDetail::Comment { text });
-    assert_eq!(json, json!({ "type": "comment", "text": "two\nlines" }));
+    assert_eq!(json, json!({ "comment": { "text": "two\nlines" } }));
     assert_eq!(summary, "two lines");
 
     let (_, json, summary) = told(Detail::Failure(v1::FailureDetail {
@@ -81,7 +82,7 @@ fn details_are_read_serialized_and_told_in_one_line() {
     }));
     assert_eq!(
         json,
-        json!({ "type": "failure", "error_message": "disk full", "heartbeat_lost": true })
+        json!({ "failure": { "errorMessage": "disk full", "heartbeatLost": true } })
     );
     assert_eq!(summary, "disk full");
 
@@ -90,7 +91,7 @@ fn details_are_read_serialized_and_told_in_one_line() {
     let (_, json, summary) = told(Detail::ConnectionUpdate(update));
     assert_eq!(
         json,
-        json!({ "type": "connection_update", "fields": ["name", "policy.max_transfers"] })
+        json!({ "connectionUpdate": { "fields": ["name", "policy.max_transfers"] } })
     );
     assert_eq!(summary, "name, policy.max_transfers");
 
@@ -100,7 +101,7 @@ fn details_are_read_serialized_and_told_in_one_line() {
     }));
     assert_eq!(
         json,
-        json!({ "type": "credential", "role": "approver", "name": "desk" })
+        json!({ "credential": { "role": "ROLE_APPROVER", "name": "desk" } })
     );
     assert_eq!(summary, "approver desk");
 
@@ -108,10 +109,7 @@ fn details_are_read_serialized_and_told_in_one_line() {
         agent_uuid: uuid_text.clone(),
     };
     let (_, json, summary) = told(Detail::Redemption(redemption));
-    assert_eq!(
-        json,
-        json!({ "type": "redemption", "agent_uuid": uuid_text })
-    );
+    assert_eq!(json, json!({ "redemption": { "agentUuid": uuid_text } }));
     assert_eq!(summary, format!("agent {uuid}"));
 
     let refusal = |uuid: &str| {
@@ -124,7 +122,7 @@ fn details_are_read_serialized_and_told_in_one_line() {
     let (_, json, summary) = told(refusal(&uuid_text));
     assert_eq!(
         json,
-        json!({ "type": "refusal", "reason": "TABLE_NOT_ALLOWED", "method": "StartTransfer", "uuid": uuid_text })
+        json!({ "refusal": { "reason": "TABLE_NOT_ALLOWED", "method": "StartTransfer", "uuid": uuid_text } })
     );
     assert_eq!(summary, format!("TABLE_NOT_ALLOWED StartTransfer {uuid}"));
     let (.., summary) = told(refusal(""));

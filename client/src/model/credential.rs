@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Role;
+use super::{Role, text};
 
 /// Declares a secret that is handed on and not shown.
 macro_rules! secret {
@@ -48,6 +48,7 @@ secret! {
 
 /// Somebody who may call: a person, a service, or the agent of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Credential {
     /// Identity, made by the server. It is the `actor_uuid` of what is done with it.
@@ -57,22 +58,29 @@ pub struct Credential {
     /// What it may do.
     pub role: Role,
     /// The connection that an agent belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_uuid: Option<Uuid>,
     /// Whether it may name other people as initiators and deciders.
     pub acts_for_others: bool,
     /// The session code that it was redeemed with, which is good for nothing more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_code: Option<String>,
     /// When it was created.
     pub inserted_at: DateTime<Utc>,
     /// When its newest token ends; `None` when it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, to about a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<DateTime<Utc>>,
     /// The address that it was last used from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_address: Option<String>,
     /// 1 when created, one more with every change but its use.
+    #[serde(serialize_with = "text::number")]
     pub revision: i64,
 }
 

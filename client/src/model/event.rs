@@ -4,50 +4,63 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EventType, LogPosition, Role, TransferStatus};
+use super::{EventType, LogPosition, Role, TransferStatus, text};
 use crate::error::OneLine;
 
 /// One transition of one transfer. Progress is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Event {
     /// Position in the log: 1, 2, 3 and so on, without gaps, in commit order.
+    #[serde(serialize_with = "text::number")]
     pub sequence: i64,
     /// The transfer that it happened to; `None` when it concerns none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer_uuid: Option<Uuid>,
     /// That transfer's connection, or the connection that it happened to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_uuid: Option<Uuid>,
     /// The credential or session that it happened to, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_uuid: Option<Uuid>,
     /// What happened.
     #[serde(rename = "type")]
     pub event_type: EventType,
     /// Status before; `None` when the transfer was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from_status: Option<TransferStatus>,
     /// Status after; for a deletion the status that it had; `None` when it is not about a status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub to_status: Option<TransferStatus>,
     /// Who did it, where the request named a person or agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actor_uuid: Option<Uuid>,
     /// In what role it was done, such as `anonymous` or `sweeper`.
     pub actor: String,
     /// The request id of the call that caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// The transfer's revision after the event; 0 when it concerns no transfer.
+    #[serde(serialize_with = "text::number")]
     pub revision: i64,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
     /// Where the call came from, for events that note it and callers who may see it: an IP address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// SHA-256 in lower-case hex that chains the event to all before it.
+    /// SHA-256 in lower-case hex that chains the event to all before it. Serialized as base64.
+    #[serde(serialize_with = "text::hex", skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
     /// What there is to tell beyond that; `None` where the type says it all, and for a kind that this version of the
     /// client does not know.
+    #[serde(flatten)]
     pub detail: Option<EventDetail>,
 }
 
 /// What an event tells beyond its type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum EventDetail {
     /// What the caller said with an approval, a denial, a cancellation, a suspension or a revocation.
@@ -65,8 +78,10 @@ pub enum EventDetail {
     /// Under which lease a transfer was started.
     Lease {
         /// The number of the lease.
+        #[serde(serialize_with = "text::number")]
         lease_epoch: i64,
         /// What the agent calls itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
         agent_instance: Option<String>,
     },
     /// What was changed of a connection.
@@ -93,6 +108,7 @@ pub enum EventDetail {
         /// The call, such as `StartTransfer`.
         method: String,
         /// The transfer, connection or credential that the call named, whether or not it exists.
+        #[serde(skip_serializing_if = "Option::is_none")]
         uuid: Option<Uuid>,
     },
 }

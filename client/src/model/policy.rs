@@ -21,6 +21,7 @@ use super::{ApprovalMode, ConflictStrategy, TableCase, text};
 /// assert_eq!(policy.max_transfers, Some(10));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 #[must_use = "a policy does nothing until a connection has it"]
 pub struct ConnectionPolicy {
@@ -34,29 +35,50 @@ pub struct ConnectionPolicy {
     pub auto_approve_tables: Vec<String>,
     /// Whether case matters to the lists of tables. Unless set, exclusions hold in any case, and what is allowed must be
     /// in the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub table_case: Option<TableCase>,
     /// When the connection ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
     /// How many transfers may be started.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_transfers: Option<i64>,
     /// How many records all transfers together may move.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_records_total: Option<i64>,
     /// How many records one transfer may ask for and move.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_records_per_request: Option<i64>,
     /// How many calls the connection's agents may make in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_requests_per_minute: Option<i32>,
     /// Addresses and CIDR blocks that may create and start transfers; empty is all.
     pub ip_allowlist: Vec<String>,
     /// When transfers may be created and started: `HH:MM-HH:MM` in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_hours: Option<String>,
     /// The conflict strategy of transfers that are created without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default_conflict_strategy: Option<ConflictStrategy>,
     /// The heartbeat timeout of transfers that are started without one. Serialized as `30s`.
-    #[serde(serialize_with = "text::duration")]
+    #[serde(
+        serialize_with = "text::duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub heartbeat_timeout: Option<Duration>,
     /// Whether whoever initiated a transfer may approve it, too.
     pub self_approval: bool,
     /// How often a transfer that names no number may be started before a lost heartbeat fails it; `None`: once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<i32>,
 }
 

@@ -2,11 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 /// A place in the log: the sequence of an event, and its hash as far as it is known.
 ///
 /// The hash is what tells an event from another one with the same sequence: a ledger that was restored from a backup, or
 /// whose database failed over to a standby that lacked the last commits, uses sequences a second time. Written as
-/// `950:3f0c…`, or as `950` without the hash, and read from both.
+/// `950:3f0c…`, or as `950` without the hash, and read from both; the hash is also read as base64, as it is in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LogPosition {
     /// The last event that is known; 0 is before the first.
@@ -46,7 +48,7 @@ pub struct NoLogPosition;
 
 impl fmt::Display for NoLogPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be SEQUENCE or SEQUENCE:HASH, where the hash has 64 hexadecimal digits")
+        f.write_str("must be SEQUENCE or SEQUENCE:HASH, where the hash is 32 bytes in hexadecimal digits or base64")
     }
 }
 
@@ -61,10 +63,7 @@ impl FromStr for LogPosition {
             None => (text, None),
         };
         let sequence = sequence.parse().ok().filter(|sequence| *sequence >= 0);
-        let hash = hash.map(|hash| {
-            let hash = hash.to_ascii_lowercase();
-            bytes(&hash).map(|_| hash).ok_or(NoLogPosition)
-        });
+        let hash = hash.map(|hash| read(hash).ok_or(NoLogPosition));
         Ok(Self {
             sequence: sequence.ok_or(NoLogPosition)?,
             hash: hash.transpose()?,
@@ -72,8 +71,21 @@ impl FromStr for LogPosition {
     }
 }
 
+/// A hash in hex, from hex in either case or from the base64 that an event is serialized with.
+fn read(text: &str) -> Option<String> {
+    let hex = text.to_ascii_lowercase();
+    if bytes(&hex).is_some() {
+        return Some(hex);
+    }
+    let bytes = STANDARD
+        .decode(text)
+        .ok()
+        .filter(|bytes| bytes.len() == 32)?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// The 32 bytes that 64 hexadecimal digits stand for.
-fn bytes(hex: &str) -> Option<Vec<u8>> {
+pub(super) fn bytes(hex: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = hex
         .chars()
         .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
@@ -99,6 +111,8 @@ mod tests {
             .expect("a position");
         assert_eq!(position.hash, Some(hash));
         assert_eq!(position.to_wire(), [15; 32]);
+        let json = format!("7:{}", STANDARD.encode([15; 32]));
+        assert_eq!(json.parse(), Ok(position));
         assert!(LogPosition::from(7).to_wire().is_empty());
     }
 
@@ -107,7 +121,10 @@ mod tests {
         let short = format!("7:{}", "0".repeat(63));
         let long = format!("7:{}", "0".repeat(65));
         let other = format!("7:{}", "x".repeat(64));
-        for text in ["", "-1", "x", ":", "7:", "7:0f", &short, &long, &other] {
+        let base64 = format!("7:{}", STANDARD.encode([15; 31]));
+        for text in [
+            "", "-1", "x", ":", "7:", "7:0f", &short, &long, &other, &base64,
+        ] {
             assert_eq!(text.parse::<LogPosition>(), Err(NoLogPosition), "{text}");
         }
     }

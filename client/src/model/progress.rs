@@ -2,40 +2,74 @@
 
 use serde::Serialize;
 
+use super::text;
+
 /// Absolute totals as a request carries them: since the transfer was started, never differences.
 ///
 /// A field that is `None` leaves the stored total as it is. A negative one is refused with `INVALID_ARGUMENT`, one below
 /// the stored total with `FAILED_PRECONDITION` (`PROGRESS_REGRESSED`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Rows read from the source so far.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub records_transferred: Option<i64>,
     /// Rows that the target did not have.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub records_created: Option<i64>,
     /// Rows that replaced or changed one in the target.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub records_updated: Option<i64>,
     /// Rows left out because the target had them.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub records_skipped: Option<i64>,
     /// Rows that the target refused.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub records_failed: Option<i64>,
     /// Bytes moved so far, as the agent counts them.
+    #[serde(
+        serialize_with = "text::optional_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub bytes_transferred: Option<i64>,
 }
 
 /// Absolute totals as a transfer holds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Rows read from the source so far.
+    #[serde(serialize_with = "text::number")]
     pub records_transferred: i64,
     /// Rows that the target did not have.
+    #[serde(serialize_with = "text::number")]
     pub records_created: i64,
     /// Rows that replaced or changed one in the target.
+    #[serde(serialize_with = "text::number")]
     pub records_updated: i64,
     /// Rows left out because the target had them.
+    #[serde(serialize_with = "text::number")]
     pub records_skipped: i64,
     /// Rows that the target refused.
+    #[serde(serialize_with = "text::number")]
     pub records_failed: i64,
     /// Bytes moved so far, as the agent counts them.
+    #[serde(serialize_with = "text::number")]
     pub bytes_transferred: i64,
 }
 

@@ -13,6 +13,7 @@ use super::{AttemptEnd, ConflictStrategy, Connection, Direction, Totals, Transfe
 ///
 /// What was never given, or has not happened yet, is `None`. Times are the server's, in microseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Transfer {
     /// Identity, made by the server.
@@ -20,16 +21,21 @@ pub struct Transfer {
     /// Which way the rows flow, seen from the site whose agent runs the transfer.
     pub direction: Direction,
     /// The connection that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_uuid: Option<Uuid>,
     /// Short code of the session that asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_code: Option<String>,
     /// Address of the other site, as the caller gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_site_url: Option<String>,
     /// The table that is moved.
     pub table_name: String,
     /// Rows the caller expects to move; 0 when unknown.
+    #[serde(serialize_with = "text::number")]
     pub records_requested: i64,
     /// What happens to rows that the target already holds; `None` leaves it to the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub conflict_strategy: Option<ConflictStrategy>,
     /// Where the transfer stands.
     pub status: TransferStatus,
@@ -38,34 +44,49 @@ pub struct Transfer {
     /// How far it has come.
     pub progress: Totals,
     /// When it was approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<DateTime<Utc>>,
     /// Who approved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by_uuid: Option<Uuid>,
     /// When it was denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub denied_at: Option<DateTime<Utc>>,
     /// Who denied it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub denied_by_uuid: Option<Uuid>,
     /// Why it was denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub denial_reason: Option<String>,
     /// Until when it can be approved or denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_expires_at: Option<DateTime<Utc>>,
     /// Address of whoever asked for it, as the caller gave it: nobody has checked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requester_ip: Option<String>,
     /// The address that it was created from, as the server saw it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_ip: Option<String>,
     /// User agent of the caller that created it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requester_user_agent: Option<String>,
     /// The person or agent on whose behalf it was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub initiated_by_uuid: Option<Uuid>,
     /// The credential that created it, whomever it was created for; `None` where callers need none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub acted_by_uuid: Option<Uuid>,
     /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// Why it was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<String>,
     /// When it entered `InProgress`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
     /// When it entered its terminal status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<DateTime<Utc>>,
     /// When it was created.
     pub inserted_at: DateTime<Utc>,
@@ -78,30 +99,44 @@ pub struct Transfer {
     pub checkpoint: Vec<u8>,
     /// How long the agent may stay silent before it loses the lease; `None`: for ever, and while the transfer does not run.
     /// Serialized as `30s`.
-    #[serde(serialize_with = "text::duration")]
+    #[serde(
+        serialize_with = "text::duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub heartbeat_timeout: Option<Duration>,
     /// When the lease ends unless progress arrives before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat_expires_at: Option<DateTime<Utc>>,
     /// The lease under which it runs, or ran last: 1 for its first start, one more for every later one; 0 before.
+    #[serde(serialize_with = "text::number")]
     pub lease_epoch: i64,
     /// The credential that holds the lease; `None` where callers need none, and while the transfer does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_owner_uuid: Option<Uuid>,
     /// What the agent that holds the lease calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_instance: Option<String>,
     /// How often it may be started in all before a lost heartbeat fails it.
     pub max_attempts: i32,
     /// The transfer that this one tries again.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of_uuid: Option<Uuid>,
     /// 1 when created, one more with every change.
+    #[serde(serialize_with = "text::number")]
     pub revision: i64,
     /// Whether its initiator, and the credential that created it, may approve it, as the connection's policy was when it was created.
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.
+    #[serde(serialize_with = "text::number")]
     pub policy_revision: i64,
     /// The connection, when asked for with `with_connection` and there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Box<Connection>>,
     /// `completed_at` minus `started_at`, once both are known. Serialized as `1.5s`.
-    #[serde(serialize_with = "text::duration")]
+    #[serde(
+        serialize_with = "text::duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub duration: Option<Duration>,
     /// (created + updated) / transferred rows; 0 when nothing was transferred. Not clamped.
     pub success_rate: f64,
@@ -109,21 +144,27 @@ pub struct Transfer {
 
 /// One run of a transfer, from a start to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Attempt {
     /// The lease under which it ran: 1 for the first.
+    #[serde(serialize_with = "text::number")]
     pub lease_epoch: i64,
     /// The credential that started it; `None` where callers need none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_owner_uuid: Option<Uuid>,
     /// What the agent called itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_instance: Option<String>,
     /// When it was started.
     pub started_at: DateTime<Utc>,
     /// When it ended; `None` while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime<Utc>>,
     /// How it ended.
     pub end: AttemptEnd,
     /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// How far it came.
     pub progress: Totals,

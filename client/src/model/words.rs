@@ -1,4 +1,5 @@
-//! The closed vocabularies: statuses, directions and the like, each with its lower snake case word.
+//! The closed vocabularies: statuses, directions and the like, each with its lower snake case word. Serialized they have
+//! the names of the contract, as in protobuf's JSON.
 //!
 //! The server may learn new values before the client does: every vocabulary that it answers with keeps an unknown one
 //! as its number.
@@ -29,7 +30,7 @@ pub(crate) trait Wire: Sized {
     fn to_wire(self) -> i32;
 }
 
-/// Gives a type the list of its values, and its words in `FromStr` and serde.
+/// Gives a type the list of its values, and its words in `FromStr`.
 macro_rules! spoken {
     ($name:ident { $($value:ident = $word:literal,)+ }) => {
         impl $name {
@@ -45,12 +46,6 @@ macro_rules! spoken {
                     $($word => Ok(Self::$value),)+
                     _ => Err(UnknownWord { given: text.to_owned(), known: vec![$($word),+] }),
                 }
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
             }
         }
     };
@@ -78,6 +73,15 @@ macro_rules! vocabulary {
                 match self {
                     $(Self::$value => f.pad($word),)+
                     Self::Unknown(number) => f.pad(&format!("unknown_{number}")),
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match v1::$wire::try_from(self.to_wire()) {
+                    Ok(known) => serializer.serialize_str(known.as_str_name()),
+                    Err(_) => serializer.serialize_i32(self.to_wire()),
                 }
             }
         }

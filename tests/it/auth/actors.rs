@@ -112,7 +112,7 @@ async fn an_approver_with_a_token_names_nobody() {
 async fn an_approver_with_a_token_names_nobody_to_the_tool() {
     let (world, actors) = super::actors().await;
     let mut transfers = TransferServiceClient::new(world.channel().await);
-    for (verb, by) in [("approve", "approved_by_uuid"), ("deny", "denied_by_uuid")] {
+    for (verb, by) in [("approve", "approvedByUuid"), ("deny", "deniedByUuid")] {
         let uuid = waiting(&mut transfers, &actors).await;
         let mut tidegate = command(binary("tidegate"));
         tidegate

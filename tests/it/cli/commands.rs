@@ -16,7 +16,7 @@ async fn connections_are_created_shown_and_listed() {
     );
     assert_eq!(
         (&created["status"], &created["revision"]),
-        (&json!("active"), &json!(1))
+        (&json!("CONNECTION_STATUS_ACTIVE"), &json!("1"))
     );
     let (text, shown) = desk.both(&format!("connection get {uuid}")).await;
     says(&text, &[&uuid, "Site-B"]);
@@ -34,10 +34,10 @@ async fn connections_are_created_shown_and_listed() {
     .await;
     let (text, sums) = desk.both(&format!("stats connection {uuid}")).await;
     says(&text, &["transfers", "1 pending"]);
-    assert_eq!(sums["total_transfers"], 1);
+    assert_eq!(sums["totalTransfers"], "1");
     assert_eq!(
-        sums["by_status"],
-        json!([{"status": "pending", "count": 1}])
+        sums["byStatus"],
+        json!([{"status": "TRANSFER_STATUS_PENDING", "count": "1"}])
     );
 }
 
@@ -50,27 +50,27 @@ async fn a_transfer_is_declared_decided_on_and_completed() {
     let uuid = id(&created);
     says(&text, &[&uuid, "pending", "receive orders", "1,500 rows"]);
     assert_eq!(created["metadata"], json!({"ticket": "4711"}));
-    assert_eq!(created["conflict_strategy"], "merge");
+    assert_eq!(created["conflictStrategy"], "CONFLICT_STRATEGY_MERGE");
 
     let (_, asked) = desk
         .change(&format!("transfer request-approval {uuid} --expires-in 2h"))
         .await;
-    assert_eq!(asked["status"], "pending_approval");
+    assert_eq!(asked["status"], "TRANSFER_STATUS_PENDING_APPROVAL");
     let (text, waiting) = desk.both("approval list --table orders").await;
     says(&text, &["TIME LEFT", &uuid, "merge", "1h 59m"]);
     assert_eq!(waiting[0]["uuid"], uuid.as_str());
     let (_, expired) = desk.both("approval expire").await;
-    assert_eq!(expired["expired_count"], 0);
+    assert_eq!(expired["expiredCount"], "0");
     let approve = format!("transfer approve {uuid} --admin {ADMIN} --comment fine");
     let (text, approved) = desk.change(&approve).await;
     says(&text, &[&uuid, "approved"]);
-    assert_eq!(approved["approved_by_uuid"], ADMIN);
+    assert_eq!(approved["approvedByUuid"], ADMIN);
     let (_, started) = desk
         .change(&format!("transfer start {uuid} --heartbeat-timeout 5m"))
         .await;
-    assert_eq!(started["status"], "in_progress");
+    assert_eq!(started["status"], "TRANSFER_STATUS_IN_PROGRESS");
     let (_, completed) = desk.change(&format!("transfer complete {uuid}")).await;
-    assert_eq!(completed["status"], "completed");
+    assert_eq!(completed["status"], "TRANSFER_STATUS_COMPLETED");
     let (text, shown) = desk
         .both(&format!("transfer get {uuid} --with-connection"))
         .await;
@@ -91,11 +91,11 @@ async fn a_transfer_is_declared_decided_on_and_completed() {
         .iter()
         .map(|event| event["type"].clone());
     let wanted = json!([
-        "created",
-        "approval_requested",
-        "approved",
-        "started",
-        "completed"
+        "EVENT_TYPE_CREATED",
+        "EVENT_TYPE_APPROVAL_REQUESTED",
+        "EVENT_TYPE_APPROVED",
+        "EVENT_TYPE_STARTED",
+        "EVENT_TYPE_COMPLETED"
     ]);
     assert_eq!(types.collect::<Value>(), wanted);
 }
@@ -107,7 +107,7 @@ async fn a_transfer_is_deleted_and_its_events_stay() {
     desk.text(&format!("transfer cancel {uuid}")).await;
     let (text, deleted) = desk.change(&format!("transfer delete {uuid}")).await;
     says(&text, &[&uuid, "deleted"]);
-    assert_eq!(deleted["deleted_uuid"], uuid.as_str());
+    assert_eq!(deleted["deletedUuid"], uuid.as_str());
     assert_eq!(
         desk.run(&format!("transfer get {uuid}")).await.code,
         Some(69)
@@ -115,7 +115,7 @@ async fn a_transfer_is_deleted_and_its_events_stay() {
     let events = desk.json("event list --after 2").await;
     assert_eq!(
         (&events[0]["type"], &events[0]["sequence"]),
-        (&json!("deleted"), &json!(3))
+        (&json!("EVENT_TYPE_DELETED"), &json!("3"))
     );
 }
 
@@ -132,15 +132,18 @@ async fn transfers_end_with_the_reason_given() {
     let cancelled = desk.declare("cancelled").await;
     let cancel = format!("transfer cancel {cancelled} --reason no-need");
     for (line, status, field, reason) in [
-        (deny, "denied", "denial_reason", "too-much"),
-        (fail, "failed", "error_message", "disk-full"),
-        (cancel, "cancelled", "cancel_reason", "no-need"),
+        (deny, "denied", "denialReason", "too-much"),
+        (fail, "failed", "errorMessage", "disk-full"),
+        (cancel, "cancelled", "cancelReason", "no-need"),
     ] {
         let (text, answer) = desk.change(&line).await;
         says(&text, &[status]);
         assert_eq!(
             (&answer["status"], &answer[field]),
-            (&json!(status), &json!(reason)),
+            (
+                &json!(format!("TRANSFER_STATUS_{}", status.to_uppercase())),
+                &json!(reason)
+            ),
             "{line}"
         );
         let shown = desk.text(&format!("transfer get {}", id(&answer))).await;
@@ -167,12 +170,12 @@ async fn transfers_are_listed_counted_and_summed_up() {
     let listed: Vec<String> = listed.as_array().expect("a list").iter().map(id).collect();
     assert_eq!(listed, [one.clone(), two]);
     let (text, count) = desk.both("transfer count --direction send").await;
-    assert_eq!((text.trim(), &count["count"]), ("3", &json!(3)));
+    assert_eq!((text.trim(), &count["count"]), ("3", &json!("3")));
     let (text, sums) = desk.both("stats table").await;
     says(&text, &["TRANSFERS", "three"]);
     assert_eq!(
-        (&sums[0]["table_name"], &sums[0]["count"]),
-        (&json!("three"), &json!(1))
+        (&sums[0]["tableName"], &sums[0]["count"]),
+        (&json!("three"), &json!("1"))
     );
 
     let short = desk.run("transfer list --limit 2").await;
@@ -193,13 +196,13 @@ async fn transfers_are_listed_counted_and_summed_up() {
 async fn scripts_can_ask_for_uuids_alone() {
     let desk = Desk::new().await;
     let one = desk
-        .text("transfer create --direction send --table one -o uuid")
+        .text("transfer create --direction send --table one -o name")
         .await;
     let two = desk
-        .text("transfer create --direction send --table two -o uuid")
+        .text("transfer create --direction send --table two -o name")
         .await;
     let one_of_them = desk.json(&format!("transfer get {}", one.trim())).await;
-    assert_eq!(one_of_them["table_name"], "one");
-    let listed = desk.text("transfer list --order asc -o uuid").await;
+    assert_eq!(one_of_them["tableName"], "one");
+    let listed = desk.text("transfer list --order asc -o name").await;
     assert_eq!(listed, format!("{one}{two}"));
 }

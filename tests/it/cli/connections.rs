@@ -34,9 +34,9 @@ async fn a_policy_is_set_shown_changed_and_cleared() {
         ],
     );
     let policy = &created["policy"];
-    assert_eq!(policy["allowed_tables"], json!(["a", "b"]));
-    assert_eq!(policy["heartbeat_timeout"], "30s");
-    assert_eq!(policy["rate_limit_requests_per_minute"], 60);
+    assert_eq!(policy["allowedTables"], json!(["a", "b"]));
+    assert_eq!(policy["heartbeatTimeout"], "30s");
+    assert_eq!(policy["rateLimitRequestsPerMinute"], 60);
     assert_eq!(created["metadata"], json!({"ticket": "4711"}));
 
     let update = format!(
@@ -46,12 +46,12 @@ async fn a_policy_is_set_shown_changed_and_cleared() {
     let (text, updated) = desk.change(&update).await;
     says(&text, &["C", "0 of 2 used"]);
     assert!(!text.contains("UTC") && !text.contains("4711"), "{text}");
-    assert_eq!(updated["revision"], 2);
-    assert_eq!(updated["policy"]["ip_allowlist"], json!([]));
-    assert_eq!(updated["policy"]["allowed_hours"], json!(null));
-    assert_eq!(updated["policy"]["expires_at"], json!(null));
-    assert_eq!(updated["policy"]["self_approval"], false);
-    assert_eq!(updated["policy"]["allowed_tables"], json!(["a", "b"]));
+    assert_eq!(updated["revision"], "2");
+    assert_eq!(updated["policy"]["ipAllowlist"], json!([]));
+    assert_eq!(updated["policy"]["allowedHours"], json!(null));
+    assert_eq!(updated["policy"]["expiresAt"], json!(null));
+    assert_eq!(updated["policy"]["selfApproval"], false);
+    assert_eq!(updated["policy"]["allowedTables"], json!(["a", "b"]));
     let lasting = desk
         .text(&format!("connection update {uuid} --expires-in 90d"))
         .await;
@@ -75,17 +75,20 @@ async fn a_connection_goes_through_its_life() {
         let line = format!("connection {name} {uuid} {more}");
         let (text, changed) = desk.change(&line).await;
         says(&text, &[&uuid, status]);
-        assert_eq!(changed["status"], status);
+        assert_eq!(
+            changed["status"],
+            format!("CONNECTION_STATUS_{}", status.to_uppercase())
+        );
     }
     assert_eq!(
         desk.json("connection list --status pending,active").await,
         json!([])
     );
     let revoked = desk.json("connection list --status revoked").await;
-    assert_eq!(revoked[0]["status_reason"], "gone");
+    assert_eq!(revoked[0]["statusReason"], "gone");
     let (text, deleted) = desk.change(&format!("connection delete {uuid}")).await;
     says(&text, &[&uuid, "is deleted"]);
-    assert_eq!(deleted["deleted_uuid"], uuid.as_str());
+    assert_eq!(deleted["deletedUuid"], uuid.as_str());
     let gone = desk.run(&format!("connection get {uuid}")).await;
     assert_eq!(gone.code, Some(64 + 5), "{gone:?}");
 
@@ -103,12 +106,12 @@ async fn a_connection_goes_through_its_life() {
     assert_eq!(
         types,
         [
-            "connection_created",
-            "connection_approved",
-            "connection_suspended",
-            "connection_reactivated",
-            "connection_revoked",
-            "connection_deleted"
+            "EVENT_TYPE_CONNECTION_CREATED",
+            "EVENT_TYPE_CONNECTION_APPROVED",
+            "EVENT_TYPE_CONNECTION_SUSPENDED",
+            "EVENT_TYPE_CONNECTION_REACTIVATED",
+            "EVENT_TYPE_CONNECTION_REVOKED",
+            "EVENT_TYPE_CONNECTION_DELETED"
         ]
     );
 }
@@ -125,5 +128,5 @@ async fn a_decision_is_bound_to_what_was_looked_at() {
         assert_eq!(stale.code, Some(64 + 10), "{stale:?}");
     }
     let line = format!("transfer approve {uuid} --admin {ADMIN} --revision 2");
-    assert_eq!(desk.json(&line).await["status"], "approved");
+    assert_eq!(desk.json(&line).await["status"], "TRANSFER_STATUS_APPROVED");
 }

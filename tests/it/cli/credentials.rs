@@ -34,8 +34,8 @@ async fn credentials_are_created_shown_listed_rotated_and_revoked() {
         .change(&format!("credential revoke {uuid} --reason lost"))
         .await;
     says(&text, &["revoked"]);
-    assert_eq!(revoked["revision"], 3);
-    assert_ne!(revoked["revoked_at"], json!(null));
+    assert_eq!(revoked["revision"], "3");
+    assert_ne!(revoked["revokedAt"], json!(null));
     let refused = desk.run(&rotate).await;
     assert_eq!(refused.code, Some(73), "{refused:?}");
     let unknown = desk.run(&format!("credential get {UNKNOWN}")).await;
@@ -71,7 +71,7 @@ async fn a_site_gets_its_token_by_hand_or_by_a_code() {
         .json(&format!("connection rotate-token {connection}"))
         .await;
     assert_eq!(issued["credential"]["name"], "agent of north");
-    assert_eq!(issued["credential"]["connection_uuid"], json!(connection));
+    assert_eq!(issued["credential"]["connectionUuid"], json!(connection));
     let open = format!("session create --connection {connection} --expires-in 5m");
     let opened = desk.run(&open).await;
     says(&opened.stdout, &["session code", "expires"]);
@@ -79,7 +79,7 @@ async fn a_site_gets_its_token_by_hand_or_by_a_code() {
     let code = code.trim_end();
     assert_eq!(code.len(), 8, "only the code is printed");
     let redeemed = desk.json(&format!("session redeem {code}")).await;
-    assert_eq!(redeemed["credential"]["session_code"], json!(code));
+    assert_eq!(redeemed["credential"]["sessionCode"], json!(code));
     assert!(redeemed["token"].is_string());
     let again = desk.run(&format!("session redeem {code}")).await;
     assert_eq!(again.code, Some(80), "{again:?}");

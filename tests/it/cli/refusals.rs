@@ -89,7 +89,7 @@ async fn wrong_usage_ends_with_2_and_help_with_0() {
         ),
         (&approve, 2),
         ("no-such-noun", 2),
-        ("-o yaml transfer list", 2),
+        ("-o xml transfer list", 2),
         ("transfer watch --help", 0),
         ("--version", 0),
     ] {

@@ -62,7 +62,7 @@ async fn a_watch_of_what_has_ended_says_so_at_once() {
     let watched = desk.run(&format!("transfer watch {uuid} -o json")).await;
     assert_eq!(watched.code, Some(13), "{watched:?}");
     let line: Value = serde_json::from_str(&watched.stdout).expect("one object");
-    assert_eq!(line["status"], "cancelled");
+    assert_eq!(line["status"], "TRANSFER_STATUS_CANCELLED");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn all_transfers_are_watched_until_interrupted() {
     let later = desk.declare("later").await;
     desk.text(&format!("transfer cancel {later}")).await;
     desk.text(&format!("transfer delete {later}")).await;
-    let deleted = json!({ "deleted_uuid": later }).to_string();
+    let deleted = json!({ "deletedUuid": later }).to_string();
     soon("the deletion", async {
         while !said.so_far().contains(&deleted) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -140,7 +140,7 @@ async fn the_log_is_watched_until_interrupted() {
     let both = |line: &str| line.starts_with("2  ").then_some(());
     let ((), text) = heard("two events", stdout, both).await;
     let stdout = lines.stdout.take().expect("stdout is piped");
-    let cancelled = |line: &str| line.contains("cancelled").then(|| line.to_owned());
+    let cancelled = |line: &str| line.contains("CANCELLED").then(|| line.to_owned());
     desk.text(&format!("transfer cancel {uuid} --reason enough"))
         .await;
     let (line, json) = heard("the cancellation", stdout, cancelled).await;
@@ -148,10 +148,10 @@ async fn the_log_is_watched_until_interrupted() {
     assert_eq!(
         (
             &event["sequence"],
-            &event["transfer_uuid"],
-            &event["detail"]["text"]
+            &event["transferUuid"],
+            &event["comment"]["text"]
         ),
-        (&json!(3), &json!(uuid), &json!("enough"))
+        (&json!("3"), &json!(uuid), &json!("enough"))
     );
     for watch in [&texts, &lines] {
         signal(watch, "INT").await;
