@@ -5,13 +5,13 @@ mod credential;
 mod security;
 mod transfer;
 mod value;
+mod which;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use tidegate_client::{DEFAULT_ADDRESS, Direction, LogPosition};
-use uuid::Uuid;
 
 pub(crate) use self::{
     connection::{
@@ -20,7 +20,12 @@ pub(crate) use self::{
     },
     credential::{CredentialCommand, RotationArgs, SessionCommand, ShownArgs},
     security::SecurityArgs,
-    transfer::{CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand, WatchArgs},
+    transfer::{
+        BulkCommand, CreateArgs, FilterArgs, ListArgs, StepCommand, TransferCommand, WatchArgs,
+    },
+    which::{
+        ConfirmArgs, ConnectionArg, CredentialArg, SHORTEST_PART, TransferArg, TransferArgs, Which,
+    },
 };
 use crate::output::Format;
 
@@ -113,9 +118,9 @@ pub(crate) enum Command {
 pub(crate) enum ApprovalCommand {
     /// Lists transfers that wait for a decision, nearest deadline first.
     List {
-        /// Only those of this connection.
-        #[arg(long, value_name = "UUID")]
-        connection: Option<Uuid>,
+        /// Only those of this connection, by name or id.
+        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+        connection: Option<Which>,
         /// Only those of this table.
         #[arg(long, value_name = "NAME")]
         table: Option<String>,
@@ -131,17 +136,17 @@ pub(crate) enum ApprovalCommand {
 pub(crate) enum StatsCommand {
     /// Sums up the transfers of one connection.
     Connection {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
     },
     /// Sums up completed transfers by table.
     Table {
         /// Only this direction.
         #[arg(long, value_parser = value::direction())]
         direction: Option<Direction>,
-        /// Only those of this connection.
-        #[arg(long, value_name = "UUID")]
-        connection: Option<Uuid>,
+        /// Only those of this connection, by name or id.
+        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+        connection: Option<Which>,
         /// Only those created at this time or later (RFC 3339).
         #[arg(long, value_name = "TIME", value_parser = value::time)]
         from: Option<DateTime<Utc>>,
@@ -156,12 +161,12 @@ pub(crate) enum StatsCommand {
 pub(crate) enum EventCommand {
     /// Lists events, oldest first.
     List {
-        /// Only those of this transfer.
-        #[arg(long, value_name = "UUID")]
-        transfer: Option<Uuid>,
-        /// Only those of this connection.
-        #[arg(long, value_name = "UUID")]
-        connection: Option<Uuid>,
+        /// Only those of this transfer, by its id or a part of it.
+        #[arg(long, value_name = "ID", value_parser = which::id)]
+        transfer: Option<Which>,
+        /// Only those of this connection, by name or id.
+        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+        connection: Option<Which>,
         /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.
         #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
         after: LogPosition,
@@ -170,12 +175,12 @@ pub(crate) enum EventCommand {
     },
     /// Follows the log until interrupted, over any interruption of the connection.
     Watch {
-        /// Only those of this transfer.
-        #[arg(long, value_name = "UUID")]
-        transfer: Option<Uuid>,
-        /// Only those of this connection.
-        #[arg(long, value_name = "UUID")]
-        connection: Option<Uuid>,
+        /// Only those of this transfer, by its id or a part of it.
+        #[arg(long, value_name = "ID", value_parser = which::id)]
+        transfer: Option<Which>,
+        /// Only those of this connection, by name or id.
+        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+        connection: Option<Which>,
         /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.
         /// 0 is from the oldest that is kept.
         #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
@@ -254,7 +259,7 @@ mod tests {
         };
         let statuses: Vec<String> = list
             .filter
-            .to_filter()
+            .to_filter(None)
             .status
             .iter()
             .map(ToString::to_string)

@@ -4,6 +4,7 @@ use std::io;
 
 use tidegate_client::{Error, TlsProblem, TransferStatus};
 
+use crate::output::{complain, note};
 use crate::text::escape;
 
 /// Exit code after Ctrl-C, as of a process ended by SIGINT.
@@ -12,6 +13,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 const OUTPUT_CLOSED: u8 = 141;
 /// Exit code of a refused call, to which the gRPC code is added. Scripts written for grpcurl know it.
 const REFUSED: u8 = 64;
+/// The gRPC code of what is not there.
+const NOT_FOUND: u8 = 5;
 /// Exit code of wrong usage, as the parser of the command line has it.
 const USAGE: u8 = 2;
 
@@ -22,6 +25,14 @@ pub(crate) enum Failure {
     Refused(Error),
     /// What was said on the command line, or a file that it names, cannot be used.
     Usage(String),
+    /// Nothing is called that.
+    NotFound(String),
+    /// Several things are called that: what was said, and a line for each of them.
+    Ambiguous(String, Vec<String>),
+    /// Whoever was asked said no.
+    Declined,
+    /// What went wrong was told as it happened, and this is the exit code of it.
+    Told(u8),
     /// The transfer that was watched came to another end than COMPLETED.
     Ended(TransferStatus),
     /// Stdout cannot be written to.
@@ -38,7 +49,9 @@ impl Failure {
                 .ok()
                 .and_then(|code| REFUSED.checked_add(code))
                 .unwrap_or(1),
-            Self::Usage(_) => USAGE,
+            Self::Usage(_) | Self::Ambiguous(..) => USAGE,
+            Self::NotFound(_) => REFUSED + NOT_FOUND,
+            Self::Told(code) => *code,
             Self::Ended(status) => match status {
                 TransferStatus::Completed => 0,
                 TransferStatus::Failed => 10,
@@ -48,7 +61,7 @@ impl Failure {
                 _ => 1,
             },
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OUTPUT_CLOSED,
-            Self::Output(_) | Self::WatchEnded => 1,
+            Self::Output(_) | Self::WatchEnded | Self::Declined => 1,
         }
     }
 
@@ -57,12 +70,29 @@ impl Failure {
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Refused(error) => refusal(error),
-            Self::Usage(what) => vec![format!("error: {}", escape(what))],
+            Self::Usage(what) | Self::NotFound(what) => vec![format!("error: {}", escape(what))],
+            Self::Ambiguous(what, which) => {
+                let mut lines = vec![format!("error: {}; say which:", escape(what))];
+                lines.extend(which.iter().map(|line| format!("  {}", escape(line))));
+                lines
+            }
+            Self::Declined => vec!["error: nothing was done".to_owned()],
             Self::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 vec![format!("error: {error}")]
             }
             Self::WatchEnded => vec!["error: the watch ended before the transfer did".to_owned()],
-            Self::Ended(_) | Self::Output(_) => Vec::new(),
+            Self::Ended(_) | Self::Told(_) | Self::Output(_) => Vec::new(),
+        }
+    }
+}
+
+/// Says on stderr what went wrong, and which of several things it is about.
+pub(crate) fn tell(failure: &Failure, about: Option<&str>) {
+    for line in failure.lines() {
+        match (line.strip_prefix("error: "), about) {
+            (Some(what), Some(about)) => complain(&format!("{}: {what}", escape(about))),
+            (Some(what), None) => complain(what),
+            (None, _) => note(&line),
         }
     }
 }

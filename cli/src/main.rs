@@ -28,12 +28,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            for line in failure.lines() {
-                match line.strip_prefix("error: ") {
-                    Some(what) => output::complain(what),
-                    None => output::note(&line),
-                }
-            }
+            failure::tell(&failure, None);
             ExitCode::from(failure.exit_code())
         }
     }

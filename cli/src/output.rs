@@ -56,6 +56,8 @@ pub(crate) struct Output {
     reader: Reader,
     /// The columns of the terminal; none where it is none.
     width: Option<usize>,
+    /// How many of a series were printed; none when what is printed is no part of one.
+    series: Option<usize>,
     out: Box<dyn Write + Send>,
 }
 
@@ -78,6 +80,7 @@ impl Output {
         Self {
             reader,
             width: width.filter(|width| *width > 0),
+            series: None,
             out: Box::new(AutoStream::auto(stdout)),
         }
     }
@@ -136,6 +139,20 @@ impl Output {
         Ok(self.out.flush()?)
     }
 
+    /// From here on each thing is one of several.
+    pub(crate) fn begin_series(&mut self) {
+        self.series = Some(0);
+    }
+
+    /// There are no more of them.
+    pub(crate) fn end_series(&mut self) -> Result<(), Failure> {
+        let printed = self.series.take().unwrap_or(0);
+        if let Reader::Program(machine) = &self.reader {
+            machine.end(&mut self.out, printed == 0)?;
+        }
+        Ok(self.out.flush()?)
+    }
+
     /// Prints one thing: for people in the words given.
     pub(crate) fn thing(
         &mut self,
@@ -158,6 +175,12 @@ impl Output {
             return Ok(());
         }
         let values = values(&self.look());
+        if let Some(printed) = &mut self.series {
+            *printed += 1;
+            if *printed > 1 {
+                writeln!(self.out)?;
+            }
+        }
         write!(self.out, "{}", table::details(&values, self.limit()))?;
         Ok(self.out.flush()?)
     }
@@ -171,7 +194,13 @@ impl Output {
                 None => Ok(false),
             },
             Reader::Program(machine) => {
-                machine.thing(&mut self.out, thing)?;
+                match &mut self.series {
+                    None => machine.thing(&mut self.out, thing)?,
+                    Some(printed) => {
+                        machine.element(&mut self.out, thing, *printed == 0)?;
+                        *printed += 1;
+                    }
+                }
                 self.out.flush()?;
                 Ok(true)
             }
@@ -299,6 +328,7 @@ mod tests {
         let mut out = Output {
             reader,
             width: None,
+            series: None,
             out: Box::new(buffer.clone()),
         };
         let columns = [
@@ -323,6 +353,7 @@ mod tests {
         let mut out = Output {
             reader: Reader::Script,
             width: None,
+            series: None,
             out: Box::new(buffer.clone()),
         };
         let thing = serde_json::json!({ "uuid": "0190b7a2", "name": "x" });

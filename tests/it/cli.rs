@@ -5,6 +5,7 @@ mod connections;
 mod credentials;
 mod export;
 mod formats;
+mod names;
 mod refusals;
 mod terminal;
 mod watch;

@@ -8,9 +8,8 @@ use serde_json::{Map, Value};
 use tidegate_client::{
     ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, TableCase,
 };
-use uuid::Uuid;
 
-use super::{LimitArgs, RequestArgs, RotationArgs, value};
+use super::{ConfirmArgs, ConnectionArg, LimitArgs, RequestArgs, RotationArgs, value};
 
 /// What can be done with connections.
 #[derive(Debug, Subcommand)]
@@ -19,8 +18,8 @@ pub(crate) enum ConnectionCommand {
     Create(Box<CreateConnectionArgs>),
     /// Shows one connection with its policy and what was used of its limits.
     Get {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
     },
     /// Changes what is given of a connection, and nothing else.
     Update(Box<UpdateConnectionArgs>),
@@ -28,15 +27,17 @@ pub(crate) enum ConnectionCommand {
     Step(ConnectionStep),
     /// Gives the connection's own agent a new token and shows it, this once; makes the agent where there is none.
     RotateToken {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
         #[command(flatten)]
         rotation: RotationArgs,
     },
     /// Deletes a connection that is pending, revoked or expired; its transfers and events stay.
     Delete {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -58,15 +59,15 @@ pub(crate) enum ConnectionCommand {
 pub(crate) enum ConnectionStep {
     /// Puts a pending connection into use.
     Approve {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
         #[command(flatten)]
         request: RequestArgs,
     },
     /// Pauses an active connection: nothing of it is created or started; what is in progress may end.
     Suspend {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
         /// Why.
         #[arg(long)]
         reason: Option<String>,
@@ -75,18 +76,20 @@ pub(crate) enum ConnectionStep {
     },
     /// Puts a suspended or expired connection into use again.
     Reactivate {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
         #[command(flatten)]
         request: RequestArgs,
     },
     /// Ends a connection for good, with the credentials of its agents.
     Revoke {
-        /// The connection.
-        uuid: Uuid,
+        #[command(flatten)]
+        connection: ConnectionArg,
         /// Why.
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -122,8 +125,8 @@ pub(crate) struct CreateConnectionArgs {
 /// What to change.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct UpdateConnectionArgs {
-    /// The connection.
-    pub(crate) uuid: Uuid,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArg,
     /// What people call it.
     #[arg(long)]
     pub(crate) name: Option<String>,

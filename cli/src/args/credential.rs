@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tidegate_client::Role;
-use uuid::Uuid;
 
-use super::{LimitArgs, RequestArgs, value};
+use super::{ConfirmArgs, CredentialArg, LimitArgs, RequestArgs, Which, value, which};
 
 /// What can be done with credentials.
 #[derive(Debug, Subcommand)]
@@ -19,9 +18,9 @@ pub(crate) enum CredentialCommand {
         /// What it may do.
         #[arg(long, value_parser = value::role())]
         role: Role,
-        /// The connection that an agent belongs to.
-        #[arg(long, value_name = "UUID", required_if_eq("role", "agent"))]
-        connection: Option<Uuid>,
+        /// The connection that an agent belongs to, by name or id.
+        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name, required_if_eq("role", "agent"))]
+        connection: Option<Which>,
         /// Lets it name other people as initiators and deciders: for a service that has signed them in itself.
         #[arg(long)]
         acts_for_others: bool,
@@ -34,34 +33,36 @@ pub(crate) enum CredentialCommand {
     },
     /// Shows one credential.
     Get {
-        /// The credential.
-        uuid: Uuid,
+        #[command(flatten)]
+        credential: CredentialArg,
     },
     /// Lists credentials, newest first.
     List {
         /// Only this role.
         #[arg(long, value_parser = value::role())]
         role: Option<Role>,
-        /// Only those of this connection.
-        #[arg(long, value_name = "UUID")]
-        connection: Option<Uuid>,
+        /// Only those of this connection, by name or id.
+        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+        connection: Option<Which>,
         #[command(flatten)]
         limit: LimitArgs,
     },
     /// Gives a credential a new token and shows it, this once.
     Rotate {
-        /// The credential.
-        uuid: Uuid,
+        #[command(flatten)]
+        credential: CredentialArg,
         #[command(flatten)]
         rotation: RotationArgs,
     },
     /// Ends a credential for good, with all its tokens.
     Revoke {
-        /// The credential.
-        uuid: Uuid,
+        #[command(flatten)]
+        credential: CredentialArg,
         /// Why, for the log.
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -72,9 +73,9 @@ pub(crate) enum CredentialCommand {
 pub(crate) enum SessionCommand {
     /// Opens a session and shows its code, this once: an agent redeems it for a token of the connection.
     Create {
-        /// The connection that it is for.
-        #[arg(long, value_name = "UUID")]
-        connection: Uuid,
+        /// The connection that it is for, by name or id.
+        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+        connection: Which,
         /// How long the code can be redeemed, from 1m to 24h; 15m unless set.
         #[arg(long, value_name = "DURATION", value_parser = value::duration)]
         expires_in: Option<Duration>,

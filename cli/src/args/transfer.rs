@@ -8,17 +8,17 @@ use serde_json::{Map, Value};
 use tidegate_client::{ConflictStrategy, Direction, SortOrder, TransferFilter, TransferStatus};
 use uuid::Uuid;
 
-use super::{LimitArgs, RequestArgs, value};
+use super::{ConfirmArgs, LimitArgs, RequestArgs, TransferArg, TransferArgs, Which, value, which};
 
 /// What can be done with transfers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TransferCommand {
     /// Lists transfers, newest first.
     List(ListArgs),
-    /// Shows one transfer.
+    /// Shows transfers.
     Get {
-        /// The transfer.
-        uuid: Uuid,
+        #[command(flatten)]
+        transfers: TransferArgs,
         /// Shows its connection too.
         #[arg(long)]
         with_connection: bool,
@@ -26,39 +26,22 @@ pub(crate) enum TransferCommand {
     /// Declares a transfer.
     Create(Box<CreateArgs>),
     #[command(flatten)]
-    Decision(DecisionCommand),
-    #[command(flatten)]
     Step(StepCommand),
-    /// Deletes a transfer that has ended; its events stay.
-    Delete {
-        /// The transfer.
-        uuid: Uuid,
-        #[command(flatten)]
-        request: RequestArgs,
-    },
+    #[command(flatten)]
+    Bulk(BulkCommand),
     /// Counts transfers.
     Count(FilterArgs),
     /// Follows one transfer to its end, or all of them.
     Watch(WatchArgs),
 }
 
-/// The way to a decision.
+/// What is done to any number of transfers.
 #[derive(Debug, Subcommand)]
-pub(crate) enum DecisionCommand {
-    /// Asks for a decision about a transfer.
-    RequestApproval {
-        /// The transfer.
-        uuid: Uuid,
-        /// Time left to decide [default: 24h].
-        #[arg(long, value_name = "DURATION", value_parser = value::duration)]
-        expires_in: Option<Duration>,
-        #[command(flatten)]
-        request: RequestArgs,
-    },
-    /// Approves a transfer.
+pub(crate) enum BulkCommand {
+    /// Approves transfers.
     Approve {
-        /// The transfer.
-        uuid: Uuid,
+        #[command(flatten)]
+        transfers: TransferArgs,
         /// Who approves [default: whoever the token belongs to]; needed where the server requires no token.
         #[arg(long, value_name = "UUID")]
         admin: Option<Uuid>,
@@ -69,12 +52,14 @@ pub(crate) enum DecisionCommand {
         #[arg(long, value_name = "N")]
         revision: Option<i64>,
         #[command(flatten)]
+        confirm: ConfirmArgs,
+        #[command(flatten)]
         request: RequestArgs,
     },
-    /// Denies a transfer.
+    /// Denies transfers.
     Deny {
-        /// The transfer.
-        uuid: Uuid,
+        #[command(flatten)]
+        transfers: TransferArgs,
         /// Who denies [default: whoever the token belongs to]; needed where the server requires no token.
         #[arg(long, value_name = "UUID")]
         admin: Option<Uuid>,
@@ -85,44 +70,67 @@ pub(crate) enum DecisionCommand {
         #[arg(long, value_name = "N")]
         revision: Option<i64>,
         #[command(flatten)]
+        confirm: ConfirmArgs,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Calls transfers off.
+    Cancel {
+        #[command(flatten)]
+        transfers: TransferArgs,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Deletes transfers that have ended; their events stay.
+    Delete {
+        #[command(flatten)]
+        transfers: TransferArgs,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+        #[command(flatten)]
         request: RequestArgs,
     },
 }
 
-/// The steps of a transfer that is run by hand.
+/// The steps of one transfer.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StepCommand {
+    /// Asks for a decision about a transfer.
+    RequestApproval {
+        #[command(flatten)]
+        transfer: TransferArg,
+        /// Time left to decide [default: 24h].
+        #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+        expires_in: Option<Duration>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
     /// Starts a transfer.
     Start {
-        /// The transfer.
-        uuid: Uuid,
+        #[command(flatten)]
+        transfer: TransferArg,
         /// Fails it when nothing was heard of it for so long, e.g. 30s [default: never].
         #[arg(long, value_name = "DURATION", value_parser = value::duration)]
         heartbeat_timeout: Option<Duration>,
         #[command(flatten)]
         request: RequestArgs,
     },
-    /// Calls a transfer off.
-    Cancel {
-        /// The transfer.
-        uuid: Uuid,
-        /// Why.
-        #[arg(long)]
-        reason: Option<String>,
-        #[command(flatten)]
-        request: RequestArgs,
-    },
     /// Completes a transfer with the totals reported last.
     Complete {
-        /// The transfer.
-        uuid: Uuid,
+        #[command(flatten)]
+        transfer: TransferArg,
         #[command(flatten)]
         request: RequestArgs,
     },
     /// Gives a transfer up.
     Fail {
-        /// The transfer.
-        uuid: Uuid,
+        #[command(flatten)]
+        transfer: TransferArg,
         /// What went wrong.
         #[arg(long, value_name = "TEXT")]
         error_message: String,
@@ -140,9 +148,9 @@ pub(crate) struct FilterArgs {
     /// Only these statuses, e.g. failed; may be repeated or separated by commas.
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = value::status)]
     status: Vec<TransferStatus>,
-    /// Only those of this connection.
-    #[arg(long, value_name = "UUID")]
-    connection: Option<Uuid>,
+    /// Only those of this connection, by name or id.
+    #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+    pub(crate) connection: Option<Which>,
     /// Only those of this table.
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
@@ -158,12 +166,12 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// The same in the client's words.
-    pub(crate) fn to_filter(&self) -> TransferFilter {
+    /// The same in the client's words, with the connection that is meant.
+    pub(crate) fn to_filter(&self, connection: Option<Uuid>) -> TransferFilter {
         TransferFilter {
             direction: self.direction,
             status: self.status.clone(),
-            connection_uuid: self.connection,
+            connection_uuid: connection,
             table_name: self.table.clone(),
             requires_approval: self.requires_approval,
             from: self.from,
@@ -196,9 +204,9 @@ pub(crate) struct CreateArgs {
     /// The table that is moved.
     #[arg(long, value_name = "NAME")]
     pub(crate) table: String,
-    /// The connection that it belongs to.
-    #[arg(long, value_name = "UUID")]
-    pub(crate) connection: Option<Uuid>,
+    /// The connection that it belongs to, by name or id.
+    #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+    pub(crate) connection: Option<Which>,
     /// Short code of the session that asks for it.
     #[arg(long, value_name = "CODE")]
     pub(crate) session_code: Option<String>,
@@ -221,8 +229,8 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "JSON", value_parser = value::object)]
     pub(crate) metadata: Option<Map<String, Value>>,
     /// The transfer that this one tries again.
-    #[arg(long, value_name = "UUID")]
-    pub(crate) retry_of: Option<Uuid>,
+    #[arg(long, value_name = "ID", value_parser = which::id)]
+    pub(crate) retry_of: Option<Which>,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 }
@@ -231,9 +239,9 @@ pub(crate) struct CreateArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WatchArgs {
     /// The transfer to follow to its end; without it all are followed, a line for each change.
-    #[arg(conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to"])]
-    pub(crate) uuid: Option<Uuid>,
-    /// Follows all transfers that the filter means, which is also what happens without a uuid.
+    #[arg(value_name = "ID", value_parser = which::id, conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to"])]
+    pub(crate) id: Option<Which>,
+    /// Follows all transfers that the filter means, which is also what happens without an id.
     #[arg(long)]
     pub(crate) all: bool,
     /// Shows those first that exist already.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_client::Client;
 
-use super::With;
+use super::{With, resolve};
 use crate::args::ApprovalCommand;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -22,6 +22,7 @@ pub(super) async fn run(
             table,
             limit,
         } => {
+            let connection = resolve::any_connection(client, connection).await?;
             let request = client
                 .list_pending_approvals()
                 .page_size(limit.page_size())

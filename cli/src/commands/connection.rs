@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_client::{Client, Connection};
 
-use super::{With, credential};
+use super::{With, credential, resolve, several::confirm};
 use crate::args::{
     ConnectionCommand, ConnectionStep, CreateConnectionArgs, RotationArgs, UpdateConnectionArgs,
 };
@@ -23,8 +23,15 @@ pub(super) async fn run(
         ConnectionCommand::Create(args) => create(client, *args).await?,
         ConnectionCommand::Update(args) => update(client, *args).await?,
         ConnectionCommand::Step(command) => step(client, command).await?,
-        ConnectionCommand::Get { uuid } => client.get_connection(uuid).await?,
-        ConnectionCommand::RotateToken { uuid, rotation } => {
+        ConnectionCommand::Get { connection } => {
+            let uuid = resolve::connection(client, connection.connection).await?;
+            client.get_connection(uuid).await?
+        }
+        ConnectionCommand::RotateToken {
+            connection,
+            rotation,
+        } => {
+            let uuid = resolve::connection(client, connection.connection).await?;
             let RotationArgs {
                 overlap,
                 life,
@@ -38,13 +45,20 @@ pub(super) async fn run(
                 .with(request.request_id, |rotate, id| rotate.request_id(id));
             return credential::show(&rotate.await?, shown, out);
         }
-        ConnectionCommand::Delete { uuid, request } => {
+        ConnectionCommand::Delete {
+            connection,
+            confirm: asked,
+            request,
+        } => {
+            let said = connection.connection.to_string();
+            let uuid = resolve::connection(client, connection.connection).await?;
+            confirm(asked, &format!("delete connection {said}")).await?;
             let delete = client.delete_connection(uuid);
             delete
                 .with(request.request_id, |delete, id| delete.request_id(id))
                 .await?;
-            return out.thing(&json!({ "deletedUuid": uuid }), |_| {
-                format!("connection {uuid} is deleted")
+            return out.thing(&json!({ "deletedUuid": uuid }), |look| {
+                format!("connection {} is deleted", look.id(uuid))
             });
         }
         ConnectionCommand::List {
@@ -79,8 +93,9 @@ async fn create(client: &Client, args: CreateConnectionArgs) -> Result<Connectio
 }
 
 async fn update(client: &Client, args: UpdateConnectionArgs) -> Result<Connection, Failure> {
+    let uuid = resolve::connection(client, args.connection.connection).await?;
     let update = client
-        .update_connection(args.uuid)
+        .update_connection(uuid)
         .allow_duplicate(args.allow_duplicate)
         .with(args.name, |update, name| update.name(name))
         .with(args.site_url, |update, url| update.site_url(url))
@@ -95,31 +110,45 @@ async fn step(client: &Client, command: ConnectionStep) -> Result<Connection, Fa
     use ConnectionStep::{Approve, Reactivate, Revoke, Suspend};
 
     let connection = match command {
-        Approve { uuid, request } => {
+        Approve {
+            connection,
+            request,
+        } => {
+            let uuid = resolve::connection(client, connection.connection).await?;
             let call = client.approve_connection(uuid);
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
         Suspend {
-            uuid,
+            connection,
             reason,
             request,
         } => {
+            let uuid = resolve::connection(client, connection.connection).await?;
             let call = client
                 .suspend_connection(uuid)
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(reason, |call, text| call.reason(text)).await?
         }
-        Reactivate { uuid, request } => {
+        Reactivate {
+            connection,
+            request,
+        } => {
+            let uuid = resolve::connection(client, connection.connection).await?;
             let call = client.reactivate_connection(uuid);
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
         Revoke {
-            uuid,
+            connection,
             reason,
+            confirm: asked,
             request,
         } => {
+            let said = connection.connection.to_string();
+            let uuid = resolve::connection(client, connection.connection).await?;
+            let what = format!("revoke for good connection {said}, with its agents' credentials");
+            confirm(asked, &what).await?;
             let call = client
                 .revoke_connection(uuid)
                 .with(request.request_id, |call, id| call.request_id(id));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tidegate_client::{Client, Credential, IssuedToken};
 
-use super::With;
+use super::{With, resolve, several::confirm};
 use crate::args::{CredentialCommand, RotationArgs, ShownArgs};
 use crate::failure::Failure;
 use crate::output::{Output, note};
@@ -34,6 +34,7 @@ pub(super) async fn run(
             shown,
             request,
         } => {
+            let connection = resolve::any_connection(client, connection).await?;
             let create = client
                 .create_credential(name, role)
                 .acts_for_others(acts_for_others)
@@ -42,7 +43,8 @@ pub(super) async fn run(
                 .with(request.request_id, |create, id| create.request_id(id));
             show(&create.await?, shown, out)
         }
-        CredentialCommand::Get { uuid } => {
+        CredentialCommand::Get { credential } => {
+            let uuid = resolve::credential(client, credential.credential).await?;
             let credential = client.get_credential(uuid).await?;
             out.details(&credential, |look| details(&credential, look))
         }
@@ -51,6 +53,7 @@ pub(super) async fn run(
             connection,
             limit,
         } => {
+            let connection = resolve::any_connection(client, connection).await?;
             let request = client
                 .list_credentials()
                 .page_size(limit.page_size())
@@ -59,7 +62,11 @@ pub(super) async fn run(
             out.list(request.items(), limit.count(), COLUMNS, "no credentials")
                 .await
         }
-        CredentialCommand::Rotate { uuid, rotation } => {
+        CredentialCommand::Rotate {
+            credential,
+            rotation,
+        } => {
+            let uuid = resolve::credential(client, credential.credential).await?;
             let RotationArgs {
                 overlap,
                 life,
@@ -74,10 +81,15 @@ pub(super) async fn run(
             show(&rotate.await?, shown, out)
         }
         CredentialCommand::Revoke {
-            uuid,
+            credential,
             reason,
+            confirm: asked,
             request,
         } => {
+            let said = credential.credential.to_string();
+            let uuid = resolve::credential(client, credential.credential).await?;
+            let what = format!("revoke for good credential {said}, with all its tokens");
+            confirm(asked, &what).await?;
             let revoke = client
                 .revoke_credential(uuid)
                 .with(reason, |revoke, reason| revoke.reason(reason))

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use tidegate_client::{Client, EventsWatch, LogPosition};
 
-use super::With;
+use super::{With, resolve};
 use crate::args::EventCommand;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -25,6 +25,8 @@ pub(super) async fn run(
             after,
             limit,
         } => {
+            let transfer = resolve::any_transfer(client, transfer).await?;
+            let connection = resolve::any_connection(client, connection).await?;
             let request = client
                 .list_events()
                 .after(after)
@@ -39,6 +41,8 @@ pub(super) async fn run(
             connection,
             after,
         } => {
+            let transfer = resolve::any_transfer(client, transfer).await?;
+            let connection = resolve::any_connection(client, connection).await?;
             let request = client
                 .watch_events()
                 .after(after)

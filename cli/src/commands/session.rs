@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tidegate_client::{Client, SessionCode};
 
-use super::{With, credential};
+use super::{With, credential, resolve};
 use crate::args::SessionCommand;
 use crate::failure::Failure;
 use crate::output::{Output, note};
@@ -33,7 +33,7 @@ pub(super) async fn run(
             request,
         } => {
             let create = client
-                .create_session(connection)
+                .create_session(resolve::connection(client, connection).await?)
                 .with(expires_in, |create, time| create.expires_in(time))
                 .with(token_expires_in, |create, time| {
                     create.token_expires_in(time)

@@ -3,7 +3,7 @@
 use futures::stream;
 use tidegate_client::Client;
 
-use super::With;
+use super::{With, resolve};
 use crate::args::StatsCommand;
 use crate::failure::Failure;
 use crate::output::{Output, note};
@@ -16,7 +16,8 @@ pub(super) async fn run(
     out: &mut Output,
 ) -> Result<(), Failure> {
     match command {
-        StatsCommand::Connection { uuid } => {
+        StatsCommand::Connection { connection } => {
+            let uuid = resolve::connection(client, connection.connection).await?;
             let stats = client.get_connection_stats(uuid).await?;
             out.details(&stats, |_| details(&stats))
         }
@@ -26,6 +27,7 @@ pub(super) async fn run(
             from,
             to,
         } => {
+            let connection = resolve::any_connection(client, connection).await?;
             let request = client
                 .list_table_stats()
                 .with(direction, |request, direction| request.direction(direction))

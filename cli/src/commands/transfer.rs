@@ -1,10 +1,15 @@
-//! `tidegate transfer`: each command is one call and what it answers.
+//! `tidegate transfer`: declaring, running, ending, finding.
 
 use serde_json::json;
 use tidegate_client::{Client, Transfer};
+use uuid::Uuid;
 
-use super::{With, watch};
-use crate::args::{CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand};
+use super::{
+    With, resolve,
+    several::{confirm_all, each, only_for_one},
+    watch,
+};
+use crate::args::{BulkCommand, CreateArgs, ListArgs, StepCommand, TransferCommand};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
@@ -19,56 +24,58 @@ pub(super) async fn run(
     match command {
         TransferCommand::List(args) => list(client, args, out).await,
         TransferCommand::Get {
-            uuid,
+            transfers,
             with_connection,
         } => {
-            let request = client.get_transfer(uuid);
-            let request = if with_connection {
-                request.with_connection()
-            } else {
-                request
+            let found = resolve::transfers(client, &transfers.ids).await?;
+            let get = async |uuid| {
+                let request = client.get_transfer(uuid);
+                let request = if with_connection {
+                    request.with_connection()
+                } else {
+                    request
+                };
+                Ok(request.await?)
             };
-            let transfer = request.await?;
-            out.details(&transfer, |look| details(&transfer, look))
+            each(&transfers.ids, found, out, get, |out, _, transfer| {
+                out.details(transfer, |look| details(transfer, look))
+            })
+            .await
         }
         TransferCommand::Count(filter) => {
-            let count = client.count_transfers().filter(filter.to_filter()).await?;
+            let filter = resolve::filter(client, filter).await?;
+            let count = client.count_transfers().filter(filter).await?;
             out.thing(&json!({ "count": count.to_string() }), |_| {
                 text::count(count)
             })
         }
-        TransferCommand::Delete { uuid, request } => {
-            client
-                .delete_transfer(uuid)
-                .with(request.request_id, |delete, id| delete.request_id(id))
-                .await?;
-            out.thing(&json!({ "deletedUuid": uuid }), |_| {
-                format!("transfer {uuid} is deleted")
-            })
-        }
-        TransferCommand::Watch(args) => match args.uuid {
-            Some(uuid) => watch::one(client, uuid, out).await,
-            None => watch::all(client, &args, out).await,
+        TransferCommand::Watch(args) => match args.id.clone() {
+            Some(which) => {
+                let uuid = resolve::transfer(client, which).await?;
+                watch::one(client, uuid, out).await
+            }
+            None => watch::all(client, args, out).await,
         },
         TransferCommand::Create(args) => {
             let transfer = create(client, *args).await?;
-            out.thing(&transfer, |look| outcome(&transfer, look))
-        }
-        TransferCommand::Decision(command) => {
-            let transfer = decide(client, command).await?;
-            out.thing(&transfer, |look| outcome(&transfer, look))
+            shown(out, transfer.uuid, &transfer)
         }
         TransferCommand::Step(command) => {
             let transfer = step(client, command).await?;
-            out.thing(&transfer, |look| outcome(&transfer, look))
+            shown(out, transfer.uuid, &transfer)
         }
+        TransferCommand::Bulk(command) => bulk(client, command, out).await,
     }
+}
+
+fn shown(out: &mut Output, _: Uuid, transfer: &Transfer) -> Result<(), Failure> {
+    out.thing(transfer, |look| outcome(transfer, look))
 }
 
 async fn list(client: &Client, args: ListArgs, out: &mut Output) -> Result<(), Failure> {
     let request = client
         .list_transfers()
-        .filter(args.filter.to_filter())
+        .filter(resolve::filter(client, args.filter).await?)
         .order(args.order)
         .page_size(args.limit.page_size())
         .with(args.skip, |request, skip| request.skip(skip));
@@ -77,10 +84,12 @@ async fn list(client: &Client, args: ListArgs, out: &mut Output) -> Result<(), F
 }
 
 async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> {
+    let connection = resolve::any_connection(client, args.connection).await?;
+    let retry_of = resolve::any_transfer(client, args.retry_of).await?;
     let transfer = client
         .create_transfer(args.direction, args.table)
         .requires_approval(args.requires_approval)
-        .with(args.connection, |create, uuid| create.connection_uuid(uuid))
+        .with(connection, |create, uuid| create.connection_uuid(uuid))
         .with(args.session_code, |create, code| create.session_code(code))
         .with(args.remote_site_url, |create, url| {
             create.remote_site_url(url)
@@ -95,98 +104,147 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
             create.initiated_by_uuid(uuid)
         })
         .with(args.metadata, |create, metadata| create.metadata(metadata))
-        .with(args.retry_of, |create, uuid| create.retry_of_uuid(uuid))
+        .with(retry_of, |create, uuid| create.retry_of_uuid(uuid))
         .with(args.request.request_id, |create, id| create.request_id(id))
         .await?;
     Ok(transfer)
 }
 
-async fn decide(client: &Client, command: DecisionCommand) -> Result<Transfer, Failure> {
-    use DecisionCommand::{Approve, Deny, RequestApproval};
+async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure> {
+    use StepCommand::{Complete, Fail, RequestApproval, Start};
 
     let transfer = match command {
         RequestApproval {
-            uuid,
+            transfer,
             expires_in,
             request,
         } => {
             let call = client
-                .request_approval(uuid)
+                .request_approval(resolve::transfer(client, transfer.id).await?)
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(expires_in, |call, time| call.expires_in(time))
                 .await?
         }
-        Approve {
-            uuid,
-            admin,
-            comment,
-            revision,
-            request,
-        } => {
-            let call = client
-                .approve_transfer(uuid)
-                .with(admin, |call, person| call.on_behalf_of(person))
-                .with(revision, |call, revision| call.revision(revision))
-                .with(request.request_id, |call, id| call.request_id(id));
-            call.with(comment, |call, text| call.comment(text)).await?
-        }
-        Deny {
-            uuid,
-            admin,
-            reason,
-            revision,
-            request,
-        } => {
-            let call = client
-                .deny_transfer(uuid)
-                .with(admin, |call, person| call.on_behalf_of(person))
-                .with(revision, |call, revision| call.revision(revision))
-                .with(request.request_id, |call, id| call.request_id(id));
-            call.with(reason, |call, text| call.reason(text)).await?
-        }
-    };
-    Ok(transfer)
-}
-
-async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure> {
-    use StepCommand::{Cancel, Complete, Fail, Start};
-
-    let transfer = match command {
         Start {
-            uuid,
+            transfer,
             heartbeat_timeout,
             request,
         } => {
             let call = client
-                .start_transfer(uuid)
+                .start_transfer(resolve::transfer(client, transfer.id).await?)
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(heartbeat_timeout, |call, time| call.heartbeat_timeout(time))
                 .await?
         }
-        Cancel {
-            uuid,
-            reason,
-            request,
-        } => {
-            let call = client
-                .cancel_transfer(uuid)
-                .with(request.request_id, |call, id| call.request_id(id));
-            call.with(reason, |call, text| call.reason(text)).await?
-        }
-        Complete { uuid, request } => {
-            let call = client.complete_transfer(uuid);
+        Complete { transfer, request } => {
+            let call = client.complete_transfer(resolve::transfer(client, transfer.id).await?);
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
         Fail {
-            uuid,
+            transfer,
             error_message,
             request,
         } => {
+            let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client.fail_transfer(uuid, error_message);
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
     };
     Ok(transfer)
+}
+
+/// What is done to any number of transfers.
+async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result<(), Failure> {
+    use BulkCommand::{Approve, Cancel, Delete, Deny};
+
+    match command {
+        Approve {
+            transfers,
+            admin,
+            comment,
+            revision,
+            confirm,
+            request,
+        } => {
+            only_for_one(&transfers.ids, &request, revision)?;
+            let found = resolve::transfers(client, &transfers.ids).await?;
+            confirm_all(confirm, "approve", &transfers.ids, false).await?;
+            let approve = async |uuid| {
+                let call = client
+                    .approve_transfer(uuid)
+                    .with(admin, |call, person| call.on_behalf_of(person))
+                    .with(revision, |call, revision| call.revision(revision))
+                    .with(request.request_id.clone(), |call, id| call.request_id(id));
+                Ok(call
+                    .with(comment.clone(), |call, text| call.comment(text))
+                    .await?)
+            };
+            each(&transfers.ids, found, out, approve, shown).await
+        }
+        Deny {
+            transfers,
+            admin,
+            reason,
+            revision,
+            confirm,
+            request,
+        } => {
+            only_for_one(&transfers.ids, &request, revision)?;
+            let found = resolve::transfers(client, &transfers.ids).await?;
+            confirm_all(confirm, "deny", &transfers.ids, false).await?;
+            let deny = async |uuid| {
+                let call = client
+                    .deny_transfer(uuid)
+                    .with(admin, |call, person| call.on_behalf_of(person))
+                    .with(revision, |call, revision| call.revision(revision))
+                    .with(request.request_id.clone(), |call, id| call.request_id(id));
+                Ok(call
+                    .with(reason.clone(), |call, text| call.reason(text))
+                    .await?)
+            };
+            each(&transfers.ids, found, out, deny, shown).await
+        }
+        Cancel {
+            transfers,
+            reason,
+            confirm,
+            request,
+        } => {
+            only_for_one(&transfers.ids, &request, None)?;
+            let found = resolve::transfers(client, &transfers.ids).await?;
+            confirm_all(confirm, "cancel", &transfers.ids, false).await?;
+            let cancel = async |uuid| {
+                let call = client
+                    .cancel_transfer(uuid)
+                    .with(request.request_id.clone(), |call, id| call.request_id(id));
+                Ok(call
+                    .with(reason.clone(), |call, text| call.reason(text))
+                    .await?)
+            };
+            each(&transfers.ids, found, out, cancel, shown).await
+        }
+        Delete {
+            transfers,
+            confirm,
+            request,
+        } => {
+            only_for_one(&transfers.ids, &request, None)?;
+            let found = resolve::transfers(client, &transfers.ids).await?;
+            confirm_all(confirm, "delete", &transfers.ids, true).await?;
+            let delete = async |uuid| {
+                let call = client.delete_transfer(uuid);
+                Ok(call
+                    .with(request.request_id.clone(), |call, id| call.request_id(id))
+                    .await?)
+            };
+            each(&transfers.ids, found, out, delete, |out, uuid, ()| {
+                out.thing(&json!({ "deletedUuid": uuid }), |look| {
+                    format!("transfer {} is deleted", look.id(uuid))
+                })
+            })
+            .await
+        }
+    }
 }

@@ -8,6 +8,7 @@ use tidegate_client::{Client, Transfer, TransferStatus, WatchUpdate};
 use tokio::time::sleep_until;
 use uuid::Uuid;
 
+use super::resolve;
 use crate::args::WatchArgs;
 use crate::failure::Failure;
 use crate::output::{Look, Output};
@@ -108,14 +109,10 @@ fn ended(status: TransferStatus) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Always, in the end.
-pub(super) async fn all(
-    client: &Client,
-    args: &WatchArgs,
-    out: &mut Output,
-) -> Result<(), Failure> {
+pub(super) async fn all(client: &Client, args: WatchArgs, out: &mut Output) -> Result<(), Failure> {
     let request = client
         .watch_transfers()
-        .filter(args.filter.to_filter())
+        .filter(resolve::filter(client, args.filter).await?)
         .include_existing(args.include_existing);
     let mut watch = request.into_stream();
     while let Some(update) = watch.next().await {
