@@ -147,11 +147,11 @@ pub(crate) enum StatsCommand {
         /// Only those of this connection, by name or id.
         #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
         connection: Option<Which>,
-        /// Only those created at this time or later (RFC 3339).
-        #[arg(long, value_name = "TIME", value_parser = value::time)]
+        /// Only those created at this time or later, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
+        #[arg(long, visible_alias = "since", value_name = "TIME", value_parser = value::past)]
         from: Option<DateTime<Utc>>,
-        /// Only those created at this time or earlier (RFC 3339).
-        #[arg(long, value_name = "TIME", value_parser = value::time)]
+        /// Only those created at this time or earlier, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
+        #[arg(long, visible_alias = "until", value_name = "TIME", value_parser = value::past)]
         to: Option<DateTime<Utc>>,
     },
 }
@@ -161,30 +161,28 @@ pub(crate) enum StatsCommand {
 pub(crate) enum EventCommand {
     /// Lists events, oldest first.
     List {
-        /// Only those of this transfer, by its id or a part of it.
-        #[arg(long, value_name = "ID", value_parser = which::id)]
-        transfer: Option<Which>,
-        /// Only those of this connection, by name or id.
-        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
-        connection: Option<Which>,
+        #[command(flatten)]
+        of: EventArgs,
         /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.
         #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
         after: LogPosition,
+        /// Only those at this time or later, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
+        #[arg(long, visible_alias = "since", value_name = "TIME", value_parser = value::past, conflicts_with = "after")]
+        from: Option<DateTime<Utc>>,
+        /// Only so many, the newest ones.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with_all = ["after", "from", "limit"])]
+        last: Option<u32>,
         #[command(flatten)]
         limit: LimitArgs,
     },
-    /// Follows the log until interrupted, over any interruption of the connection.
+    /// Follows the log from now on until interrupted, over any interruption of the connection.
     Watch {
-        /// Only those of this transfer, by its id or a part of it.
-        #[arg(long, value_name = "ID", value_parser = which::id)]
-        transfer: Option<Which>,
-        /// Only those of this connection, by name or id.
-        #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
-        connection: Option<Which>,
-        /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.
+        #[command(flatten)]
+        of: EventArgs,
+        /// Those after this event too: its sequence number, and its hash to be told when the log has another one there.
         /// 0 is from the oldest that is kept.
-        #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
-        after: LogPosition,
+        #[arg(long, value_name = "SEQUENCE[:HASH]")]
+        after: Option<LogPosition>,
     },
     /// Writes the log as NDJSON: one event a line with all that is known of it, oldest first, whatever --output says.
     Export {
@@ -196,6 +194,17 @@ pub(crate) enum EventCommand {
         #[arg(long)]
         follow: bool,
     },
+}
+
+/// What the events are about.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EventArgs {
+    /// Only those of this transfer, by its id or a part of it.
+    #[arg(long, value_name = "ID", value_parser = which::id)]
+    pub(crate) transfer: Option<Which>,
+    /// Only those of this connection, by name or id.
+    #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+    pub(crate) connection: Option<Which>,
 }
 
 /// How much to list.
@@ -273,7 +282,7 @@ mod tests {
         let lines = [
             "tidegate transfer get not-a-uuid",
             "tidegate transfer list --status done",
-            "tidegate transfer list --from yesterday",
+            "tidegate transfer list --from soon",
             "tidegate transfer create --direction send --table t --metadata [1]",
             "tidegate transfer approve 00000000-0000-0000-0000-000000000001 --admin me",
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --all",
@@ -282,6 +291,8 @@ mod tests {
             "tidegate connection update 00000000-0000-0000-0000-000000000001 --clear name",
             "tidegate connection update 00000000-0000-0000-0000-000000000001 --max-transfers -1",
             "tidegate connection list --status done",
+            "tidegate event list --last 3 --after 7",
+            "tidegate event list --last 0",
         ];
         for line in lines {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

@@ -8,6 +8,7 @@ mod formats;
 mod names;
 mod refusals;
 mod terminal;
+mod times;
 mod watch;
 
 use serde_json::Value;

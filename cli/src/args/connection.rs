@@ -170,7 +170,7 @@ pub(crate) struct PolicyArgs {
     /// Whether case matters to these tables; without it, exclusions hold in any case, and what is allowed in the same.
     #[arg(long, value_parser = value::table_case())]
     pub(crate) table_case: Option<TableCase>,
-    /// When the connection ends by itself (RFC 3339).
+    /// When the connection ends by itself, e.g. 2026-12-31 or 2026-12-31T22:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = value::time, conflicts_with = "expires_in")]
     pub(crate) expires_at: Option<DateTime<Utc>>,
     /// How long from now the connection lasts, e.g. 30d; what is to be repeated with --request-id needs --expires-at.

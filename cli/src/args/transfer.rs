@@ -157,11 +157,11 @@ pub(crate) struct FilterArgs {
     /// Only those that require an approval, or do not.
     #[arg(long, value_name = "true|false")]
     requires_approval: Option<bool>,
-    /// Only those created at this time or later (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    /// Only those created at this time or later, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
+    #[arg(long, visible_alias = "since", value_name = "TIME", value_parser = value::past)]
     from: Option<DateTime<Utc>>,
-    /// Only those created at this time or earlier (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    /// Only those created at this time or earlier, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
+    #[arg(long, visible_alias = "until", value_name = "TIME", value_parser = value::past)]
     to: Option<DateTime<Utc>>,
 }
 

@@ -3,13 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use tidegate_client::{
     ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, Role,
     SortOrder, TableCase, TransferStatus,
 };
+
+use crate::text::now;
 
 /// The direction of a transfer.
 pub(super) fn direction() -> impl TypedValueParser<Value = Direction> {
@@ -75,11 +77,52 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A point in time in RFC 3339.
+/// A point in time, also as how long ago it was.
+pub(super) fn past(text: &str) -> Result<DateTime<Utc>, String> {
+    let now = now();
+    if let Ok(length) = humantime::parse_duration(text) {
+        let then = TimeDelta::from_std(length)
+            .ok()
+            .and_then(|length| now.checked_sub_signed(length));
+        return then.ok_or_else(|| "it is too long ago".to_owned());
+    }
+    moment(text, now, &Local)
+        .ok_or_else(|| format!("it must be how long ago, such as 2h, or a time: {TIME_FORMS}"))
+}
+
+/// A point in time.
 pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    DateTime::parse_from_rfc3339(text)
+    moment(text, now(), &Local).ok_or_else(|| format!("it must be a time: {TIME_FORMS}"))
+}
+
+const TIME_FORMS: &str = "yesterday, 2026-01-31, \"2026-01-31 08:00\" or 2026-01-31T08:00:00Z";
+
+/// A moment in any of its forms. A day is its beginning, and what has no zone is in `zone`.
+fn moment(text: &str, now: DateTime<Utc>, zone: &impl TimeZone) -> Option<DateTime<Utc>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
+    }
+    let today = now.with_timezone(zone).date_naive();
+    let day = match text {
+        "now" => return Some(now),
+        "today" => Some(today),
+        "yesterday" => today.pred_opt(),
+        "tomorrow" => today.succ_opt(),
+        _ => text.parse::<NaiveDate>().ok(),
+    };
+    let local = day.map(|day| day.and_time(NaiveTime::MIN)).or_else(|| {
+        let parse = |form| NaiveDateTime::parse_from_str(text, form).ok();
+        let forms = [
+            "%Y-%m-%d %H:%M",
+            "%Y-%m-%d %H:%M:%S",
+            "%Y-%m-%dT%H:%M",
+            "%Y-%m-%dT%H:%M:%S",
+        ];
+        forms.into_iter().find_map(parse)
+    })?;
+    zone.from_local_datetime(&local)
+        .earliest()
         .map(|time| time.to_utc())
-        .map_err(|error| format!("{error}; as in 2026-01-31T08:00:00Z"))
 }
 
 /// A JSON object.
@@ -101,7 +144,38 @@ where
 
 #[cfg(test)]
 mod tests {
+    use chrono::FixedOffset;
+
     use super::*;
+
+    #[test]
+    fn times_are_said_in_many_ways() {
+        let zone = FixedOffset::east_opt(2 * 3600).unwrap();
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+        // There it is half past one on the first of March.
+        let now = at("2026-02-28T23:30:00Z");
+        for (text, wanted) in [
+            ("2026-01-31T08:00:00+01:00", "2026-01-31T07:00:00Z"),
+            ("now", "2026-02-28T23:30:00Z"),
+            ("today", "2026-02-28T22:00:00Z"),
+            ("yesterday", "2026-02-27T22:00:00Z"),
+            ("tomorrow", "2026-03-01T22:00:00Z"),
+            ("2026-01-31", "2026-01-30T22:00:00Z"),
+            ("2026-01-31 08:00", "2026-01-31T06:00:00Z"),
+            ("2026-01-31T08:00:30", "2026-01-31T06:00:30Z"),
+        ] {
+            assert_eq!(moment(text, now, &zone), Some(at(wanted)), "{text}");
+        }
+        for text in ["", "2h", "noon", "2026-02-30", "31.1.2026"] {
+            assert_eq!(moment(text, now, &zone), None, "{text}");
+        }
+        let ago = now_is_about(past("2h").unwrap() + TimeDelta::hours(2));
+        assert!(ago && past("soon").is_err() && time("2h").is_err());
+    }
+
+    fn now_is_about(time: DateTime<Utc>) -> bool {
+        (now() - time).num_seconds().abs() < 60
+    }
 
     #[test]
     fn every_word_of_the_client_can_be_said() {

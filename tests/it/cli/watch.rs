@@ -133,7 +133,10 @@ async fn the_log_is_watched_until_interrupted() {
     let desk = Desk::new().await;
     let uuid = desk.declare("orders").await;
     desk.declare("others").await;
-    let mut texts = desk.tidegate("event watch").spawn().expect("it starts");
+    let mut texts = desk
+        .tidegate("event watch --after 0")
+        .spawn()
+        .expect("it starts");
     let command = format!("event watch --transfer {uuid} --after 0 -o json");
     let mut lines = desk.tidegate(&command).spawn().expect("it starts");
     let stdout = texts.stdout.take().expect("stdout is piped");
@@ -161,4 +164,26 @@ async fn the_log_is_watched_until_interrupted() {
     assert_eq!(json.whole().await.lines().count(), 2);
     let text = text.whole().await;
     assert!(text.contains(&uuid) && text.contains("created"), "{text}");
+}
+
+#[tokio::test]
+async fn the_log_is_watched_from_now_on() {
+    let desk = Desk::new().await;
+    desk.declare("earlier").await;
+    let mut watch = desk.tidegate("event watch").spawn().expect("it starts");
+    let stdout = watch.stdout.take().expect("stdout is piped");
+    let hear = tokio::spawn(heard("an event", stdout, |line: &str| {
+        Some(line.to_owned())
+    }));
+    // Until it has begun, what happens is not from now on.
+    let first = soon("an event", async {
+        while !hear.is_finished() {
+            desk.declare("later").await;
+        }
+    });
+    first.await;
+    let (first, _) = hear.await.expect("no panic");
+    assert!(!first.starts_with("1  "), "{first}");
+    signal(&watch, "INT").await;
+    assert_eq!(finish(watch).await.code, Some(130));
 }
