@@ -31,13 +31,16 @@ use crate::output::Format;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0      done; for `transfer watch UUID`: completed
+  0      done; what was watched is completed, what was waited for is so
   1      another error
   2      wrong usage
-  10-13  for `transfer watch UUID`: 10 failed, 11 denied, 12 expired, 13 cancelled
-  64+N   the call was refused with gRPC code N: 69 not found, 73 not now, 78 unavailable ...
+  10-14  `transfer watch` and `wait`, ended otherwise: 10 failed, 11 denied,
+         12 expired, 13 cancelled, 14 completed
+  64+N   the call was refused with gRPC code N: 69 not found, 71 no permission,
+         73 not now, 78 unavailable, 80 no good token, ...
+  124    `transfer wait`: not so in time
   130    interrupted
-  141    nobody reads stdout any more";
+  141    broken pipe";
 
 /// Operates Tidegate: declare, approve, watch and account for transfers of tables between sites.
 #[derive(Debug, Parser)]
@@ -82,7 +85,7 @@ pub(crate) struct ConnectArgs {
     pub(crate) color: ColorChoice,
     /// How long one call may take; a watch may take longer.
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
-    pub(crate) timeout: Duration,
+    pub(crate) request_timeout: Duration,
 }
 
 /// The things that can be operated on.
@@ -287,7 +290,7 @@ mod tests {
             "tidegate transfer approve 00000000-0000-0000-0000-000000000001 --admin me",
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --all",
             "tidegate transfer watch 00000000-0000-0000-0000-000000000001 --table t",
-            "tidegate stats table --timeout soon",
+            "tidegate stats table --request-timeout soon",
             "tidegate connection update 00000000-0000-0000-0000-000000000001 --clear name",
             "tidegate connection update 00000000-0000-0000-0000-000000000001 --max-transfers -1",
             "tidegate connection list --status done",

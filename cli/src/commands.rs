@@ -9,6 +9,7 @@ mod session;
 mod several;
 mod stats;
 mod transfer;
+mod wait;
 mod watch;
 
 use std::time::Duration;
@@ -42,8 +43,8 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
 
 async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
     let builder = Client::builder(&args.address)
-        .timeout(args.timeout)
-        .connect_timeout(args.timeout.min(CONNECT_TIMEOUT))
+        .timeout(args.request_timeout)
+        .connect_timeout(args.request_timeout.min(CONNECT_TIMEOUT))
         .user_agent(concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")));
     let builder = args.security.apply(builder).map_err(Failure::Usage)?;
     Ok(builder.connect().await?)

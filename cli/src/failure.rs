@@ -1,6 +1,6 @@
 //! What can go wrong in a command: what is said about it on stderr, and the exit code that scripts see.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tidegate_client::{Error, TlsProblem, TransferStatus};
 
@@ -11,6 +11,8 @@ use crate::text::escape;
 pub(crate) const INTERRUPTED: u8 = 130;
 /// Exit code when the reader of stdout went away, as of a process ended by SIGPIPE.
 const OUTPUT_CLOSED: u8 = 141;
+/// Exit code when time is up, as of timeout(1).
+const TIMED_OUT: u8 = 124;
 /// Exit code of a refused call, to which the gRPC code is added. Scripts written for grpcurl know it.
 const REFUSED: u8 = 64;
 /// The gRPC code of what is not there.
@@ -35,6 +37,8 @@ pub(crate) enum Failure {
     Told(u8),
     /// The transfer that was watched came to another end than COMPLETED.
     Ended(TransferStatus),
+    /// What was waited for did not come in time: the last status, and how long it was waited for.
+    TimedOut(Option<TransferStatus>, Duration),
     /// Stdout cannot be written to.
     Output(io::Error),
     /// A watch ended though nothing had gone wrong and nothing was finished.
@@ -52,8 +56,9 @@ impl Failure {
             Self::Usage(_) | Self::Ambiguous(..) => USAGE,
             Self::NotFound(_) => REFUSED + NOT_FOUND,
             Self::Told(code) => *code,
+            Self::TimedOut(..) => TIMED_OUT,
             Self::Ended(status) => match status {
-                TransferStatus::Completed => 0,
+                TransferStatus::Completed => 14,
                 TransferStatus::Failed => 10,
                 TransferStatus::Denied => 11,
                 TransferStatus::Expired => 12,
@@ -79,6 +84,18 @@ impl Failure {
             Self::Declined => vec!["error: nothing was done".to_owned()],
             Self::Output(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 vec![format!("error: {error}")]
+            }
+            Self::TimedOut(Some(status), longest) => {
+                let longest = humantime::format_duration(*longest);
+                vec![format!(
+                    "error: the transfer is still {status} after {longest}"
+                )]
+            }
+            Self::TimedOut(None, longest) => {
+                let longest = humantime::format_duration(*longest);
+                vec![format!(
+                    "error: nothing was heard of the transfer within {longest}"
+                )]
             }
             Self::WatchEnded => vec!["error: the watch ended before the transfer did".to_owned()],
             Self::Ended(_) | Self::Told(_) | Self::Output(_) => Vec::new(),
@@ -175,9 +192,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watch_ends_with_the_code_of_the_status() {
+    fn another_end_has_the_code_of_its_status() {
         let codes = [
-            (TransferStatus::Completed, 0),
+            (TransferStatus::Completed, 14),
             (TransferStatus::Failed, 10),
             (TransferStatus::Denied, 11),
             (TransferStatus::Expired, 12),

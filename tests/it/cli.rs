@@ -7,6 +7,7 @@ mod export;
 mod formats;
 mod names;
 mod refusals;
+mod running;
 mod terminal;
 mod times;
 mod watch;

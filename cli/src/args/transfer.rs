@@ -5,7 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
-use tidegate_client::{ConflictStrategy, Direction, SortOrder, TransferFilter, TransferStatus};
+use tidegate_client::{
+    ConflictStrategy, Direction, Progress, SortOrder, TransferFilter, TransferStatus,
+};
 use uuid::Uuid;
 
 use super::{ConfirmArgs, LimitArgs, RequestArgs, TransferArg, TransferArgs, Which, value, which};
@@ -33,6 +35,8 @@ pub(crate) enum TransferCommand {
     Count(FilterArgs),
     /// Follows one transfer to its end, or all of them.
     Watch(WatchArgs),
+    /// Waits until a transfer has one of these statuses, or cannot come to one any more.
+    Wait(WaitArgs),
 }
 
 /// What is done to any number of transfers.
@@ -120,10 +124,24 @@ pub(crate) enum StepCommand {
         #[command(flatten)]
         request: RequestArgs,
     },
-    /// Completes a transfer with the totals reported last.
+    /// Says how far a transfer is, and that its agent is alive.
+    Progress {
+        #[command(flatten)]
+        transfer: TransferArg,
+        #[command(flatten)]
+        totals: TotalsArgs,
+        /// Where the agent would resume, as text; what was given before stays unless set.
+        #[arg(long, value_name = "TEXT")]
+        checkpoint: Option<String>,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Completes a transfer.
     Complete {
         #[command(flatten)]
         transfer: TransferArg,
+        #[command(flatten)]
+        totals: TotalsArgs,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -134,6 +152,8 @@ pub(crate) enum StepCommand {
         /// What went wrong.
         #[arg(long, value_name = "TEXT")]
         error_message: String,
+        #[command(flatten)]
+        totals: TotalsArgs,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -233,6 +253,57 @@ pub(crate) struct CreateArgs {
     pub(crate) retry_of: Option<Which>,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
+}
+
+/// Absolute totals since the transfer was started. What is not given stays as it was reported last.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Totals since the start")]
+pub(crate) struct TotalsArgs {
+    /// Records read from the source.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    records: Option<i64>,
+    /// Records that the target did not have.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    created: Option<i64>,
+    /// Records that replaced or changed one in the target.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    updated: Option<i64>,
+    /// Records left out because the target had them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    skipped: Option<i64>,
+    /// Records that the target refused.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    failed: Option<i64>,
+    /// Bytes moved.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    bytes: Option<i64>,
+}
+
+impl From<TotalsArgs> for Progress {
+    fn from(totals: TotalsArgs) -> Self {
+        Self {
+            records_transferred: totals.records,
+            records_created: totals.created,
+            records_updated: totals.updated,
+            records_skipped: totals.skipped,
+            records_failed: totals.failed,
+            bytes_transferred: totals.bytes,
+        }
+    }
+}
+
+/// What to wait for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    pub(crate) transfer: TransferArg,
+    /// The statuses to wait for; may be repeated or separated by commas. One that comes and goes at once may be missed: name
+    /// those after it, too.
+    #[arg(long = "for", value_name = "STATUS", value_delimiter = ',', default_value = "completed", value_parser = value::status)]
+    pub(crate) statuses: Vec<TransferStatus>,
+    /// Waits no longer than so long [default: for ever].
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// What to follow.

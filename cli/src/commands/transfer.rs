@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     With, resolve,
     several::{confirm_all, each, only_for_one},
-    watch,
+    wait, watch,
 };
 use crate::args::{BulkCommand, CreateArgs, ListArgs, StepCommand, TransferCommand};
 use crate::failure::Failure;
@@ -56,6 +56,16 @@ pub(super) async fn run(
             }
             None => watch::all(client, args, out).await,
         },
+        TransferCommand::Wait(args) => {
+            let uuid = resolve::transfer(client, args.transfer.id).await?;
+            let transfer = wait::until(client, uuid, &args.statuses, args.timeout).await?;
+            shown(out, uuid, &transfer)?;
+            if args.statuses.contains(&transfer.status) {
+                Ok(())
+            } else {
+                Err(Failure::Ended(transfer.status))
+            }
+        }
         TransferCommand::Create(args) => {
             let transfer = create(client, *args).await?;
             shown(out, transfer.uuid, &transfer)
@@ -111,7 +121,7 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
 }
 
 async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure> {
-    use StepCommand::{Complete, Fail, RequestApproval, Start};
+    use StepCommand::{Complete, Fail, Progress, RequestApproval, Start};
 
     let transfer = match command {
         RequestApproval {
@@ -136,18 +146,39 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
             call.with(heartbeat_timeout, |call, time| call.heartbeat_timeout(time))
                 .await?
         }
-        Complete { transfer, request } => {
-            let call = client.complete_transfer(resolve::transfer(client, transfer.id).await?);
+        Progress {
+            transfer,
+            totals,
+            checkpoint,
+            request,
+        } => {
+            let uuid = resolve::transfer(client, transfer.id).await?;
+            let call = client
+                .update_progress(uuid, totals.into())
+                .with(request.request_id, |call, id| call.request_id(id));
+            call.with(checkpoint, |call, text| call.checkpoint(text))
+                .await?
+        }
+        Complete {
+            transfer,
+            totals,
+            request,
+        } => {
+            let uuid = resolve::transfer(client, transfer.id).await?;
+            let call = client.complete_transfer(uuid).progress(totals.into());
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
         Fail {
             transfer,
             error_message,
+            totals,
             request,
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
-            let call = client.fail_transfer(uuid, error_message);
+            let call = client
+                .fail_transfer(uuid, error_message)
+                .progress(totals.into());
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }

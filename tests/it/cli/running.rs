@@ -1,0 +1,116 @@
+//! A transfer that is run by hand: progress, totals, and waiting for what becomes of it.
+
+use serde_json::json;
+use tidegate_tests::process::finish;
+
+use super::{ADMIN, Desk, says};
+
+#[tokio::test]
+async fn progress_is_said_and_ends_with_totals() {
+    let desk = Desk::new().await;
+    let create = "transfer create --direction send --table t --records-requested 100 -o name";
+    let uuid = desk.text(create).await;
+    let uuid = uuid.trim_end();
+    desk.text(&format!("transfer start {uuid} --heartbeat-timeout 5m"))
+        .await;
+    let progress = format!(
+        "transfer progress {uuid} --records 50 --created 40 --updated 4 --skipped 3 --failed 3 \
+         --bytes 4096 --checkpoint page-5"
+    );
+    let (text, told) = desk.change(&progress).await;
+    says(&text, &[uuid, "in_progress"]);
+    let totals = json!({
+        "recordsTransferred": "50", "recordsCreated": "40", "recordsUpdated": "4",
+        "recordsSkipped": "3", "recordsFailed": "3", "bytesTransferred": "4096",
+    });
+    assert_eq!(
+        (&told["progress"], &told["checkpoint"]),
+        (&totals, &json!("cGFnZS01"))
+    );
+    // With nothing to tell it only says that the agent is alive.
+    let alive = desk.json(&format!("transfer progress {uuid}")).await;
+    assert_eq!(alive["progress"], totals);
+    assert_ne!(alive["heartbeatExpiresAt"], told["heartbeatExpiresAt"]);
+    let back = desk
+        .run(&format!("transfer progress {uuid} --records 49"))
+        .await;
+    assert_eq!(back.code, Some(73), "{back:?}");
+    let ended = desk
+        .json(&format!(
+            "transfer complete {uuid} --records 100 --created 90"
+        ))
+        .await;
+    assert_eq!(ended["progress"]["recordsTransferred"], "100");
+    assert_eq!(ended["progress"]["recordsCreated"], "90");
+    assert_eq!(ended["progress"]["recordsUpdated"], "4");
+
+    let other = desk.declare("other").await;
+    desk.text(&format!("transfer start {other}")).await;
+    let fail = format!("transfer fail {other} --error-message full --records 7 --failed 7");
+    assert_eq!(desk.json(&fail).await["progress"]["recordsFailed"], "7");
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_code_of_the_outcome() {
+    let desk = Desk::new().await;
+    let deny = format!("deny UUID --admin {ADMIN}");
+    for (code, wanted, status, steps) in [
+        (
+            0,
+            "completed",
+            "completed",
+            &["start UUID", "complete UUID"][..],
+        ),
+        (
+            0,
+            "approved,pending_approval",
+            "pending_approval",
+            &["request-approval UUID"],
+        ),
+        (
+            10,
+            "completed",
+            "failed",
+            &["start UUID", "fail UUID --error-message full"],
+        ),
+        (11, "approved", "denied", &["request-approval UUID", &deny]),
+        (
+            12,
+            "approved",
+            "expired",
+            &["request-approval UUID --expires-in 1s"],
+        ),
+        (13, "in-progress", "cancelled", &["cancel UUID"]),
+        (14, "failed", "completed", &["start UUID", "complete UUID"]),
+    ] {
+        let uuid = desk.declare(status).await;
+        let wait = format!("transfer wait {uuid} --for {wanted} --timeout 60s");
+        let wait = desk.tidegate(&wait).spawn().expect("it starts");
+        for step in steps {
+            desk.text(&format!("transfer {}", step.replace("UUID", &uuid)))
+                .await;
+        }
+        let ended = finish(wait).await;
+        assert_eq!(ended.code, Some(code), "{wanted}: {ended:?}");
+        assert_eq!(ended.stdout.lines().count(), 1, "{ended:?}");
+        says(&ended.stdout, &[&uuid, &format!("is {status}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_gives_up_in_time() {
+    let desk = Desk::new().await;
+    let uuid = desk.declare("orders").await;
+    let ended = desk
+        .run(&format!("transfer wait {uuid} --for approved --timeout 1s"))
+        .await;
+    assert_eq!(ended.code, Some(124), "{ended:?}");
+    assert_eq!(
+        ended.stderr, "error: the transfer is still pending after 1s\n",
+        "{ended:?}"
+    );
+    let now = desk
+        .json(&format!("transfer wait {uuid} --for pending"))
+        .await;
+    assert_eq!(now["status"], "TRANSFER_STATUS_PENDING");
+}
