@@ -7,10 +7,10 @@ mod transfer;
 mod value;
 mod which;
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use chrono::{DateTime, Utc};
-use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum as _};
 use tidegate_client::{DEFAULT_ADDRESS, Direction, LogPosition};
 
 pub(crate) use self::{
@@ -56,22 +56,15 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct ConnectArgs {
-    /// Address of the server.
-    #[arg(long, global = true, value_name = "URL", env = "TIDEGATE_ADDRESS", default_value = DEFAULT_ADDRESS)]
-    pub(crate) address: String,
+    /// Address of the server; without a scheme http:// for this machine, https:// for any other.
+    /// [env: TIDEGATE_ADDRESS] [default: http://127.0.0.1:50051]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) address: Option<String>,
     #[command(flatten)]
     pub(crate) security: SecurityArgs,
-    /// Form of the results on stdout.
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_enum,
-        env = "TIDEGATE_OUTPUT",
-        default_value = "table",
-        ignore_case = true
-    )]
-    pub(crate) output: Format,
+    /// Form of the results on stdout. [env: TIDEGATE_OUTPUT] [default: table]
+    #[arg(short, long, global = true, value_enum, ignore_case = true)]
+    pub(crate) output: Option<Format>,
     /// Prints each thing as this template of Jinja makes it of the fields of its JSON, e.g. "{{ tableName }}".
     #[arg(
         long,
@@ -86,6 +79,41 @@ pub(crate) struct ConnectArgs {
     /// How long one call may take; a watch may take longer.
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
     pub(crate) request_timeout: Duration,
+}
+
+impl ConnectArgs {
+    /// Takes from variables what the command line does not say. An empty variable says nothing.
+    ///
+    /// # Errors
+    /// Which variable cannot be used, and why.
+    pub(crate) fn fill(
+        &mut self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<(), String> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if self.address.is_none() {
+            self.address = text(&variable, "TIDEGATE_ADDRESS")?;
+        }
+        if self.output.is_none() && self.template.is_none() {
+            let name = text(&variable, "TIDEGATE_OUTPUT")?;
+            let form = name.map(|name| Format::from_str(&name, true));
+            self.output = form
+                .transpose()
+                .map_err(|error| format!("TIDEGATE_OUTPUT: {error}"))?;
+        }
+        self.security.fill(variable)
+    }
+
+    /// Where the server is.
+    pub(crate) fn address(&self) -> &str {
+        self.address.as_deref().unwrap_or(DEFAULT_ADDRESS)
+    }
+}
+
+/// The text of a variable.
+fn text(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<String>, String> {
+    let value = variable(name).map(OsString::into_string).transpose();
+    value.map_err(|_| format!("{name} is not text"))
 }
 
 /// The things that can be operated on.
@@ -277,7 +305,44 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(statuses, ["failed", "in_progress", "pending_approval"]);
-        assert_eq!(cli.connect.output, Format::Json);
+        assert_eq!(cli.connect.output, Some(Format::Json));
+    }
+
+    /// What is meant when these variables are set.
+    fn meant(line: &str, variables: &[(&str, &str)]) -> Result<ConnectArgs, String> {
+        let mut args = parse(line).unwrap().connect;
+        let value = |name: &str| variables.iter().find(|(variable, _)| *variable == name);
+        args.fill(|name| value(name).map(|(_, value)| value.into()))?;
+        Ok(args)
+    }
+
+    #[test]
+    fn a_flag_beats_a_variable_and_an_empty_variable_is_none() {
+        let all = [
+            ("TIDEGATE_ADDRESS", "http://127.0.0.1:7"),
+            ("TIDEGATE_OUTPUT", "JSON"),
+        ];
+        let args = meant("tidegate whoami", &all).unwrap();
+        assert_eq!(
+            (args.address(), args.output),
+            ("http://127.0.0.1:7", Some(Format::Json))
+        );
+        let args = meant("tidegate whoami --address localhost:1 -o yaml", &all).unwrap();
+        assert_eq!(
+            (args.address(), args.output),
+            ("localhost:1", Some(Format::Yaml))
+        );
+        let args = meant("tidegate whoami --template x", &all).unwrap();
+        assert_eq!(args.output, None);
+        let empty = [
+            ("TIDEGATE_ADDRESS", ""),
+            ("TIDEGATE_OUTPUT", ""),
+            ("TIDEGATE_CA", ""),
+        ];
+        let args = meant("tidegate whoami", &empty).unwrap();
+        assert_eq!((args.address(), args.output), (DEFAULT_ADDRESS, None));
+        let wrong = meant("tidegate whoami", &[("TIDEGATE_OUTPUT", "xml")]).unwrap_err();
+        assert!(wrong.starts_with("TIDEGATE_OUTPUT: "), "{wrong}");
     }
 
     #[test]

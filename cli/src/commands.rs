@@ -42,7 +42,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
 }
 
 async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
-    let builder = Client::builder(&args.address)
+    let builder = Client::builder(args.address())
         .timeout(args.request_timeout)
         .connect_timeout(args.request_timeout.min(CONNECT_TIMEOUT))
         .user_agent(concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")));

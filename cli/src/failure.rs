@@ -70,8 +70,8 @@ impl Failure {
         }
     }
 
-    /// What to say on stderr: one line, and one more for each bad field or for what to do about it. Nothing when the output has said it already
-    /// or nobody wants to know.
+    /// What to say on stderr: one line, and one more for each of several that it is about. Nothing when the output has said
+    /// it already or nobody wants to know.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Refused(error) => refusal(error),
@@ -114,14 +114,29 @@ pub(crate) fn tell(failure: &Failure, about: Option<&str>) {
     }
 }
 
+/// One sentence with what to do, and the code at its end; then a line for each of several bad fields.
 fn refusal(error: &Error) -> Vec<String> {
-    let mut first = format!("error: {}", error.code_name());
-    if let Some(reason) = error.reason() {
-        first = format!("{first} {}", escape(reason));
+    let fields = error.field_violations();
+    let mut sentence = match fields {
+        _ if error.reason() == Some("UNAUTHENTICATED") => {
+            "the server wants a valid token".to_owned()
+        }
+        [] => escape(error.message()),
+        [only] if !only.field.is_empty() => {
+            format!("{} {}", escape(&only.field), escape(&only.description))
+        }
+        _ => "these fields of the request are bad".to_owned(),
+    };
+    if let Some(remedy) = remedy(error) {
+        sentence = format!("{sentence}; {remedy}");
     }
-    let mut lines = vec![format!("{first}: {}", escape(error.message()))];
-    let fields = error.field_violations().iter();
-    lines.extend(fields.map(|violation| {
+    let mut code = error.code_name().to_owned();
+    if let Some(reason) = error.reason().filter(|reason| *reason != code) {
+        code = format!("{code} {}", escape(reason));
+    }
+    let mut lines = vec![format!("error: {sentence} ({code})")];
+    let several = fields.iter().filter(|_| fields.len() > 1);
+    lines.extend(several.map(|violation| {
         let description = escape(&violation.description);
         // The one without a field counts those that are left out.
         match violation.field.as_str() {
@@ -129,23 +144,66 @@ fn refusal(error: &Error) -> Vec<String> {
             field => format!("  {}: {description}", escape(field)),
         }
     }));
-    if error.reason() == Some("LOG_DIVERGED") {
-        lines.push(DIVERGED.to_owned());
-    }
-    lines.extend(
-        error
-            .tls_problem()
-            .and_then(remedy)
-            .map(|remedy| format!("  {remedy}")),
-    );
     lines
 }
 
-const DIVERGED: &str = "  a backup was restored, or a standby took over that lacked the last commits: what was read so far may \
-     not have happened; read anew from the beginning, or from an event that both logs have";
+/// What the person at the keyboard can do, where what went wrong does not say so itself.
+fn remedy(error: &Error) -> Option<String> {
+    if let Some(incident) = error.incident() {
+        let incident = escape(incident);
+        return Some(format!(
+            "its cause is in the server's log under incident {incident}"
+        ));
+    }
+    let is_for_now = error.code_name() == "RESOURCE_EXHAUSTED";
+    if let Some(pause) = error.retry_after().filter(|_| is_for_now) {
+        let pause = humantime::format_duration(Duration::from_secs(pause.as_secs().max(1)));
+        return Some(format!("try again in {pause}"));
+    }
+    let named = |field: &str| {
+        let fields = error.field_violations().iter();
+        fields.clone().any(|violation| violation.field == field)
+    };
+    if named("admin_user_uuid") {
+        return Some("say who decides with --admin UUID".to_owned());
+    }
+    let said = match error.reason() {
+        Some(reason) => by_reason(reason)?,
+        None if is_refused_connection(error) => {
+            "is tidegate-server running there? see --address and TIDEGATE_ADDRESS"
+        }
+        None => by_tls(error.tls_problem()?)?,
+    };
+    Some(said.to_owned())
+}
 
-/// What the person at the keyboard can do.
-fn remedy(problem: TlsProblem) -> Option<&'static str> {
+fn by_reason(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "UNAUTHENTICATED" => "show it with --token-file FILE or TIDEGATE_TOKEN",
+        "PERMISSION_DENIED" => "tidegate whoami says whose token it is",
+        "TRANSFER_NOT_FOUND" => "tidegate transfer list shows those that there are",
+        "CONNECTION_NOT_FOUND" => "tidegate connection list shows those that there are",
+        "CREDENTIAL_NOT_FOUND" => "tidegate credential list shows those that there are",
+        "APPROVAL_EXPIRED" => "declare a new transfer",
+        "PROGRESS_REGRESSED" => "give totals since the start",
+        "REQUEST_ID_REUSED" => "give every new request an id of its own",
+        "CURSOR_EXPIRED" => "begin anew with --after 0",
+        "CURSOR_AHEAD" => "check --address, since this may be another log, or begin anew",
+        "LOG_DIVERGED" => DIVERGED,
+        _ => return None,
+    })
+}
+
+fn is_refused_connection(error: &Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+const DIVERGED: &str = "a backup was restored, or a standby took over that lacked the last commits, so what was read so far may \
+     not have happened: read anew from the beginning, or from an event that both logs have";
+
+fn by_tls(problem: TlsProblem) -> Option<&'static str> {
     match problem {
         TlsProblem::UnknownIssuer => Some(
             "name the file of the authority that signed it with --ca FILE or TIDEGATE_CA, if you trust it",
@@ -222,10 +280,11 @@ mod tests {
         let failure = Failure::from(error);
         assert_eq!(failure.exit_code(), 78);
         assert!(
-            failure.lines()[0].starts_with("error: UNAVAILABLE"),
+            failure.lines()[0].contains("is tidegate-server running there?"),
             "{:?}",
             failure.lines()
         );
+        assert!(failure.lines()[0].ends_with(" (UNAVAILABLE)"));
         assert_eq!(failure.lines().len(), 1);
     }
 }

@@ -15,7 +15,7 @@ use clap::Parser;
 
 use crate::args::Cli;
 use crate::failure::{Failure, INTERRUPTED};
-use crate::output::{Output, Template};
+use crate::output::{Format, Output, Template};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -35,7 +35,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(mut cli: Cli) -> Result<(), Failure> {
+    let variables = |name: &str| std::env::var_os(name);
+    cli.connect.fill(variables).map_err(Failure::Usage)?;
     let template = cli.connect.template.take().map(Template::new).transpose()?;
-    let mut out = Output::stdout(cli.connect.output, template);
+    let mut out = Output::stdout(cli.connect.output.unwrap_or(Format::Table), template);
     commands::run(cli, &mut out).await
 }

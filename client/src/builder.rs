@@ -28,7 +28,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(crate) fn new(address: String) -> Self {
         Self {
-            address,
+            address: transport::with_scheme(address),
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             retry: RetryPolicy::default(),

@@ -36,7 +36,8 @@ struct Shared {
 }
 
 impl Client {
-    /// Prepares a client of the server at `address`, such as `http://127.0.0.1:50051`.
+    /// Prepares a client of the server at `address`, such as `https://gate.example:50051`. Without a scheme it is
+    /// `http://` for `localhost`, 127.0.0.0/8 and `::1`, and `https://` for any other host.
     pub fn builder(address: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(address.into())
     }
@@ -49,14 +50,15 @@ impl Client {
         Self::builder(address).connect().await
     }
 
-    /// Connects to the server that the variable `TIDEGATE_ADDRESS` names, or else to [`DEFAULT_ADDRESS`].
+    /// Connects to the server that the variable `TIDEGATE_ADDRESS` names, or to [`DEFAULT_ADDRESS`] where
+    /// it is unset or empty.
     ///
     /// # Errors
     /// As [`ClientBuilder::connect`]; `INVALID_ARGUMENT` when the variable is not Unicode.
     pub async fn from_env() -> Result<Self, Error> {
         let address = match std::env::var(ADDRESS_VARIABLE) {
-            Ok(address) => address,
-            Err(std::env::VarError::NotPresent) => DEFAULT_ADDRESS.to_owned(),
+            Ok(address) if !address.is_empty() => address,
+            Ok(_) | Err(std::env::VarError::NotPresent) => DEFAULT_ADDRESS.to_owned(),
             Err(std::env::VarError::NotUnicode(_)) => {
                 let text = format!("{ADDRESS_VARIABLE} is not Unicode");
                 return Err(Error::local(Code::INVALID_ARGUMENT, text));

@@ -29,6 +29,7 @@ struct Inner {
     metadata: BTreeMap<String, String>,
     field_violations: Vec<FieldViolation>,
     retry_after: Option<Duration>,
+    incident: Option<String>,
     /// The connection broke or was never made: whether the server saw the call is not known.
     broken: bool,
     source: Option<Arc<dyn error::Error + Send + Sync>>,
@@ -54,6 +55,7 @@ impl Error {
             metadata: BTreeMap::new(),
             field_violations: Vec::new(),
             retry_after: None,
+            incident: None,
             broken: false,
             source: None,
         }))
@@ -118,6 +120,7 @@ impl Error {
             reason: self.0.reason.clone(),
             metadata: self.0.metadata.clone(),
             field_violations: self.0.field_violations.clone(),
+            incident: self.0.incident.clone(),
             source: self.0.source.clone(),
             ..*self.0
         }))
@@ -163,6 +166,12 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// What a defect of the server goes by in the server's log, which has its cause; `None` for any other error.
+    #[must_use]
+    pub fn incident(&self) -> Option<&str> {
+        self.0.incident.as_deref()
     }
 
     /// The transfer or connection does not exist.
@@ -260,7 +269,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code_name())?;
-        if let Some(reason) = self.reason() {
+        if let Some(reason) = self.reason().filter(|reason| *reason != self.code_name()) {
             write!(f, " {}", OneLine(reason))?;
         }
         write!(f, ": {}", OneLine(self.message()))?;
@@ -271,6 +280,9 @@ impl fmt::Display for Error {
         }
         if !self.field_violations().is_empty() {
             f.write_str(")")?;
+        }
+        if let Some(incident) = self.incident() {
+            write!(f, " (incident {})", OneLine(incident))?;
         }
         Ok(())
     }
@@ -285,6 +297,7 @@ impl fmt::Debug for Error {
             .field("metadata", &self.0.metadata)
             .field("field_violations", &self.0.field_violations)
             .field("retry_after", &self.0.retry_after)
+            .field("incident", &self.0.incident)
             .field("source", &self.0.source)
             .finish()
     }

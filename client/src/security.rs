@@ -118,7 +118,7 @@ fn certificates(pem: &[u8], what: &str) -> Result<(), Error> {
 }
 
 /// Whether the host of an address is this machine, by number or by the one name that is reserved for it.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())

@@ -13,10 +13,14 @@ use tidegate_proto::v1::{
 use tonic::{
     Response, Status,
     service::interceptor::InterceptedService,
-    transport::{Channel, Endpoint},
+    transport::{Channel, Endpoint, Uri},
 };
 
-use crate::{Error, error::Code, security::Bearer};
+use crate::{
+    Error,
+    error::Code,
+    security::{self, Bearer},
+};
 
 /// A silent peer is noticed after this time and the next.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -69,6 +73,19 @@ impl Stubs {
     }
 }
 
+/// An address without a scheme gets one: TLS is for what others could read.
+pub(crate) fn with_scheme(address: String) -> String {
+    if address.contains("://") {
+        return address;
+    }
+    let clear = format!("http://{address}");
+    match clear.parse::<Uri>().ok().as_ref().and_then(Uri::host) {
+        Some(host) if security::is_loopback(host) => clear,
+        Some(_) => format!("https://{address}"),
+        None => address,
+    }
+}
+
 pub(crate) fn endpoint(
     address: &str,
     connect_timeout: Duration,
@@ -117,5 +134,27 @@ pub(crate) async fn within<T>(
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(Error::from_status(status)),
         Err(_elapsed) => Err(Error::no_answer()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_scheme_gets_one() {
+        for (given, wanted) in [
+            ("127.0.0.1:50051", "http://127.0.0.1:50051"),
+            ("localhost:1", "http://localhost:1"),
+            ("[::1]:1", "http://[::1]:1"),
+            ("gate.example", "https://gate.example"),
+            ("10.0.0.1:50051", "https://10.0.0.1:50051"),
+            ("localhost.example:1", "https://localhost.example:1"),
+            ("http://gate.example", "http://gate.example"),
+            ("gopher://gate.example", "gopher://gate.example"),
+            ("not an address", "not an address"),
+        ] {
+            assert_eq!(with_scheme(given.to_owned()), wanted);
+        }
     }
 }

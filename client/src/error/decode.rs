@@ -28,6 +28,7 @@ impl Error {
                 .map(|info| info.metadata.clone().into_iter().collect())
                 .unwrap_or_default(),
             field_violations: violations_of(details.bad_request()),
+            incident: details.request_info().map(|info| info.request_id.clone()),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             // The server explains every refusal, so one of these without a reason was made up underway, such as
             // for a stream that was reset before its status was sent.
@@ -46,6 +47,7 @@ pub(crate) fn refused_report(refusal: v1::ReportProgressError) -> Error {
         metadata: refusal.metadata,
         field_violations: Vec::new(),
         retry_after: None,
+        incident: None,
         broken: false,
         source: None,
     }))

@@ -46,6 +46,20 @@ fn it_is_told_in_one_line() {
 }
 
 #[test]
+fn a_defect_is_told_with_its_incident() {
+    let mut details = ErrorDetails::with_error_info("INTERNAL", "tidegate", HashMap::new());
+    details.set_request_info("4133", "");
+    let status = Status::with_error_details(Wire::Internal, "internal error", details);
+    let error = Error::from_status(status);
+    assert_eq!(error.incident(), Some("4133"));
+    let located = error.explained("there: internal error".to_owned());
+    assert_eq!(
+        located.to_string(),
+        "INTERNAL: there: internal error (incident 4133)"
+    );
+}
+
+#[test]
 fn details_that_are_garbage_do_no_harm() {
     let status = Status::with_details(Wire::NotFound, "gone", vec![1, 2, 3].into());
     let error = Error::from_status(status);
