@@ -2,15 +2,18 @@
 
 mod connection;
 mod credential;
+mod examples;
+mod help;
 mod security;
 mod transfer;
 mod value;
 mod which;
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum as _};
+use clap_complete::Shell;
 use tidegate_client::{DEFAULT_ADDRESS, Direction, LogPosition};
 
 pub(crate) use self::{
@@ -19,6 +22,7 @@ pub(crate) use self::{
         UpdateConnectionArgs,
     },
     credential::{CredentialCommand, RotationArgs, SessionCommand, ShownArgs},
+    help::{colour, command},
     security::SecurityArgs,
     transfer::{
         BulkCommand, CreateArgs, FilterArgs, ListArgs, StepCommand, TransferCommand, WatchArgs,
@@ -44,7 +48,7 @@ Exit codes:
 
 /// Operates Tidegate: declare, approve, watch and account for transfers of tables between sites.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "tidegate", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
@@ -122,10 +126,10 @@ pub(crate) enum Command {
     /// Transfers: declare, run, end, list and watch them.
     #[command(subcommand)]
     Transfer(Box<TransferCommand>),
-    /// Decisions that are waited for.
+    /// Pending approvals.
     #[command(subcommand)]
     Approval(ApprovalCommand),
-    /// Sums over transfers.
+    /// Totals.
     #[command(subcommand)]
     Stats(StatsCommand),
     /// The log of everything that happened.
@@ -142,6 +146,17 @@ pub(crate) enum Command {
     Session(SessionCommand),
     /// Shows whose token this is.
     Whoami,
+    /// Writes the completions of a shell to stdout.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes the manual pages into a folder.
+    Man {
+        /// The folder, which is made where there is none.
+        #[arg(long)]
+        dir: PathBuf,
+    },
 }
 
 /// What can be done about approvals.
@@ -272,17 +287,18 @@ pub(crate) struct RequestArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::FromArgMatches as _;
 
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split_whitespace())
+        let matches = command().try_get_matches_from(line.split_whitespace())?;
+        Cli::from_arg_matches(&matches)
     }
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

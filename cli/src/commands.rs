@@ -4,6 +4,7 @@ mod approval;
 mod connection;
 mod credential;
 mod event;
+mod paper;
 mod resolve;
 mod session;
 mod several;
@@ -28,8 +29,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// Whatever keeps it from doing what it was asked for.
 pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
+    let command = match cli.command {
+        Command::Completion { shell } => return paper::completion(shell),
+        Command::Man { dir } => return paper::man(&dir),
+        command => command,
+    };
     let client = connect(&cli.connect).await?;
-    match cli.command {
+    match command {
         Command::Transfer(command) => transfer::run(&client, *command, out).await,
         Command::Approval(command) => approval::run(&client, command, out).await,
         Command::Stats(command) => stats::run(&client, command, out).await,
@@ -38,6 +44,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Credential(command) => credential::run(&client, command, out).await,
         Command::Session(command) => session::run(&client, command, out).await,
         Command::Whoami => credential::whoami(&client, out).await,
+        Command::Completion { .. } | Command::Man { .. } => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches as _;
 
 use crate::args::Cli;
 use crate::failure::{Failure, INTERRUPTED};
@@ -19,7 +19,8 @@ use crate::output::{Format, Output, Template};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = args::command().color(args::colour(std::env::args_os()));
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     output::use_colour(cli.connect.color);
     let result = tokio::select! {
         result = run(cli) => result,

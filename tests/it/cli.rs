@@ -6,6 +6,7 @@ mod credentials;
 mod export;
 mod formats;
 mod names;
+mod paper;
 mod refusals;
 mod running;
 mod terminal;

@@ -1,0 +1,296 @@
+//! Two examples of every verb.
+
+/// Each verb, in the order of the help, with its examples.
+pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
+    (
+        "transfer list",
+        [
+            "tidegate transfer list --status failed --since 1d",
+            "tidegate transfer list --connection north -o wide",
+        ],
+    ),
+    (
+        "transfer get",
+        [
+            "tidegate transfer get d227f4fb",
+            "tidegate transfer get d227f4fb --with-connection -o yaml",
+        ],
+    ),
+    (
+        "transfer create",
+        [
+            "tidegate transfer create --direction send --table public.orders",
+            "tidegate transfer create --direction send --table t --connection north -o name",
+        ],
+    ),
+    (
+        "transfer request-approval",
+        [
+            "tidegate transfer request-approval d227f4fb",
+            "tidegate transfer request-approval d227f4fb --expires-in 2h",
+        ],
+    ),
+    (
+        "transfer start",
+        [
+            "tidegate transfer start d227f4fb",
+            "tidegate transfer start d227f4fb --heartbeat-timeout 5m",
+        ],
+    ),
+    (
+        "transfer progress",
+        [
+            "tidegate transfer progress d227f4fb --records 20000 --created 20000",
+            "tidegate transfer progress d227f4fb --records 20000 --checkpoint page-20",
+        ],
+    ),
+    (
+        "transfer complete",
+        [
+            "tidegate transfer complete d227f4fb",
+            "tidegate transfer complete d227f4fb --records 34924 --created 34924",
+        ],
+    ),
+    (
+        "transfer fail",
+        [
+            "tidegate transfer fail d227f4fb --error-message \"disk full\"",
+            "tidegate transfer fail d227f4fb --error-message \"bad rows\" --failed 12",
+        ],
+    ),
+    (
+        "transfer approve",
+        [
+            "tidegate transfer approve d227f4fb --comment \"checked with the owner\"",
+            "tidegate transfer approve d227f4fb 8c1cf405 --yes",
+        ],
+    ),
+    (
+        "transfer deny",
+        [
+            "tidegate transfer deny d227f4fb --reason \"not this quarter\"",
+            "tidegate transfer deny d227f4fb --revision 3",
+        ],
+    ),
+    (
+        "transfer cancel",
+        [
+            "tidegate transfer cancel d227f4fb --reason \"wrong table\"",
+            "tidegate transfer cancel d227f4fb 8c1cf405 --yes",
+        ],
+    ),
+    (
+        "transfer delete",
+        [
+            "tidegate transfer delete d227f4fb",
+            "tidegate transfer delete d227f4fb 8c1cf405 --yes",
+        ],
+    ),
+    (
+        "transfer count",
+        [
+            "tidegate transfer count --status in-progress",
+            "tidegate transfer count --table public.orders --since 2026-11-01",
+        ],
+    ),
+    (
+        "transfer watch",
+        [
+            "tidegate transfer watch d227f4fb",
+            "tidegate transfer watch --all --status in-progress",
+        ],
+    ),
+    (
+        "transfer wait",
+        [
+            "tidegate transfer wait d227f4fb --timeout 1h",
+            "tidegate transfer wait d227f4fb --for approved,in-progress",
+        ],
+    ),
+    (
+        "approval list",
+        [
+            "tidegate approval list",
+            "tidegate approval list --connection north --limit 0",
+        ],
+    ),
+    (
+        "approval expire",
+        [
+            "tidegate approval expire",
+            "tidegate approval expire -o json",
+        ],
+    ),
+    (
+        "stats connection",
+        [
+            "tidegate stats connection north",
+            "tidegate stats connection north -o json",
+        ],
+    ),
+    (
+        "stats table",
+        [
+            "tidegate stats table --since 7d",
+            "tidegate stats table --connection north --direction send",
+        ],
+    ),
+    (
+        "event list",
+        [
+            "tidegate event list --last 20",
+            "tidegate event list --transfer d227f4fb -o wide",
+        ],
+    ),
+    (
+        "event watch",
+        [
+            "tidegate event watch",
+            "tidegate event watch --connection north --after 950",
+        ],
+    ),
+    (
+        "event export",
+        [
+            "tidegate event export",
+            "tidegate event export --after 950 --follow",
+        ],
+    ),
+    (
+        "connection create",
+        [
+            "tidegate connection create --name n --direction sender --site-url https://n",
+            "tidegate connection create --name b --direction receiver --site-url https://b",
+        ],
+    ),
+    (
+        "connection get",
+        [
+            "tidegate connection get north",
+            "tidegate connection get 26d6efc5 -o yaml",
+        ],
+    ),
+    (
+        "connection update",
+        [
+            "tidegate connection update north --max-transfers 10 --hours 22:00-06:00",
+            "tidegate connection update north --clear hours",
+        ],
+    ),
+    (
+        "connection approve",
+        [
+            "tidegate connection approve north",
+            "tidegate connection approve 26d6efc5 -o name",
+        ],
+    ),
+    (
+        "connection suspend",
+        [
+            "tidegate connection suspend north",
+            "tidegate connection suspend north --reason \"maintenance\"",
+        ],
+    ),
+    (
+        "connection reactivate",
+        [
+            "tidegate connection reactivate north",
+            "tidegate connection reactivate 26d6efc5",
+        ],
+    ),
+    (
+        "connection revoke",
+        [
+            "tidegate connection revoke north --reason \"contract ended\"",
+            "tidegate connection revoke north --yes",
+        ],
+    ),
+    (
+        "connection rotate-token",
+        [
+            "tidegate connection rotate-token north --overlap 1h",
+            "tidegate connection rotate-token north --plain",
+        ],
+    ),
+    (
+        "connection delete",
+        [
+            "tidegate connection delete north",
+            "tidegate connection delete north --yes",
+        ],
+    ),
+    (
+        "connection list",
+        [
+            "tidegate connection list --status active,suspended",
+            "tidegate connection list --template \"{{ name }} {{ siteUrl }}\"",
+        ],
+    ),
+    (
+        "credential create",
+        [
+            "tidegate credential create --name bob --role approver",
+            "tidegate credential create --name robot --role agent --connection north",
+        ],
+    ),
+    (
+        "credential get",
+        [
+            "tidegate credential get bob",
+            "tidegate credential get bob -o json",
+        ],
+    ),
+    (
+        "credential list",
+        [
+            "tidegate credential list --role approver",
+            "tidegate credential list --connection north -o wide",
+        ],
+    ),
+    (
+        "credential rotate",
+        [
+            "tidegate credential rotate bob --overlap 1h",
+            "tidegate credential rotate bob --plain",
+        ],
+    ),
+    (
+        "credential revoke",
+        [
+            "tidegate credential revoke bob --reason \"left\"",
+            "tidegate credential revoke bob --yes",
+        ],
+    ),
+    (
+        "session create",
+        [
+            "tidegate session create --connection north",
+            "tidegate session create --connection north --expires-in 5m --plain",
+        ],
+    ),
+    (
+        "session redeem",
+        [
+            "tidegate session redeem 2345WXYZ --plain",
+            "tidegate session redeem \"2345 wxyz\"",
+        ],
+    ),
+    (
+        "whoami",
+        [
+            "tidegate whoami",
+            "tidegate whoami --token-file bob.token -o name",
+        ],
+    ),
+    (
+        "completion",
+        ["tidegate completion bash", "tidegate completion zsh"],
+    ),
+    (
+        "man",
+        [
+            "tidegate man --dir man1",
+            "tidegate man --dir /usr/local/share/man/man1",
+        ],
+    ),
+];
