@@ -25,7 +25,8 @@ pub(crate) use self::{
     help::{colour, command},
     security::SecurityArgs,
     transfer::{
-        BulkCommand, CreateArgs, FilterArgs, ListArgs, StepCommand, TransferCommand, WatchArgs,
+        BulkCommand, CreateArgs, DecisionCommand, FilterArgs, ListArgs, StepCommand,
+        TransferCommand, WatchArgs,
     },
     which::{
         ConfirmArgs, ConnectionArg, CredentialArg, SHORTEST_PART, TransferArg, TransferArgs, Which,
@@ -173,6 +174,10 @@ pub(crate) enum ApprovalCommand {
         #[command(flatten)]
         limit: LimitArgs,
     },
+    /// Shows transfers that wait, with the site and who asks.
+    Show(TransferArgs),
+    #[command(flatten)]
+    Decision(DecisionCommand),
     /// Expires what is overdue, as the server does by itself.
     Expire,
 }

@@ -1,5 +1,6 @@
 //! The operators' tool does what it says: every command in both forms, and exit codes that scripts can rely on.
 
+mod approvals;
 mod commands;
 mod connections;
 mod credentials;

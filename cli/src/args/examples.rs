@@ -115,6 +115,27 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "approval show",
+        [
+            "tidegate approval show d227f4fb",
+            "tidegate approval show d227f4fb 8c1cf405",
+        ],
+    ),
+    (
+        "approval approve",
+        [
+            "tidegate approval approve d227f4fb --comment \"as agreed\"",
+            "tidegate approval approve d227f4fb --revision 3",
+        ],
+    ),
+    (
+        "approval deny",
+        [
+            "tidegate approval deny d227f4fb --reason \"not this quarter\"",
+            "tidegate approval deny d227f4fb 8c1cf405 --yes",
+        ],
+    ),
+    (
         "approval expire",
         [
             "tidegate approval expire",

@@ -30,6 +30,8 @@ pub(crate) enum TransferCommand {
     #[command(flatten)]
     Step(StepCommand),
     #[command(flatten)]
+    Decision(DecisionCommand),
+    #[command(flatten)]
     Bulk(BulkCommand),
     /// Counts transfers.
     Count(FilterArgs),
@@ -39,9 +41,9 @@ pub(crate) enum TransferCommand {
     Wait(WaitArgs),
 }
 
-/// What is done to any number of transfers.
+/// What is decided about any number of transfers.
 #[derive(Debug, Subcommand)]
-pub(crate) enum BulkCommand {
+pub(crate) enum DecisionCommand {
     /// Approves transfers.
     Approve {
         #[command(flatten)]
@@ -78,6 +80,11 @@ pub(crate) enum BulkCommand {
         #[command(flatten)]
         request: RequestArgs,
     },
+}
+
+/// What is done to any number of transfers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BulkCommand {
     /// Calls transfers off.
     Cancel {
         #[command(flatten)]

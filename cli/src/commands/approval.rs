@@ -1,14 +1,21 @@
 //! `tidegate approval`: what waits for a decision.
 
+use std::collections::HashMap;
+
+use futures::TryStreamExt as _;
 use serde_json::json;
 use tidegate_client::Client;
+use uuid::Uuid;
 
-use super::{With, resolve};
+use super::{With, resolve, several::each, transfer};
 use crate::args::ApprovalCommand;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
-use crate::view::transfer::APPROVAL_COLUMNS;
+use crate::view::approval::{COLUMNS, Waiting, details};
+
+/// So many of the newest credentials are asked for their names.
+const MOST_NAMES: u32 = 1_000;
 
 /// Runs one of the commands.
 pub(super) async fn run(
@@ -23,19 +30,31 @@ pub(super) async fn run(
             limit,
         } => {
             let connection = resolve::any_connection(client, connection).await?;
+            let names = names(client, out).await;
             let request = client
                 .list_pending_approvals()
+                .with_connection()
                 .page_size(limit.page_size())
                 .with(connection, |request, uuid| request.connection_uuid(uuid))
                 .with(table, |request, name| request.table_name(name));
-            out.list(
-                request.items(),
-                limit.count(),
-                APPROVAL_COLUMNS,
-                "no transfer waits for a decision",
-            )
+            let waiting = request.items();
+            let waiting = waiting.map_ok(|transfer| Waiting::new(transfer, &names));
+            let none = "no transfer waits for a decision";
+            out.list(waiting, limit.count(), COLUMNS, none).await
+        }
+        ApprovalCommand::Show(transfers) => {
+            let found = resolve::transfers(client, &transfers.ids).await?;
+            let names = names(client, out).await;
+            let get = async |uuid| {
+                let transfer = client.get_transfer(uuid).with_connection().await?;
+                Ok(Waiting::new(transfer, &names))
+            };
+            each(&transfers.ids, found, out, get, |out, _, waiting| {
+                out.details(waiting, |look| details(waiting, look))
+            })
             .await
         }
+        ApprovalCommand::Decision(command) => transfer::decide(client, command, out).await,
         ApprovalCommand::Expire => {
             let expired = client.expire_pending_approvals().await?;
             let noun = if expired == 1 {
@@ -48,4 +67,15 @@ pub(super) async fn run(
             })
         }
     }
+}
+
+/// What those who may have asked are called, for people; nothing where the caller may not know.
+async fn names(client: &Client, out: &Output) -> HashMap<Uuid, String> {
+    if out.is_for_programs() {
+        return HashMap::new();
+    }
+    let credentials = client.list_credentials().page_size(MOST_NAMES).await;
+    let known = credentials.map(|page| page.items).unwrap_or_default();
+    let named = known.into_iter().map(|known| (known.uuid, known.name));
+    named.collect()
 }

@@ -9,7 +9,9 @@ use super::{
     several::{confirm_all, each, only_for_one},
     wait, watch,
 };
-use crate::args::{BulkCommand, CreateArgs, ListArgs, StepCommand, TransferCommand};
+use crate::args::{
+    BulkCommand, CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand,
+};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
@@ -74,6 +76,7 @@ pub(super) async fn run(
             let transfer = step(client, command).await?;
             shown(out, transfer.uuid, &transfer)
         }
+        TransferCommand::Decision(command) => decide(client, command, out).await,
         TransferCommand::Bulk(command) => bulk(client, command, out).await,
     }
 }
@@ -186,9 +189,13 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
     Ok(transfer)
 }
 
-/// What is done to any number of transfers.
-async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result<(), Failure> {
-    use BulkCommand::{Approve, Cancel, Delete, Deny};
+/// What is decided about any number of transfers.
+pub(super) async fn decide(
+    client: &Client,
+    command: DecisionCommand,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    use DecisionCommand::{Approve, Deny};
 
     match command {
         Approve {
@@ -237,6 +244,14 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
             };
             each(&transfers.ids, found, out, deny, shown).await
         }
+    }
+}
+
+/// What is done to any number of transfers.
+async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result<(), Failure> {
+    use BulkCommand::{Cancel, Delete};
+
+    match command {
         Cancel {
             transfers,
             reason,

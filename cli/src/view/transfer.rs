@@ -26,36 +26,6 @@ pub(crate) const COLUMNS: &[Column<Transfer>] = &[
     Column::text("REASON", |transfer: &Transfer, _| given(reason(transfer))).wide(),
 ];
 
-/// The columns of a list of those that wait for a decision.
-pub(crate) const APPROVAL_COLUMNS: &[Column<Transfer>] = &[
-    Column::text("ID", |transfer, look| look.id(transfer.uuid)),
-    Column::name("TABLE", |transfer, _| transfer.table_name.clone()),
-    Column::text("DIRECTION", |transfer, _| transfer.direction.to_string()),
-    Column::number("ROWS", |transfer, _| expected(transfer)),
-    Column::text("STRATEGY", |transfer: &Transfer, _| {
-        given(transfer.conflict_strategy)
-    })
-    .if_room(2),
-    Column::text("SEEN FROM", |transfer: &Transfer, _| {
-        given(transfer.observed_ip.as_ref())
-    })
-    .if_room(3),
-    Column::text("CLAIMS", |transfer: &Transfer, _| {
-        given(transfer.requester_ip.as_ref())
-    })
-    .if_room(4),
-    Column::text("TIME LEFT", |transfer, look| {
-        transfer
-            .approval_expires_at
-            .map(|deadline| text::left(deadline, look.now))
-            .unwrap_or_default()
-    }),
-    Column::text("CREATED", |transfer: &Transfer, look| {
-        look.age(transfer.inserted_at)
-    })
-    .if_room(1),
-];
-
 /// What became of it, in one sentence for the person who did it.
 pub(crate) fn outcome(transfer: &Transfer, look: &Look) -> String {
     let Transfer {
@@ -213,7 +183,7 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn expected(transfer: &Transfer) -> String {
+pub(super) fn expected(transfer: &Transfer) -> String {
     if transfer.records_requested > 0 {
         text::count(transfer.records_requested)
     } else {
@@ -221,7 +191,7 @@ fn expected(transfer: &Transfer) -> String {
     }
 }
 
-fn given(value: Option<impl ToString>) -> String {
+pub(super) fn given(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 

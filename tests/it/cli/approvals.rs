@@ -1,0 +1,131 @@
+//! The desk of an approver: for which site, who asks, and a decision that names nobody.
+
+use serde_json::{Value, json};
+use tidegate_tests::{
+    Database, ServerProcess,
+    process::{Finished, binary, command, on_terminal, run},
+};
+use tokio::process::Command;
+
+use super::{id, says};
+
+/// A server that wants tokens, with a site, its agent and an approver.
+struct Office {
+    server: ServerProcess,
+    agent: String,
+    approver: String,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let database = Database::fresh().await;
+        let mut create = command(binary("tidegate-server"));
+        create.args(["token", "create", "--role", "admin", "--name", "first"]);
+        let admin = run(create.args(["--database-url", database.url()])).await;
+        let admin = admin.stdout.trim_end();
+        let server = ServerProcess::start(&database, 0, &["--auth", "required"]).await;
+        let mut office = Self {
+            server,
+            agent: String::new(),
+            approver: String::new(),
+        };
+        let site = "connection create --name north --direction sender --site-url https://n.example";
+        office.text(admin, site).await;
+        let agent = "credential create --name robot --role agent --connection north --plain";
+        office.agent = office.text(admin, agent).await.trim_end().to_owned();
+        let approver = "credential create --name bob --role approver --plain";
+        office.approver = office.text(admin, approver).await.trim_end().to_owned();
+        office
+    }
+
+    fn tidegate(&self, token: &str, line: &str) -> Command {
+        let mut tidegate = command(binary("tidegate"));
+        tidegate
+            .env("TIDEGATE_ADDRESS", &self.server.address)
+            .env("TIDEGATE_TOKEN", token)
+            .args(line.split_whitespace());
+        tidegate
+    }
+
+    async fn run(&self, token: &str, line: &str) -> Finished {
+        run(&mut self.tidegate(token, line)).await
+    }
+
+    async fn text(&self, token: &str, line: &str) -> String {
+        let ended = self.run(token, line).await;
+        assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
+        ended.stdout
+    }
+
+    /// A transfer of the agent that waits for a decision.
+    async fn waiting(&self, table: &str) -> String {
+        let create = format!("transfer create --direction send --table {table} -o name");
+        let uuid = self.text(&self.agent, &create).await.trim_end().to_owned();
+        let ask = format!("transfer request-approval {uuid}");
+        self.text(&self.agent, &ask).await;
+        uuid
+    }
+}
+
+#[tokio::test]
+async fn approvers_see_the_site_and_who_asks() {
+    let office = Office::open().await;
+    let uuid = office.waiting("orders").await;
+    let listed = office.text(&office.approver, "approval list").await;
+    says(
+        &listed,
+        &["SITE", "ASKED BY", &uuid, "north", "robot", "orders"],
+    );
+    let show = format!("approval show {uuid}");
+    let shown = office.text(&office.approver, &show).await;
+    says(
+        &shown,
+        &[
+            "site               north",
+            "asked by           robot",
+            "https://n.example",
+        ],
+    );
+    // For programs it is the transfer.
+    let json = office.text(&office.approver, "approval list -o json").await;
+    let json: Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(id(&json[0]), uuid);
+    assert_eq!(json[0]["connection"]["name"], "north");
+    // Agents may not know the names of others, and see their own.
+    let listed = office.text(&office.agent, "approval list").await;
+    says(&listed, &[&uuid, "north"]);
+    assert!(!listed.contains("robot"), "{listed}");
+    let narrow = office.tidegate(&office.approver, "approval list");
+    let narrow = on_terminal(narrow, 80, "").await.stdout;
+    says(&narrow, &["north", "robot", "orders"]);
+    assert!(
+        narrow.lines().all(|line| line.chars().count() <= 80),
+        "{narrow}"
+    );
+}
+
+#[tokio::test]
+async fn decisions_are_the_callers_own() {
+    let office = Office::open().await;
+    let (one, two, three) = (
+        office.waiting("one").await,
+        office.waiting("two").await,
+        office.waiting("three").await,
+    );
+    let me = office.text(&office.approver, "whoami -o name").await;
+    let approve = format!("approval approve {one} {two} --comment fine -o json");
+    let approved = office.text(&office.approver, &approve).await;
+    let approved: Value = serde_json::from_str(&approved).expect("it is JSON");
+    for transfer in approved.as_array().expect("two") {
+        assert_eq!(transfer["approvedByUuid"], json!(me.trim_end()));
+    }
+    let deny = format!("approval deny {three} --reason no");
+    says(
+        &office.text(&office.approver, &deny).await,
+        &[&three, "is denied"],
+    );
+    let left = office
+        .text(&office.approver, "approval list -o jsonl")
+        .await;
+    assert_eq!(left, "");
+}
