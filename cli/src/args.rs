@@ -59,10 +59,14 @@ pub(crate) struct Cli {
 
 /// What holds for every command.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "it is a help text, which shows variables as they are"
+)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct ConnectArgs {
     /// Address of the server; without a scheme http:// for this machine, https:// for any other.
-    /// [env: TIDEGATE_ADDRESS] [default: http://127.0.0.1:50051]
+    /// [env: TIDEGATE_ADDRESS] [default: 127.0.0.1:50051]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) address: Option<String>,
     #[command(flatten)]
@@ -97,10 +101,10 @@ impl ConnectArgs {
     ) -> Result<(), String> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         if self.address.is_none() {
-            self.address = text(&variable, "TIDEGATE_ADDRESS")?;
+            self.address = text(variable, "TIDEGATE_ADDRESS")?;
         }
         if self.output.is_none() && self.template.is_none() {
-            let name = text(&variable, "TIDEGATE_OUTPUT")?;
+            let name = text(variable, "TIDEGATE_OUTPUT")?;
             let form = name.map(|name| Format::from_str(&name, true));
             self.output = form
                 .transpose()

@@ -31,6 +31,10 @@ impl FromStr for Token {
 
 /// The token and the certificates.
 #[derive(Debug, Default, Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "it is a help text, which shows variables as they are"
+)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct SecurityArgs {
     /// Token that says who calls. Others on this machine can see a command line: better use the variable or a file.
