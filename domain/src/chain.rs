@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -99,14 +99,16 @@ impl FromStr for Head {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text)
-            .ok_or("must be SEQUENCE:HASH, as `audit verify` prints it: the hash has 64 digits")
+        parse(text).ok_or(
+            "must be SEQUENCE:HASH, as `audit verify` or an event prints it: 64 digits, or base64",
+        )
     }
 }
 
 fn parse(text: &str) -> Option<Head> {
     let (sequence, digits) = text.split_once(':')?;
-    let hash = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
+    let hash = HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
+    let hash = hash.or_else(|_| BASE64.decode(digits.as_bytes())).ok()?;
     Some(Head {
         sequence: sequence.parse().ok().filter(|number| *number >= 0)?,
         hash: hash.try_into().ok()?,

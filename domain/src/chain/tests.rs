@@ -364,3 +364,21 @@ fn heads_are_read_as_they_are_written() {
         assert!(wrong.parse::<Head>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_head_is_read_in_both_forms_of_its_hash() {
+    let head = Head {
+        sequence: 7,
+        hash: [0xfb; 32],
+    };
+    for text in [
+        head.to_string(),
+        format!("7:{}", "FB".repeat(32)),
+        format!("7:{}", BASE64.encode(&[0xfb; 32])),
+    ] {
+        assert_eq!(text.parse(), Ok(head), "{text}");
+    }
+    for text in ["7", "7:", ":fb", "-1:fb", "7:fbfb", "7:+/v7", "x:y"] {
+        assert!(text.parse::<Head>().is_err(), "{text}");
+    }
+}
