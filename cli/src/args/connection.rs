@@ -197,9 +197,12 @@ pub(crate) struct PolicyArgs {
     /// The conflict strategy of transfers that are declared without one.
     #[arg(long, value_parser = value::conflict_strategy())]
     pub(crate) conflict_strategy: Option<ConflictStrategy>,
-    /// The heartbeat timeout of transfers that are started without one, e.g. 30s.
-    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    /// The heartbeat timeout of transfers that are started without one, e.g. 30s; 0s for none.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration_or_zero)]
     pub(crate) heartbeat_timeout: Option<Duration>,
+    /// How often a transfer that names no number may be started before a lost heartbeat fails it, 1 to 100.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) max_attempts: Option<i32>,
     /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) self_approval: Option<bool>,
@@ -222,4 +225,5 @@ pub(crate) enum Clearable {
     Hours,
     ConflictStrategy,
     HeartbeatTimeout,
+    MaxAttempts,
 }

@@ -87,6 +87,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "transfer attempts",
+        [
+            "tidegate transfer attempts d227f4fb",
+            "tidegate transfer attempts d227f4fb -o wide",
+        ],
+    ),
+    (
         "transfer count",
         [
             "tidegate transfer count --status in-progress",

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use tidegate_client::{
-    ConflictStrategy, Direction, Progress, SortOrder, TransferFilter, TransferStatus,
+    ConflictStrategy, Direction, Progress, Run, SortOrder, TransferFilter, TransferStatus,
 };
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ pub(crate) enum TransferCommand {
     Decision(DecisionCommand),
     #[command(flatten)]
     Bulk(BulkCommand),
+    /// Lists the attempts at a transfer: who ran it, how far they came, and how it ended.
+    Attempts(TransferArg),
     /// Counts transfers.
     Count(FilterArgs),
     /// Follows one transfer to its end, or all of them.
@@ -125,9 +127,13 @@ pub(crate) enum StepCommand {
     Start {
         #[command(flatten)]
         transfer: TransferArg,
-        /// Fails it when nothing was heard of it for so long, e.g. 30s [default: never].
+        /// Takes it away when nothing was heard of it for so long, e.g. 30s [default: as the connection's policy says, or
+        /// else the server].
         #[arg(long, value_name = "DURATION", value_parser = value::duration)]
         heartbeat_timeout: Option<Duration>,
+        /// What the agent calls itself, to tell agents of one credential apart.
+        #[arg(long, value_name = "NAME")]
+        agent_instance: Option<String>,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -141,6 +147,8 @@ pub(crate) enum StepCommand {
         #[arg(long, value_name = "TEXT")]
         checkpoint: Option<String>,
         #[command(flatten)]
+        lease: LeaseArgs,
+        #[command(flatten)]
         request: RequestArgs,
     },
     /// Completes a transfer.
@@ -149,6 +157,8 @@ pub(crate) enum StepCommand {
         transfer: TransferArg,
         #[command(flatten)]
         totals: TotalsArgs,
+        #[command(flatten)]
+        lease: LeaseArgs,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -161,6 +171,8 @@ pub(crate) enum StepCommand {
         error_message: String,
         #[command(flatten)]
         totals: TotalsArgs,
+        #[command(flatten)]
+        lease: LeaseArgs,
         #[command(flatten)]
         request: RequestArgs,
     },
@@ -258,8 +270,31 @@ pub(crate) struct CreateArgs {
     /// The transfer that this one tries again.
     #[arg(long, value_name = "ID", value_parser = which::id)]
     pub(crate) retry_of: Option<Which>,
+    /// How often it may be started in all before a lost heartbeat fails it, 1 to 100 [default: as the connection's policy
+    /// says, or else once].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_attempts: Option<u32>,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
+}
+
+/// For whom it is said.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct LeaseArgs {
+    /// The lease under which the transfer runs, as its start told it; needed after the first start, and for an agent with a
+    /// name.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    lease: Option<i64>,
+}
+
+impl LeaseArgs {
+    /// The run that is meant.
+    pub(crate) fn of(self, uuid: Uuid) -> Run {
+        match self.lease {
+            Some(lease_epoch) => Run::of(uuid, lease_epoch),
+            None => Run::from(uuid),
+        }
+    }
 }
 
 /// Absolute totals since the transfer was started. What is not given stays as it was reported last.

@@ -77,6 +77,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// As [`duration`], or none at all.
+pub(super) fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(length) if length.is_zero() => Ok(length),
+        _ => duration(text),
+    }
+}
+
 /// A point in time, also as how long ago it was.
 pub(super) fn past(text: &str) -> Result<DateTime<Utc>, String> {
     let now = now();

@@ -1,5 +1,6 @@
 //! `tidegate transfer`: declaring, running, ending, finding.
 
+use futures::stream;
 use serde_json::json;
 use tidegate_client::{Client, Transfer};
 use uuid::Uuid;
@@ -15,7 +16,10 @@ use crate::args::{
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
-use crate::view::transfer::{COLUMNS, details, outcome};
+use crate::view::{
+    attempt,
+    transfer::{COLUMNS, details, outcome},
+};
 
 /// Runs one of the commands.
 pub(super) async fn run(
@@ -68,6 +72,13 @@ pub(super) async fn run(
                 Err(Failure::Ended(transfer.status))
             }
         }
+        TransferCommand::Attempts(transfer) => {
+            let uuid = resolve::transfer(client, transfer.id).await?;
+            let attempts = client.list_attempts(uuid).await?;
+            let items = stream::iter(attempts.into_iter().map(Ok));
+            out.list(items, 0, attempt::COLUMNS, "it was never started")
+                .await
+        }
         TransferCommand::Create(args) => {
             let transfer = create(client, *args).await?;
             shown(out, transfer.uuid, &transfer)
@@ -118,6 +129,7 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
         })
         .with(args.metadata, |create, metadata| create.metadata(metadata))
         .with(retry_of, |create, uuid| create.retry_of_uuid(uuid))
+        .with(args.max_attempts, |create, most| create.max_attempts(most))
         .with(args.request.request_id, |create, id| create.request_id(id))
         .await?;
     Ok(transfer)
@@ -141,23 +153,26 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         Start {
             transfer,
             heartbeat_timeout,
+            agent_instance,
             request,
         } => {
             let call = client
                 .start_transfer(resolve::transfer(client, transfer.id).await?)
                 .with(request.request_id, |call, id| call.request_id(id));
-            call.with(heartbeat_timeout, |call, time| call.heartbeat_timeout(time))
+            call.with(agent_instance, |call, name| call.agent_instance(name))
+                .with(heartbeat_timeout, |call, time| call.heartbeat_timeout(time))
                 .await?
         }
         Progress {
             transfer,
             totals,
             checkpoint,
+            lease,
             request,
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client
-                .update_progress(uuid, totals.into())
+                .update_progress(lease.of(uuid), totals.into())
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(checkpoint, |call, text| call.checkpoint(text))
                 .await?
@@ -165,10 +180,13 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         Complete {
             transfer,
             totals,
+            lease,
             request,
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
-            let call = client.complete_transfer(uuid).progress(totals.into());
+            let call = client
+                .complete_transfer(lease.of(uuid))
+                .progress(totals.into());
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
@@ -176,11 +194,12 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
             transfer,
             error_message,
             totals,
+            lease,
             request,
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client
-                .fail_transfer(uuid, error_message)
+                .fail_transfer(lease.of(uuid), error_message)
                 .progress(totals.into());
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?

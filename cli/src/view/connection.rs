@@ -105,6 +105,7 @@ fn policy(connection: &Connection, look: &Look) -> Vec<(&'static str, String)> {
             "heartbeat timeout",
             policy.heartbeat_timeout.map(text::span),
         ),
+        ("attempts", policy.max_attempts.map(|most| most.to_string())),
     ];
     let said = values.into_iter();
     said.map(|(name, value)| (name, value.unwrap_or_default()))

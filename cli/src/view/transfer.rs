@@ -172,6 +172,8 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         ("denied by", given(transfer.denied_by_uuid)),
         ("created", at(Some(transfer.inserted_at))),
         ("started", at(transfer.started_at)),
+        ("run by", runner(transfer)),
+        ("attempt", given(attempt(transfer))),
         ("heartbeat due in", heartbeat.unwrap_or_default()),
         ("ended", at(transfer.completed_at)),
         (
@@ -181,6 +183,19 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         ("changed", at(Some(transfer.updated_at))),
         ("revision", text::count(transfer.revision)),
     ]
+}
+
+/// Who holds the lease.
+fn runner(transfer: &Transfer) -> String {
+    let owner = transfer.lease_owner_uuid.map(|uuid| uuid.to_string());
+    let known = [owner, transfer.agent_instance.clone()];
+    known.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Which start it was, where there may be more than one.
+fn attempt(transfer: &Transfer) -> Option<String> {
+    let (epoch, most) = (transfer.lease_epoch, transfer.max_attempts);
+    (most > 1).then(|| format!("{epoch} of {most}"))
 }
 
 pub(super) fn expected(transfer: &Transfer) -> String {

@@ -114,3 +114,46 @@ async fn a_wait_gives_up_in_time() {
         .await;
     assert_eq!(now["status"], "TRANSFER_STATUS_PENDING");
 }
+
+#[tokio::test]
+async fn runs_are_told_apart_by_their_lease() {
+    let desk = Desk::new().await;
+    let create = "transfer create --direction send --table t --max-attempts 2 -o name";
+    let uuid = desk.text(create).await;
+    let uuid = uuid.trim_end();
+    let none = desk.run(&format!("transfer attempts {uuid}")).await;
+    assert_eq!(none.code, Some(0), "{none:?}");
+    let start = format!("transfer start {uuid} --agent-instance host-1 --heartbeat-timeout 1s");
+    let started = desk.json(&start).await;
+    assert_eq!(
+        (&started["leaseEpoch"], &started["maxAttempts"]),
+        (&json!("1"), &json!(2))
+    );
+    let unnamed = desk
+        .run(&format!("transfer progress {uuid} --records 5"))
+        .await;
+    assert_ne!(unnamed.code, Some(0), "{unnamed:?}");
+    says(&unnamed.stderr, &["host-1", "LEASE_LOST"]);
+    desk.text(&format!("transfer wait {uuid} --for pending --timeout 20s"))
+        .await;
+    desk.text(&format!("transfer start {uuid} --agent-instance host-2"))
+        .await;
+    let zombie = desk
+        .run(&format!("transfer complete {uuid} --lease 1"))
+        .await;
+    says(&zombie.stderr, &["host-2", "lease 2", "LEASE_LOST"]);
+    desk.text(&format!("transfer complete {uuid} --lease 2 --records 9"))
+        .await;
+    let attempts = desk.text(&format!("transfer attempts {uuid}")).await;
+    says(
+        &attempts,
+        &["LEASE", "requeued", "host-1", "completed", "host-2"],
+    );
+    let attempts = desk.json(&format!("transfer attempts {uuid}")).await;
+    assert_eq!(attempts[0]["end"], "ATTEMPT_END_REQUEUED");
+    assert_eq!(attempts[1]["progress"]["recordsTransferred"], "9");
+    says(
+        &desk.text(&format!("transfer get {uuid}")).await,
+        &["2 of 2", "host-2"],
+    );
+}

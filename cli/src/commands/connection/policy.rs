@@ -42,6 +42,7 @@ macro_rules! apply {
             .with(args.heartbeat_timeout, |it, time| {
                 it.heartbeat_timeout(time)
             })
+            .with(args.max_attempts, |it, most| it.max_attempts(most))
             .with(args.self_approval, |it, allowed| it.self_approval(allowed))
     }};
 }
@@ -74,6 +75,7 @@ pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnect
         Clearable::Hours => update.allowed_hours(""),
         Clearable::ConflictStrategy => update.default_conflict_strategy(None),
         Clearable::HeartbeatTimeout => update.heartbeat_timeout(None),
+        Clearable::MaxAttempts => update.max_attempts(None),
     }
 }
 
