@@ -119,7 +119,6 @@ async fn another_grpc_server() {
 #[tokio::test]
 async fn addresses_that_cannot_be_used() {
     for (address, hint) in [
-        ("gate.example:50051", "http://"),
         ("ftp://gate.example", "http://"),
         ("not an address", "http://"),
     ] {
