@@ -275,6 +275,10 @@ impl Output {
 /// Says when colours are used, from here on.
 pub(crate) fn use_colour(when: ColorChoice) {
     match when {
+        // Whatever else a build machine says of itself.
+        ColorChoice::Auto if std::env::var_os("TERM").is_some_and(|term| term == "dumb") => {
+            anstream::ColorChoice::Never
+        }
         ColorChoice::Auto => anstream::ColorChoice::Auto,
         ColorChoice::Always => anstream::ColorChoice::Always,
         ColorChoice::Never => anstream::ColorChoice::Never,
