@@ -66,7 +66,10 @@ async fn a_deadline_that_is_none_is_ignored() {
 }
 
 mod sqlite_only {
+    use std::time::Duration;
+
     use rusqlite::Connection;
+    use tidegate_tests::soon;
 
     use super::*;
 
@@ -76,7 +79,12 @@ mod sqlite_only {
         let mut http2 = Http2::to(&world.address).await;
         let path = world.database().path().expect("a file");
         let other = Connection::open(path).expect("it opens");
-        other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+        soon("the lock", async {
+            while other.execute_batch("BEGIN IMMEDIATE").is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
         let answer = timed(&mut http2, CREATE, "200m", framed(&plain())).await;
         let status = answer.status();
         assert_refused(&status, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
