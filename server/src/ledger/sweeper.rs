@@ -4,7 +4,8 @@
 //! or an absent sweeper changes nothing that a caller may rely on.
 
 use std::{
-    sync::Arc,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -34,15 +35,20 @@ pub struct Sweeper {
     metrics: Arc<Metrics>,
 }
 
-/// Notices when agents could not report, by what the sweeper itself meets.
+/// What is known of when agents could report. Looked at beside the sweeps, which may have to wait for a row.
 struct ReachabilityWatch {
-    known: Reachability,
+    known: Mutex<Known>,
     start: Instant,
+}
+
+struct Known {
+    gaps: Reachability,
+    latest: Option<Reachable>,
     /// Changes of anybody that had failed for the database's sake when it looked last.
     failures: u64,
 }
 
-/// What a sweep may be late by and still be no sign of an outage.
+/// What a look may be late by and still be no sign of an outage.
 const LATE: Duration = Duration::from_secs(1);
 
 impl ReachabilityWatch {
@@ -52,20 +58,40 @@ impl ReachabilityWatch {
             true => Duration::MAX,
             false => 2 * interval + LATE,
         };
-        Self {
-            known: Reachability::new(gap),
-            start: Instant::now(),
+        let known = Known {
+            gaps: Reachability::new(gap),
+            latest: None,
             failures: 0,
+        };
+        Self {
+            known: Mutex::new(known),
+            start: Instant::now(),
         }
     }
 
     /// Agents could report at `now`, unless more changes have failed since it looked last.
-    fn look(&mut self, now: Timestamp, failures: u64) -> Reachable {
-        if failures != self.failures {
-            self.failures = failures;
-            self.known.lose();
+    fn look(&self, now: Timestamp, failures: u64) {
+        let mut known = self.known();
+        if failures != known.failures {
+            known.failures = failures;
+            known.gaps.lose();
         }
-        self.known.look(now, self.start.elapsed())
+        known.latest = Some(known.gaps.look(now, self.start.elapsed()));
+    }
+
+    /// Somebody could not do what they wanted.
+    fn lose(&self) {
+        let mut known = self.known();
+        known.gaps.lose();
+        known.latest = None;
+    }
+
+    fn latest(&self) -> Option<Reachable> {
+        self.known().latest
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +112,32 @@ impl Sweeper {
 
     /// Sweeps every `interval` until `stop` is cancelled.
     pub async fn run(self, interval: Duration, stop: CancellationToken) {
-        let mut watch = ReachabilityWatch::new(&self, interval);
+        let watch = ReachabilityWatch::new(&self, interval);
+        tokio::select! {
+            () = self.sweeps(interval, &watch, &stop) => {}
+            never = self.looks(interval, &watch) => match never {},
+        }
+    }
+
+    /// Looks every `interval` whether agents can report.
+    async fn looks(&self, interval: Duration, watch: &ReachabilityWatch) -> Infallible {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match self.time.now().await {
+                Ok(now) => watch.look(now, self.ledger.failures()),
+                Err(_) => watch.lose(),
+            }
+        }
+    }
+
+    async fn sweeps(
+        &self,
+        interval: Duration,
+        watch: &ReachabilityWatch,
+        stop: &CancellationToken,
+    ) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -94,18 +145,18 @@ impl Sweeper {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
-            let swept = self.sweep(&mut watch).await;
+            let swept = self.sweep(watch).await;
             let outcome = if swept.is_ok() { "ok" } else { "failed" };
             self.metrics.sweeps.inc(outcome);
             if let Err(error) = swept {
-                watch.known.lose();
+                watch.lose();
                 tracing::warn!(error = %error, "a sweep failed; the next one tries again");
             }
         }
     }
 
     /// Ends everything that is overdue now.
-    async fn sweep(&self, watch: &mut ReachabilityWatch) -> Result<(), Error> {
+    async fn sweep(&self, watch: &ReachabilityWatch) -> Result<(), Error> {
         let expired = self.expire_approvals(&Caller::server()).await?;
         self.metrics
             .swept
@@ -168,11 +219,13 @@ impl Sweeper {
         }
     }
 
-    async fn fail_silent(&self, watch: &mut ReachabilityWatch) -> Result<i64, Error> {
+    async fn fail_silent(&self, watch: &ReachabilityWatch) -> Result<i64, Error> {
         let mut total = 0;
         loop {
             let now = self.time.now().await?;
-            let reachable = watch.look(now, self.ledger.failures());
+            let Some(reachable) = watch.latest() else {
+                return Ok(total);
+            };
             let silent = self
                 .store
                 .silent_transfers(now, reachable.since, STRIDE)

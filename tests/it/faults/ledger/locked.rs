@@ -95,11 +95,10 @@ mod postgres_only {
         let session = session(server.database(), &holding("transfer", &locked)).await;
         let silent = raw.declared().await.uuid;
         let start = v1::StartTransferRequest {
-            heartbeat_timeout: Some(wire_duration(minute)),
+            heartbeat_timeout: Some(wire_duration(Duration::from_secs(1))),
             ..starting(&silent)
         };
         told(raw.transfers.start_transfer(start)).await;
-        soon_due(&admin, "heartbeat_expires_at", &silent).await;
         let ended = async {
             while raw.now(&waiting).await.status() != v1::TransferStatus::Expired
                 || raw.now(&silent).await.status() != v1::TransferStatus::Failed
