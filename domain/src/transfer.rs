@@ -184,6 +184,17 @@ impl Transfer {
         })
     }
 
+    /// Whether whoever reports under `lease_epoch` has lost it: it was queued again, or somebody else has started it since.
+    /// Who names no lease means the first. After the end nobody is asked any more.
+    pub fn has_left_lease(&self, lease_epoch: Option<i64>) -> bool {
+        let lease_epoch = lease_epoch.unwrap_or(1);
+        match self.status {
+            TransferStatus::InProgress => self.lease_epoch > lease_epoch,
+            TransferStatus::Pending | TransferStatus::Approved => self.lease_epoch >= lease_epoch,
+            _ => false,
+        }
+    }
+
     /// How often it may be started before a lost heartbeat fails it.
     pub fn max_attempts(&self) -> i64 {
         self.declared.max_attempts.unwrap_or(1)
@@ -224,6 +235,32 @@ mod tests {
         transfer.totals.records_created = 8;
         transfer.totals.records_updated = 3;
         assert!((transfer.success_rate() - 1.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_lease_is_left_by_what_comes_after_it() {
+        use TransferStatus::{Approved, Completed, InProgress, Pending, PendingApproval};
+        for (status, epoch, named, has_left) in [
+            (InProgress, 1, None, false),
+            (InProgress, 1, Some(1), false),
+            (InProgress, 2, None, true),
+            (InProgress, 2, Some(1), true),
+            (InProgress, 2, Some(2), false),
+            // Not started yet, and queued again.
+            (Pending, 0, None, false),
+            (PendingApproval, 0, Some(1), false),
+            (Pending, 1, None, true),
+            (Approved, 2, Some(2), true),
+            (Completed, 2, Some(1), false),
+        ] {
+            let mut transfer = sample();
+            (transfer.status, transfer.lease_epoch) = (status, epoch);
+            assert_eq!(
+                transfer.has_left_lease(named),
+                has_left,
+                "{status} {epoch} {named:?}"
+            );
+        }
     }
 
     #[test]

@@ -324,13 +324,13 @@ impl ReportWriter {
     /// Says unasked that a reported transfer is no longer in progress. False when the stream has to end.
     async fn tell(&mut self, update: &Update) -> bool {
         let (uuid, answer) = match update {
-            Update::Changed(transfer) if self.has_lost(transfer) => {
-                let (uuid, given) = (transfer.uuid, self.lease_of(transfer.uuid));
+            Update::Changed(transfer) if transfer.has_left_lease(self.lease_of(transfer.uuid)) => {
                 let lost = Refusal::LeaseLost {
-                    uuid,
-                    given: Some(given),
+                    uuid: transfer.uuid,
+                    given: Some(self.lease_of(transfer.uuid).unwrap_or(1)),
                     lease: transfer.lease(),
                 };
+                let uuid = transfer.uuid;
                 let answer = refusal(uuid.to_string(), Some(transfer.status), &lost.into());
                 (uuid, answer)
             }
@@ -359,21 +359,9 @@ impl ReportWriter {
         self.send(Ok(answer)).await
     }
 
-    /// The lease that the stream reports under: the first where it names none.
-    fn lease_of(&self, uuid: TransferId) -> i64 {
-        self.followed.get(&uuid).copied().flatten().unwrap_or(1)
-    }
-
-    /// Whether a transfer was queued again, or started by somebody else, since the stream began to report it.
-    fn has_lost(&self, transfer: &Transfer) -> bool {
-        let lease_epoch = self.lease_of(transfer.uuid);
-        match transfer.status {
-            TransferStatus::InProgress => transfer.lease_epoch > lease_epoch,
-            TransferStatus::Pending | TransferStatus::Approved => {
-                transfer.lease_epoch >= lease_epoch
-            }
-            _ => false,
-        }
+    /// The lease that was named for a transfer last.
+    fn lease_of(&self, uuid: TransferId) -> Option<i64> {
+        self.followed.get(&uuid).copied().flatten()
     }
 
     fn forget(&mut self, uuid: TransferId) {
