@@ -425,10 +425,8 @@ proptest! {
                 is_restarted || counters(&transfer).iter().zip(counters(&before)).all(|(a, b)| *a >= b)
             );
             prop_assert!(transfer.lease_epoch <= max_attempts);
-            prop_assert_eq!(
-                transfer.started_at.is_some() || transfer.status.is_terminal(),
-                transfer.lease().is_some() || transfer.status.is_terminal()
-            );
+            let is_running = transfer.status == TransferStatus::InProgress;
+            prop_assert!(transfer.status.is_terminal() || transfer.lease().is_some() == is_running);
             prop_assert_eq!(transfer.completed_at.is_some(), transfer.status.is_terminal());
             let started_unapproved = transfer.status == TransferStatus::InProgress
                 && transfer.requires_approval
