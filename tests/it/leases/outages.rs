@@ -75,10 +75,18 @@ async fn agents(client: &Client, limit: Duration) -> Vec<Agent> {
 /// After an outage: all who kept trying go on, and who died is found within the limit and a sweep.
 async fn is_over(agents: &mut [Agent], dead: (Client, Transfer)) {
     let since = Instant::now();
+    let (client, transfer) = dead;
+    // It may be alive, for all that the server can know so far.
+    tokio::time::sleep(LIMIT / 2).await;
+    let still = until(&client, &transfer, |_| true).await;
+    assert_eq!(
+        still.status,
+        TransferStatus::InProgress,
+        "it was not given the whole limit"
+    );
     for agent in agents.iter_mut() {
         agent.goes_on().await;
     }
-    let (client, transfer) = dead;
     let lost = until(&client, &transfer, |it| {
         it.status != TransferStatus::InProgress
     })
