@@ -173,8 +173,9 @@ fn sequences(snapshot: &Snapshot, faults: &mut Vec<Fault>) {
 }
 
 /// The line of the rule table that an event stands for; none for a creation.
-fn rule_of(event_type: EventType) -> Option<Action> {
-    Some(match event_type {
+fn rule_of(entry: &Entry) -> Option<Action> {
+    let ran = entry.from == Some(TransferStatus::InProgress);
+    Some(match entry.event_type {
         // Connections and credentials have tables of their own, and a refusal moves nothing.
         EventType::Created
         | EventType::ConnectionCreated
@@ -200,6 +201,11 @@ fn rule_of(event_type: EventType) -> Option<Action> {
         EventType::Failed => Action::Fail,
         EventType::Requeued => Action::Requeue,
         EventType::Cancelled => Action::Cancel,
+        // Asked for, and not done yet.
+        EventType::CancelRequested | EventType::PauseRequested => Action::Pause,
+        EventType::Paused if ran => Action::AcknowledgeStop,
+        EventType::Paused => Action::Pause,
+        EventType::Resumed => Action::Resume,
         EventType::Deleted => Action::Delete,
     })
 }
@@ -227,7 +233,7 @@ fn step(before: Option<&Entry>, entry: &Entry) -> Option<&'static str> {
             && entry.revision == 1;
         return (!is_creation).then_some("it does not begin with its creation");
     };
-    let Some(action) = rule_of(entry.event_type) else {
+    let Some(action) = rule_of(entry) else {
         return Some("it is created twice");
     };
     if before.event_type == EventType::Deleted {

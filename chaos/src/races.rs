@@ -152,6 +152,7 @@ impl Race {
                 uuid: uuid.clone(),
                 reason: "called off".to_owned(),
                 request_id: request_id(),
+                grace: Some(prost_types::Duration::default()),
             }),
             ChangeRequest::Start(v1::StartTransferRequest {
                 agent_instance: String::new(),

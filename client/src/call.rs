@@ -9,6 +9,7 @@ mod events;
 mod lifecycle;
 mod paged;
 mod stats;
+mod stops;
 mod transfers;
 
 use std::future::Future;
@@ -29,11 +30,10 @@ pub use self::{
         RevokeCredential, RotateConnectionToken, RotateCredential,
     },
     events::ListEvents,
-    lifecycle::{
-        CancelTransfer, CompleteTransfer, FailTransfer, ListAttempts, StartTransfer, UpdateProgress,
-    },
+    lifecycle::{CompleteTransfer, FailTransfer, ListAttempts, StartTransfer, UpdateProgress},
     paged::{Listing, Page},
     stats::{GetConnectionStats, ListActiveTransfers, ListRecentTransfers, ListTableStats},
+    stops::{AcknowledgeStop, CancelTransfer, PauseTransfer, ResumeTransfer},
     transfers::{CountTransfers, CreateTransfer, DeleteTransfer, GetTransfer, ListTransfers},
 };
 use crate::transport::Stubs;

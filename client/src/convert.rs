@@ -20,8 +20,8 @@ pub(crate) use self::{
 };
 use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
-    Direction, Error, Event, EventDetail, EventType, LogPosition, Page, Progress, Role, TableStats,
-    Totals, Transfer, TransferFilter, TransferStatus,
+    Direction, Error, Event, EventDetail, EventType, LogPosition, Page, Progress, Role, Stop,
+    StopCause, StopKind, TableStats, Totals, Transfer, TransferFilter, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -74,6 +74,7 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         lease_owner_uuid: optional_uuid("transfer.lease_owner_uuid", &wire.lease_owner_uuid)?,
         agent_instance: text(wire.agent_instance),
         max_attempts: wire.max_attempts,
+        stop: wire.stop.map(stop).transpose()?,
         retry_of_uuid: optional_uuid("transfer.retry_of_uuid", &wire.retry_of_uuid)?,
         revision: wire.revision,
         self_approval: wire.self_approval,
@@ -84,6 +85,19 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
             .transpose()?,
         duration: span("transfer.duration", wire.duration)?,
         success_rate: wire.success_rate,
+    })
+}
+
+pub(crate) fn stop(wire: v1::Stop) -> Result<Stop, Error> {
+    Ok(Stop {
+        kind: StopKind::from_wire(wire.kind),
+        cause: StopCause::from_wire(wire.cause),
+        reason: text(wire.reason),
+        requested_at: time("stop.requested_at", wire.requested_at)?,
+        requested_by_uuid: optional_uuid("stop.requested_by_uuid", &wire.requested_by_uuid)?,
+        expires_at: optional_time("stop.expires_at", wire.expires_at)?,
+        stopped_at: optional_time("stop.stopped_at", wire.stopped_at)?,
+        forced: wire.forced,
     })
 }
 
@@ -163,6 +177,12 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
         Detail::Lease(detail) => EventDetail::Lease {
             lease_epoch: detail.lease_epoch,
             agent_instance: text(detail.agent_instance),
+        },
+        Detail::Stop(detail) => EventDetail::Stop {
+            cause: StopCause::from_wire(detail.cause),
+            reason: text(detail.reason),
+            expires_at: optional_time("event.stop.expires_at", detail.expires_at)?,
+            forced: detail.forced,
         },
         Detail::ConnectionUpdate(detail) => EventDetail::ConnectionUpdate {
             fields: detail.fields,

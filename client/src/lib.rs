@@ -11,7 +11,7 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use tidegate_client::{Client, Direction, Error, Totals};
+//! use tidegate_client::{Client, Direction, Error, ReporterStop, Totals};
 //!
 //! # async fn move_batch() -> Option<i64> { None }
 //! # async fn agent() -> Result<(), Error> {
@@ -31,9 +31,17 @@
 //!     totals.records_transferred += rows;
 //!     totals.records_created += rows;
 //!     reporter.report(totals);
-//!     if let Some(stop) = reporter.status() {
-//!         println!("stopping: {stop}");
-//!         return Ok(());
+//!     match reporter.status() {
+//!         None => {}
+//!         Some(ReporterStop::Requested(_)) => {
+//!             if reporter.acknowledge_stop(totals).await?.is_some() {
+//!                 return Ok(());
+//!             }
+//!         }
+//!         Some(stop) => {
+//!             println!("stopping: {stop}");
+//!             return Ok(());
+//!         }
 //!     }
 //! }
 //! let done = reporter.finish(totals).await?;

@@ -12,6 +12,7 @@ mod position;
 mod progress;
 mod run;
 mod stats;
+mod stop;
 mod text;
 mod transfer;
 mod words;
@@ -26,10 +27,12 @@ pub use self::{
     progress::{Progress, Totals},
     run::Run,
     stats::{ConnectionStats, TableStats},
+    stop::Stop,
     transfer::{Attempt, Transfer},
     words::{
         ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
-        Direction, EventType, Role, SortOrder, TableCase, TransferStatus, UnknownWord,
+        Direction, EventType, Role, SortOrder, StopCause, StopKind, TableCase, TransferStatus,
+        UnknownWord,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

@@ -8,7 +8,7 @@ mod worker;
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{slot::ReportSlot, worker::ReportWorker};
-use crate::{Client, Error, Run, Totals, Transfer, TransferStatus};
+use crate::{Client, Error, Run, Stop, Totals, Transfer, TransferStatus};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Reports the progress of one transfer from a task of its own; made by [`Client::report_progress`].
@@ -20,8 +20,8 @@ use tokio_util::task::AbortOnDropHandle;
 /// A transfer with a heartbeat timeout is kept alive while the reporter lives: the newest totals are repeated when there
 /// was nothing to report for a third of it. So hold the reporter only as long as the agent works.
 ///
-/// Dropping the reporter stops its task and completes nothing: end a transfer with [`finish`](Self::finish) or
-/// [`fail`](Self::fail).
+/// Dropping the reporter stops its task and completes nothing: end a transfer with [`finish`](Self::finish),
+/// [`fail`](Self::fail) or, when asked to stop, [`acknowledge_stop`](Self::acknowledge_stop).
 #[must_use = "dropping a reporter stops its reports"]
 pub struct ProgressReporter {
     client: Client,
@@ -34,6 +34,9 @@ pub struct ProgressReporter {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ReporterStop {
+    /// The transfer is to be cancelled or paused: stop, and say so with [`ProgressReporter::acknowledge_stop`]. Until then
+    /// the reporter goes on, and whoever asked may take it back.
+    Requested(Stop),
     /// The transfer is no longer in progress: it was cancelled, failed for want of a heartbeat, or was ended by another.
     Left(TransferStatus),
     /// The server refused a report for good: the lease was lost ([`Error::is_lease_lost`]), totals below those reported
@@ -44,6 +47,10 @@ pub enum ReporterStop {
 impl fmt::Display for ReporterStop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Requested(stop) => match &stop.reason {
+                Some(reason) => write!(f, "asked to {}: {reason}", stop.kind),
+                None => write!(f, "asked to {}", stop.kind),
+            },
             Self::Left(status) => write!(f, "the transfer is {status}"),
             Self::Refused(error) => write!(f, "the report was refused: {error}"),
         }
@@ -132,6 +139,22 @@ impl ProgressReporter {
             .await
     }
 
+    /// Says, with its final totals, that the agent has stopped as it was asked to: see [`ReporterStop::Requested`]. `None`
+    /// when the request was taken back meanwhile: go on.
+    ///
+    /// A checkpoint that is not stored yet is stored first, as in [`fail`](Self::fail).
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub async fn acknowledge_stop(&self, totals: Totals) -> Result<Option<Transfer>, Error> {
+        self.store_checkpoint().await;
+        let call = self.client.acknowledge_stop(self.run);
+        match call.progress(totals.into()).await {
+            Err(error) if error.reason() == Some("STOP_NOT_REQUESTED") => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     /// Gives the transfer up with its final totals. `message` says why, in 1 to 2,000 characters.
     ///
     /// A checkpoint that is not stored yet is stored first, so that another transfer can resume from it, unless that
@@ -140,14 +163,18 @@ impl ProgressReporter {
     /// # Errors
     /// As [`finish`](Self::finish).
     pub async fn fail(self, message: impl Into<String>, totals: Totals) -> Result<Transfer, Error> {
-        if self.slot.holds_checkpoint() {
-            // Failing matters more than the checkpoint: whatever became of it, go on.
-            let _ = tokio::time::timeout(self.client.timeout(), self.flush()).await;
-        }
+        self.store_checkpoint().await;
         self.client
             .fail_transfer(self.run, message)
             .progress(totals.into())
             .await
+    }
+
+    /// Ending matters more than the checkpoint: whatever becomes of it, whoever calls this goes on.
+    async fn store_checkpoint(&self) {
+        if self.slot.holds_checkpoint() {
+            let _ = tokio::time::timeout(self.client.timeout(), self.flush()).await;
+        }
     }
 }
 

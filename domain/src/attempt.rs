@@ -1,7 +1,7 @@
 //! The attempts at a transfer: each start begins one.
 
 use super::{
-    decide::silence,
+    event::{EventBody, EventDetail, EventType},
     progress::Totals,
     status::{TransferStatus, named},
     time::Timestamp,
@@ -22,6 +22,8 @@ named! {
         Cancelled = "CANCELLED",
         /// Its agent fell silent, and the transfer was queued again.
         Requeued = "REQUEUED",
+        /// The transfer was paused.
+        Paused = "PAUSED",
     }
 }
 
@@ -73,12 +75,25 @@ impl Attempt {
         })
     }
 
-    /// The attempt that ends when `transfer`, which is in progress, is queued again.
-    pub fn requeued(transfer: &Transfer, now: Timestamp) -> Option<Self> {
+    /// The attempt that ended when `transfer`, which was in progress, became `after` and was not ended by it.
+    pub fn given_up(transfer: &Transfer, after: &Transfer, event: &EventBody) -> Option<Self> {
+        let end = match event.event_type {
+            EventType::Requeued => AttemptEnd::Requeued,
+            EventType::Paused if transfer.status == TransferStatus::InProgress => {
+                AttemptEnd::Paused
+            }
+            _ => return None,
+        };
+        let error_message = match &event.detail {
+            Some(EventDetail::Failure { error_message, .. }) => error_message.clone(),
+            _ => String::new(),
+        };
         Some(Self {
-            ended_at: Some(now),
-            end: AttemptEnd::Requeued,
-            error_message: silence(transfer.heartbeat_timeout),
+            ended_at: Some(after.updated_at),
+            end,
+            error_message,
+            totals: after.totals,
+            checkpoint: after.checkpoint.clone(),
             ..Self::latest(transfer)?
         })
     }

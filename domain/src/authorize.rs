@@ -13,6 +13,7 @@ use super::{
     decide::{Change, decide},
     refusal::{Named, Refusal},
     status::TransferStatus,
+    stop::StopOrder,
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
@@ -103,9 +104,18 @@ pub fn retry(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
     })
 }
 
+/// What holds for runs of which neither the caller nor a policy says anything else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunDefaults {
+    /// How long an agent may stay silent; zero for ever.
+    pub heartbeat_timeout: Duration,
+    /// How long it has to confirm that it has stopped; zero not at all.
+    pub stop_grace: Duration,
+}
+
 /// Decides `verb` on `transfer`, which `caller` must be allowed to see.
 ///
-/// `connection` is the transfer's, where it exists. An agent may be silent for as long as it asks for, or the policy says, or else `heartbeat_timeout`.
+/// `connection` is the transfer's, where it exists.
 ///
 /// # Errors
 /// A [`Refusal`]; see also [`on_refused`](super::decide::on_refused).
@@ -114,7 +124,7 @@ pub fn authorize(
     connection: Option<&Connection>,
     verb: &Verb,
     caller: &Caller,
-    heartbeat_timeout: Duration,
+    defaults: RunDefaults,
     now: Timestamp,
 ) -> Result<Authorization, Refusal> {
     let uuid = transfer.uuid;
@@ -130,11 +140,20 @@ pub fn authorize(
         } => {
             let by_policy = connection.and_then(|it| it.policy().heartbeat_timeout);
             let start = Verb::Start {
-                heartbeat_timeout: asked.or(by_policy).or(Some(heartbeat_timeout)),
+                heartbeat_timeout: asked.or(by_policy).or(Some(defaults.heartbeat_timeout)),
                 agent_instance: agent_instance.clone(),
                 owner_uuid: caller.credential(),
             };
             decide(transfer, &start, now)?
+        }
+        Verb::Stop(order) => {
+            let by_policy = connection.and_then(|it| it.policy().stop_grace);
+            let order = StopOrder {
+                grace: order.grace.or(by_policy).or(Some(defaults.stop_grace)),
+                by: caller.credential(),
+                ..order.clone()
+            };
+            decide(transfer, &Verb::Stop(order), now)?
         }
         _ => decide(transfer, verb, now)?,
     };
@@ -154,7 +173,10 @@ pub fn authorize(
             caller.person("admin_user_uuid", Some(*by))?;
         }
         Verb::Start { .. } => charged = charge_start(transfer, connection, caller, now)?,
-        Verb::UpdateProgress { .. } | Verb::Complete { .. } | Verb::Fail { .. } => {
+        Verb::UpdateProgress { .. }
+        | Verb::AcknowledgeStop { .. }
+        | Verb::Complete { .. }
+        | Verb::Fail { .. } => {
             charged = charge_records(transfer, &change, connection)?;
         }
         _ => {}
@@ -167,6 +189,7 @@ pub fn authorize(
 fn holds_lease(transfer: &Transfer, verb: &Verb, caller: &Caller) -> Result<(), Refusal> {
     let given = match verb {
         Verb::UpdateProgress { lease_epoch, .. }
+        | Verb::AcknowledgeStop { lease_epoch, .. }
         | Verb::Complete { lease_epoch, .. }
         | Verb::Fail { lease_epoch, .. } => *lease_epoch,
         _ => return Ok(()),

@@ -148,6 +148,18 @@ impl Encoder {
                 self.number(*lease_epoch);
                 self.value(agent_instance);
             }
+            Some(EventDetail::Stop {
+                cause,
+                reason,
+                expires_at,
+                forced,
+            }) => {
+                self.value("stop");
+                self.value(cause.name());
+                self.value(reason);
+                self.optional(expires_at.map(|time| time.as_micros().to_be_bytes()));
+                self.number((*forced).into());
+            }
             Some(EventDetail::ConnectionUpdate { fields }) => {
                 self.value("connection_update");
                 self.value((fields.len() as u64).to_be_bytes());

@@ -12,6 +12,7 @@ use super::{
     progress::Report,
     reachable::Reachable,
     rule::Action,
+    stop::{StopCause, StopKind, StopOrder},
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
@@ -82,16 +83,28 @@ pub enum Verb {
         /// Final totals.
         report: Report,
     },
-    /// End the lease of an agent that fell silent: the transfer is queued again while there are attempts left, and fails
-    /// otherwise. Does nothing to a transfer that is not overdue, or whose agent may have tried to report in vain.
-    LoseHeartbeat {
+    /// End a run whose time is over: of an agent that did not stop as it was asked to, or that fell silent. The latter is
+    /// queued again while there are attempts left, and fails otherwise. Does nothing to a run that is not overdue, or
+    /// whose agent may have tried to report in vain.
+    EndOverdue {
         /// Since when agents could report.
         reachable: Reachable,
     },
-    /// Call off.
-    Cancel {
-        /// Why.
-        reason: String,
+    /// Call off, or let wait: at once, or as soon as whoever runs it confirms.
+    Stop(StopOrder),
+    /// Say that it runs no more, as was asked.
+    AcknowledgeStop {
+        /// The lease that the caller believes to hold, where they name it.
+        lease_epoch: Option<i64>,
+        /// Final totals.
+        report: Report,
+        /// Where the next agent would resume; `None` leaves the stored one.
+        checkpoint: Option<Vec<u8>>,
+    },
+    /// Take a pause back. Does nothing to a transfer that is not paused.
+    Resume {
+        /// Only a pause that has this cause.
+        only: Option<StopCause>,
     },
     /// Remove the row.
     Delete,
@@ -108,8 +121,13 @@ impl Verb {
             Self::Start { .. } => Action::Start,
             Self::UpdateProgress { .. } => Action::UpdateProgress,
             Self::Complete { .. } => Action::Complete,
-            Self::Fail { .. } | Self::LoseHeartbeat { .. } => Action::Fail,
-            Self::Cancel { .. } => Action::Cancel,
+            Self::Fail { .. } | Self::EndOverdue { .. } => Action::Fail,
+            Self::Stop(order) => match order.kind {
+                StopKind::Cancel => Action::Cancel,
+                StopKind::Pause => Action::Pause,
+            },
+            Self::AcknowledgeStop { .. } => Action::AcknowledgeStop,
+            Self::Resume { .. } => Action::Resume,
             Self::Delete => Action::Delete,
         }
     }
@@ -158,6 +176,13 @@ pub enum ConnectionCommand {
         uuid: ConnectionId,
         /// What.
         verb: ConnectionVerb,
+    },
+    /// Note that its transfers have followed the change of its status. Does nothing if it has changed since.
+    Settle {
+        /// Which one.
+        uuid: ConnectionId,
+        /// The revision that they have followed.
+        revision: i64,
     },
 }
 

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::id::ConnectionId;
 
+mod follow;
+
 named! {
     /// The part that the local site plays.
     ConnectionDirection {
@@ -308,6 +310,8 @@ pub struct Connection {
     pub status_reason: String,
     /// What counts against its limits; kept while one is set.
     pub used: Usage,
+    /// Whether its transfers have yet to follow a change of its status.
+    pub settling: bool,
     /// When it was created.
     pub inserted_at: Timestamp,
     /// When it last changed.
@@ -346,6 +350,7 @@ impl Connection {
             status,
             status_reason: String::new(),
             used: Usage::default(),
+            settling: false,
             inserted_at: now,
             updated_at: now,
             revision: 1,
@@ -417,9 +422,11 @@ pub fn decide_connection(
                 });
             }
             after.status_reason.clear();
+            after.settling = action == ConnectionAction::Reactivate;
         }
         ConnectionVerb::Suspend { reason } | ConnectionVerb::Revoke { reason } => {
             after.status_reason.clone_from(reason);
+            after.settling = true;
             detail = EventDetail::comment(reason);
         }
         ConnectionVerb::Expire if !connection.policy().is_over(now) => {

@@ -18,6 +18,8 @@ use super::{
     transfer::{Decision, Transfer},
 };
 
+mod stop;
+
 /// What an accepted command does to the ledger.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
@@ -103,13 +105,21 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             after.error_message.clone_from(error_message);
             (EventType::Failed, None, failure(error_message, false))
         }
-        Verb::LoseHeartbeat { reachable } if !is_silent(transfer, *reachable, now) => {
-            return Ok(Change::Nothing);
-        }
-        Verb::LoseHeartbeat { .. } => {
+        Verb::EndOverdue { reachable } => {
+            let stop_is_due = transfer
+                .stop
+                .as_ref()
+                .is_some_and(|stop| stop.is_due(*reachable, now));
+            let silent = is_silent(transfer, *reachable, now);
+            if stop_is_due || silent && transfer.stop.is_some() {
+                return Ok(stop::take_effect(transfer, after, true, now));
+            }
+            if !silent {
+                return Ok(Change::Nothing);
+            }
             let message = silence(transfer.heartbeat_timeout);
             let detail = failure(&message, true);
-            if transfer.lease_epoch < transfer.max_attempts() {
+            if transfer.has_attempts_left() {
                 to = Some(queue_again(&mut after));
                 (EventType::Requeued, None, detail)
             } else {
@@ -117,10 +127,11 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
                 (EventType::Failed, None, detail)
             }
         }
-        Verb::Cancel { reason } => {
-            after.cancel_reason.clone_from(reason);
-            (EventType::Cancelled, None, EventDetail::comment(reason))
-        }
+        Verb::Stop(order) => return stop::request(transfer, order, now),
+        Verb::AcknowledgeStop {
+            report, checkpoint, ..
+        } => return stop::acknowledge(transfer, report, checkpoint.as_deref(), now),
+        Verb::Resume { only } => return stop::resume(transfer, *only, now),
         Verb::Delete => {
             return Ok(Change::Removal(body(
                 transfer,
@@ -180,6 +191,13 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
             status: transfer.status,
             action,
             lease: transfer.lease().filter(|_| is_taken),
+        });
+    }
+    if let Some(pause) = transfer.pause().filter(|_| action == Action::Start) {
+        return Err(Refusal::TransferPaused {
+            uuid,
+            cause: pause.cause,
+            reason: pause.reason.clone(),
         });
     }
     let unapproved = transfer.status == TransferStatus::Pending && transfer.requires_approval;
@@ -252,7 +270,7 @@ fn failure(error_message: &str, heartbeat_lost: bool) -> Option<EventDetail> {
 }
 
 /// What is said of an agent that was silent for so long.
-pub(crate) fn silence(timeout: Option<Duration>) -> String {
+fn silence(timeout: Option<Duration>) -> String {
     let seconds = timeout.unwrap_or_default().as_secs_f64();
     format!("{HEARTBEAT_LOST}: the agent did not report for {seconds} s")
 }

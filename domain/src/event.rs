@@ -9,6 +9,7 @@ use super::{
     caller::Role,
     chain::Hash,
     status::{TransferStatus, named},
+    stop::StopCause,
     time::Timestamp,
 };
 use crate::id::{ConnectionId, CredentialId, TransferId};
@@ -37,8 +38,16 @@ named! {
         Failed = "FAILED",
         /// Its agent fell silent, and it waits for the next one.
         Requeued = "REQUEUED",
+        /// Its agent was asked to stop, for it is to be cancelled.
+        CancelRequested = "CANCEL_REQUESTED",
         /// It was cancelled.
         Cancelled = "CANCELLED",
+        /// Its agent was asked to stop, for it is to be paused.
+        PauseRequested = "PAUSE_REQUESTED",
+        /// It waits until it is resumed.
+        Paused = "PAUSED",
+        /// A pause, or the request for one, was taken back.
+        Resumed = "RESUMED",
         /// Its row was deleted.
         Deleted = "DELETED",
         /// A connection was created.
@@ -100,7 +109,11 @@ impl EventType {
             | Self::Completed
             | Self::Failed
             | Self::Requeued
+            | Self::CancelRequested
             | Self::Cancelled
+            | Self::PauseRequested
+            | Self::Paused
+            | Self::Resumed
             | Self::Deleted => EventSubject::Transfer,
             Self::ConnectionCreated
             | Self::ConnectionUpdated
@@ -156,6 +169,17 @@ pub enum EventDetail {
         lease_epoch: i64,
         /// What the agent calls itself; may be empty.
         agent_instance: String,
+    },
+    /// Why a transfer was stopped, or is to be.
+    Stop {
+        /// What led to it.
+        cause: StopCause,
+        /// What the caller said; may be empty.
+        reason: String,
+        /// Until when whoever runs it has to confirm; not set where nobody ran it.
+        expires_at: Option<Timestamp>,
+        /// Whether it was stopped without the word of whoever ran it.
+        forced: bool,
     },
     /// What was changed of a connection.
     ConnectionUpdate {

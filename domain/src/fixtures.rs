@@ -10,6 +10,7 @@ use crate::{
     id::ConnectionId,
     policy::Policy,
     status::{Direction, TransferStatus},
+    stop::{StopCause, StopKind, StopOrder},
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
@@ -50,6 +51,17 @@ pub fn transfer() -> Transfer {
         max_attempts: None,
     };
     Transfer::create(id(7), declared, Timestamp::from_micros(1_000_000))
+}
+
+/// A plain wish that a transfer stops, without a grace.
+pub const fn stop_order(kind: StopKind) -> StopOrder {
+    StopOrder {
+        kind,
+        cause: StopCause::Request,
+        reason: String::new(),
+        grace: None,
+        by: None,
+    }
 }
 
 /// An active connection.

@@ -23,6 +23,7 @@ pub mod reachable;
 pub mod refusal;
 pub mod rule;
 pub mod status;
+pub mod stop;
 pub mod table;
 pub mod text;
 pub mod time;

@@ -11,6 +11,7 @@ use super::{
     progress::Regression,
     rule::Action,
     status::{TransferStatus, named},
+    stop::StopCause,
     time::Timestamp,
     transfer::Lease,
     validate::Violation,
@@ -90,6 +91,19 @@ crate::reasons! {
         #[error("{}", lost(.uuid, .given, .lease))]
         LeaseLost { uuid: TransferId, given: Option<i64>, lease: Option<Lease> }
             => Aborted "LEASE_LOST", Subject::Transfer(*uuid);
+
+        #[error("transfer {uuid} is paused{}; resume it first", because(.cause, .reason))]
+        TransferPaused { uuid: TransferId, cause: StopCause, reason: String }
+            => FailedPrecondition "TRANSFER_PAUSED", Subject::Transfer(*uuid);
+
+        /// Nothing else can be done about its run until then.
+        #[error("transfer {uuid} is about to be cancelled{}", by_then(.cancel_expires_at))]
+        CancelRequested { uuid: TransferId, cancel_expires_at: Option<Timestamp> }
+            => FailedPrecondition "CANCEL_REQUESTED", Subject::Transfer(*uuid);
+
+        #[error("nobody has asked transfer {uuid} to stop, or the request was taken back")]
+        StopNotRequested { uuid: TransferId }
+            => FailedPrecondition "STOP_NOT_REQUESTED", Subject::Transfer(*uuid);
 
         #[error("transfer {uuid} may start only after it was approved; request approval first")]
         ApprovalRequired { uuid: TransferId, status: TransferStatus, action: Action }
@@ -205,6 +219,22 @@ fn described(violations: &[Violation]) -> String {
 
 fn ended(at: &Option<Timestamp>) -> String {
     at.map_or_else(|| "has ended".to_owned(), |at| format!("ended at {at}"))
+}
+
+fn because(cause: &StopCause, reason: &str) -> String {
+    let cause = match cause {
+        StopCause::Request => "",
+        StopCause::ConnectionSuspended => " with its connection",
+        StopCause::ConnectionRevoked => " for its connection was revoked",
+    };
+    match reason {
+        "" => cause.to_owned(),
+        reason => format!("{cause} ({reason})"),
+    }
+}
+
+fn by_then(at: &Option<Timestamp>) -> String {
+    at.map_or_else(String::new, |at| format!(", at {at} at the latest"))
 }
 
 fn run_by(lease: &Option<Lease>) -> String {

@@ -28,6 +28,12 @@ named! {
         Requeue = "REQUEUE",
         /// Call off.
         Cancel = "CANCEL",
+        /// Let wait until it is resumed.
+        Pause = "PAUSE",
+        /// Take a pause back.
+        Resume = "RESUME",
+        /// Say that it runs no more, as was asked.
+        AcknowledgeStop = "ACKNOWLEDGE_STOP",
         /// Remove the row.
         Delete = "DELETE",
     }
@@ -72,6 +78,9 @@ impl Action {
                 &[Pending, PendingApproval, Approved, InProgress],
                 &[Cancelled],
             ),
+            // Where it runs, only who runs it makes it leave.
+            Self::Pause | Self::Resume => (&[Pending, PendingApproval, Approved, InProgress], &[]),
+            Self::AcknowledgeStop => (&[InProgress], &[Cancelled, Pending, Approved]),
             Self::Delete => (&[Completed, Failed, Cancelled, Denied, Expired], &[]),
         };
         Rule { from, to }
@@ -161,9 +170,12 @@ mod tests {
                 "APPROVED CANCELLED",
                 "APPROVED IN_PROGRESS",
                 "IN_PROGRESS APPROVED",
+                "IN_PROGRESS APPROVED",
+                "IN_PROGRESS CANCELLED",
                 "IN_PROGRESS CANCELLED",
                 "IN_PROGRESS COMPLETED",
                 "IN_PROGRESS FAILED",
+                "IN_PROGRESS PENDING",
                 "IN_PROGRESS PENDING",
                 "PENDING CANCELLED",
                 "PENDING IN_PROGRESS",

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     progress::Totals,
     status::{ConflictStrategy, Direction, TransferStatus},
+    stop::{Stop, StopKind},
     time::Timestamp,
 };
 use crate::id::{ConnectionId, CredentialId, TransferId};
@@ -133,6 +134,10 @@ pub struct Transfer {
     pub lease_owner_uuid: Option<CredentialId>,
     /// What the holder calls itself.
     pub agent_instance: String,
+    /// The latest stop, asked for or done; `None` once it was resumed.
+    pub stop: Option<Stop>,
+    /// How often it was paused while it ran.
+    pub pauses: i64,
     /// Whether its initiator may approve it, as the policy was when it was created.
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.
@@ -168,6 +173,8 @@ impl Transfer {
             lease_epoch: 0,
             lease_owner_uuid: None,
             agent_instance: String::new(),
+            stop: None,
+            pauses: 0,
             self_approval: false,
             policy_revision: 0,
             revision: 1,
@@ -198,6 +205,25 @@ impl Transfer {
     /// How often it may be started before a lost heartbeat fails it.
     pub fn max_attempts(&self) -> i64 {
         self.declared.max_attempts.unwrap_or(1)
+    }
+
+    /// Whether it may be started again after a lost heartbeat. A run that was paused is none of its attempts.
+    pub fn has_attempts_left(&self) -> bool {
+        self.lease_epoch - self.pauses < self.max_attempts()
+    }
+
+    /// The stop that whoever runs it has yet to confirm.
+    pub fn pending_stop(&self) -> Option<&Stop> {
+        let running = self.status == TransferStatus::InProgress;
+        self.stop.as_ref().filter(|_| running)
+    }
+
+    /// The pause that keeps it from being started.
+    pub fn pause(&self) -> Option<&Stop> {
+        let waiting = !self.status.is_terminal() && self.status != TransferStatus::InProgress;
+        self.stop
+            .as_ref()
+            .filter(|stop| waiting && stop.kind == StopKind::Pause)
     }
 
     /// From start to end; `None` until both are known.

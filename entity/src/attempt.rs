@@ -1,9 +1,12 @@
 //! An attempt at a transfer that ended while the transfer went on. The latest attempt is in the transfer's own row.
 
 use sea_orm::entity::prelude::*;
-use tidegate_domain::id::{CredentialId, TransferId};
+use tidegate_domain::{
+    attempt::AttemptEnd,
+    id::{CredentialId, TransferId},
+};
 
-use crate::stored::StoredId;
+use crate::stored::{Stored, StoredId};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -21,10 +24,12 @@ pub struct Model {
     pub agent_instance: Option<String>,
     /// When it was started.
     pub started_at: i64,
-    /// When its heartbeat was found lost.
+    /// When it ended.
     pub ended_at: i64,
-    /// What is said of that.
-    pub error_message: String,
+    /// How it ended.
+    pub outcome: Stored<AttemptEnd>,
+    /// What went wrong.
+    pub error_message: Option<String>,
     /// Rows read from the source.
     pub records_transferred: i64,
     /// Rows that the target did not have.

@@ -37,6 +37,8 @@ pub struct Model {
     pub has_budget: bool,
     /// When its policy ends it; for queries.
     pub expires_at: Option<i64>,
+    /// Whether its transfers have yet to follow a change of its status.
+    pub settling: bool,
     /// The operators' notes.
     pub metadata: JsonText<Map<String, Json>>,
     /// Why it was suspended or revoked.

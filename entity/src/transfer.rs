@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use tidegate_domain::{
     id::{ConnectionId, CredentialId, TransferId},
     status::{ConflictStrategy, Direction, TransferStatus},
+    stop::Stop,
 };
 
 use crate::stored::{JsonText, Stored, StoredId};
@@ -99,6 +100,14 @@ pub struct Model {
     pub lease_owner_uuid: Option<StoredId<CredentialId>>,
     /// What the agent that holds it calls itself.
     pub agent_instance: Option<String>,
+    /// The latest stop, asked for or done.
+    pub stop: Option<JsonText<Stop>>,
+    /// How long whoever runs it has to confirm that, in microseconds; for queries.
+    pub stop_grace: Option<i64>,
+    /// When that ends; for queries.
+    pub stop_expires_at: Option<i64>,
+    /// How often it was paused while it ran.
+    pub pauses: i64,
     /// Whether its initiator may approve it.
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.

@@ -18,6 +18,7 @@ use crate::{
     time::Time,
 };
 use tidegate_domain::{
+    authorize::RunDefaults,
     caller::Caller,
     command::{CredentialCommand, Submission},
     credential::{Credential, NewCredential, NewToken},
@@ -88,7 +89,7 @@ async fn submit(
         store,
         &time,
         &Feed::default(),
-        Duration::ZERO,
+        RunDefaults::default(),
         &Arc::default(),
         &supervisor,
         &stop,

@@ -19,7 +19,9 @@ pub use self::{
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Transport, exposure},
 };
-use tidegate_domain::{chain::Head, event::RETENTION_MIN, validate::HEARTBEAT_TIMEOUT};
+use tidegate_domain::{
+    chain::Head, event::RETENTION_MIN, stop::GRACE, validate::HEARTBEAT_TIMEOUT,
+};
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
@@ -155,6 +157,10 @@ pub struct Config {
     /// 0 is for ever.
     #[arg(long, env = "TIDEGATE_HEARTBEAT_TIMEOUT", default_value = "1m", value_parser = heartbeat)]
     pub heartbeat_timeout: Duration,
+    /// How long an agent has to confirm that it has stopped, where neither the call nor the connection's policy says so; 0 is
+    /// not at all: what is cancelled or paused stops at once, whatever its agent does.
+    #[arg(long, env = "TIDEGATE_STOP_GRACE", default_value = "30s", value_parser = stop_grace)]
+    pub stop_grace: Duration,
     /// How long events are kept, such as 90d; for ever unless set. At least 24h: events remember the ids of requests.
     #[arg(long, env = "TIDEGATE_EVENT_RETENTION", value_parser = retention)]
     pub event_retention: Option<Duration>,
@@ -272,6 +278,18 @@ fn heartbeat(text: &str) -> Result<Duration, String> {
         return Ok(duration);
     }
     Err("must be from 1s to 1d, or 0 for no heartbeat".to_owned())
+}
+
+fn stop_grace(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let (least, most) = GRACE;
+    if (least..=most).contains(&duration) {
+        return Ok(duration);
+    }
+    Err("must be at most 1d, or 0 for none".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

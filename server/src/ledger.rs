@@ -19,7 +19,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use tidegate_domain::command::{Note, Submission};
+use tidegate_domain::{
+    authorize::RunDefaults,
+    command::{Note, Submission},
+};
 use tidegate_store::Store;
 
 mod batch;
@@ -79,7 +82,7 @@ impl Ledger {
         store: &Store,
         time: &Time,
         feed: &Feed,
-        heartbeat_timeout: Duration,
+        defaults: RunDefaults,
         metrics: &Arc<Metrics>,
         supervisor: &Supervisor,
         stop: &CancellationToken,
@@ -91,7 +94,7 @@ impl Ledger {
                 store: store.clone(),
                 time: time.clone(),
                 feed: feed.clone(),
-                heartbeat_timeout,
+                defaults,
                 metrics: Arc::clone(metrics),
                 done,
             };

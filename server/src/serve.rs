@@ -25,6 +25,7 @@ use crate::{
     supervisor::{Ending, Fatal, Supervisor},
     time::Time,
 };
+use tidegate_domain::authorize::RunDefaults;
 use tidegate_store::{Readers, Store, failpoint};
 
 /// Time that open calls have to end once streams were told to.
@@ -280,7 +281,10 @@ async fn build(
         store,
         &time,
         &feed,
-        config.heartbeat_timeout,
+        RunDefaults {
+            heartbeat_timeout: config.heartbeat_timeout,
+            stop_grace: config.stop_grace,
+        },
         metrics,
         &tasks.supervisor,
         &tasks.writer_ends,

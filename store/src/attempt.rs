@@ -2,50 +2,68 @@
 
 use std::borrow::Borrow;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use tidegate_entity::{
     attempt::{Column, Entity, Model},
-    stored::StoredId,
+    stored::{Stored, StoredId},
 };
 
 use crate::{
     ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk, value::optional,
 };
-use tidegate_domain::{
-    attempt::{Attempt, AttemptEnd},
-    id::TransferId,
-    progress::Totals,
-    time::Timestamp,
-};
+use tidegate_domain::{attempt::Attempt, id::TransferId, progress::Totals, time::Timestamp};
 
-/// The attempts at one transfer that have ended while it went on, the first one first.
-pub(crate) fn select(transfer_uuid: TransferId) -> Select<Entity> {
+/// Attempts of one answer.
+pub(crate) const ATTEMPTS: u32 = 100;
+
+/// The attempts at one transfer that have ended while it went on, the newest of those before `before`, one more than fit into
+/// an answer, the latest one first.
+pub(crate) fn select(transfer_uuid: TransferId, before: i64) -> Select<Entity> {
     Entity::find()
         .filter(Column::TransferUuid.eq(StoredId(transfer_uuid)))
-        .order_by_asc(Column::Epoch)
+        .filter(Column::Epoch.lt(before))
+        .order_by_desc(Column::Epoch)
+        .limit(u64::from(ATTEMPTS) + 1)
 }
 
 impl Store {
-    /// See [`ScopedReader::attempts`].
-    pub(crate) async fn attempts(&self, uuid: TransferId) -> Result<Vec<Attempt>, StoreError> {
-        let found = select(uuid).all(&self.reads()).await?;
+    /// See [`ScopedReader::attempts`]; the latest one first.
+    pub(crate) async fn attempts(
+        &self,
+        uuid: TransferId,
+        before: i64,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let found = select(uuid, before).all(&self.reads()).await?;
         Ok(found.into_iter().map(from_row).collect())
     }
 }
 
 impl ScopedReader {
-    /// Every attempt at a transfer, the first one first; `None` when there is no such transfer.
-    pub async fn attempts(&self, uuid: TransferId) -> Result<Option<Vec<Attempt>>, StoreError> {
+    /// The newest attempts at a transfer, or the newest of those `before` a lease, in their order, and whether there are
+    /// earlier ones; `None` when there is no such transfer.
+    pub async fn attempts(
+        &self,
+        uuid: TransferId,
+        before: Option<i64>,
+    ) -> Result<Option<(Vec<Attempt>, bool)>, StoreError> {
         let Some(transfer) = self.transfer(uuid).await? else {
             return Ok(None);
         };
-        let mut attempts = self.store.attempts(uuid).await?;
+        let before = before.unwrap_or(i64::MAX);
+        let mut attempts = self.store.attempts(uuid, before).await?;
         // Between the two reads the transfer may have been queued again, and even started.
         attempts.retain(|attempt| attempt.epoch <= transfer.lease_epoch);
-        let is_told = |latest: &Attempt| attempts.last().is_some_and(|it| it.epoch == latest.epoch);
-        let latest = Attempt::latest(&transfer).filter(|latest| !is_told(latest));
-        attempts.extend(latest);
-        Ok(Some(attempts))
+        let is_told =
+            |latest: &Attempt| attempts.first().is_some_and(|it| it.epoch == latest.epoch);
+        let latest =
+            Attempt::latest(&transfer).filter(|latest| latest.epoch < before && !is_told(latest));
+        attempts.splice(0..0, latest);
+        let more = attempts.len() > ATTEMPTS as usize;
+        attempts.truncate(ATTEMPTS as usize);
+        attempts.reverse();
+        Ok(Some((attempts, more)))
     }
 }
 
@@ -78,7 +96,8 @@ fn to_row(attempt: &Attempt) -> Model {
         agent_instance: optional(&attempt.agent_instance),
         started_at: attempt.started_at.as_micros(),
         ended_at: attempt.ended_at.unwrap_or(attempt.started_at).as_micros(),
-        error_message: attempt.error_message.clone(),
+        outcome: Stored(attempt.end),
+        error_message: optional(&attempt.error_message),
         records_transferred: totals.records_transferred,
         records_created: totals.records_created,
         records_updated: totals.records_updated,
@@ -97,8 +116,8 @@ fn from_row(row: Model) -> Attempt {
         agent_instance: row.agent_instance.unwrap_or_default(),
         started_at: Timestamp::from_micros(row.started_at),
         ended_at: Some(Timestamp::from_micros(row.ended_at)),
-        end: AttemptEnd::Requeued,
-        error_message: row.error_message,
+        end: row.outcome.0,
+        error_message: row.error_message.unwrap_or_default(),
         totals: Totals {
             records_transferred: row.records_transferred,
             records_created: row.records_created,

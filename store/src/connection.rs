@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk, value::ids};
+use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk};
 use tidegate_domain::{
     caller::ConnectionScope,
     connection::{Connection, ConnectionDirection, ConnectionStatus, DuplicateCandidate},
@@ -36,7 +36,7 @@ const NEIGHBOURS: i64 = 0x7469_6465_7369_7465;
 const LOCK_TIMEOUT: &str = "2s";
 
 /// What a change of a connection changes: everything but what is as it was created.
-pub(crate) const CHANGING: [Column; 12] = {
+pub(crate) const CHANGING: [Column; 13] = {
     use Column::*;
     [
         Name,
@@ -47,6 +47,7 @@ pub(crate) const CHANGING: [Column; 12] = {
         Policy,
         HasBudget,
         ExpiresAt,
+        Settling,
         Metadata,
         StatusReason,
         TransfersUsed,
@@ -54,8 +55,9 @@ pub(crate) const CHANGING: [Column; 12] = {
     ]
 };
 
-/// What a start or a report changes about a connection.
-pub(crate) const USAGE: [Column; 2] = [Column::TransfersUsed, Column::RecordsUsed];
+/// What a start or a report changes about a connection, and what transfers that have followed it do.
+pub(crate) const USAGE: [Column; 3] =
+    [Column::TransfersUsed, Column::RecordsUsed, Column::Settling];
 
 /// The connection of some transfer, as it stands without a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +87,17 @@ impl Store {
         Ok(found.into_iter().map(rows::from_row).collect())
     }
 
-    /// Connections in use whose end has passed at `now`, longest overdue first.
-    pub async fn overdue_connections(
+    /// Connections that need looking after: those in use whose end has passed at `now`, and those whose status the
+    /// transfers have yet to follow, in the order of their identities after `after`.
+    pub async fn due_connections(
         &self,
         now: Timestamp,
+        after: Option<ConnectionId>,
         limit: u32,
-    ) -> Result<Vec<ConnectionId>, StoreError> {
-        let select = select::overdue(now, limit);
-        ids(select, &self.reads()).await
+    ) -> Result<Vec<Connection>, StoreError> {
+        let select = select::due(now, after, limit);
+        let found = select.all(&self.reads()).await?;
+        Ok(found.into_iter().map(rows::from_row).collect())
     }
 
     /// The connections that `transfers` belong to, as far as they exist.
@@ -256,7 +261,8 @@ impl WriteTransaction {
         self.update_columns_of(&CHANGING, connections).await
     }
 
-    /// Stores what connections that were locked before have used up, and nothing else.
+    /// Stores what connections that were locked before have used up, and whether their transfers have followed them, and
+    /// nothing else.
     pub async fn update_usage<T>(&self, connections: &[T]) -> Result<(), StoreError>
     where
         T: Borrow<Connection> + Sync,

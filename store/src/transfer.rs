@@ -37,7 +37,7 @@ pub(crate) const PROGRESS: [Column; 10] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 26] = [
+pub(crate) const CHANGING: [Column; 30] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -63,6 +63,10 @@ pub(crate) const CHANGING: [Column; 26] = [
     Column::LeaseEpoch,
     Column::LeaseOwnerUuid,
     Column::AgentInstance,
+    Column::Stop,
+    Column::StopGrace,
+    Column::StopExpiresAt,
+    Column::Pauses,
     Column::Revision,
 ];
 
@@ -148,15 +152,15 @@ impl Store {
         ids(select, &self.reads()).await
     }
 
-    /// Transfers in progress whose heartbeat has run out at `now`, though their agents could have reported since `since`,
-    /// oldest transfer first.
-    pub async fn silent_transfers(
+    /// Transfers in progress whose heartbeat, or the grace of a stop, has run out at `now`, though their agents could have
+    /// reported since `since`, oldest transfer first.
+    pub async fn overdue_runs(
         &self,
         now: Timestamp,
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<TransferId>, StoreError> {
-        let select = select::silent(now, since, limit);
+        let select = select::overdue_runs(now, since, limit);
         ids(select, &self.reads()).await
     }
 }

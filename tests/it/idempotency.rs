@@ -129,6 +129,7 @@ async fn every_other_end_can_be_repeated() {
         uuid: other.clone(),
         reason: id("no"),
         request_id: id("cancel"),
+        grace: None,
     };
     repeat!(raw, cancel_transfer, request, but reason: String::new(), uuid: third);
 }

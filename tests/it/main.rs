@@ -23,6 +23,7 @@ mod progress;
 mod races;
 mod replicas_feed;
 mod startup;
+mod stops;
 mod sweeper;
 mod tls;
 mod tokens;

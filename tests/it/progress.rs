@@ -2,6 +2,7 @@
 
 mod heartbeat;
 mod report;
+mod stops;
 mod stream_end;
 mod update;
 

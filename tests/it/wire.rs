@@ -14,4 +14,5 @@ mod life;
 mod lists;
 mod sessions;
 mod stats;
+mod stops;
 mod streams;

@@ -34,6 +34,14 @@ use std::time::Duration;
 /// Longest wait for anything that should happen soon.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// How many races a test runs: `usual`, or as `TIDEGATE_TEST_RACES` says.
+///
+/// # Panics
+/// When that is not a number.
+pub fn races(usual: u64) -> u64 {
+    std::env::var("TIDEGATE_TEST_RACES").map_or(usual, |text| text.parse().expect("a number"))
+}
+
 /// Waits for `future`, but not for ever.
 ///
 /// # Panics

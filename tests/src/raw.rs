@@ -59,7 +59,8 @@ macro_rules! with_transfer {
 with_transfer!(
     CreateTransferResponse GetTransferResponse StartTransferResponse UpdateProgressResponse
     CompleteTransferResponse FailTransferResponse CancelTransferResponse RequestApprovalResponse
-    ApproveTransferResponse DenyTransferResponse WatchTransferResponse
+    ApproveTransferResponse DenyTransferResponse WatchTransferResponse PauseTransferResponse
+    ResumeTransferResponse AcknowledgeStopResponse
 );
 
 /// The transfer in the answer to `call`.
@@ -97,6 +98,16 @@ pub fn plain() -> v1::CreateTransferRequest {
 pub fn said(text: &str) -> Option<v1::event::Detail> {
     let text = text.to_owned();
     Some(v1::event::Detail::Comment(v1::CommentDetail { text }))
+}
+
+/// What an event tells of a transfer that was stopped while nobody ran it.
+pub fn stopped(reason: &str) -> Option<v1::event::Detail> {
+    Some(v1::event::Detail::Stop(v1::StopDetail {
+        cause: v1::StopCause::Request.into(),
+        reason: reason.to_owned(),
+        expires_at: None,
+        forced: false,
+    }))
 }
 
 /// Totals with so many records, all of them created, and ten bytes each.

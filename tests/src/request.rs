@@ -74,6 +74,31 @@ pub fn cancellation(uuid: &str) -> v1::CancelTransferRequest {
     }
 }
 
+/// To pause, as long as the server gives by itself.
+pub fn pause(uuid: &str) -> v1::PauseTransferRequest {
+    v1::PauseTransferRequest {
+        uuid: uuid.to_owned(),
+        reason: "maintenance".to_owned(),
+        ..v1::PauseTransferRequest::default()
+    }
+}
+
+/// To resume.
+pub fn resumption(uuid: &str) -> v1::ResumeTransferRequest {
+    v1::ResumeTransferRequest {
+        uuid: uuid.to_owned(),
+        ..v1::ResumeTransferRequest::default()
+    }
+}
+
+/// That it has stopped, with the totals as they stand.
+pub fn acknowledgement(uuid: &str) -> v1::AcknowledgeStopRequest {
+    v1::AcknowledgeStopRequest {
+        uuid: uuid.to_owned(),
+        ..v1::AcknowledgeStopRequest::default()
+    }
+}
+
 /// To delete.
 pub fn deletion(uuid: &str) -> v1::DeleteTransferRequest {
     v1::DeleteTransferRequest {

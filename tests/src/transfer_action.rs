@@ -27,13 +27,19 @@ pub enum TransferAction {
     Fail,
     /// `CancelTransfer`.
     Cancel,
+    /// `PauseTransfer`.
+    Pause,
+    /// `ResumeTransfer`.
+    Resume,
+    /// `AcknowledgeStop`.
+    AcknowledgeStop,
     /// `DeleteTransfer`.
     Delete,
 }
 
 impl TransferAction {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::RequestApproval,
         Self::Approve,
         Self::Deny,
@@ -42,6 +48,9 @@ impl TransferAction {
         Self::Complete,
         Self::Fail,
         Self::Cancel,
+        Self::Pause,
+        Self::Resume,
+        Self::AcknowledgeStop,
         Self::Delete,
     ];
 
@@ -56,6 +65,9 @@ impl TransferAction {
             Self::Complete => "COMPLETE",
             Self::Fail => "FAIL",
             Self::Cancel => "CANCEL",
+            Self::Pause => "PAUSE",
+            Self::Resume => "RESUME",
+            Self::AcknowledgeStop => "ACKNOWLEDGE_STOP",
             Self::Delete => "DELETE",
         }
     }
@@ -68,8 +80,12 @@ impl TransferAction {
             Self::RequestApproval => &[S::Pending],
             Self::Approve | Self::Deny => &[S::PendingApproval],
             Self::Start => &[S::Pending, S::Approved],
-            Self::UpdateProgress | Self::Complete | Self::Fail => &[S::InProgress],
-            Self::Cancel => &[S::Pending, S::PendingApproval, S::Approved, S::InProgress],
+            Self::UpdateProgress | Self::Complete | Self::Fail | Self::AcknowledgeStop => {
+                &[S::InProgress]
+            }
+            Self::Cancel | Self::Pause | Self::Resume => {
+                &[S::Pending, S::PendingApproval, S::Approved, S::InProgress]
+            }
             Self::Delete => &[S::Completed, S::Failed, S::Cancelled, S::Denied, S::Expired],
         }
     }
@@ -99,6 +115,15 @@ impl TransferAction {
             Self::Fail => call.fail_transfer(request::failure(uuid)).await.map(drop),
             Self::Cancel => call
                 .cancel_transfer(request::cancellation(uuid))
+                .await
+                .map(drop),
+            Self::Pause => call.pause_transfer(request::pause(uuid)).await.map(drop),
+            Self::Resume => call
+                .resume_transfer(request::resumption(uuid))
+                .await
+                .map(drop),
+            Self::AcknowledgeStop => call
+                .acknowledge_stop(request::acknowledgement(uuid))
                 .await
                 .map(drop),
             Self::Delete => call

@@ -29,6 +29,8 @@ pub struct WorldOptions {
     pub sweep_interval: Duration,
     /// How long agents may be silent where nobody says so; zero is for ever.
     pub heartbeat_timeout: Duration,
+    /// How long agents have to confirm that they have stopped; none by default.
+    pub stop_grace: Duration,
     /// How long events are kept; for ever unless set.
     pub event_retention: Option<Duration>,
     /// Streams that may be open at once.
@@ -49,6 +51,7 @@ impl Default for WorldOptions {
             clock: Clock::machine(),
             sweep_interval: Duration::from_millis(50),
             heartbeat_timeout: Duration::ZERO,
+            stop_grace: Duration::ZERO,
             event_retention: None,
             max_streams: 10_000,
             max_connection_age: Duration::from_secs(30 * 60),
@@ -227,6 +230,7 @@ impl World {
         };
         config.sweep_interval = self.options.sweep_interval;
         config.heartbeat_timeout = self.options.heartbeat_timeout;
+        config.stop_grace = self.options.stop_grace;
         config.event_retention = self.options.event_retention;
         config.max_streams = self.options.max_streams;
         config.max_connection_age = self.options.max_connection_age;

@@ -206,6 +206,7 @@ impl LoadClient {
                 uuid,
                 reason: String::new(),
                 request_id,
+                grace: Some(prost_types::Duration::default()),
             }),
             1 | 2 => {
                 let error_message = "the source went away".to_owned();
@@ -247,6 +248,7 @@ impl LoadClient {
             uuid,
             reason,
             request_id,
+            grace: Some(prost_types::Duration::default()),
         }))
         .await;
     }

@@ -41,12 +41,6 @@ request! {
     FailTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
-request! {
-    /// Calls a transfer off; made by [`Client::cancel_transfer`].
-    change CancelTransfer(CancelTransferRequest) by transfers.cancel_transfer,
-    CancelTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
-}
-
 impl Client {
     /// Starts a transfer that is `Pending` and needs no approval, or is `Approved`. Of several callers one wins; the
     /// others are refused with `ILLEGAL_TRANSITION`, whose metadata says who runs it and until when. Without a needed
@@ -64,12 +58,14 @@ impl Client {
         }
     }
 
-    /// Lists the attempts at a transfer, the first one first. Empty before its first start.
+    /// Lists the newest attempts at a transfer, at most 100, in their order. Empty before its first start. There are earlier
+    /// ones when the first one's `lease_epoch` is not 1: see [`before`](ListAttempts::before).
     pub fn list_attempts(&self, uuid: Uuid) -> ListAttempts {
         ListAttempts {
             client: self.clone(),
             message: v1::ListAttemptsRequest {
                 uuid: uuid.to_string(),
+                ..v1::ListAttemptsRequest::default()
             },
         }
     }
@@ -122,17 +118,6 @@ impl Client {
             },
         }
     }
-
-    /// Calls off a transfer that is `Pending`, `PendingApproval`, `Approved` or `InProgress`.
-    pub fn cancel_transfer(&self, uuid: Uuid) -> CancelTransfer {
-        CancelTransfer {
-            client: self.clone(),
-            message: v1::CancelTransferRequest {
-                uuid: uuid.to_string(),
-                ..v1::CancelTransferRequest::default()
-            },
-        }
-    }
 }
 
 impl StartTransfer {
@@ -149,6 +134,14 @@ impl StartTransfer {
     /// apart. With it every report must name the lease.
     pub fn agent_instance(mut self, name: impl Into<String>) -> Self {
         self.message.agent_instance = name.into();
+        self
+    }
+}
+
+impl ListAttempts {
+    /// Only attempts with a lower `lease_epoch`.
+    pub fn before(mut self, lease_epoch: i64) -> Self {
+        self.message.before_epoch = lease_epoch;
         self
     }
 }
@@ -173,14 +166,6 @@ impl FailTransfer {
     /// Final totals; what is stored stays by default.
     pub fn progress(mut self, progress: Progress) -> Self {
         self.message.progress = Some(convert::to_progress(progress));
-        self
-    }
-}
-
-impl CancelTransfer {
-    /// Why, in at most 1,000 characters.
-    pub fn reason(mut self, reason: impl Into<String>) -> Self {
-        self.message.reason = reason.into();
         self
     }
 }

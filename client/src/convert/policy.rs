@@ -29,7 +29,8 @@ pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Err
         ))
         .heartbeat_timeout(heartbeat_timeout)
         .self_approval(wire.self_approval)
-        .max_attempts(wire.max_attempts);
+        .max_attempts(wire.max_attempts)
+        .stop_grace(span("policy.stop_grace", wire.stop_grace)?);
     Ok(policy)
 }
 
@@ -53,5 +54,6 @@ pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
         heartbeat_timeout: policy.heartbeat_timeout.map(to_duration),
         self_approval: policy.self_approval,
         max_attempts: policy.max_attempts,
+        stop_grace: policy.stop_grace.map(to_duration),
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EventType, LogPosition, Role, TransferStatus, text};
+use super::{EventType, LogPosition, Role, StopCause, TransferStatus, text};
 use crate::error::OneLine;
 
 /// One transition of one transfer. Progress is not an event.
@@ -63,7 +63,7 @@ pub struct Event {
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum EventDetail {
-    /// What the caller said with an approval, a denial, a cancellation, a suspension or a revocation.
+    /// What the caller said with an approval, a denial, a suspension or a revocation.
     Comment {
         /// The comment or reason.
         text: String,
@@ -83,6 +83,19 @@ pub enum EventDetail {
         /// What the agent calls itself.
         #[serde(skip_serializing_if = "Option::is_none")]
         agent_instance: Option<String>,
+    },
+    /// Why a transfer was stopped, or is to be.
+    Stop {
+        /// What led to it.
+        cause: StopCause,
+        /// Why.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Until when its agent has to confirm; `None` where nobody ran it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<DateTime<Utc>>,
+        /// Whether it was stopped without the word of its agent.
+        forced: bool,
     },
     /// What was changed of a connection.
     ConnectionUpdate {
@@ -128,6 +141,20 @@ impl EventDetail {
                 agent_instance: Some(name),
             } => format!("lease {lease_epoch} {name}"),
             Self::Lease { lease_epoch, .. } => format!("lease {lease_epoch}"),
+            Self::Stop {
+                cause,
+                reason,
+                forced,
+                ..
+            } => {
+                let cause = (*cause != StopCause::Request).then(|| cause.to_string());
+                let forced = forced.then(|| "forced".to_owned());
+                let parts: Vec<_> = [forced, cause, reason.clone()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                parts.join(": ")
+            }
             Self::ConnectionUpdate { fields } => fields.join(", "),
             Self::Credential { role, name } => format!("{role} {name}"),
             Self::Redemption { agent_uuid } => format!("agent {agent_uuid}"),

@@ -80,6 +80,13 @@ pub struct ConnectionPolicy {
     /// How often a transfer that names no number may be started before a lost heartbeat fails it; `None`: once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<i32>,
+    /// How long a run that is asked to stop has to confirm it, zero for not at all; `None`: as the server is set.
+    /// Serialized as `30s`.
+    #[serde(
+        serialize_with = "text::duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub stop_grace: Option<Duration>,
 }
 
 impl Default for ConnectionPolicy {
@@ -101,6 +108,7 @@ impl Default for ConnectionPolicy {
             heartbeat_timeout: None,
             self_approval: false,
             max_attempts: None,
+            stop_grace: None,
         }
     }
 }
@@ -222,6 +230,13 @@ macro_rules! policy_setters {
         pub fn max_attempts(self, attempts: impl Into<Option<i32>>) -> Self {
             let attempts = attempts.into();
             self.$set("max_attempts", |policy| policy.max_attempts = attempts)
+        }
+
+        /// How long a run that is asked to stop has to confirm it: up to 1 day, zero for not at all; `None`: as the server
+        /// is set.
+        pub fn stop_grace(self, grace: impl Into<Option<std::time::Duration>>) -> Self {
+            let grace = grace.into();
+            self.$set("stop_grace", |policy| policy.stop_grace = grace)
         }
     };
 }

@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{AttemptEnd, ConflictStrategy, Connection, Direction, Totals, TransferStatus, text};
+use super::{
+    AttemptEnd, ConflictStrategy, Connection, Direction, Stop, StopKind, Totals, TransferStatus,
+    text,
+};
 
 /// One declared movement of one table, as the server knew it when it answered.
 ///
@@ -118,6 +121,10 @@ pub struct Transfer {
     pub agent_instance: Option<String>,
     /// How often it may be started in all before a lost heartbeat fails it.
     pub max_attempts: i32,
+    /// The latest request to cancel or to pause it, and what came of it; `None` when there was none, and once it was
+    /// resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
     /// The transfer that this one tries again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of_uuid: Option<Uuid>,
@@ -140,6 +147,22 @@ pub struct Transfer {
     pub duration: Option<Duration>,
     /// (created + updated) / transferred rows; 0 when nothing was transferred. Not clamped.
     pub success_rate: f64,
+}
+
+impl Transfer {
+    /// Whether whoever runs it is asked to stop.
+    #[must_use]
+    pub fn is_asked_to_stop(&self) -> bool {
+        self.status == TransferStatus::InProgress && self.stop.is_some()
+    }
+
+    /// Whether it cannot be started before it is resumed.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let waits = !self.status.is_terminal() && self.status != TransferStatus::InProgress;
+        let stop = self.stop.as_ref();
+        waits && stop.is_some_and(|stop| stop.kind == StopKind::Pause)
+    }
 }
 
 /// One run of a transfer, from a start to its end.

@@ -220,6 +220,14 @@ vocabulary! {
         Refused = "refused",
         /// The heartbeat was lost, and the transfer waits for its next start.
         Requeued = "requeued",
+        /// Its agent was asked to stop, for it is to be cancelled.
+        CancelRequested = "cancel_requested",
+        /// Its agent was asked to stop, for it is to be paused.
+        PauseRequested = "pause_requested",
+        /// It was paused.
+        Paused = "paused",
+        /// A pause, or the request for one, was taken back.
+        Resumed = "resumed",
     }
 }
 
@@ -236,6 +244,30 @@ vocabulary! {
         Cancelled = "cancelled",
         /// Its agent fell silent, and the transfer was queued again.
         Requeued = "requeued",
+        /// The transfer was paused.
+        Paused = "paused",
+    }
+}
+
+vocabulary! {
+    /// What a stop is for.
+    StopKind from StopKind {
+        /// The transfer is called off.
+        Cancel = "cancel",
+        /// The transfer waits until it is resumed.
+        Pause = "pause",
+    }
+}
+
+vocabulary! {
+    /// What led to a stop.
+    StopCause from StopCause {
+        /// Somebody asked for it.
+        Request = "request",
+        /// The transfer's connection was suspended; reactivating it resumes the transfer.
+        ConnectionSuspended = "connection_suspended",
+        /// The transfer's connection was revoked.
+        ConnectionRevoked = "connection_revoked",
     }
 }
 

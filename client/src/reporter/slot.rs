@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 use super::ReporterStop;
-use crate::{Error, Totals};
+use crate::{Error, Stop, Totals};
 
 #[derive(Debug, Default)]
 pub(super) struct ReportSlot {
@@ -36,6 +36,15 @@ struct Settled {
     count: u64,
     totals: Option<Totals>,
     stop: Option<ReporterStop>,
+    /// What the agent is asked for while it may go on.
+    request: Option<Stop>,
+}
+
+impl Settled {
+    fn why_to_stop(&self) -> Option<ReporterStop> {
+        let request = || self.request.clone().map(ReporterStop::Requested);
+        self.stop.clone().or_else(request)
+    }
 }
 
 /// What is to be sent: the newest of everything, and how many reports that covers.
@@ -117,8 +126,17 @@ impl ReportSlot {
         });
     }
 
+    /// What the agent is asked for now.
+    pub(super) fn set_request(&self, request: Option<Stop>) {
+        self.settled.send_if_modified(|settled| {
+            let is_news = settled.request != request;
+            settled.request = request;
+            is_news
+        });
+    }
+
     pub(super) fn stop(&self) -> Option<ReporterStop> {
-        self.settled.borrow().stop.clone()
+        self.settled.borrow().why_to_stop()
     }
 
     pub(super) fn acknowledged(&self) -> Option<Totals> {
@@ -127,8 +145,8 @@ impl ReportSlot {
 
     pub(super) async fn stopped(&self) -> ReporterStop {
         let mut settled = self.settled.subscribe();
-        let now = settled.wait_for(|settled| settled.stop.is_some()).await;
-        let stop = now.ok().and_then(|settled| settled.stop.clone());
+        let now = settled.wait_for(|settled| settled.why_to_stop().is_some());
+        let stop = now.await.ok().and_then(|settled| settled.why_to_stop());
         stop.unwrap_or_else(|| ReporterStop::Refused(Error::reporter_ended()))
     }
 
@@ -143,7 +161,7 @@ impl ReportSlot {
             _ if now.count >= count => Ok(()),
             Some(ReporterStop::Left(status)) => Err(Error::left(*status)),
             Some(ReporterStop::Refused(error)) => Err(error.clone()),
-            None => Ok(()),
+            Some(ReporterStop::Requested(_)) | None => Ok(()),
         }
     }
 

@@ -190,7 +190,11 @@ impl ReportWorker {
             Some(_) if status.is_terminal() => Err(End::Stop(ReporterStop::Left(status))),
             Some(refusal) => Err(refused_report(refusal).into()),
             None => match status {
-                TransferStatus::InProgress | TransferStatus::Unknown(_) => Ok(true),
+                TransferStatus::InProgress | TransferStatus::Unknown(_) => {
+                    let request = answer.stop.map(convert::stop).transpose()?;
+                    self.slot.set_request(request);
+                    Ok(!answer.unsolicited)
+                }
                 _ => Err(End::Stop(ReporterStop::Left(status))),
             },
         }

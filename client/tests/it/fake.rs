@@ -240,7 +240,7 @@ pub(crate) fn answer(uuid: &str, status: v1::TransferStatus) -> v1::ReportProgre
         uuid: uuid.to_owned(),
         revision: 3,
         status: status.into(),
-        error: None,
+        ..v1::ReportProgressResponse::default()
     }
 }
 
@@ -405,6 +405,9 @@ service! {
     start_transfer(StartTransferRequest) -> StartTransferResponse,
     update_progress(UpdateProgressRequest) -> UpdateProgressResponse,
     cancel_transfer(CancelTransferRequest) -> CancelTransferResponse,
+    pause_transfer(PauseTransferRequest) -> PauseTransferResponse,
+    resume_transfer(ResumeTransferRequest) -> ResumeTransferResponse,
+    acknowledge_stop(AcknowledgeStopRequest) -> AcknowledgeStopResponse,
     request_approval(RequestApprovalRequest) -> RequestApprovalResponse,
     approve_transfer(ApproveTransferRequest) -> ApproveTransferResponse,
     deny_transfer(DenyTransferRequest) -> DenyTransferResponse,

@@ -159,6 +159,48 @@ async fn it_outlives_the_server() {
 }
 
 #[tokio::test]
+async fn a_request_to_stop_is_told_while_the_reports_go_on() {
+    let mut script = started(None);
+    // What is reported after the first is not stored yet.
+    script.reports = Some(Box::new(|_, number, _| match number {
+        0 => Reply::Stored,
+        _ => Reply::Silence,
+    }));
+    let fake = Fake::play(script).await;
+    let reporter = fake.client().report_progress(ORDERS);
+    fake.until("the first message", |heard| !heard.reports.is_empty())
+        .await;
+    reporter.report(rows(1));
+    fake.until("two messages", |heard| heard.reports.len() == 2)
+        .await;
+
+    let mut asked = answer(&ORDERS.to_string(), Wire::InProgress);
+    asked.unsolicited = true;
+    asked.stop = Some(v1::Stop {
+        kind: v1::StopKind::Pause.into(),
+        cause: v1::StopCause::Request.into(),
+        reason: "maintenance".to_owned(),
+        requested_at: transfer(ORDERS, 1, Wire::Pending, 0).inserted_at,
+        ..v1::Stop::default()
+    });
+    fake.say(asked).await;
+    let stop = stopped(&reporter).await;
+    assert_eq!(stop.to_string(), "asked to pause: maintenance");
+    assert!(matches!(
+        reporter.status(),
+        Some(ReporterStop::Requested(_))
+    ));
+    assert_eq!(reporter.acknowledged(), None, "it answers no report");
+
+    // Who asked has thought better of it, and the report is stored.
+    fake.say(answer(&ORDERS.to_string(), Wire::InProgress))
+        .await;
+    flushed(&reporter).await.unwrap();
+    assert_eq!(reporter.acknowledged(), Some(rows(1)));
+    assert!(reporter.status().is_none());
+}
+
+#[tokio::test]
 async fn a_cancellation_is_told_even_before_the_first_report() {
     let fake = Fake::play(started(None)).await;
     let reporter = fake.client().report_progress(ORDERS);
@@ -192,6 +234,7 @@ fn refused(code: i32, reason: &str, status: Wire) -> Reply {
             message: "no".to_owned(),
             metadata: [("field".to_owned(), "records_created".to_owned())].into(),
         }),
+        ..v1::ReportProgressResponse::default()
     })
 }
 

@@ -5,17 +5,23 @@ use crate::{
     caller::Role,
     command::Verb,
     event::EventType,
-    fixtures::{caller as known, connection as north, id, transfer as sample},
+    fixtures::{caller as known, connection as north, id, stop_order, transfer as sample},
     policy::{ApprovalMode, Policy, parse_block},
     progress::Report,
     status::{ConflictStrategy, Direction, TransferStatus},
+    stop::{Stop, StopCause, StopKind},
 };
 
 mod decisions;
 mod leases;
+mod stops;
 
-/// How long agents may be silent where nobody says so.
 const MINUTE: Duration = Duration::from_secs(60);
+/// What the server is set to.
+const DEFAULTS: RunDefaults = RunDefaults {
+    heartbeat_timeout: MINUTE,
+    stop_grace: Duration::from_secs(30),
+};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
@@ -32,6 +38,20 @@ fn declared() -> NewTransfer {
     let mut new = sample().declared;
     new.connection_uuid = Some(north().uuid);
     new
+}
+
+/// A stop that nobody has confirmed yet.
+fn pending_stop() -> Stop {
+    Stop {
+        kind: StopKind::Cancel,
+        cause: StopCause::Request,
+        reason: String::new(),
+        requested_at: at(1),
+        requested_by_uuid: None,
+        grace: Some(MINUTE),
+        stopped_at: None,
+        forced: false,
+    }
 }
 
 fn anyone() -> Caller {
@@ -90,7 +110,7 @@ fn the_policy_fills_in_what_the_caller_leaves_open() {
             Some(&site(policy.clone())),
             &verb,
             &anyone(),
-            MINUTE,
+            DEFAULTS,
             at(100),
         );
         let Ok(Authorization {
@@ -180,7 +200,7 @@ fn what_the_policy_does_not_admit_is_neither_created_nor_started() {
             Some(&site(policy)),
             &start,
             &anyone(),
-            MINUTE,
+            DEFAULTS,
             at(100),
         );
         assert_eq!(reason(verdict), wanted);
@@ -193,7 +213,7 @@ fn what_the_policy_does_not_admit_is_neither_created_nor_started() {
             Some(&connection),
             &start,
             &anyone(),
-            MINUTE,
+            DEFAULTS,
             at(100),
         );
         match status {
@@ -202,7 +222,7 @@ fn what_the_policy_does_not_admit_is_neither_created_nor_started() {
             _ => assert_eq!(reason(verdict), "CONNECTION_NOT_ACTIVE", "{status}"),
         }
     }
-    let gone = authorize(&transfer, None, &start, &anyone(), MINUTE, at(100));
+    let gone = authorize(&transfer, None, &start, &anyone(), DEFAULTS, at(100));
     assert_eq!(reason(gone), "CONNECTION_NOT_FOUND");
 }
 
@@ -224,7 +244,7 @@ fn starts_are_counted_where_they_are_limited() {
             Some(&connection),
             &start,
             &anyone(),
-            MINUTE,
+            DEFAULTS,
             at(1),
         );
         connection.used = verdict.expect("it is allowed").charged.expect("it counts");
@@ -235,11 +255,18 @@ fn starts_are_counted_where_they_are_limited() {
         Some(&connection),
         &start,
         &anyone(),
-        MINUTE,
+        DEFAULTS,
         at(1),
     );
     assert_eq!(reason(third), "TRANSFER_LIMIT_REACHED");
-    let unlimited = authorize(&transfer, Some(&north()), &start, &anyone(), MINUTE, at(1));
+    let unlimited = authorize(
+        &transfer,
+        Some(&north()),
+        &start,
+        &anyone(),
+        DEFAULTS,
+        at(1),
+    );
     assert_eq!(unlimited.expect("it is allowed").charged, None);
 }
 
@@ -260,7 +287,14 @@ fn records_are_refused_at_the_first_one_too_many() {
         ..Report::default()
     };
     let ask = |connection: &Connection, verb: &Verb| {
-        authorize(&transfer, Some(connection), verb, &anyone(), MINUTE, at(1))
+        authorize(
+            &transfer,
+            Some(connection),
+            verb,
+            &anyone(),
+            DEFAULTS,
+            at(1),
+        )
     };
     let update = |records| Verb::UpdateProgress {
         lease_epoch: None,
@@ -300,10 +334,8 @@ fn records_are_refused_at_the_first_one_too_many() {
 fn what_an_agent_may_not_see_is_not_there() {
     let other = known(Role::Agent, Some(id(77)));
     let transfer = created(Policy::default(), &anyone()).expect("it is allowed");
-    let cancel = Verb::Cancel {
-        reason: String::new(),
-    };
-    let verdict = authorize(&transfer, Some(&north()), &cancel, &other, MINUTE, at(1));
+    let cancel = Verb::Stop(stop_order(StopKind::Cancel));
+    let verdict = authorize(&transfer, Some(&north()), &cancel, &other, DEFAULTS, at(1));
     assert_eq!(reason(verdict), "TRANSFER_NOT_FOUND");
     assert_eq!(
         reason(created(Policy::default(), &other)),
@@ -315,7 +347,7 @@ fn what_an_agent_may_not_see_is_not_there() {
         transfer.declared.initiated_by_uuid,
         own.credential().map(Uuid::from)
     );
-    assert!(authorize(&transfer, Some(&north()), &cancel, &own, MINUTE, at(1)).is_ok());
+    assert!(authorize(&transfer, Some(&north()), &cancel, &own, DEFAULTS, at(1)).is_ok());
 }
 
 #[test]
@@ -405,7 +437,14 @@ fn a_report_of_no_more_records_is_neither_refused_nor_charged() {
     };
     let ask = |transfer: &Transfer, records| {
         let verb = checkpoint(records);
-        authorize(transfer, Some(&connection), &verb, &anyone(), MINUTE, at(1))
+        authorize(
+            transfer,
+            Some(&connection),
+            &verb,
+            &anyone(),
+            DEFAULTS,
+            at(1),
+        )
     };
     let verdict = ask(&transfer, 90).expect("no more");
     assert!(matches!(verdict.change, Change::Progress(_)));

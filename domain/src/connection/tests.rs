@@ -243,3 +243,36 @@ fn a_limit_that_is_only_changed_goes_on_counting() {
     assert_eq!(raised, connection.used);
     assert_eq!(used_after(&limits, |_| {}), connection.used, "both lifted");
 }
+
+#[test]
+fn a_change_of_use_is_for_the_transfers_to_follow_once() {
+    let suspend = ConnectionVerb::Suspend {
+        reason: "noise".to_owned(),
+    };
+    let follow = |connection: &Connection, verb: &ConnectionVerb| match decide(connection, verb) {
+        Ok(ConnectionChange::Changed(after, ..)) => *after,
+        other => panic!("{other:?}"),
+    };
+    let suspended = follow(&sample(), &suspend);
+    let active = follow(&suspended, &ConnectionVerb::Reactivate);
+    let revoked = follow(
+        &active,
+        &ConnectionVerb::Revoke {
+            reason: String::new(),
+        },
+    );
+    assert!(!sample().settling);
+    for changed in [suspended, active, revoked] {
+        assert!(changed.settling);
+        assert_eq!(
+            changed.settled(changed.revision - 1),
+            None,
+            "it has changed since"
+        );
+        let settled = changed
+            .settled(changed.revision)
+            .expect("they have followed");
+        assert!(!settled.settling && settled.revision == changed.revision);
+        assert_eq!(settled.settled(settled.revision), None);
+    }
+}

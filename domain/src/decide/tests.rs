@@ -4,11 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    fixtures::{id, transfer as sample},
+    fixtures::{id, stop_order, transfer as sample},
     progress::Totals,
+    stop::{Stop, StopCause, StopKind, StopOrder},
 };
 
 mod attempts;
+mod stops;
 
 const NOW: Timestamp = Timestamp::from_micros(50_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,6 +31,31 @@ fn standing(status: TransferStatus) -> Transfer {
         transfer.approval_expires_at = Some(NOW.after(SECOND));
     }
     transfer
+}
+
+fn order(grace: Option<Duration>) -> StopOrder {
+    StopOrder {
+        reason: "changed my mind".to_owned(),
+        grace,
+        ..stop_order(StopKind::Cancel)
+    }
+}
+
+fn cancel(grace: Option<Duration>) -> Verb {
+    Verb::Stop(order(grace))
+}
+
+fn stop(kind: StopKind) -> Stop {
+    Stop {
+        kind,
+        cause: StopCause::Request,
+        reason: String::new(),
+        requested_at: NOW,
+        requested_by_uuid: None,
+        grace: Some(SECOND),
+        stopped_at: None,
+        forced: false,
+    }
 }
 
 fn verbs() -> Vec<Verb> {
@@ -66,9 +93,17 @@ fn verbs() -> Vec<Verb> {
             error_message: "broken".to_owned(),
             report,
         },
-        Verb::LoseHeartbeat { reachable: ALWAYS },
-        Verb::Cancel {
-            reason: "changed my mind".to_owned(),
+        Verb::EndOverdue { reachable: ALWAYS },
+        cancel(None),
+        Verb::Stop(StopOrder {
+            kind: StopKind::Pause,
+            ..order(Some(SECOND))
+        }),
+        Verb::Resume { only: None },
+        Verb::AcknowledgeStop {
+            lease_epoch: None,
+            report,
+            checkpoint: None,
         },
         Verb::Delete,
     ]
@@ -79,7 +114,9 @@ fn ripe(verb: &Verb, status: TransferStatus) -> Transfer {
     let mut transfer = standing(status);
     match verb {
         Verb::Expire => transfer.approval_expires_at = Some(NOW),
-        Verb::LoseHeartbeat { .. } => transfer.heartbeat_expires_at = Some(NOW),
+        Verb::EndOverdue { .. } => transfer.heartbeat_expires_at = Some(NOW),
+        Verb::Resume { .. } => transfer.stop = Some(stop(StopKind::Pause)),
+        Verb::AcknowledgeStop { .. } => transfer.stop = Some(stop(StopKind::Cancel)),
         _ => {}
     }
     transfer
@@ -118,6 +155,15 @@ fn every_verb_in_every_status_obeys_the_table() {
                         (Some(*status), Some(to))
                     );
                     assert_eq!(after.completed_at.is_some(), to.is_terminal());
+                }
+                // It stays where it is, and that is told.
+                (Change::Transition(after, body), None) => {
+                    assert!(matches!(action, Action::Pause | Action::Resume), "{action}");
+                    assert_eq!(
+                        (body.from_status, body.to_status, after.status),
+                        (Some(*status), Some(*status), *status)
+                    );
+                    assert_eq!(after.revision, transfer.revision + 1);
                 }
                 (Change::Progress(after), None) => {
                     assert_eq!(action, Action::UpdateProgress);
@@ -222,16 +268,12 @@ fn only_a_silent_agent_loses_its_transfer() {
     assert_eq!(
         decide(
             &running,
-            &Verb::LoseHeartbeat { reachable: ALWAYS },
+            &Verb::EndOverdue { reachable: ALWAYS },
             just_before
         ),
         Ok(Change::Nothing)
     );
-    match decide(
-        &running,
-        &Verb::LoseHeartbeat { reachable: ALWAYS },
-        deadline,
-    ) {
+    match decide(&running, &Verb::EndOverdue { reachable: ALWAYS }, deadline) {
         Ok(Change::Transition(after, body)) => {
             assert_eq!(after.status, TransferStatus::Failed);
             assert_eq!(
@@ -362,8 +404,18 @@ fn any_verb() -> impl Strategy<Value = Verb> {
             error_message: "broken".to_owned(),
             report
         }),
-        Just(Verb::LoseHeartbeat { reachable: ALWAYS }),
-        Just(Verb::Cancel { reason: text() }),
+        Just(Verb::EndOverdue { reachable: ALWAYS }),
+        proptest::option::of(seconds()).prop_map(cancel),
+        proptest::option::of(seconds()).prop_map(|grace| Verb::Stop(StopOrder {
+            kind: StopKind::Pause,
+            ..order(grace)
+        })),
+        Just(Verb::Resume { only: None }),
+        any_report().prop_map(|report| Verb::AcknowledgeStop {
+            lease_epoch: None,
+            report,
+            checkpoint: None
+        }),
         Just(Verb::Delete),
     ]
 }
@@ -413,6 +465,7 @@ proptest! {
                     let legal = Action::ALL.iter().any(|action| {
                         action.may_leave(before.status) && action.rule().to.contains(&after.status)
                     });
+                    let legal = legal || before.status == after.status;
                     prop_assert!(legal, "{} to {}", before.status, after.status);
                     prop_assert_eq!(body.to_status, Some(after.status));
                     transfer = after;
@@ -424,7 +477,9 @@ proptest! {
             prop_assert!(
                 is_restarted || counters(&transfer).iter().zip(counters(&before)).all(|(a, b)| *a >= b)
             );
-            prop_assert!(transfer.lease_epoch <= max_attempts);
+            prop_assert!(transfer.lease_epoch - transfer.pauses <= max_attempts);
+            let is_paused = transfer.pause().is_some();
+            prop_assert!(!is_paused || !transfer.status.is_terminal() && transfer.lease().is_none());
             let is_running = transfer.status == TransferStatus::InProgress;
             prop_assert!(transfer.status.is_terminal() || transfer.lease().is_some() == is_running);
             prop_assert_eq!(transfer.completed_at.is_some(), transfer.status.is_terminal());

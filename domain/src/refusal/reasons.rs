@@ -12,6 +12,7 @@ use crate::{
     progress::Regression,
     rule::Action,
     status::TransferStatus,
+    stop::StopCause,
     time::Timestamp,
     transfer::Lease,
     validate::Violation,
@@ -50,6 +51,7 @@ plain!(
     AllowedHours,
     TransferStatus,
     ConnectionStatus,
+    StopCause,
 );
 
 impl<T: MetadataValue> MetadataValue for Option<T> {

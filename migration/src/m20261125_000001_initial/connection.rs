@@ -31,6 +31,7 @@ fn table() -> TableCreateStatement {
         // Two facts of the policy that are searched for.
         .col(boolean("has_budget"))
         .col(big_integer_null("expires_at"))
+        .col(boolean("settling").default(false))
         .col(big_integer("transfers_used").default(0))
         .col(big_integer("records_used").default(0))
         .check(Expr::cust("direction IN ('SENDER', 'RECEIVER')"))

@@ -81,6 +81,10 @@ fn standing(table: &mut TableCreateStatement) {
         .col(big_integer("lease_epoch").default(0))
         .col(uuid_null("lease_owner_uuid"))
         .col(text_null("agent_instance"))
+        .col(text_null("stop"))
+        .col(big_integer_null("stop_grace"))
+        .col(big_integer_null("stop_expires_at"))
+        .col(big_integer("pauses").default(0))
         .col(big_integer("revision"));
 }
 
@@ -100,6 +104,8 @@ fn checks(table: &mut TableCreateStatement) {
         "heartbeat_timeout >= 0",
         "max_attempts >= 1",
         "lease_epoch >= 0",
+        "pauses >= 0",
+        "stop_grace >= 0",
         "revision >= 1",
         "records_requested >= 0",
         "records_transferred >= 0",
@@ -123,7 +129,8 @@ fn attempts() -> TableCreateStatement {
         .col(text_null("agent_instance"))
         .col(big_integer("started_at"))
         .col(big_integer("ended_at"))
-        .col(text("error_message"))
+        .col(text("outcome"))
+        .col(text_null("error_message"))
         .col(big_integer("records_transferred"))
         .col(big_integer("records_created"))
         .col(big_integer("records_updated"))

@@ -5,7 +5,6 @@
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
-    time::Duration,
 };
 
 use uuid::Uuid;
@@ -17,6 +16,7 @@ use super::{
 use crate::{error::Error, feed::FeedChange};
 use tidegate_domain::{
     attempt::Attempt,
+    authorize::RunDefaults,
     caller::{Caller, SERVER},
     chain::Head,
     command::{Submission, Target},
@@ -59,8 +59,8 @@ pub(super) struct BatchInputs {
     pub(super) open: HashMap<ConnectionId, Vec<TransferId>>,
     /// The connections that were not revoked, where one more is to lead to a site.
     pub(super) candidates: Vec<DuplicateCandidate>,
-    /// How long agents may be silent where neither they nor a policy say so.
-    pub(super) heartbeat_timeout: Duration,
+    /// What holds for runs where neither callers nor policies say so.
+    pub(super) defaults: RunDefaults,
 }
 
 impl BatchInputs {
@@ -77,7 +77,7 @@ impl BatchInputs {
             held: Held::default(),
             open: HashMap::new(),
             candidates: Vec::new(),
-            heartbeat_timeout: Duration::ZERO,
+            defaults: RunDefaults::default(),
         }
     }
 }
@@ -184,7 +184,7 @@ impl<'a> Cause<'a> {
 /// A batch while it is decided.
 pub(crate) struct BatchState {
     now: Timestamp,
-    heartbeat_timeout: Duration,
+    defaults: RunDefaults,
     rows: BTreeMap<TransferId, Row<Transfer>>,
     /// Attempts that end while their transfers go on.
     attempts: Vec<Attempt>,
@@ -213,7 +213,7 @@ impl BatchState {
         });
         Self {
             now: inputs.now,
-            heartbeat_timeout: inputs.heartbeat_timeout,
+            defaults: inputs.defaults,
             attempts: Vec::new(),
             rows: transfers.map(|it| (it.uuid, Row::inputs(it))).collect(),
             connections: connections.map(|it| (it.uuid, Row::inputs(it))).collect(),

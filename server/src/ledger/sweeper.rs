@@ -15,10 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::{BATCH, Execute, Ledger};
 use crate::{error::Error, metrics::Metrics, time::Time};
 use tidegate_domain::{
-    caller::Caller,
+    caller::{Caller, ConnectionScope},
     command::{ConnectionCommand, Submission, TransferCommand, Verb},
     connection::{Connection, ConnectionStatus, ConnectionVerb},
     id::TransferId,
+    page::Position,
+    query::{SortOrder, TransferFilter, Window},
     reachable::{Reachability, Reachable},
     status::TransferStatus,
     time::Timestamp,
@@ -161,9 +163,9 @@ impl Sweeper {
         self.metrics
             .swept
             .inc_by("approval", expired.unsigned_abs());
-        let lost = self.fail_silent(watch).await?;
+        let lost = self.end_overdue_runs(watch).await?;
         self.metrics.swept.inc_by("heartbeat", lost.unsigned_abs());
-        let connections = self.expire_connections().await?;
+        let connections = self.look_after_connections().await?;
         self.metrics
             .swept
             .inc_by("connection", connections.unsigned_abs());
@@ -173,27 +175,73 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn expire_connections(&self) -> Result<i64, Error> {
+    /// Ends connections whose time is over, and has transfers follow those that changed; how many it ended.
+    async fn look_after_connections(&self) -> Result<i64, Error> {
         let server = Caller::server();
         let has_expired = |it: &Connection| it.status == ConnectionStatus::Expired;
-        let mut total = 0;
+        let (mut total, mut after) = (0, None);
         loop {
             let now = self.time.now().await?;
-            let overdue = self.store.overdue_connections(now, STRIDE).await?;
-            let commands = overdue.iter().map(|uuid| ConnectionCommand::Change {
-                uuid: *uuid,
+            let due = self.store.due_connections(now, after, STRIDE).await?;
+            let over = due.iter().filter(|it| it.policy().is_over(now));
+            let commands = over.map(|connection| ConnectionCommand::Change {
+                uuid: connection.uuid,
                 verb: ConnectionVerb::Expire,
             });
-            let ended = self
-                .carry_out(commands, &server, |it| {
-                    it.as_deref().is_some_and(has_expired)
-                })
-                .await?;
-            total += ended;
-            if overdue.len() < STRIDE as usize || ended == 0 {
-                return Ok(total);
+            let is_done = |it: &Option<Arc<Connection>>| it.as_deref().is_some_and(has_expired);
+            total += self.carry_out(commands, &server, is_done).await?;
+            for connection in due.iter().filter(|it| it.settling) {
+                self.settle(connection).await?;
+            }
+            match due.last() {
+                Some(last) if due.len() == STRIDE as usize => after = Some(last.uuid),
+                _ => return Ok(total),
             }
         }
+    }
+
+    /// Has the transfers of a connection follow its status. It is noted once all of them have.
+    async fn settle(&self, connection: &Connection) -> Result<(), Error> {
+        let open = TransferStatus::ALL.iter().copied();
+        let filter = TransferFilter {
+            status: open.filter(|status| !status.is_terminal()).collect(),
+            connections: ConnectionScope::Only(connection.uuid),
+            ..TransferFilter::default()
+        };
+        let server = Caller::server();
+        let mut window = Window {
+            after: None,
+            skip: 0,
+            limit: STRIDE,
+        };
+        let mut left = 0;
+        loop {
+            let order = SortOrder::Ascending;
+            let page = self.store.transfers(&filter, order, window).await?;
+            let follow = |it: &Transfer| Some((it.uuid, connection.follow_up(it)?));
+            let commands: Vec<_> = page.iter().filter_map(follow).collect();
+            left += i64::try_from(commands.len()).unwrap_or(i64::MAX);
+            let commands = commands
+                .into_iter()
+                .map(|(uuid, verb)| TransferCommand::Change { uuid, verb });
+            left -= self.carry_out(commands, &server, |_| true).await?;
+            match page.last() {
+                Some(last) if page.len() == STRIDE as usize => {
+                    window.after = Some(Position {
+                        micros: last.inserted_at.as_micros(),
+                        uuid: last.uuid.into(),
+                    });
+                }
+                _ => break,
+            }
+        }
+        if left == 0 {
+            let (uuid, revision) = (connection.uuid, connection.revision);
+            let settle = ConnectionCommand::Settle { uuid, revision };
+            self.carry_out([settle].into_iter(), &server, |_| true)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Expires every approval that is overdue now, in the name of `caller`; how many this very call expired.
@@ -219,27 +267,27 @@ impl Sweeper {
         }
     }
 
-    async fn fail_silent(&self, watch: &ReachabilityWatch) -> Result<i64, Error> {
+    async fn end_overdue_runs(&self, watch: &ReachabilityWatch) -> Result<i64, Error> {
         let mut total = 0;
         loop {
             let now = self.time.now().await?;
             let Some(reachable) = watch.latest() else {
                 return Ok(total);
             };
-            let silent = self
+            let overdue = self
                 .store
-                .silent_transfers(now, reachable.since, STRIDE)
+                .overdue_runs(now, reachable.since, STRIDE)
                 .await?;
             let ended = self
                 .end(
-                    &silent,
+                    &overdue,
                     &Caller::server(),
-                    &Verb::LoseHeartbeat { reachable },
+                    &Verb::EndOverdue { reachable },
                     |status| status != TransferStatus::InProgress,
                 )
                 .await?;
             total += ended;
-            if silent.len() < STRIDE as usize || ended == 0 {
+            if overdue.len() < STRIDE as usize || ended == 0 {
                 return Ok(total);
             }
         }

@@ -15,7 +15,7 @@ use super::{
     load::{LockPlan, Patience, load},
 };
 use crate::{error::Error, feed::Feed, metrics::Metrics, time::Time};
-use tidegate_domain::{event::Event, status::TransferStatus};
+use tidegate_domain::{authorize::RunDefaults, event::Event, status::TransferStatus};
 use tidegate_store::{Store, StoreError, failpoint};
 
 /// How often a batch is tried when it meets a conflict that another try can resolve.
@@ -34,8 +34,8 @@ pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) time: Time,
     pub(super) feed: Feed,
-    /// How long agents may be silent where neither they nor a policy say so.
-    pub(super) heartbeat_timeout: Duration,
+    /// What holds for runs where neither callers nor policies say so.
+    pub(super) defaults: RunDefaults,
     pub(super) metrics: Arc<Metrics>,
     /// When the database last did what it was asked.
     pub(super) done: watch::Sender<Instant>,
@@ -183,7 +183,7 @@ impl Writer {
             work.plan(&mut plan);
         }
         let mut inputs = load(&transaction, plan, &self.time, patience).await?;
-        inputs.heartbeat_timeout = self.heartbeat_timeout;
+        inputs.defaults = self.defaults;
         let mut state = BatchState::new(inputs);
         self.works();
         let now = state.now();

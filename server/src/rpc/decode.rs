@@ -17,6 +17,7 @@ use tidegate_domain::{
     query::{SortOrder, TransferFilter},
     refusal::Refusal,
     status::Direction,
+    stop::{GRACE, StopCause, StopKind, StopOrder},
     time::Timestamp,
     transfer::NewTransfer,
     validate::{
@@ -137,8 +138,19 @@ verb!(FailTransferRequest, "FailTransfer", |self, check| {
     }
 });
 verb!(CancelTransferRequest, "CancelTransfer", |self, check| {
-    Verb::Cancel {
-        reason: check.remark("reason", &self.reason, REASON_MAX),
+    stop(check, StopKind::Cancel, &self.reason, self.grace)
+});
+verb!(PauseTransferRequest, "PauseTransfer", |self, check| {
+    stop(check, StopKind::Pause, &self.reason, self.grace)
+});
+verb!(ResumeTransferRequest, "ResumeTransfer", |self, check| {
+    Verb::Resume { only: None }
+});
+verb!(AcknowledgeStopRequest, "AcknowledgeStop", |self, check| {
+    Verb::AcknowledgeStop {
+        lease_epoch: lease_epoch(check, self.lease_epoch),
+        report: report(check, self.progress),
+        checkpoint: check.checkpoint(self.checkpoint),
     }
 });
 verb!(RequestApprovalRequest, "RequestApproval", |self, check| {
@@ -250,6 +262,21 @@ fn revision(check: &mut Check, wire: Option<i64>) -> Option<i64> {
 pub(super) fn lease_epoch(check: &mut Check, wire: i64) -> Option<i64> {
     let epoch = check.count("lease_epoch", wire);
     (epoch != 0).then_some(epoch)
+}
+
+fn stop(
+    check: &mut Check,
+    kind: StopKind,
+    reason: &str,
+    grace: Option<prost_types::Duration>,
+) -> Verb {
+    Verb::Stop(StopOrder {
+        kind,
+        cause: StopCause::Request,
+        reason: check.remark("reason", reason, REASON_MAX),
+        grace: grace.map(|grace| duration(check, "grace", grace, GRACE)),
+        by: None,
+    })
 }
 
 /// Who decides: whom the request names, or the caller where a token says who that is.

@@ -11,6 +11,7 @@ use tidegate_domain::{
     progress::Totals,
     query::{ConnectionStats, TableStats},
     status::TransferStatus,
+    stop::Stop,
     time::Timestamp,
     transfer::Transfer,
 };
@@ -71,6 +72,20 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         lease_owner_uuid: optional(transfer.lease_owner_uuid),
         agent_instance: transfer.agent_instance.clone(),
         max_attempts: i32::try_from(transfer.max_attempts()).unwrap_or(i32::MAX),
+        stop: transfer.stop.as_ref().map(stop),
+    }
+}
+
+pub(super) fn stop(stop: &Stop) -> v1::Stop {
+    v1::Stop {
+        kind: stop.kind.to_wire(),
+        cause: stop.cause.to_wire(),
+        reason: stop.reason.clone(),
+        requested_at: Some(timestamp(stop.requested_at)),
+        requested_by_uuid: optional(stop.requested_by_uuid),
+        expires_at: stop.expires_at().map(timestamp),
+        stopped_at: stop.stopped_at.map(timestamp),
+        forced: stop.forced,
     }
 }
 
@@ -129,6 +144,17 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
         } => Detail::Lease(v1::LeaseDetail {
             lease_epoch: *lease_epoch,
             agent_instance: agent_instance.clone(),
+        }),
+        EventDetail::Stop {
+            cause,
+            reason,
+            expires_at,
+            forced,
+        } => Detail::Stop(v1::StopDetail {
+            cause: cause.to_wire(),
+            reason: reason.clone(),
+            expires_at: expires_at.map(timestamp),
+            forced: *forced,
         }),
         EventDetail::ConnectionUpdate { fields } => {
             let fields = fields.iter().map(ToString::to_string).collect();

@@ -16,7 +16,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
-use super::{Backend, decode, error_info, status, streams::StreamPermit, wire_enum::WireEnum};
+use super::{
+    Backend, decode, encode, error_info, status, streams::StreamPermit, wire_enum::WireEnum,
+};
 use crate::{
     error::Error,
     feed::{Subscription, Update},
@@ -28,6 +30,7 @@ use tidegate_domain::{
     progress::Report,
     refusal::Refusal,
     status::TransferStatus,
+    stop::Stop,
     transfer::Transfer,
     validate::Check,
 };
@@ -177,12 +180,21 @@ impl GatheredReports {
     }
 }
 
+/// What is known of the caller's run of a transfer.
+#[derive(Default)]
+struct Followed {
+    /// The lease that was named last.
+    lease_epoch: Option<i64>,
+    /// The stop that was told last.
+    stop: Option<Stop>,
+}
+
 struct ReportWriter {
     backend: Backend,
     caller: Caller,
     subscription: Subscription,
-    /// Transfers whose leaving `IN_PROGRESS` has to be told, with the lease that was named for them last.
-    followed: HashMap<TransferId, Option<i64>>,
+    /// Transfers whose leaving `IN_PROGRESS` has to be told.
+    followed: HashMap<TransferId, Followed>,
     pending: Arc<PendingReports>,
     answers: mpsc::Sender<Answer>,
 }
@@ -236,9 +248,11 @@ impl ReportWriter {
         }
         for (uuid, joined) in &reports {
             // Before the write, so that a cancellation right after it is not missed.
-            if self.followed.insert(*uuid, joined.lease_epoch).is_none() {
+            let followed = self.followed.entry(*uuid).or_insert_with(|| {
                 self.subscription.follow(*uuid);
-            }
+                Followed::default()
+            });
+            followed.lease_epoch = joined.lease_epoch;
         }
         let written = join_all(
             reports
@@ -286,12 +300,10 @@ impl ReportWriter {
         outcome: Result<Option<Arc<Transfer>>, Error>,
     ) -> v1::ReportProgressResponse {
         match outcome {
-            Ok(Some(transfer)) => v1::ReportProgressResponse {
-                uuid: uuid.to_string(),
-                revision: transfer.revision,
-                status: transfer.status.to_wire(),
-                error: None,
-            },
+            Ok(Some(transfer)) => {
+                self.is_news(&transfer);
+                standing(&transfer)
+            }
             Ok(None) => refusal(
                 uuid.to_string(),
                 None,
@@ -335,17 +347,9 @@ impl ReportWriter {
                 (uuid, answer)
             }
             Update::Changed(transfer) if transfer.status == TransferStatus::InProgress => {
-                return true;
+                return !self.is_news(transfer) || self.send_unsolicited(standing(transfer)).await;
             }
-            Update::Changed(transfer) => {
-                let answer = v1::ReportProgressResponse {
-                    uuid: transfer.uuid.to_string(),
-                    revision: transfer.revision,
-                    status: transfer.status.to_wire(),
-                    error: None,
-                };
-                (transfer.uuid, answer)
-            }
+            Update::Changed(transfer) => (transfer.uuid, standing(transfer)),
             // It left and was deleted before its leaving could be told: the newer change has replaced the older one.
             Update::Deleted(uuid) => {
                 let gone = Refusal::TransferNotFound { uuid: *uuid }.into();
@@ -356,12 +360,33 @@ impl ReportWriter {
             return true;
         }
         self.forget(uuid);
+        self.send_unsolicited(answer).await
+    }
+
+    async fn send_unsolicited(&self, answer: v1::ReportProgressResponse) -> bool {
+        let answer = v1::ReportProgressResponse {
+            unsolicited: true,
+            ..answer
+        };
         self.send(Ok(answer)).await
     }
 
     /// The lease that was named for a transfer last.
     fn lease_of(&self, uuid: TransferId) -> Option<i64> {
-        self.followed.get(&uuid).copied().flatten()
+        self.followed.get(&uuid)?.lease_epoch
+    }
+
+    /// Notes the stop that the caller is told of, if any; whether it was not told before.
+    fn is_news(&mut self, transfer: &Transfer) -> bool {
+        let Some(followed) = self.followed.get_mut(&transfer.uuid) else {
+            return false;
+        };
+        let stop = transfer.pending_stop();
+        let is_news = followed.stop.as_ref() != stop;
+        if is_news {
+            followed.stop = stop.cloned();
+        }
+        is_news
     }
 
     fn forget(&mut self, uuid: TransferId) {
@@ -375,6 +400,18 @@ impl ReportWriter {
     }
 }
 
+/// How a transfer stands that was reported or has changed.
+fn standing(transfer: &Transfer) -> v1::ReportProgressResponse {
+    v1::ReportProgressResponse {
+        uuid: transfer.uuid.to_string(),
+        revision: transfer.revision,
+        status: transfer.status.to_wire(),
+        error: None,
+        stop: transfer.pending_stop().map(encode::stop),
+        unsolicited: false,
+    }
+}
+
 fn refusal(
     uuid: String,
     status: Option<TransferStatus>,
@@ -385,6 +422,8 @@ fn refusal(
         uuid,
         revision: 0,
         status: status.map_or(0, WireEnum::to_wire),
+        stop: None,
+        unsolicited: false,
         error: Some(v1::ReportProgressError {
             code: status::code(error) as i32,
             reason: error.reason().to_owned(),

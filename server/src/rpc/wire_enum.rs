@@ -11,6 +11,7 @@ use tidegate_domain::{
     policy::ApprovalMode,
     query::SortOrder,
     status::{ConflictStrategy, Direction, TransferStatus},
+    stop::{StopCause, StopKind},
     table::TableCase,
 };
 
@@ -69,7 +70,14 @@ wire_enum!(AttemptEnd {
     Completed,
     Failed,
     Cancelled,
-    Requeued
+    Requeued,
+    Paused
+});
+wire_enum!(StopKind { Cancel, Pause });
+wire_enum!(StopCause {
+    Request,
+    ConnectionSuspended,
+    ConnectionRevoked
 });
 wire_enum!(ConnectionDirection { Sender, Receiver });
 wire_enum!(ConnectionStatus {
@@ -121,4 +129,8 @@ wire_enum!(EventType {
     SessionRedeemed,
     Refused,
     Requeued,
+    CancelRequested,
+    PauseRequested,
+    Paused,
+    Resumed,
 });

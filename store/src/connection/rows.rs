@@ -25,6 +25,7 @@ pub(crate) fn to_row(connection: &Connection) -> Model {
         has_budget: policy.has_budget(),
         expires_at: policy.expires_at.map(Timestamp::as_micros),
         policy: JsonText(policy.clone()),
+        settling: connection.settling,
         metadata: JsonText(declared.metadata.clone()),
         status_reason: optional(&connection.status_reason),
         transfers_used: connection.used.transfers,
@@ -50,6 +51,7 @@ pub(crate) fn from_row(row: Model) -> Connection {
             policy: row.policy.0,
             metadata: row.metadata.0,
         },
+        settling: row.settling,
         status_reason: row.status_reason.unwrap_or_default(),
     }
 }

@@ -6,12 +6,14 @@ use sea_orm::{
 };
 use tidegate_entity::{
     connection::{Column, Entity},
+    stored::StoredId,
     transfer,
 };
 
 use crate::sql::condition;
 use tidegate_domain::{
     connection::ConnectionStatus,
+    id::ConnectionId,
     query::{ConnectionFilter, SortOrder, Window},
     time::Timestamp,
 };
@@ -33,15 +35,16 @@ pub(crate) fn peeks(transfers: Expr) -> SelectStatement {
         .to_owned()
 }
 
-/// No index holds the end; there are few connections to look through.
-pub(crate) fn overdue(now: Timestamp, limit: u32) -> Select<Entity> {
+/// No index holds that; there are few connections to look through.
+pub(crate) fn due(now: Timestamp, after: Option<ConnectionId>, limit: u32) -> Select<Entity> {
     let in_use = [ConnectionStatus::Active, ConnectionStatus::Suspended];
+    let is_over = Column::Status
+        .is_in(in_use.map(ConnectionStatus::name))
+        .and(Column::ExpiresAt.lte(now.as_micros()));
+    let beyond = after.map(|after| Column::Uuid.gt(StoredId(after)));
     Entity::find()
-        .select_only()
-        .column(Column::Uuid)
-        .filter(Column::Status.is_in(in_use.map(ConnectionStatus::name)))
-        .filter(Column::ExpiresAt.lte(now.as_micros()))
-        .order_by_asc(Column::ExpiresAt)
+        .filter(Condition::any().add(is_over).add(Column::Settling.eq(true)))
+        .filter(Condition::all().add_option(beyond))
         .order_by_asc(Column::Uuid)
         .limit(u64::from(limit))
 }

@@ -17,12 +17,24 @@ fn attempt(transfer: &Transfer, epoch: i64) -> Attempt {
         started_at: Some(at(epoch * 10)),
         ..transfer.clone()
     };
-    Attempt::requeued(&ran, at(epoch * 10 + 5)).expect("it ran")
+    Attempt {
+        ended_at: Some(at(epoch * 10 + 5)),
+        end: if epoch % 2 == 0 {
+            AttemptEnd::Requeued
+        } else {
+            AttemptEnd::Paused
+        },
+        ..Attempt::latest(&ran).expect("it ran")
+    }
 }
 
 async fn told(fixture: &Fixture, uuid: TransferId) -> Option<Vec<Attempt>> {
     let reader = Readers::new(fixture.store.clone()).as_seen_by(&caller(Role::Viewer, None));
-    reader.attempts(uuid).await.expect("read")
+    let found = reader.attempts(uuid, None).await.expect("read");
+    found.map(|(attempts, more)| {
+        assert!(!more);
+        attempts
+    })
 }
 
 #[tokio::test]
@@ -59,7 +71,10 @@ async fn attempts_are_told_in_their_order_with_the_latest_at_the_end() {
 
     let stranger = caller(Role::Agent, Some(id(9)));
     let reader = Readers::new(fixture.store.clone()).as_seen_by(&stranger);
-    assert_eq!(reader.attempts(running.uuid).await.expect("read"), None);
+    assert_eq!(
+        reader.attempts(running.uuid, None).await.expect("read"),
+        None
+    );
 }
 
 #[tokio::test]
@@ -77,14 +92,42 @@ async fn attempts_go_with_their_transfer() {
     batch.commit().await.expect("committed");
     let left = fixture
         .store
-        .attempts(transfers[0].uuid)
+        .attempts(transfers[0].uuid, i64::MAX)
         .await
         .expect("read");
     assert_eq!(left, []);
     let left = fixture
         .store
-        .attempts(transfers[1].uuid)
+        .attempts(transfers[1].uuid, i64::MAX)
         .await
         .expect("read");
     assert_eq!(left, ended[1..]);
+}
+
+#[tokio::test]
+async fn earlier_attempts_are_asked_for_by_their_lease() {
+    let fixture = Fixture::new().await;
+    let mut running = full(1);
+    running.status = TransferStatus::InProgress;
+    running.lease_epoch = 250;
+    running.completed_at = None;
+    fixture.insert(&[running.clone()]).await;
+    let ended: Vec<_> = (1..250).map(|epoch| attempt(&running, epoch)).collect();
+    let batch = fixture.store.begin().await.expect("a batch");
+    batch.insert_attempts(&ended).await.expect("inserted");
+    batch.commit().await.expect("committed");
+
+    let reader = Readers::new(fixture.store.clone()).as_seen_by(&caller(Role::Viewer, None));
+    let (mut before, mut epochs) = (None, Vec::new());
+    loop {
+        let page = reader.attempts(running.uuid, before).await.expect("read");
+        let (attempts, more) = page.expect("it is there");
+        assert!(attempts.len() == 100 || !more);
+        before = attempts.first().map(|first| first.epoch);
+        epochs.splice(0..0, attempts.iter().map(|attempt| attempt.epoch));
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(epochs, (1..=250).collect::<Vec<_>>());
 }

@@ -15,6 +15,7 @@ use tidegate_domain::{
     progress::Totals,
     query::Window,
     status::{ConflictStrategy, Direction, TransferStatus},
+    stop::{Stop, StopCause, StopKind},
     time::Timestamp,
     transfer::{Decision, Transfer},
 };
@@ -122,6 +123,17 @@ pub(super) fn full(number: u128) -> Transfer {
     transfer.lease_epoch = i64::MAX;
     transfer.lease_owner_uuid = Some(id(5));
     transfer.agent_instance = "host-1, ząb".to_owned();
+    transfer.pauses = 2;
+    transfer.stop = Some(Stop {
+        kind: StopKind::Cancel,
+        cause: StopCause::ConnectionRevoked,
+        reason: "ząb\n\"quoted\"".to_owned(),
+        requested_at: at(7),
+        requested_by_uuid: Some(id(6)),
+        grace: Some(Duration::from_micros(1_000_001)),
+        stopped_at: Some(at(8)),
+        forced: true,
+    });
     transfer.revision = i64::MAX;
     transfer
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::{prelude::*, sample::subsequence};
 
-use super::fixture::{Fixture, at, first, plain};
+use super::fixture::{Fixture, at, first, full, plain};
 use tidegate_domain::{
     caller::ConnectionScope,
     fixtures::id,
@@ -324,7 +324,7 @@ async fn approvals_are_listed_until_they_are_overdue() {
 }
 
 #[tokio::test]
-async fn the_silent_are_those_in_progress_whose_heartbeat_ran_out() {
+async fn runs_are_overdue_whose_heartbeat_or_stop_ran_out() {
     let fixture = Fixture::new().await;
     let crowd = crowd();
     fixture.insert(&crowd).await;
@@ -344,7 +344,7 @@ async fn the_silent_are_those_in_progress_whose_heartbeat_ran_out() {
     assert_eq!(
         fixture
             .store
-            .silent_transfers(now, since, 1_000)
+            .overdue_runs(now, since, 1_000)
             .await
             .expect("read"),
         wanted
@@ -352,7 +352,7 @@ async fn the_silent_are_those_in_progress_whose_heartbeat_ran_out() {
     assert_eq!(
         fixture
             .store
-            .silent_transfers(now, since, 1)
+            .overdue_runs(now, since, 1)
             .await
             .expect("read"),
         wanted[..1]
@@ -385,5 +385,27 @@ async fn those_that_moved_are_found_page_by_page_whatever_their_number() {
             after = page.last().map(|(place, _)| *place);
         }
         assert_eq!(found, expected, "{limit} at a time");
+    }
+
+    // Asked to stop, and not asked any more.
+    let mut asked = full(5_000);
+    asked.status = TransferStatus::InProgress;
+    asked.heartbeat_expires_at = None;
+    let stop = asked.stop.as_mut().expect("it has one");
+    (stop.requested_at, stop.grace) = (at(60), Some(Duration::from_micros(30)));
+    let mut ended = full(5_001);
+    ended.stop.clone_from(&asked.stop);
+    ended.status = TransferStatus::Cancelled;
+    fixture.insert(&[asked.clone(), ended]).await;
+    for (now, since, found) in [
+        (89, 30, false),
+        (90, 61, false),
+        (90, 60, true),
+        (95, 30, true),
+    ] {
+        let overdue = fixture.store.overdue_runs(at(now), at(since), 1_000).await;
+        let overdue = overdue.expect("read");
+        assert_eq!(overdue.contains(&asked.uuid), found, "{now} {since}");
+        assert!(overdue.iter().all(|uuid| *uuid != id(5_001)));
     }
 }

@@ -130,7 +130,7 @@ async fn deadlines_are_found_through_the_partial_indexes() {
         assert!(!plan.contains(SORT), "{plan}");
     }
     for select in [
-        transfers::select::silent(at(5), at(1), 9),
+        transfers::select::overdue_runs(at(5), at(1), 9),
         transfers::select::moved(at(5), None, 9),
         transfers::select::moved(at(5), later(9).after, 9),
     ] {

@@ -160,6 +160,8 @@ async fn constraints_keep_out_what_has_no_meaning() {
         "heartbeat_timeout = -1",
         "max_attempts = 0",
         "lease_epoch = -1",
+        "pauses = -1",
+        "stop_grace = -1",
     ] {
         let sql = format!("UPDATE transfer SET {change}");
         let result = fixture.store.writer().execute_unprepared(&sql).await;

@@ -134,6 +134,7 @@ fn rich(number: u128) -> Connection {
     site.declared.metadata.insert("a".to_owned(), 1.into());
     site.declared.policy = Policy {
         max_attempts: Some(3),
+        stop_grace: Some(Duration::from_millis(2_500)),
         approval_mode: ApprovalMode::PerTable,
         allowed_tables: names(&["a", "b,c", "\"d\""]),
         excluded_tables: names(&["e"]),
@@ -229,11 +230,25 @@ async fn connections_are_found_by_their_status_and_their_end() {
     );
 
     for (now, wanted) in [(99, 0), (100, 2), (500, 2)] {
-        let overdue = fixture.store.overdue_connections(at(now), 9).await;
-        assert_eq!(overdue.expect("read").len(), wanted, "{now}");
+        let due = fixture.store.due_connections(at(now), None, 9).await;
+        assert_eq!(due.expect("read").len(), wanted, "{now}");
     }
-    let one = fixture.store.overdue_connections(at(100), 1).await;
-    assert_eq!(one.expect("read"), [rows[1].uuid]);
+    // Those whose transfers have yet to follow, in whatever status.
+    let mut changed = rows.clone();
+    changed.iter_mut().for_each(|site| site.settling = true);
+    let batch = fixture.store.begin().await.expect("a batch");
+    batch.update_usage(&changed[2..]).await.expect("updated");
+    batch.commit().await.expect("committed");
+    let mut found = Vec::new();
+    loop {
+        let after = found.last().map(|last: &Connection| last.uuid);
+        let page = fixture.store.due_connections(at(99), after, 1).await;
+        match page.expect("read").pop() {
+            Some(one) => found.push(one),
+            None => break,
+        }
+    }
+    assert_eq!(found, changed[2..]);
 }
 
 #[tokio::test]

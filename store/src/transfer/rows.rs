@@ -12,6 +12,7 @@ use crate::{
 };
 use tidegate_domain::{
     progress::Totals,
+    stop::Stop,
     time::Timestamp,
     transfer::{Decision, NewTransfer, Transfer},
 };
@@ -24,6 +25,7 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         denied,
         ..
     } = transfer;
+    let stop = transfer.pending_stop();
     Model {
         uuid: transfer.uuid.into(),
         direction: Stored(declared.direction),
@@ -67,6 +69,10 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         lease_epoch: transfer.lease_epoch,
         lease_owner_uuid: transfer.lease_owner_uuid.map(StoredId),
         agent_instance: optional(&transfer.agent_instance),
+        stop: transfer.stop.clone().map(JsonText),
+        stop_grace: stop.and_then(|stop| stop.grace).map(from_duration),
+        stop_expires_at: stop.and_then(Stop::expires_at).map(Timestamp::as_micros),
+        pauses: transfer.pauses,
         self_approval: transfer.self_approval,
         policy_revision: transfer.policy_revision,
         revision: transfer.revision,
@@ -104,6 +110,8 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
         lease_epoch: row.lease_epoch,
         lease_owner_uuid: row.lease_owner_uuid.map(|stored| stored.0),
         agent_instance: row.agent_instance.unwrap_or_default(),
+        stop: row.stop.map(|stored| stored.0),
+        pauses: row.pauses,
         self_approval: row.self_approval,
         policy_revision: row.policy_revision,
         revision: row.revision,

@@ -83,13 +83,25 @@ pub(crate) fn overdue_approvals(now: Timestamp, limit: u32) -> Select<Entity> {
 }
 
 /// No index holds the heartbeat, since every report changes it; there are few transfers in progress to look through.
-pub(crate) fn silent(now: Timestamp, since: Timestamp, limit: u32) -> Select<Entity> {
+pub(crate) fn overdue_runs(now: Timestamp, since: Timestamp, limit: u32) -> Select<Entity> {
+    let could_report = from_duration(now.since(since));
+    let ran_out = |end: Column, limit: Column| {
+        Condition::all()
+            .add(end.lte(now.as_micros()))
+            .add(limit.lte(could_report))
+    };
     Entity::find()
         .select_only()
         .column(Column::Uuid)
         .filter(condition::status(TransferStatus::InProgress))
-        .filter(Column::HeartbeatExpiresAt.lte(now.as_micros()))
-        .filter(Column::HeartbeatTimeout.lte(from_duration(now.since(since))))
+        .filter(
+            Condition::any()
+                .add(ran_out(
+                    Column::HeartbeatExpiresAt,
+                    Column::HeartbeatTimeout,
+                ))
+                .add(ran_out(Column::StopExpiresAt, Column::StopGrace)),
+        )
         .order_by_asc(Column::InsertedAt)
         .order_by_asc(Column::Uuid)
         .limit(u64::from(limit))

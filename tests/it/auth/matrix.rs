@@ -90,6 +90,14 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
         Invalid,
         NoTransfer,
     ),
+    ("TransferService.PauseTransfer", Admins, Invalid, Denied),
+    ("TransferService.ResumeTransfer", Admins, Invalid, Denied),
+    (
+        "TransferService.AcknowledgeStop",
+        Agents,
+        Invalid,
+        NoTransfer,
+    ),
     (
         "TransferService.RequestApproval",
         Agents,

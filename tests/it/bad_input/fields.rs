@@ -148,9 +148,10 @@ fn bad_values(field: &FieldDescriptor, kind: &Kind) -> Vec<Value> {
             .map(|(seconds, nanos)| pair(message, seconds, nanos))
             .to_vec(),
             "google.protobuf.Duration" => {
-                // A token may end the moment that another takes its place, and operators may ask for no heartbeat.
+                // A token may end the moment that another takes its place, and operators may ask for no heartbeat and give
+                // no grace.
                 let too_short: &[_] = match (field.name(), field.parent_message().name()) {
-                    ("overlap", _) => &[],
+                    ("overlap" | "grace" | "stop_grace", _) => &[],
                     ("heartbeat_timeout", "ConnectionPolicy") => &[(0, 999_999_999)],
                     _ => &[(0, 0), (0, 999_999_999)],
                 };

@@ -404,7 +404,7 @@ async fn line_breaks_belong_into_reasons_alone() {
         let request = v1::CancelTransferRequest {
             uuid,
             reason: text.to_owned(),
-            request_id: String::new(),
+            ..v1::CancelTransferRequest::default()
         };
         assert_eq!(
             done(raw.transfers.cancel_transfer(request))

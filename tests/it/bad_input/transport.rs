@@ -138,7 +138,7 @@ async fn a_method_that_does_not_exist_is_unknown() {
     let (world, _raw) = world().await;
     let channel = world.channel().await;
     for path in [
-        "/tidegate.v1.TransferService/PauseTransfer",
+        "/tidegate.v1.TransferService/TeleportTransfer",
         "/tidegate.v2.TransferService/GetTransfer",
         "/tidegate.v1.TransferService/gettransfer",
         "/x",

@@ -152,7 +152,7 @@ async fn the_log_is_watched_until_interrupted() {
         (
             &event["sequence"],
             &event["transferUuid"],
-            &event["comment"]["text"]
+            &event["stop"]["reason"]
         ),
         (&json!("3"), &json!(uuid), &json!("enough"))
     );

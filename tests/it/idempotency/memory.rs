@@ -143,6 +143,7 @@ async fn ids_are_remembered_over_a_restart() {
         uuid: uuid.clone(),
         reason: id("no"),
         request_id: id("cancel"),
+        grace: None,
     };
     let cancelled = done(raw.transfers.cancel_transfer(cancel.clone())).await;
     let gone = raw

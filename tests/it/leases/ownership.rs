@@ -334,6 +334,7 @@ async fn attempts_come_from_the_policy_where_nobody_names_them() {
     }
     let unknown = v1::ListAttemptsRequest {
         uuid: tidegate_tests::raw::NOBODY.to_owned(),
+        ..v1::ListAttemptsRequest::default()
     };
     let refusal = raw
         .transfers
@@ -343,6 +344,7 @@ async fn attempts_come_from_the_policy_where_nobody_names_them() {
     assert_refused(&refusal, Code::NotFound, "TRANSFER_NOT_FOUND");
     let attempts = v1::ListAttemptsRequest {
         uuid: raw.declared().await.uuid,
+        ..v1::ListAttemptsRequest::default()
     };
     assert_eq!(
         told(raw.transfers.list_attempts(attempts)).await.attempts,

@@ -5,14 +5,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use tidegate_proto::v1::{self, EventType, TransferStatus};
 use tidegate_tests::{
-    World, WorldOptions,
+    World, WorldOptions, races,
     raw::{Raw, done, plain, totals, wire_duration},
     request,
 };
 use tonic::Code;
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
-const RUNS: usize = 400;
 
 /// A run that is as good as lost, and which of its agent's calls come when it is.
 async fn running(mut raw: Raw) -> String {
@@ -95,7 +94,7 @@ async fn one_of_them_ends_the_run_and_the_events_tell_which() {
     };
     let world = World::start_with(options).await;
     let mut raw = world.services().await;
-    let uuids = join_all((0..RUNS).map(|_| running(raw.clone()))).await;
+    let uuids = join_all((0..races(400)).map(|_| running(raw.clone()))).await;
     let fights = uuids
         .iter()
         .zip(0..)
@@ -129,7 +128,10 @@ async fn one_of_them_ends_the_run_and_the_events_tell_which() {
             requeued && types.contains(&EventType::Started),
             "{outcome:?} {types:?}"
         );
-        let attempts = v1::ListAttemptsRequest { uuid: uuid.clone() };
+        let attempts = v1::ListAttemptsRequest {
+            uuid: uuid.clone(),
+            before_epoch: 0,
+        };
         let attempts = raw
             .transfers
             .list_attempts(attempts)

@@ -151,6 +151,8 @@ async fn every_report_renews_the_heartbeat() {
         revision: failed.revision,
         status: TransferStatus::Failed.into(),
         error: None,
+        stop: None,
+        unsolicited: true,
     };
     assert_eq!(told, expected);
     until_failed(&mut raw, &kept).await;

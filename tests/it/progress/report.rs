@@ -214,6 +214,8 @@ async fn an_agent_is_told_unasked_that_its_transfer_left() {
         revision: cancelled.revision,
         status: TransferStatus::Cancelled.into(),
         error: None,
+        stop: None,
+        unsolicited: true,
     };
     assert_eq!(told, expected, "and nothing of what was not reported here");
     // Another one goes on, and a report for the one that left is refused.

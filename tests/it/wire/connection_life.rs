@@ -7,6 +7,7 @@ use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{NOBODY, Raw, said, told, wire_time},
     site::{Step, of, proposal},
+    soon,
 };
 use tonic::Code;
 
@@ -14,6 +15,7 @@ use tonic::Code;
 async fn world() -> (World, Raw) {
     let options = WorldOptions {
         sweep_interval: Duration::from_millis(20),
+        stop_grace: Duration::from_secs(600),
         ..WorldOptions::still()
     };
     let world = World::start_with(options).await;
@@ -62,6 +64,16 @@ async fn a_pending_connection_is_approved() {
     assert_eq!(event, wanted);
 }
 
+/// Waits until whoever runs the transfer is asked to stop.
+async fn asked(raw: &mut Raw, uuid: &str) {
+    soon("the request", async {
+        while raw.now(uuid).await.stop.is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_connection_is_suspended_and_reactivated() {
     let (_world, mut raw) = world().await;
@@ -89,6 +101,7 @@ async fn a_connection_is_suspended_and_reactivated() {
     assert_eq!(refused.metadata["status"], "SUSPENDED");
     assert_eq!(refused.metadata["connection_uuid"], uuid);
     raw.report(&running, 5).await;
+    asked(&mut raw, &running).await;
     raw.complete(&running, 6).await;
 
     let reactivate = v1::ReactivateConnectionRequest {
@@ -127,6 +140,7 @@ async fn a_revoked_connection_is_deleted_and_its_past_stays() {
     let refusal = raw.connections.delete_connection(delete.clone()).await;
     let refusal = refusal.expect_err("a transfer of it goes on");
     assert_refused(&refusal, Code::FailedPrecondition, "CONNECTION_IN_USE");
+    asked(&mut raw, &transfer).await;
     let ended = raw.complete(&transfer, 3).await;
     told(raw.connections.delete_connection(delete)).await;
     let get = v1::GetConnectionRequest { uuid: uuid.clone() };
@@ -141,12 +155,13 @@ async fn a_revoked_connection_is_deleted_and_its_past_stays() {
         EventType::Created,
         EventType::Started,
         EventType::ConnectionRevoked,
+        EventType::CancelRequested,
         EventType::Completed,
         EventType::ConnectionDeleted,
     ];
     assert_eq!(types, expected);
     // The row that is gone had this one.
-    assert_eq!((events[3].revision, events[5].revision), (2, 2));
+    assert_eq!((events[3].revision, events[6].revision), (2, 2));
 }
 
 /// What the contract says of each step, from each status; `None`: it is refused.

@@ -84,6 +84,7 @@ async fn a_connection_keeps_every_part_of_its_policy() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let policy = v1::ConnectionPolicy {
         max_attempts: Some(3),
+        stop_grace: Some(wire_duration(Duration::from_secs(90))),
         approval_mode: v1::ApprovalMode::PerTable.into(),
         allowed_tables: names(&["public.orders", "odd, name"]),
         excluded_tables: names(&["secrets"]),
@@ -129,6 +130,7 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
     blocks.push("192.0.2.1/24".to_owned());
     let policy = v1::ConnectionPolicy {
         max_attempts: Some(3),
+        stop_grace: Some(wire_duration(Duration::from_secs(90))),
         approval_mode: 9,
         allowed_tables: vec!["good".to_owned(), String::new(), long],
         excluded_tables: vec!["x".to_owned(); 1_001],

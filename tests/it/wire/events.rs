@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, EventType, TransferStatus, watch_events_response::Update as Step};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{ADMIN, NOBODY, Raw, done, plain, said, told},
+    raw::{ADMIN, NOBODY, Raw, done, plain, said, stopped, told},
     soon,
 };
 use tonic::Code;
@@ -129,7 +129,7 @@ async fn reasons_and_actors_are_those_of_the_call() {
     );
     assert_eq!(
         last(raw.events_of(&cancelled).await),
-        (EventType::Cancelled, none(), said("called off"))
+        (EventType::Cancelled, none(), stopped("called off"))
     );
     let mut gone = raw.events_of(&completed).await;
     assert_eq!(last(gone.clone()), (EventType::Deleted, none(), None));

@@ -14,6 +14,7 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 fn of(uuid: &str) -> v1::ListAttemptsRequest {
     v1::ListAttemptsRequest {
         uuid: uuid.to_owned(),
+        before_epoch: 0,
     }
 }
 

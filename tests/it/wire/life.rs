@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_proto::v1::{self, TransferStatus};
+use tidegate_proto::v1::{self, StopCause, StopKind, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{Raw, done, told, totals, wire_duration, wire_time},
@@ -201,12 +201,13 @@ async fn a_transfer_is_cancelled_from_every_status_that_is_not_terminal() {
         TransferStatus::InProgress,
     ] {
         let before = raw.standing(status, &world.clock).await;
+        let ran = status == TransferStatus::InProgress;
         world.clock.advance(Duration::from_micros(3));
         let now = Some(wire_time(world.clock.now()));
         let request = v1::CancelTransferRequest {
             uuid: before.uuid.clone(),
             reason: "no longer wanted".to_owned(),
-            request_id: String::new(),
+            ..v1::CancelTransferRequest::default()
         };
         let cancelled = done(raw.transfers.cancel_transfer(request)).await;
         let expected = v1::Transfer {
@@ -218,6 +219,17 @@ async fn a_transfer_is_cancelled_from_every_status_that_is_not_terminal() {
                 .started_at
                 .map(|_| wire_duration(Duration::from_micros(3))),
             revision: before.revision + 1,
+            // This world gives nobody a grace.
+            stop: Some(v1::Stop {
+                kind: StopKind::Cancel.into(),
+                cause: StopCause::Request.into(),
+                reason: "no longer wanted".to_owned(),
+                requested_at: now,
+                requested_by_uuid: String::new(),
+                expires_at: now.filter(|_| ran),
+                stopped_at: now,
+                forced: ran,
+            }),
             ..before
         };
         assert_eq!(cancelled, expected, "from {status:?}");

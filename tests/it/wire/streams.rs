@@ -36,6 +36,8 @@ async fn reports_on_a_stream_are_acknowledged_and_kept() {
         revision: 3,
         status: TransferStatus::InProgress.into(),
         error: None,
+        stop: None,
+        unsolicited: false,
     };
     assert_eq!(answers, [expected]);
     let kept = raw.now(&uuid).await;

@@ -14,7 +14,7 @@ fn approval_is_a_second_pair_of_eyes() {
             comment: String::new(),
             revision: None,
         };
-        authorize(transfer, Some(&north()), &verb, caller, MINUTE, at(1))
+        authorize(transfer, Some(&north()), &verb, caller, DEFAULTS, at(1))
     };
     assert_eq!(reason(approve(&transfer, one, &anyone())), "SELF_APPROVAL");
     let verdict = approve(&transfer, other, &anyone()).expect("somebody else");
@@ -66,7 +66,7 @@ fn a_decision_holds_for_the_revision_that_was_looked_at() {
         reason: String::new(),
         revision,
     };
-    let ask = |verb: &Verb| authorize(&transfer, Some(&north()), verb, &anyone(), MINUTE, at(1));
+    let ask = |verb: &Verb| authorize(&transfer, Some(&north()), verb, &anyone(), DEFAULTS, at(1));
     assert_eq!(reason(ask(&deny(Some(7)))), "STALE_REVISION");
     assert!(ask(&deny(Some(transfer.revision))).is_ok());
 }
@@ -95,7 +95,7 @@ fn a_decision_is_made_in_nobody_elses_name() {
         ]
     };
     let ask = |verb: &Verb, caller: &Caller| {
-        authorize(&transfer, Some(&north()), verb, caller, MINUTE, at(1))
+        authorize(&transfer, Some(&north()), verb, caller, DEFAULTS, at(1))
     };
     for verb in verbs(other) {
         assert_eq!(reason(ask(&verb, &approver)), "ACTOR_MISMATCH", "{verb:?}");
@@ -120,5 +120,5 @@ fn a_transfer_without_a_connection_is_approved_by_whoever_has_none_either() {
         comment: String::new(),
         revision: None,
     };
-    assert!(authorize(&transfer, None, &verb, &anyone(), MINUTE, at(1)).is_ok());
+    assert!(authorize(&transfer, None, &verb, &anyone(), DEFAULTS, at(1)).is_ok());
 }

@@ -18,7 +18,7 @@ fn started(transfer: &Transfer, agent_instance: &str, caller: &Caller) -> Transf
         Some(&north()),
         &start(agent_instance),
         caller,
-        MINUTE,
+        DEFAULTS,
         at(1),
     );
     match verdict.expect("it starts").change {
@@ -34,12 +34,17 @@ fn started(transfer: &Transfer, agent_instance: &str, caller: &Caller) -> Transf
     }
 }
 
-fn reports(lease_epoch: Option<i64>) -> [Verb; 3] {
+fn reports(lease_epoch: Option<i64>) -> [Verb; 4] {
     let report = Report::default();
     [
         Verb::UpdateProgress {
             report,
             checkpoint: Some(vec![1]),
+            lease_epoch,
+        },
+        Verb::AcknowledgeStop {
+            report,
+            checkpoint: None,
             lease_epoch,
         },
         Verb::Complete {
@@ -92,8 +97,11 @@ fn only_the_holder_of_the_lease_speaks_for_the_run() {
         (&free, None, &other, true),
         (&free, Some(2), &other, false),
     ] {
+        // Asked to stop, so that they can say that they have.
+        let mut running = running.clone();
+        running.stop = Some(pending_stop());
         for verb in reports(lease_epoch) {
-            let verdict = authorize(running, Some(&north()), &verb, caller, MINUTE, at(2));
+            let verdict = authorize(&running, Some(&north()), &verb, caller, DEFAULTS, at(2));
             if is_held {
                 assert!(verdict.is_ok(), "{verb:?} {verdict:?}");
                 continue;
@@ -121,7 +129,7 @@ fn nobody_holds_what_was_queued_again() {
             Some(&north()),
             &report,
             &anyone(),
-            MINUTE,
+            DEFAULTS,
             at(2),
         ))
     };
@@ -153,7 +161,7 @@ fn who_comes_second_is_told_who_runs_it() {
         Some(&north()),
         &start("host-2"),
         &agent(2),
-        MINUTE,
+        DEFAULTS,
         at(2),
     );
     let refusal = verdict.expect_err("it runs");
@@ -203,7 +211,7 @@ fn silence_is_limited_by_the_agent_the_policy_or_the_server_in_that_order() {
             Some(&site(policy)),
             &verb,
             &anyone(),
-            MINUTE,
+            DEFAULTS,
             at(1),
         );
         let Ok(Authorization {
@@ -238,7 +246,7 @@ fn further_attempts_are_counted_with_the_first() {
             Some(&connection),
             &start(""),
             &anyone(),
-            MINUTE,
+            DEFAULTS,
             at(1),
         )
     };

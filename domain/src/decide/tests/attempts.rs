@@ -15,7 +15,7 @@ fn an_agent_that_could_not_report_keeps_its_transfer() {
         (NOW.before(9 * SECOND), NOW.before(SECOND), false),
     ] {
         let reachable = Reachable { since, until };
-        let change = decide(&running, &Verb::LoseHeartbeat { reachable }, NOW).expect("a decision");
+        let change = decide(&running, &Verb::EndOverdue { reachable }, NOW).expect("a decision");
         assert_eq!(change != Change::Nothing, is_lost, "{reachable:?}");
     }
 }
@@ -56,9 +56,12 @@ fn what_has_attempts_left_goes_back_to_where_it_was_started_from() {
                 panic!("it reports");
             };
             let end = NOW.after(SECOND);
-            let verb = Verb::LoseHeartbeat { reachable: ALWAYS };
-            lost.push(Attempt::requeued(&after, end).expect("it ran"));
-            transfer = entered(decide(&after, &verb, end));
+            let verb = Verb::EndOverdue { reachable: ALWAYS };
+            let decided = decide(&after, &verb, end);
+            if let Ok(Change::Transition(then, event)) = &decided {
+                lost.extend(Attempt::given_up(&after, then, event));
+            }
+            transfer = entered(decided);
             assert_eq!(
                 (
                     transfer.checkpoint.as_slice(),
@@ -79,6 +82,7 @@ fn what_has_attempts_left_goes_back_to_where_it_was_started_from() {
         let last = Attempt::latest(&transfer).expect("it ran");
         assert_eq!((last.epoch, last.end), (2, AttemptEnd::Failed));
         assert_eq!(last.error_message, transfer.error_message);
+        assert_eq!(lost.len(), 1, "the second one is the latest");
         let first = &lost[0];
         assert_eq!(
             (first.epoch, first.end, first.owner_uuid),

@@ -26,7 +26,7 @@ impl Execute for ConnectionCommand {
     fn subject(&self) -> Option<Uuid> {
         match self {
             Self::Create { .. } => None,
-            Self::Change { uuid, .. } => Some(uuid.0),
+            Self::Change { uuid, .. } | Self::Settle { uuid, .. } => Some(uuid.0),
         }
     }
 
@@ -39,6 +39,7 @@ impl Execute for ConnectionCommand {
                     plan.duplicates();
                 }
             }
+            Self::Settle { uuid, .. } => plan.connection(*uuid, true),
             Self::Change { uuid, verb } => {
                 plan.connection(*uuid, true);
                 match verb {
@@ -85,6 +86,7 @@ impl Execute for ConnectionCommand {
                     identities().into(),
                 )))
             }
+            Self::Settle { uuid, revision } => state.settle(*uuid, *revision).map(Some),
             Self::Change { uuid, verb } => state.manage(submission, *uuid, verb),
         }
     }
@@ -166,6 +168,19 @@ impl BatchState {
             row.transitioned = true;
         }
         Ok(after)
+    }
+
+    /// Notes that the transfers of a connection have followed it.
+    fn settle(&mut self, uuid: ConnectionId, revision: i64) -> Result<Arc<Connection>, Refusal> {
+        let connection = Arc::clone(self.connection(uuid)?);
+        let Some(settled) = connection.settled(revision) else {
+            return Ok(connection);
+        };
+        let settled = Arc::new(settled);
+        if let Some(row) = self.connections.get_mut(&uuid) {
+            row.after = Some(Arc::clone(&settled));
+        }
+        Ok(settled)
     }
 
     /// Whether no other connection leads to that site in that direction, but for those that were ended for good.

@@ -6,11 +6,12 @@ use tidegate_domain::{
         ConnectionDirection, ConnectionField, ConnectionStatus, ConnectionVerb, NewConnection,
     },
     event::{EventDetail, EventType},
-    fixtures::{caller as known, connection as site, id, transfer as sample},
+    fixtures::{caller as known, connection as site, id, stop_order, transfer as sample},
     id::TransferId,
     policy::{Policy, PolicyField},
     progress::Report,
     status::TransferStatus,
+    stop::StopKind,
 };
 
 mod connection;

@@ -109,6 +109,8 @@ const fn is_governed(verb: &Verb) -> bool {
     matches!(
         verb,
         Verb::Start { .. }
+            | Verb::Stop(_)
+            | Verb::AcknowledgeStop { .. }
             | Verb::UpdateProgress { .. }
             | Verb::Complete { .. }
             | Verb::Fail { .. }
@@ -157,7 +159,7 @@ impl BatchState {
             connection,
             verb,
             &submission.caller,
-            self.heartbeat_timeout,
+            self.defaults,
             self.now,
         );
         match verdict {
@@ -188,9 +190,8 @@ impl BatchState {
             Change::Nothing => return Some(Arc::clone(before)),
             Change::Progress(after) => (Some(Arc::new(after)), false),
             Change::Transition(after, body) => {
-                if body.event_type == EventType::Requeued {
-                    self.attempts.extend(Attempt::requeued(before, self.now));
-                }
+                self.attempts
+                    .extend(Attempt::given_up(before, &after, &body));
                 let after = Arc::new(after);
                 self.log_transfer(&after, body, cause);
                 (Some(after), true)

@@ -14,6 +14,7 @@ use tidegate_domain::{
     policy::{ADDRESSES_MAX, AllowedHours, Policy, RATE_MAX, TABLES_MAX, parse_block},
     query::ConnectionFilter,
     refusal::Refusal,
+    stop::GRACE,
     validate::{Check, HEARTBEAT_TIMEOUT, NAME_MAX},
 };
 
@@ -219,6 +220,9 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
                 } => Duration::ZERO,
                 some => duration(check, "heartbeat_timeout", some, HEARTBEAT_TIMEOUT),
             }),
+            stop_grace: wire
+                .stop_grace
+                .map(|grace| duration(check, "stop_grace", grace, GRACE)),
             self_approval: wire.self_approval,
             max_attempts: wire
                 .max_attempts

@@ -46,11 +46,15 @@ impl Backend {
     ) -> Result<v1::ListAttemptsResponse, Error> {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &request.uuid);
+        let before = check.count("before_epoch", request.before_epoch);
         let uuid = check.finish(uuid)?;
-        let found = self.readers.as_seen_by(caller).attempts(uuid).await?;
-        let attempts = found.ok_or(Refusal::TransferNotFound { uuid })?;
+        let before = (before != 0).then_some(before);
+        let reader = self.readers.as_seen_by(caller);
+        let found = reader.attempts(uuid, before).await?;
+        let (attempts, more) = found.ok_or(Refusal::TransferNotFound { uuid })?;
         Ok(v1::ListAttemptsResponse {
             attempts: attempts.iter().map(encode::attempt).collect(),
+            more,
         })
     }
 

@@ -212,9 +212,7 @@ fn a_connection_with_open_transfers_stays() {
         ..BatchInputs::at(NOW)
     });
     delete(&mut here);
-    let cancel = Verb::Cancel {
-        reason: String::new(),
-    };
+    let cancel = Verb::Stop(stop_order(StopKind::Cancel));
     here.carry_out(&verb(id(8), cancel), Uuid::nil);
     delete(&mut here);
     delete(&mut here);

@@ -47,8 +47,8 @@ fn transfers() -> Vec<TransferCommand> {
         TransferCommand::Create(Box::new(new))
     };
     let [one, two] = [1, 2].map(id);
-    let cancel = Verb::Cancel {
-        reason: String::new(),
+    let ask = Verb::RequestApproval {
+        expires_in: Duration::from_secs(1),
     };
     vec![
         create(None, None),
@@ -60,7 +60,7 @@ fn transfers() -> Vec<TransferCommand> {
         },
         TransferCommand::Change {
             uuid: one,
-            verb: cancel,
+            verb: ask,
         },
         TransferCommand::Change {
             uuid: two,
@@ -79,7 +79,7 @@ fn a_transfer_depends_on_itself_and_where_it_is_governed_on_its_connection() {
         held(transfer, transfers()),
         [false, false, true, true, true, false]
     );
-    // Whoever cancels does not ask the connection.
+    // Whoever asks for an approval does not ask the connection.
     assert_eq!(
         held(connection(), transfers()),
         [false, true, false, true, false, false]
