@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use tidegate_client::{Client, Direction, Totals, TransferStatus};
+use tidegate_client::{Client, Direction, ReporterStop, Totals, TransferStatus};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -30,8 +30,15 @@ async fn main() -> anyhow::Result<()> {
         // Here rows are moved.
         totals.records_transferred += 1_000;
         reporter.report(totals);
-        if let Some(stop) = reporter.status() {
-            anyhow::bail!("{uuid} has to stop: {stop}");
+        match reporter.status() {
+            None => {}
+            Some(ReporterStop::Requested(stop)) => {
+                if let Some(stopped) = reporter.acknowledge_stop(totals).await? {
+                    println!("{uuid} is {}: {}", stopped.status, stop.kind);
+                    return Ok(());
+                }
+            }
+            Some(stop) => anyhow::bail!("{uuid} has to stop: {stop}"),
         }
     }
     let done = reporter.finish(totals).await?;

@@ -38,6 +38,9 @@ impl Ended {
             TransferStatus::Denied => transfer.denial_reason.clone(),
             TransferStatus::Failed => transfer.error_message.clone(),
             TransferStatus::Cancelled => transfer.cancel_reason.clone(),
+            _ if transfer.is_paused() => {
+                Some("paused; go on with --transfer once it is resumed".to_owned())
+            }
             _ => None,
         };
         Self {
@@ -213,8 +216,15 @@ async fn copy(
     let mut told = Instant::now();
     loop {
         report(&reporter, &copier);
-        if let Some(stop) = reporter.status() {
-            return Err(stopped(client, uuid, stop).await);
+        match reporter.status() {
+            None => {}
+            Some(ReporterStop::Requested(_)) => {
+                let totals = totals_of(copier.position().counts);
+                if let Some(stopped) = reporter.acknowledge_stop(totals).await? {
+                    return Err(Ended::of(&stopped).into());
+                }
+            }
+            Some(stop) => return Err(stopped(client, uuid, stop).await),
         }
         let (back, batch) = tokio::task::spawn_blocking(move || {
             let batch = copier.next_batch();

@@ -387,6 +387,42 @@ async fn agent_and_watcher_outlive_a_crash_of_the_server() {
 }
 
 #[tokio::test]
+async fn a_paused_copy_goes_on_where_it_was() {
+    let scene = Scene::new().await;
+    let client = scene.server.client().await;
+    let agent = scene.agent(&scene.target, &SLOWLY).await;
+    let uuid = agent.uuid;
+    reaches(&client, uuid, 5_000).await;
+    let asked = client.pause_transfer(uuid).reason("maintenance").await;
+    assert!(asked.expect("it can be paused").is_asked_to_stop());
+    let ended = agent.end().await;
+    assert!(ended.stderr.contains("paused"), "{ended:?}");
+    let paused = scene.transfer(uuid).await;
+    assert!(
+        paused.is_paused() && !paused.checkpoint.is_empty(),
+        "{paused:?}"
+    );
+    assert!(
+        paused.stop.is_some_and(|stop| !stop.forced),
+        "it has confirmed"
+    );
+    let copied = Pair::open(&scene.source, &scene.target).rows();
+    assert_eq!(copied, paused.progress.records_transferred, "to the row");
+
+    client.resume_transfer(uuid).await.expect("it is resumed");
+    let arguments = ["--transfer", &uuid.to_string()];
+    scene
+        .agent(&scene.target, &arguments)
+        .await
+        .completes()
+        .await;
+    scene
+        .completed(uuid, &scene.target, totals(ROWS, 0, 0))
+        .await
+        .assert_equal();
+}
+
+#[tokio::test]
 async fn a_cancelled_copy_stops() {
     let scene = Scene::new().await;
     let client = scene.server.client().await;
