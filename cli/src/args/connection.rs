@@ -203,6 +203,9 @@ pub(crate) struct PolicyArgs {
     /// How often a transfer that names no number may be started before a lost heartbeat fails it, 1 to 100.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) max_attempts: Option<i32>,
+    /// How long a run that is asked to stop has to confirm it, e.g. 30s; 0s for not at all.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration_or_zero)]
+    pub(crate) stop_grace: Option<Duration>,
     /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) self_approval: Option<bool>,
@@ -226,4 +229,5 @@ pub(crate) enum Clearable {
     ConflictStrategy,
     HeartbeatTimeout,
     MaxAttempts,
+    StopGrace,
 }

@@ -52,6 +52,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "transfer acknowledge-stop",
+        [
+            "tidegate transfer acknowledge-stop d227f4fb",
+            "tidegate transfer acknowledge-stop d227f4fb --lease 2 --records 20000",
+        ],
+    ),
+    (
         "transfer fail",
         [
             "tidegate transfer fail d227f4fb --error-message \"disk full\"",
@@ -76,7 +83,21 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         "transfer cancel",
         [
             "tidegate transfer cancel d227f4fb --reason \"wrong table\"",
-            "tidegate transfer cancel d227f4fb 8c1cf405 --yes",
+            "tidegate transfer cancel d227f4fb 8c1cf405 --force --yes",
+        ],
+    ),
+    (
+        "transfer pause",
+        [
+            "tidegate transfer pause d227f4fb --reason \"maintenance\"",
+            "tidegate transfer pause d227f4fb --grace 5m",
+        ],
+    ),
+    (
+        "transfer resume",
+        [
+            "tidegate transfer resume d227f4fb",
+            "tidegate transfer resume d227f4fb 8c1cf405 --yes",
         ],
     ),
     (

@@ -34,7 +34,13 @@ pub(crate) enum TransferCommand {
     #[command(flatten)]
     Bulk(BulkCommand),
     /// Lists the attempts at a transfer: who ran it, how far they came, and how it ended.
-    Attempts(TransferArg),
+    Attempts {
+        #[command(flatten)]
+        transfer: TransferArg,
+        /// Only attempts before this lease; at most 100 are listed.
+        #[arg(long, value_name = "LEASE", value_parser = clap::value_parser!(i64).range(1..))]
+        before: Option<i64>,
+    },
     /// Counts transfers.
     Count(FilterArgs),
     /// Follows one transfer to its end, or all of them.
@@ -87,13 +93,32 @@ pub(crate) enum DecisionCommand {
 /// What is done to any number of transfers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BulkCommand {
-    /// Calls transfers off.
+    /// Calls transfers off; those that run as soon as their agents have stopped.
     Cancel {
         #[command(flatten)]
         transfers: TransferArgs,
-        /// Why.
-        #[arg(long)]
-        reason: Option<String>,
+        #[command(flatten)]
+        stop: StopArgs,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Lets transfers wait until they are resumed; those that run as soon as their agents have stopped.
+    Pause {
+        #[command(flatten)]
+        transfers: TransferArgs,
+        #[command(flatten)]
+        stop: StopArgs,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Lets paused transfers be started again.
+    Resume {
+        #[command(flatten)]
+        transfers: TransferArgs,
         #[command(flatten)]
         confirm: ConfirmArgs,
         #[command(flatten)]
@@ -157,6 +182,20 @@ pub(crate) enum StepCommand {
         transfer: TransferArg,
         #[command(flatten)]
         totals: TotalsArgs,
+        #[command(flatten)]
+        lease: LeaseArgs,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
+    /// Says that a transfer was stopped, as its agent was asked to.
+    AcknowledgeStop {
+        #[command(flatten)]
+        transfer: TransferArg,
+        #[command(flatten)]
+        totals: TotalsArgs,
+        /// Where the next agent would resume, as text; what was given before stays unless set.
+        #[arg(long, value_name = "TEXT")]
+        checkpoint: Option<String>,
         #[command(flatten)]
         lease: LeaseArgs,
         #[command(flatten)]
@@ -276,6 +315,28 @@ pub(crate) struct CreateArgs {
     pub(crate) max_attempts: Option<u32>,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
+}
+
+/// How to stop.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Why.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// How long the agent of a running transfer has to confirm [default: as the connection's policy says, or else the
+    /// server].
+    #[arg(long, value_name = "DURATION", value_parser = value::duration, conflicts_with = "force")]
+    grace: Option<Duration>,
+    /// Stops at once, whatever the agent does.
+    #[arg(long)]
+    force: bool,
+}
+
+impl StopArgs {
+    /// How long the agent has to confirm.
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.grace.or(self.force.then_some(Duration::ZERO))
+    }
 }
 
 /// For whom it is said.

@@ -2,29 +2,81 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use tidegate_client::Client;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::args::{ConfirmArgs, RequestArgs, Which};
+use super::resolve;
+use crate::args::{ConfirmArgs, RequestArgs, TransferArgs, Which};
 use crate::failure::{Failure, tell};
 use crate::output::Output;
 use crate::text::escape;
 
-/// Refuses for several things what can be true of one alone.
-pub(super) fn only_for_one(
-    which: &[Which],
-    request: &RequestArgs,
-    revision: Option<i64>,
-) -> Result<(), Failure> {
-    let flag = match (&request.request_id, revision) {
-        (Some(_), _) => "--request-id",
-        (None, Some(_)) => "--revision",
-        (None, None) => return Ok(()),
-    };
-    if which.len() > 1 {
-        return Err(Failure::Usage(format!("{flag} is for one transfer alone")));
+/// The wish to do the same to several transfers.
+pub(super) struct Several<'a> {
+    which: &'a [Which],
+    confirm: ConfirmArgs,
+    has_request_id: bool,
+    verb: &'static str,
+    /// The revision that is meant, which can be true of one alone.
+    pub(super) revision: Option<i64>,
+    /// Whether it cannot be undone.
+    pub(super) is_final: bool,
+}
+
+impl<'a> Several<'a> {
+    pub(super) const fn of(
+        transfers: &'a TransferArgs,
+        confirm: ConfirmArgs,
+        request: &RequestArgs,
+        verb: &'static str,
+    ) -> Self {
+        Self {
+            which: transfers.ids.as_slice(),
+            confirm,
+            has_request_id: request.request_id.is_some(),
+            verb,
+            revision: None,
+            is_final: false,
+        }
     }
-    Ok(())
+
+    /// Finds them, asks, and does it to each.
+    ///
+    /// # Errors
+    /// As [`each`], and when it is not meant.
+    pub(super) async fn act<T>(
+        self,
+        client: &Client,
+        out: &mut Output,
+        act: impl AsyncFn(Uuid) -> Result<T, Failure>,
+        show: impl Fn(&mut Output, Uuid, &T) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.can_be_of_all()?;
+        let found = resolve::transfers(client, self.which).await?;
+        let verb = self.verb;
+        match self.which {
+            [one] if self.is_final => {
+                confirm(self.confirm, &format!("{verb} transfer {one}")).await?;
+            }
+            [_] => {}
+            all => confirm(self.confirm, &format!("{verb} {} transfers", all.len())).await?,
+        }
+        each(self.which, found, out, act, show).await
+    }
+
+    /// Refuses for several things what can be true of one alone.
+    fn can_be_of_all(&self) -> Result<(), Failure> {
+        let flag = match self.revision {
+            _ if self.has_request_id => "--request-id",
+            Some(_) => "--revision",
+            None => return Ok(()),
+        };
+        if self.which.len() > 1 {
+            return Err(Failure::Usage(format!("{flag} is for one transfer alone")));
+        }
+        Ok(())
+    }
 }
 
 /// Does the same to each, and shows what came of it. What fails does not keep the others from being done.
@@ -90,19 +142,5 @@ pub(super) async fn confirm(args: ConfirmArgs, what: &str) -> Result<(), Failure
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Failure::Declined),
-    }
-}
-
-/// What to ask before the same is done to all of these; nothing before it is done to one, unless it cannot be undone.
-pub(super) async fn confirm_all(
-    args: ConfirmArgs,
-    verb: &str,
-    which: &[Which],
-    is_final: bool,
-) -> Result<(), Failure> {
-    match which {
-        [one] if is_final => confirm(args, &format!("{verb} transfer {one}")).await,
-        [_] => Ok(()),
-        _ => confirm(args, &format!("{verb} {} transfers", which.len())).await,
     }
 }

@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::{
     With, resolve,
-    several::{confirm_all, each, only_for_one},
+    several::{Several, each},
     wait, watch,
 };
 use crate::args::{
-    BulkCommand, CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand,
+    BulkCommand, CreateArgs, DecisionCommand, ListArgs, RequestArgs, StepCommand, TransferCommand,
 };
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, note};
 use crate::text;
 use crate::view::{
     attempt,
@@ -72,9 +72,14 @@ pub(super) async fn run(
                 Err(Failure::Ended(transfer.status))
             }
         }
-        TransferCommand::Attempts(transfer) => {
+        TransferCommand::Attempts { transfer, before } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
-            let attempts = client.list_attempts(uuid).await?;
+            let call = client.list_attempts(uuid);
+            let attempts = call.with(before, |call, lease| call.before(lease)).await?;
+            if let Some(earlier) = attempts.first().filter(|first| first.lease_epoch > 1) {
+                let lease = earlier.lease_epoch;
+                note(&format!("earlier ones are listed with --before {lease}"));
+            }
             let items = stream::iter(attempts.into_iter().map(Ok));
             out.list(items, 0, attempt::COLUMNS, "it was never started")
                 .await
@@ -136,7 +141,7 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
 }
 
 async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure> {
-    use StepCommand::{Complete, Fail, Progress, RequestApproval, Start};
+    use StepCommand::{AcknowledgeStop, Complete, Fail, Progress, RequestApproval, Start};
 
     let transfer = match command {
         RequestApproval {
@@ -190,6 +195,21 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
+        AcknowledgeStop {
+            transfer,
+            totals,
+            checkpoint,
+            lease,
+            request,
+        } => {
+            let uuid = resolve::transfer(client, transfer.id).await?;
+            let call = client
+                .acknowledge_stop(lease.of(uuid))
+                .progress(totals.into())
+                .with(request.request_id, |call, id| call.request_id(id));
+            call.with(checkpoint, |call, text| call.checkpoint(text))
+                .await?
+        }
         Fail {
             transfer,
             error_message,
@@ -225,9 +245,6 @@ pub(super) async fn decide(
             confirm,
             request,
         } => {
-            only_for_one(&transfers.ids, &request, revision)?;
-            let found = resolve::transfers(client, &transfers.ids).await?;
-            confirm_all(confirm, "approve", &transfers.ids, false).await?;
             let approve = async |uuid| {
                 let call = client
                     .approve_transfer(uuid)
@@ -238,7 +255,9 @@ pub(super) async fn decide(
                     .with(comment.clone(), |call, text| call.comment(text))
                     .await?)
             };
-            each(&transfers.ids, found, out, approve, shown).await
+            let mut several = Several::of(&transfers, confirm, &request, "approve");
+            several.revision = revision;
+            several.act(client, out, approve, shown).await
         }
         Deny {
             transfers,
@@ -248,9 +267,6 @@ pub(super) async fn decide(
             confirm,
             request,
         } => {
-            only_for_one(&transfers.ids, &request, revision)?;
-            let found = resolve::transfers(client, &transfers.ids).await?;
-            confirm_all(confirm, "deny", &transfers.ids, false).await?;
             let deny = async |uuid| {
                 let call = client
                     .deny_transfer(uuid)
@@ -261,55 +277,88 @@ pub(super) async fn decide(
                     .with(reason.clone(), |call, text| call.reason(text))
                     .await?)
             };
-            each(&transfers.ids, found, out, deny, shown).await
+            let mut several = Several::of(&transfers, confirm, &request, "deny");
+            several.revision = revision;
+            several.act(client, out, deny, shown).await
         }
     }
 }
 
 /// What is done to any number of transfers.
 async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result<(), Failure> {
-    use BulkCommand::{Cancel, Delete};
+    use BulkCommand::{Cancel, Delete, Pause, Resume};
 
+    let id = |request: &RequestArgs| request.request_id.clone();
     match command {
         Cancel {
             transfers,
-            reason,
+            stop,
             confirm,
             request,
         } => {
-            only_for_one(&transfers.ids, &request, None)?;
-            let found = resolve::transfers(client, &transfers.ids).await?;
-            confirm_all(confirm, "cancel", &transfers.ids, false).await?;
             let cancel = async |uuid| {
                 let call = client
                     .cancel_transfer(uuid)
-                    .with(request.request_id.clone(), |call, id| call.request_id(id));
+                    .with(id(&request), |call, id| call.request_id(id))
+                    .with(stop.reason.clone(), |call, text| call.reason(text));
                 Ok(call
-                    .with(reason.clone(), |call, text| call.reason(text))
+                    .with(stop.grace(), |call, time| call.grace(time))
                     .await?)
             };
-            each(&transfers.ids, found, out, cancel, shown).await
+            let several = Several::of(&transfers, confirm, &request, "cancel");
+            several.act(client, out, cancel, shown).await
+        }
+        Pause {
+            transfers,
+            stop,
+            confirm,
+            request,
+        } => {
+            let pause = async |uuid| {
+                let call = client
+                    .pause_transfer(uuid)
+                    .with(id(&request), |call, id| call.request_id(id))
+                    .with(stop.reason.clone(), |call, text| call.reason(text));
+                Ok(call
+                    .with(stop.grace(), |call, time| call.grace(time))
+                    .await?)
+            };
+            let several = Several::of(&transfers, confirm, &request, "pause");
+            several.act(client, out, pause, shown).await
+        }
+        Resume {
+            transfers,
+            confirm,
+            request,
+        } => {
+            let resume = async |uuid| {
+                let call = client.resume_transfer(uuid);
+                Ok(call
+                    .with(id(&request), |call, id| call.request_id(id))
+                    .await?)
+            };
+            let several = Several::of(&transfers, confirm, &request, "resume");
+            several.act(client, out, resume, shown).await
         }
         Delete {
             transfers,
             confirm,
             request,
         } => {
-            only_for_one(&transfers.ids, &request, None)?;
-            let found = resolve::transfers(client, &transfers.ids).await?;
-            confirm_all(confirm, "delete", &transfers.ids, true).await?;
             let delete = async |uuid| {
                 let call = client.delete_transfer(uuid);
                 Ok(call
-                    .with(request.request_id.clone(), |call, id| call.request_id(id))
+                    .with(id(&request), |call, id| call.request_id(id))
                     .await?)
             };
-            each(&transfers.ids, found, out, delete, |out, uuid, ()| {
+            let mut several = Several::of(&transfers, confirm, &request, "delete");
+            several.is_final = true;
+            let deleted = |out: &mut Output, uuid, (): &()| {
                 out.thing(&json!({ "deletedUuid": uuid }), |look| {
                     format!("transfer {} is deleted", look.id(uuid))
                 })
-            })
-            .await
+            };
+            several.act(client, out, delete, deleted).await
         }
     }
 }

@@ -106,6 +106,7 @@ fn policy(connection: &Connection, look: &Look) -> Vec<(&'static str, String)> {
             policy.heartbeat_timeout.map(text::span),
         ),
         ("attempts", policy.max_attempts.map(|most| most.to_string())),
+        ("stop grace", policy.stop_grace.map(text::span)),
     ];
     let said = values.into_iter();
     said.map(|(name, value)| (name, value.unwrap_or_default()))

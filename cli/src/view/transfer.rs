@@ -40,7 +40,32 @@ pub(crate) fn outcome(transfer: &Transfer, look: &Look) -> String {
         String::new()
     };
     let id = look.id(transfer.uuid);
-    format!("transfer {id} is {status} ({direction} {table_name}{rows})")
+    let stop = stop(transfer, look);
+    let stop = if stop.is_empty() {
+        stop
+    } else {
+        format!(", {stop}")
+    };
+    format!("transfer {id} is {status} ({direction} {table_name}{rows}){stop}")
+}
+
+/// What its agent is asked for, or why it waits.
+fn stop(transfer: &Transfer, look: &Look) -> String {
+    let Some(stop) = &transfer.stop else {
+        return String::new();
+    };
+    let reason = match &stop.reason {
+        Some(reason) => format!(": {reason}"),
+        None => String::new(),
+    };
+    let left = stop.expires_at.map(|end| text::left(end, look.now));
+    let left = left.map_or_else(String::new, |left| format!(", {left} left"));
+    match stop.kind {
+        kind if transfer.is_asked_to_stop() => format!("asked to {kind}{left}{reason}"),
+        _ if transfer.is_paused() => format!("paused{reason}"),
+        kind if stop.forced => format!("{kind} was not confirmed by its agent"),
+        _ => String::new(),
+    }
 }
 
 /// Rows done, of those expected where that is known.
@@ -175,6 +200,7 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         ("run by", runner(transfer)),
         ("attempt", given(attempt(transfer))),
         ("heartbeat due in", heartbeat.unwrap_or_default()),
+        ("stop", stop(transfer, look)),
         ("ended", at(transfer.completed_at)),
         (
             "took",

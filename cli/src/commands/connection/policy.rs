@@ -43,6 +43,7 @@ macro_rules! apply {
                 it.heartbeat_timeout(time)
             })
             .with(args.max_attempts, |it, most| it.max_attempts(most))
+            .with(args.stop_grace, |it, grace| it.stop_grace(grace))
             .with(args.self_approval, |it, allowed| it.self_approval(allowed))
     }};
 }
@@ -76,6 +77,7 @@ pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnect
         Clearable::ConflictStrategy => update.default_conflict_strategy(None),
         Clearable::HeartbeatTimeout => update.heartbeat_timeout(None),
         Clearable::MaxAttempts => update.max_attempts(None),
+        Clearable::StopGrace => update.stop_grace(None),
     }
 }
 
