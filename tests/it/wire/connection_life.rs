@@ -23,10 +23,12 @@ async fn world() -> (World, Raw) {
     (world, raw)
 }
 
-/// The newest event of a connection.
+/// The newest event of a connection itself, and not of a transfer that follows it.
 async fn last(raw: &mut Raw, uuid: &str) -> v1::Event {
     let events = raw.events_of_site(uuid).await;
-    events.last().cloned().expect("there is an event")
+    let mut its = events.into_iter().rev();
+    its.find(|event| event.transfer_uuid.is_empty())
+        .expect("there is an event")
 }
 
 #[tokio::test]
