@@ -17,7 +17,7 @@ pub use self::{
     database::{Database, MigrateMode, PoolingMode},
     pepper::{PEPPER_MIN, PepperError, PepperFile},
     token::{CreateToken, TokenRole},
-    transport::{Auth, Exposed, Transport, exposure},
+    transport::{Auth, Exposed, Reflection, Transport, exposure},
 };
 use tidegate_domain::{
     chain::Head, event::RETENTION_MIN, stop::GRACE, validate::HEARTBEAT_TIMEOUT,

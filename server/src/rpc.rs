@@ -16,12 +16,13 @@ use tidegate_proto::{
     },
 };
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::service::{Routes, RoutesBuilder};
 use tower::{ServiceBuilder, layer::layer_fn};
 use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::TraceLayer};
 
 use crate::{
     auth::Authenticator,
+    config::Reflection,
     feed::Feed,
     ledger::{Ledger, sweeper::Sweeper},
     metrics::Metrics,
@@ -90,6 +91,8 @@ pub struct Backend {
     pub pepper: Pepper,
     /// The proxies that are believed when they say whom they speak for.
     pub proxies: Proxies,
+    /// Who may ask for the contract.
+    pub reflection: Reflection,
     /// Where calls and streams are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -102,6 +105,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
     let health = Health::new();
     let authenticator = backend.authenticator.clone();
     let proxies = backend.proxies.clone();
+    let reflection = backend.reflection;
     let metrics = Arc::clone(&backend.metrics);
     let streams = Streams::new(backend.max_streams, backend.stop.clone(), &metrics);
     let transfers =
@@ -124,10 +128,10 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .add_service(events)
         .add_service(connections)
         .add_service(credentials)
-        .add_service(health.service())
-        // Tools in the field speak either version; most older ones only v1alpha.
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
+        .add_service(health.service());
+    if reflection != Reflection::Off {
+        add_reflection(&mut services)?;
+    }
     // One layer made of all, the outermost first: the router boxes the calls and bodies of each that it is given.
     let layers = ServiceBuilder::new()
         // Before anything that could show a token.
@@ -151,7 +155,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .layer(layer_fn(error_info::ErrorInfoService::new))
         .layer(layer_fn(deadline::Deadline::new))
         .layer(OriginLayer(proxies))
-        .layer(auth::AuthLayer(authenticator));
+        .layer(auth::AuthLayer(authenticator, reflection));
     let router = services.routes().prepare().into_axum_router().layer(layers);
     Ok((Routes::from(router), health))
 }
@@ -190,7 +194,15 @@ fn log_answer<B>(response: &http::Response<B>, latency: Duration, _: &tracing::S
     tracing::debug!(code = code.unwrap_or("0"), latency_us, "answered");
 }
 
-fn reflection<'a>() -> tonic_reflection::server::Builder<'a> {
+/// Tools in the field speak either version; most older ones only v1alpha.
+fn add_reflection(services: &mut RoutesBuilder) -> Result<(), tonic_reflection::server::Error> {
+    services
+        .add_service(descriptors().build_v1()?)
+        .add_service(descriptors().build_v1alpha()?);
+    Ok(())
+}
+
+fn descriptors<'a>() -> tonic_reflection::server::Builder<'a> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

@@ -333,6 +333,7 @@ async fn build(
         authenticator,
         pepper,
         proxies: config.transport.proxies(),
+        reflection: config.transport.reflection,
         metrics: Arc::clone(metrics),
     })
 }

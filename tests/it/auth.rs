@@ -5,6 +5,7 @@ mod actors;
 mod canary;
 mod limits;
 mod matrix;
+mod reflection;
 mod refusals;
 mod scope;
 mod streams;

@@ -43,6 +43,8 @@ pub struct WorldOptions {
     pub requests_per_minute: u32,
     /// Whether it has a listener for metrics.
     pub metrics: bool,
+    /// What else the command line says.
+    pub arguments: &'static [&'static str],
 }
 
 impl Default for WorldOptions {
@@ -58,6 +60,7 @@ impl Default for WorldOptions {
             auth: Auth::Off,
             requests_per_minute: 0,
             metrics: false,
+            arguments: &[],
         }
     }
 }
@@ -222,6 +225,7 @@ impl World {
             "--drain-delay",
             "0s",
         ];
+        let arguments = arguments.iter().chain(self.options.arguments);
         let role = Arguments::try_parse_from(arguments)
             .expect("the arguments are valid")
             .into_role();

@@ -61,6 +61,9 @@ pub struct Transport {
         requires = "trusted_proxies"
     )]
     pub proxy_protocol: bool,
+    /// Who may ask the server for its contract by reflection.
+    #[arg(long, env = "TIDEGATE_REFLECTION", value_enum, default_value_t)]
+    pub reflection: Reflection,
 }
 
 impl Transport {
@@ -105,6 +108,18 @@ impl Auth {
             Self::Required
         }
     }
+}
+
+/// Who may ask for the contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Reflection {
+    /// Whoever reaches the port.
+    Open,
+    /// Whoever may call: where the server requires authentication it takes a token.
+    #[default]
+    Authenticated,
+    /// Nobody.
+    Off,
 }
 
 /// Others could reach the server, and read or do what they should not.

@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 use super::status::status;
 use crate::{
     auth::{Authenticated, Authenticator},
+    config::Reflection,
     error::Error,
     net::origin,
 };
@@ -24,27 +25,28 @@ use tidegate_domain::{
 
 pub(super) mod access;
 
-use access::{Access, Effect, Who, access};
+use access::{Access, Effect, Who, access_with};
 
 /// The layer; without authentication it changes nothing.
 #[derive(Clone)]
-pub(super) struct AuthLayer(pub(super) Option<Authenticator>);
+pub(super) struct AuthLayer(pub(super) Option<Authenticator>, pub(super) Reflection);
 
 /// The service that it makes.
 #[derive(Clone)]
 pub(super) struct Auth<S> {
     inner: S,
     authenticator: Option<Authenticator>,
+    reflection: Reflection,
 }
 
 impl<S> Layer<S> for AuthLayer {
     type Service = Auth<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let authenticator = self.0.clone();
         Auth {
             inner,
-            authenticator,
+            authenticator: self.0.clone(),
+            reflection: self.1,
         }
     }
 }
@@ -73,8 +75,10 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let (path, token) = (path(&request), token(&request));
         let address = origin::of(request.extensions());
+        let access = access_with(&path, self.reflection);
         Box::pin(async move {
-            let context = match AuthContext::of(&authenticator, &path, token, address).await {
+            let context = match AuthContext::of(&authenticator, access, &path, token, address).await
+            {
                 Ok(context) => context,
                 Err(error) => return Ok(status(error).into_http()),
             };
@@ -106,11 +110,11 @@ impl AuthContext {
     /// Finds out who calls.
     async fn of(
         authenticator: &Authenticator,
+        access: Access,
         path: &str,
         token: Option<String>,
         address: Option<IpAddr>,
     ) -> Result<Self, Error> {
-        let access = access(path);
         let authenticated = if access.who == Who::Anybody {
             if path == access::REDEEM {
                 authenticator.guess(address)?;

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use crate::config::Reflection;
 use tidegate_domain::caller::Role;
 
 /// Whom a method is for.
@@ -163,6 +164,21 @@ pub(in crate::rpc) fn access(path: &str) -> Access {
     Access { who, effect: Reads }
 }
 
+/// The same, where `reflection` says who may ask for the contract.
+pub(super) fn access_with(path: &str, reflection: Reflection) -> Access {
+    const SERVICES: [&str; 2] = [
+        "/grpc.reflection.v1.ServerReflection/",
+        "/grpc.reflection.v1alpha.ServerReflection/",
+    ];
+    let access = access(path);
+    let is_reflection = SERVICES.iter().any(|service| path.starts_with(service));
+    if is_reflection && reflection == Reflection::Open {
+        let who = Who::Anybody;
+        return Access { who, ..access };
+    }
+    access
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -236,14 +252,24 @@ mod tests {
             .map(|(path, _)| path.as_str())
             .collect();
         assert_eq!(open, [REDEEM]);
-        assert_eq!(access("/grpc.health.v1.Health/Check").who, Who::Anybody);
-        for path in [
-            "/grpc.health.v1.Healthy/Check",
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-            "/tidegate.v1.TransferService/Unknown",
-            "",
-        ] {
-            assert_eq!(access(path).who, Who::Known, "{path}");
+        for reflection in [Reflection::Open, Reflection::Authenticated, Reflection::Off] {
+            let who = |path: &str| access_with(path, reflection).who;
+            assert_eq!(who("/grpc.health.v1.Health/Check"), Who::Anybody);
+            for path in [
+                "/grpc.health.v1.Healthy/Check",
+                "/grpc.reflection.v1.ServerReflections/ServerReflectionInfo",
+                "/tidegate.v1.TransferService/GetTransfer",
+                "/tidegate.v1.TransferService/Unknown",
+                "",
+            ] {
+                assert_ne!(who(path), Who::Anybody, "{path}");
+            }
+            for version in ["v1", "v1alpha"] {
+                let path =
+                    format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
+                let is_open = who(&path) == Who::Anybody;
+                assert_eq!(is_open, reflection == Reflection::Open, "{path}");
+            }
         }
     }
 }
