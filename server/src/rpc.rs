@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Request, header::AUTHORIZATION};
+use http::{HeaderValue, Request, header::AUTHORIZATION};
 use prost::Message as _;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tidegate_proto::{
@@ -36,6 +36,7 @@ pub mod accept;
 mod auth;
 mod caller;
 mod connection;
+mod cors;
 mod credential;
 mod deadline;
 mod decode;
@@ -93,6 +94,8 @@ pub struct Backend {
     pub proxies: Proxies,
     /// Who may ask for the contract.
     pub reflection: Reflection,
+    /// The origins whose web pages may call.
+    pub origins: Vec<HeaderValue>,
     /// Where calls and streams are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -105,7 +108,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
     let health = Health::new();
     let authenticator = backend.authenticator.clone();
     let proxies = backend.proxies.clone();
-    let reflection = backend.reflection;
+    let (reflection, cors) = (backend.reflection, cors::layer(backend.origins.clone()));
     let metrics = Arc::clone(&backend.metrics);
     let streams = Streams::new(backend.max_streams, backend.stop.clone(), &metrics);
     let transfers =
@@ -146,6 +149,8 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
                 // A refusal is an answer; what is a failure of ours is logged where it is made.
                 .on_failure(()),
         )
+        // Before what answers: a page is to be told of refusals, too.
+        .option_layer(cors)
         .layer(layer_fn(plain_http::PlainHttp::new))
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())

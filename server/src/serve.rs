@@ -334,6 +334,7 @@ async fn build(
         pepper,
         proxies: config.transport.proxies(),
         reflection: config.transport.reflection,
+        origins: config.transport.cors_origin.clone(),
         metrics: Arc::clone(metrics),
     })
 }

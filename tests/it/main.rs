@@ -6,6 +6,7 @@ mod auth;
 mod bad_input;
 mod cli;
 mod copy;
+mod cors;
 mod coverage;
 mod deploy;
 mod drain;

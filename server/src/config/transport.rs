@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 
+use http::{HeaderValue, Uri};
 use ipnet::IpNet;
 
 use crate::net::{origin::Proxies, tls::Files};
@@ -64,6 +65,16 @@ pub struct Transport {
     /// Who may ask the server for its contract by reflection.
     #[arg(long, env = "TIDEGATE_REFLECTION", value_enum, default_value_t)]
     pub reflection: Reflection,
+    /// Origins of web pages that may call over gRPC-Web, such as `https://console.example.com`; none unless
+    /// set.
+    #[arg(
+        long,
+        env = "TIDEGATE_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = origin
+    )]
+    pub cors_origin: Vec<HeaderValue>,
 }
 
 impl Transport {
@@ -120,6 +131,26 @@ pub enum Reflection {
     Authenticated,
     /// Nobody.
     Off,
+}
+
+/// An origin, exactly as browsers name it: anything else would never match.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    const FORM: &str = "must be a scheme, a host and, unless it is the usual one, a port, in lower case and without a \
+                        path, such as https://console.example.com";
+    let uri: Uri = text.parse().map_err(|_| FORM)?;
+    let (scheme, authority) = (uri.scheme_str(), uri.authority());
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (scheme, authority) else {
+        return Err(FORM.to_owned());
+    };
+    let usual_port = if scheme == "http" { 80 } else { 443 };
+    let is_as_browsers_say = text == format!("{scheme}://{authority}")
+        && text == text.to_lowercase()
+        && !authority.as_str().contains(['@', '*'])
+        && authority.port_u16() != Some(usual_port);
+    if !is_as_browsers_say {
+        return Err(FORM.to_owned());
+    }
+    HeaderValue::from_str(text).map_err(|_| FORM.to_owned())
 }
 
 /// Others could reach the server, and read or do what they should not.
@@ -223,6 +254,36 @@ mod tests {
                 assert_eq!(exposure(listen, tls, auth, false), Err(missing));
             }
             assert_eq!(Auth::unless_set(listen), Auth::Required);
+        }
+    }
+
+    #[test]
+    fn an_origin_is_as_browsers_name_it() {
+        for good in [
+            "https://console.example.com",
+            "https://console.example.com:8443",
+            "http://localhost:5173",
+            "http://[::1]:5173",
+        ] {
+            assert_eq!(origin(good), Ok(HeaderValue::from_static(good)));
+        }
+        for bad in [
+            "*",
+            "null",
+            "",
+            "console.example.com",
+            "https://",
+            "https://console.example.com/",
+            "https://console.example.com/app",
+            "https://console.example.com:443",
+            "http://console.example.com:80",
+            "https://Console.example.com",
+            "https://*.example.com",
+            "https://me@console.example.com",
+            "ftp://console.example.com",
+        ] {
+            let refused = origin(bad).expect_err(bad);
+            assert!(refused.contains("https://console.example.com"), "{refused}");
         }
     }
 
