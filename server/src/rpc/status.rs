@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use tidegate_proto::v1::ErrorReason;
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
@@ -27,6 +27,9 @@ const TEXT_MAX: usize = 1024;
 const VALUE_MAX: usize = 512;
 /// Bytes that the violations of fields may have together.
 const VIOLATIONS_MAX: usize = 2 * 1024;
+
+/// Where gRPC's own retries look for the pause that a server asks for.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The status of an error, with exactly one `ErrorInfo` and the detail that fits. Its source is the error itself.
 pub(super) fn status(error: impl Into<Error>) -> Status {
@@ -86,10 +89,26 @@ fn fitted(code: Code, text: &str, details: impl Fn(usize) -> ErrorDetails) -> St
     loop {
         let status = Status::with_error_details(code, text.clone(), details(longest));
         if longest < 16 || size(&status) <= STATUS_MAX {
-            return status;
+            return with_pushback(status);
         }
         longest /= 2;
     }
+}
+
+/// Says to clients that retry as a service config tells them what `RetryInfo` says: how long to wait, or, where
+/// waiting does not help, not to try again.
+fn with_pushback(mut status: Status) -> Status {
+    let pause = status
+        .get_details_retry_info()
+        .and_then(|it| it.retry_delay);
+    let milliseconds = match pause {
+        Some(pause) => i64::try_from(pause.as_millis()).unwrap_or(i64::MAX),
+        None if status.code() == Code::ResourceExhausted => -1,
+        None => return status,
+    };
+    let pushback = MetadataValue::from(milliseconds);
+    status.metadata_mut().insert(PUSHBACK, pushback);
+    status
 }
 
 /// What the text and the details take in the headers of an answer.
@@ -211,6 +230,8 @@ fn name_fields(details: &mut ErrorDetails, violations: &[Violation], longest: us
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -222,6 +243,26 @@ mod tests {
         assert_eq!(cut("äöüäöü", 10), "äöü...");
         assert_eq!(shortened("%%%", 9, percent_encoded), "%%%");
         assert_eq!(shortened("%%%", 8, percent_encoded), "%...");
+    }
+
+    #[test]
+    fn clients_that_retry_by_a_service_config_are_told_the_pause() {
+        let pushback = |error: Error| {
+            let status = status(error);
+            let pushback = status.metadata().get(PUSHBACK);
+            pushback.map(|it| it.to_str().expect("a number").to_owned())
+        };
+        let limited = Error::RateLimited(Duration::from_millis(1_500));
+        assert_eq!(pushback(limited).as_deref(), Some("1500"));
+        let beyond = refusal(
+            Code::ResourceExhausted,
+            ErrorReason::MetadataTooLarge,
+            "",
+            [],
+        );
+        let never = beyond.metadata().get(PUSHBACK);
+        assert_eq!(never.map(|it| it.as_bytes()), Some(&b"-1"[..]));
+        assert_eq!(pushback(Refusal::Unauthenticated.into()), None);
     }
 
     #[test]
