@@ -46,6 +46,10 @@ deny:
 contract:
     cd proto && ../target/tools/bin/buf build --exclude-source-info -o descriptor.binpb
 
+# Runs the programs in other languages against a server; ARGS go to pytest.
+clients *ARGS:
+    scripts/clients {{ARGS}}
+
 # Runs the chaos runs: short or long.
 chaos FORM="short":
     scripts/chaos {{FORM}}
