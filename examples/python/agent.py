@@ -9,7 +9,7 @@ import uuid
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
-from channel import Backoff, arguments, connect, is_passing, told
+from channel import Backoff, arguments, connect, is_passing, reason, told
 from channel import run as start
 from tidegate.v1 import transfer_pb2 as model
 from tidegate.v1 import transfer_service_pb2 as messages
@@ -19,13 +19,15 @@ from transfers import declare, find, name
 BATCH = 1_000
 # The transfer is somebody else's now, or nobody's.
 STOPPED = 3
+# The transfer is to be cancelled or paused, as soon as its agent has stopped.
+ASKED = "asked to stop"
 # Reports that were refused with these are heard another time.
 PASSING = [code.value[0] for code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)]
 
 
-async def copy(transfer: model.Transfer, report: messages.ReportProgressRequest, args) -> None:
-    """Here rows are moved: this copy counts them. It goes on where the attempt before it had come to."""
-    done = int(transfer.checkpoint or 0)
+async def copy(report: messages.ReportProgressRequest, args) -> None:
+    """Here rows are moved: this copy counts them. It goes on at the checkpoint."""
+    done = int(report.checkpoint or 0)
     while done < args.rows:
         await asyncio.sleep(args.pause / 1_000)
         batch = min(BATCH, args.rows - done)
@@ -57,6 +59,8 @@ async def tell(transfers: TransferServiceStub, report: messages.ReportProgressRe
                         return answer.error.reason
                 elif answer.status != model.TRANSFER_STATUS_IN_PROGRESS:
                     return name(answer.status)
+                elif answer.HasField("stop"):
+                    return ASKED
                 backoff.start_over()
         except grpc.aio.AioRpcError as error:
             if not is_passing(error):
@@ -65,6 +69,24 @@ async def tell(transfers: TransferServiceStub, report: messages.ReportProgressRe
         finally:
             stream.cancel()
         await backoff.pause(broken)
+
+
+async def acknowledge(transfers: TransferServiceStub, report: messages.ReportProgressRequest) -> str | None:
+    """Says that it has stopped, and returns what it was stopped for; None when the request was taken back."""
+    request = messages.AcknowledgeStopRequest(
+        uuid=report.uuid,
+        lease_epoch=report.lease_epoch,
+        progress=report.progress,
+        checkpoint=report.checkpoint,
+        request_id=str(uuid.uuid4()),
+    )
+    try:
+        stopped = (await transfers.AcknowledgeStop(request)).transfer
+    except grpc.aio.AioRpcError as error:
+        if reason(error) == "STOP_NOT_REQUESTED":
+            return None
+        raise
+    return f"{model.StopKind.Name(stopped.stop.kind).removeprefix('STOP_KIND_')} {stopped.stop.reason}"
 
 
 async def run(transfers: TransferServiceStub, transfer: model.Transfer, args) -> None:
@@ -77,16 +99,20 @@ async def run(transfers: TransferServiceStub, transfer: model.Transfer, args) ->
     transfer = (await transfers.StartTransfer(start)).transfer
     print(f"{transfer.uuid} runs, attempt {transfer.lease_epoch}", flush=True)
     lease = {"uuid": transfer.uuid, "lease_epoch": transfer.lease_epoch}
-    report = messages.ReportProgressRequest(**lease, progress=model.Progress())
-    copying = asyncio.create_task(copy(transfer, report, args))
-    telling = asyncio.create_task(tell(transfers, report, min(args.heartbeat / 3, 1)))
-    await asyncio.wait([copying, telling], return_when=asyncio.FIRST_COMPLETED)
-    if telling.done():
+    report = messages.ReportProgressRequest(**lease, progress=model.Progress(), checkpoint=transfer.checkpoint)
+    while True:
+        copying = asyncio.create_task(copy(report, args))
+        telling = asyncio.create_task(tell(transfers, report, min(args.heartbeat / 3, 1)))
+        await asyncio.wait([copying, telling], return_when=asyncio.FIRST_COMPLETED)
+        if not telling.done():
+            telling.cancel()
+            break
         # Nothing may be moved any more: with LEASE_LOST somebody else may run it already.
         copying.cancel()
-        print(f"{transfer.uuid} has to stop: {telling.result()}", file=sys.stderr)
-        sys.exit(STOPPED)
-    telling.cancel()
+        why = telling.result()
+        if why != ASKED or (why := await acknowledge(transfers, report)):
+            print(f"{transfer.uuid} has to stop: {why}", file=sys.stderr)
+            sys.exit(STOPPED)
     lease.update(progress=report.progress, request_id=str(uuid.uuid4()))
     if problem := copying.exception():
         await transfers.FailTransfer(messages.FailTransferRequest(**lease, error_message=str(problem)))

@@ -5,9 +5,9 @@ import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { status, type ServiceError } from "@grpc/grpc-js";
 import { create } from "@bufbuild/protobuf";
-import { Backoff, Channel, passing, told } from "./channel.js";
+import { Backoff, Channel, passing, reason, told } from "./channel.js";
 import { flags } from "./flags.js";
-import { TransferStatus, type Transfer } from "./gen/tidegate/v1/transfer_pb.js";
+import { StopKind, TransferStatus, type Transfer } from "./gen/tidegate/v1/transfer_pb.js";
 import {
   ReportProgressRequestSchema,
   TransferService,
@@ -19,11 +19,13 @@ const { method } = TransferService;
 const BATCH = 1_000;
 // The transfer is somebody else's now, or nobody's.
 const STOPPED = 3;
+// The transfer is to be cancelled or paused, as soon as its agent has stopped.
+const ASKED = "asked to stop";
 
-/** Here rows are moved: this copy counts them. It goes on where the attempt before it had come to. */
-async function copy(transfer: Transfer, report: ReportProgressRequest, rows: number, pause: number, stop: AbortSignal) {
-  let done = Number(new TextDecoder().decode(transfer.checkpoint) || 0);
-  let totals = 0;
+/** Here rows are moved: this copy counts them. It goes on at the checkpoint. */
+async function copy(report: ReportProgressRequest, rows: number, pause: number, stop: AbortSignal) {
+  let done = Number(new TextDecoder().decode(report.checkpoint) || 0);
+  let totals = Number(report.progress!.recordsTransferred ?? 0);
   while (done < rows) {
     await sleep(pause, undefined, { signal: stop });
     const batch = Math.min(BATCH, rows - done);
@@ -54,10 +56,11 @@ async function tell(channel: Channel, report: ReportProgressRequest, interval: n
     end.addEventListener("abort", cancel);
     try {
       stream.write(report);
-      for await (const { error, status: state } of stream) {
+      for await (const { error, status: state, stop } of stream) {
         const isRefused = error && ![status.UNAVAILABLE, status.RESOURCE_EXHAUSTED].includes(error.code);
         if (isRefused) return error.reason;
         if (!error && state !== TransferStatus.IN_PROGRESS) return TransferStatus[state];
+        if (stop) return ASKED;
         backoff.startOver();
       }
     } catch (error) {
@@ -72,6 +75,19 @@ async function tell(channel: Channel, report: ReportProgressRequest, interval: n
   return undefined;
 }
 
+/** Says that it has stopped, and returns what it was stopped for; undefined when the request was taken back. */
+async function acknowledge(channel: Channel, report: ReportProgressRequest) {
+  const { uuid, leaseEpoch, progress, checkpoint } = report;
+  const request = { uuid, leaseEpoch, progress: progress!, checkpoint: checkpoint!, requestId: randomUUID() };
+  try {
+    const { stop } = (await channel.unary(method.acknowledgeStop, request)).transfer!;
+    return `${StopKind[stop!.kind]} ${stop!.reason}`;
+  } catch (error) {
+    if (reason(error as ServiceError) === "STOP_NOT_REQUESTED") return undefined;
+    throw error;
+  }
+}
+
 async function run(channel: Channel, found: Transfer, rows: number, pause: number, heartbeat: number) {
   const started = await channel.unary(method.startTransfer, {
     uuid: found.uuid,
@@ -79,17 +95,21 @@ async function run(channel: Channel, found: Transfer, rows: number, pause: numbe
     agentInstance: `${hostname()}/${process.pid}`,
     requestId: randomUUID(),
   });
-  const { uuid, leaseEpoch } = started.transfer!;
+  const { uuid, leaseEpoch, checkpoint } = started.transfer!;
   console.log(`${uuid} runs, attempt ${leaseEpoch}`);
-  const report = create(ReportProgressRequestSchema, { uuid, leaseEpoch, progress: {} });
-  const end = new AbortController();
-  const telling = tell(channel, report, Math.min((heartbeat * 1_000) / 3, 1_000), end.signal);
-  const copying = copy(started.transfer!, report, rows, pause, end.signal).catch((error: unknown) => ({ error }));
-  // Whatever ends first ends the other.
-  const first = await Promise.race([copying, telling]).finally(() => end.abort());
-  if (typeof first === "string") {
+  const report = create(ReportProgressRequestSchema, { uuid, leaseEpoch, progress: {}, checkpoint });
+  let first;
+  for (;;) {
+    const end = new AbortController();
+    const telling = tell(channel, report, Math.min((heartbeat * 1_000) / 3, 1_000), end.signal);
+    const copying = copy(report, rows, pause, end.signal).catch((error: unknown) => ({ error }));
+    // Whatever ends first ends the other.
+    first = await Promise.race([copying, telling]).finally(() => end.abort());
+    if (typeof first !== "string") break;
     // Nothing may be moved any more: with LEASE_LOST somebody else may run it already.
-    console.error(`${uuid} has to stop: ${first}`);
+    const why = first === ASKED ? await acknowledge(channel, report) : first;
+    if (!why) continue;
+    console.error(`${uuid} has to stop: ${why}`);
     process.exit(STOPPED);
   }
   const last = { uuid, leaseEpoch, progress: report.progress!, requestId: randomUUID() };

@@ -136,10 +136,28 @@ class Agents:
     def test_stops_when_the_transfer_is_cancelled(self) -> None:
         agent = self.agent("--rows", "60000", "--pause", "100")
         transfer = self.moves(1_000)
-        self.server.transfers.CancelTransfer(messages.CancelTransferRequest(uuid=transfer.uuid))
+        request = messages.CancelTransferRequest(uuid=transfer.uuid, reason="wrong table")
+        self.server.transfers.CancelTransfer(request)
         self.assertEqual(agent.ends(), STOPPED, agent.complained())
-        self.assertIn("CANCELLED", agent.complained())
-        self.assertEqual(self.transfer().status, model.TRANSFER_STATUS_CANCELLED)
+        self.assertIn("has to stop: CANCEL wrong table", agent.complained())
+        cancelled = self.transfer()
+        self.assertEqual(cancelled.status, model.TRANSFER_STATUS_CANCELLED)
+        self.assertFalse(cancelled.stop.forced, "it has confirmed")
+
+    def test_stops_when_the_transfer_is_paused_and_the_next_one_goes_on(self) -> None:
+        agent = self.agent("--rows", "60000", "--pause", "100")
+        transfer = self.moves(1_000)
+        self.server.transfers.PauseTransfer(messages.PauseTransferRequest(uuid=transfer.uuid))
+        self.assertEqual(agent.ends(), STOPPED, agent.complained())
+        paused = self.transfer()
+        self.assertEqual(paused.status, model.TRANSFER_STATUS_PENDING)
+        self.assertFalse(paused.stop.forced, "it has confirmed")
+        done = int(paused.checkpoint)
+        self.assertEqual(done, paused.progress.records_transferred)
+        self.server.transfers.ResumeTransfer(messages.ResumeTransferRequest(uuid=transfer.uuid))
+        next_one = self.agent("--rows", "60000", "--pause", "10")
+        completed = self.has_completed(next_one, 60_000 - done)
+        self.assertEqual(completed.uuid, paused.uuid)
 
     def test_stops_when_its_token_is_revoked(self) -> None:
         agent = self.agent(
