@@ -6,10 +6,13 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use sha2::{Digest as _, Sha256};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Error, feed::RightsNews, ledger::Ledger, metrics::Metrics, time::Time};
+use crate::{config, error::Error, feed::RightsNews, ledger::Ledger, metrics::Metrics, time::Time};
 use tidegate_domain::{
     caller::{Caller, Identity},
     command::{Note, Submission},
@@ -47,8 +50,8 @@ pub struct AuthDeps {
     pub ledger: Ledger,
     /// The key of the digests.
     pub pepper: Pepper,
-    /// Calls that each credential may make in a minute; 0 is any number.
-    pub requests_per_minute: u32,
+    /// How many calls each credential may make in a minute.
+    pub limits: watch::Receiver<config::Limits>,
     /// Where those who are not let in are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -110,7 +113,7 @@ impl Authenticator {
     /// One that nobody has shown a token to yet.
     pub fn new(deps: AuthDeps) -> Self {
         Self(Arc::new(Inner {
-            limits: Limits::new(deps.requests_per_minute),
+            limits: Limits::default(),
             deps,
             cache: Arc::default(),
             turns: Semaphore::new(TURNS),
@@ -294,11 +297,10 @@ impl Authenticated {
     /// # Errors
     /// [`Error::RateLimited`] when there were too many by this credential, or by this connection.
     pub fn count(&self) -> Result<(), Error> {
-        let verified = &self.verified;
-        self.authenticator
-            .0
-            .limits
-            .call(&verified.identity, verified.requests_per_minute)
+        let (inner, verified) = (&self.authenticator.0, &self.verified);
+        let own = inner.deps.limits.borrow().requests_per_minute;
+        let of_connection = verified.requests_per_minute;
+        inner.limits.call(&verified.identity, own, of_connection)
     }
 
     /// Notes once a minute that the credential is used. Waits for nothing.

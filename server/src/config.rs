@@ -2,9 +2,11 @@
 //! environment, but for `NOTIFY_SOCKET`, which is systemd's.
 
 mod database;
+mod limits;
 mod pepper;
 mod token;
 mod transport;
+mod value;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,15 +15,15 @@ use clap::{
     builder::Resettable,
 };
 
+use self::value::{address, filter, heartbeat, interval, peer, retention, stop_grace};
 pub use self::{
     database::{Database, MigrateMode, PoolingMode},
+    limits::Limits,
     pepper::{PEPPER_MIN, PepperError, PepperFile},
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Reflection, Transport, exposure},
 };
-use tidegate_domain::{
-    chain::Head, event::RETENTION_MIN, stop::GRACE, validate::HEARTBEAT_TIMEOUT,
-};
+use tidegate_domain::chain::Head;
 
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
@@ -70,7 +72,7 @@ pub enum Role {
 #[derive(Debug, Args)]
 pub struct Ready {
     /// What the server was given; where that is every address of the machine, the loopback is asked.
-    #[arg(long, env = "TIDEGATE_METRICS_LISTEN", value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, env = "TIDEGATE_METRICS_LISTEN", value_name = "ADDRESS", value_parser = peer)]
     pub metrics_listen: SocketAddr,
 }
 
@@ -124,7 +126,7 @@ impl Arguments {
 /// Everything that can be set.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
-    /// Address to listen on; port 0 picks a free one.
+    /// Address or host name to listen on; port 0 picks a free one.
     #[arg(
         long,
         env = "TIDEGATE_LISTEN",
@@ -164,37 +166,15 @@ pub struct Config {
     /// How long events are kept, such as 90d; for ever unless set. At least 24h: events remember the ids of requests.
     #[arg(long, env = "TIDEGATE_EVENT_RETENTION", value_parser = retention)]
     pub event_retention: Option<Duration>,
-    /// Connections that are served at once; more wait.
-    #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", default_value_t = 4_096, value_parser = some)]
-    pub max_connections: usize,
-    /// Connections from one address; more are closed at once.
-    #[arg(
-        long,
-        env = "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
-        default_value_t = 64,
-        value_parser = some
-    )]
-    pub max_connections_per_address: usize,
-    /// Age at which a connection is asked to end so that load spreads over replicas; drawn for each within a tenth.
-    #[arg(long, env = "TIDEGATE_MAX_CONNECTION_AGE", default_value = "30m", value_parser = seconds)]
-    pub max_connection_age: Duration,
-    /// How long an answer may wait for the caller to take more of it, and a vanished peer stay unnoticed.
-    #[arg(long, env = "TIDEGATE_ANSWER_TIMEOUT", default_value = "30s", value_parser = seconds)]
-    pub answer_timeout: Duration,
-    /// Watches and progress streams that are open at once; more are refused.
-    #[arg(long, env = "TIDEGATE_MAX_STREAMS", default_value_t = 10_000, value_parser = some)]
-    pub max_streams: usize,
-    /// Calls that one credential may make in a minute, on each replica; 0 is any number. Only with authentication.
-    #[arg(long, env = "TIDEGATE_REQUESTS_PER_MINUTE", default_value_t = 6_000)]
-    pub requests_per_minute: u32,
-    /// Time between telling health checks that the server goes and ending its streams.
-    #[arg(long, env = "TIDEGATE_DRAIN_DELAY", default_value = "1s", value_parser = drain_delay)]
-    pub drain_delay: Duration,
+    /// What may change while the server runs.
+    #[command(flatten)]
+    pub limits: Limits,
     /// What to log, as a `tracing` filter such as `info` or `tidegate_server=debug`.
     #[arg(
         long,
         env = "TIDEGATE_LOG",
-        default_value = "info,sea_orm_migration=warn"
+        default_value = "info,sea_orm_migration=warn",
+        value_parser = filter
     )]
     pub log: String,
     /// The form of log lines; auto: text on a terminal, JSON otherwise.
@@ -242,82 +222,6 @@ fn without_empty(command: Command) -> Command {
     })
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let address = text.parse();
-    address.map_err(|_| "must be an IP address and a port, such as 127.0.0.1:9464".to_owned())
-}
-
-/// A number of things that there must be some of, and not more than a process can have.
-fn some(text: &str) -> Result<usize, String> {
-    const MOST: usize = 1_000_000;
-    match text.parse() {
-        Ok(0) => Err("must be at least 1: with 0 nobody is served".to_owned()),
-        Ok(number) if number <= MOST => Ok(number),
-        _ => Err(format!("must be a number from 1 to {MOST}")),
-    }
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < Duration::from_millis(10) {
-        return Err("must be at least 10ms".to_owned());
-    }
-    if duration > Duration::from_secs(24 * 3_600) {
-        return Err("must be at most 1d".to_owned());
-    }
-    Ok(duration)
-}
-
-fn heartbeat(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    let (least, most) = HEARTBEAT_TIMEOUT;
-    if duration.is_zero() || (least..=most).contains(&duration) {
-        return Ok(duration);
-    }
-    Err("must be from 1s to 1d, or 0 for no heartbeat".to_owned())
-}
-
-fn stop_grace(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    let (least, most) = GRACE;
-    if (least..=most).contains(&duration) {
-        return Ok(duration);
-    }
-    Err("must be at most 1d, or 0 for none".to_owned())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < Duration::from_secs(1) {
-        return Err("must be at least 1s".to_owned());
-    }
-    Ok(duration)
-}
-
-fn retention(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < RETENTION_MIN {
-        return Err(
-            "must be at least 24h, since events remember the ids of requests for a day".to_owned(),
-        );
-    }
-    Ok(duration)
-}
-
-fn drain_delay(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration > Duration::from_secs(2) {
-        return Err("must be at most 2s, since the whole drain has 10s".to_owned());
-    }
-    Ok(duration)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,19 +244,6 @@ mod tests {
             let env = argument.get_env().and_then(|name| name.to_str());
             assert_eq!(env, Some(variable.as_str()), "--{flag}");
         }
-    }
-
-    #[test]
-    fn events_are_kept_for_a_day_at_least() {
-        let parse = |value: &str| {
-            let arguments = ["tidegate-server", "--event-retention", value];
-            Arguments::try_parse_from(arguments).map(|it| it.config.event_retention)
-        };
-        assert_eq!(parse("24h").expect("a day"), Some(RETENTION_MIN));
-        let refused = parse("23h 59m").expect_err("less than a day").to_string();
-        assert!(refused.contains("at least 24h"), "{refused}");
-        let bare = Arguments::try_parse_from(["tidegate-server"]).expect("it parses");
-        assert_eq!(bare.config.event_retention, None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tidegate_proto::{
         event_service_server::EventServiceServer, transfer_service_server::TransferServiceServer,
     },
 };
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, RoutesBuilder};
 use tower::{ServiceBuilder, layer::layer_fn};
@@ -22,7 +23,7 @@ use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::Trac
 
 use crate::{
     auth::Authenticator,
-    config::Reflection,
+    config::{Limits, Reflection},
     feed::Feed,
     ledger::{Ledger, sweeper::Sweeper},
     metrics::Metrics,
@@ -49,6 +50,7 @@ mod health;
 mod measured;
 mod metadata;
 mod page;
+mod places;
 mod plain_http;
 mod progress;
 mod status;
@@ -84,8 +86,8 @@ pub struct Backend {
     pub time: Time,
     /// Cancelled when open streams have to end.
     pub stop: CancellationToken,
-    /// Streams that may be open at once.
-    pub max_streams: usize,
+    /// How many streams may be open at once.
+    pub limits: Receiver<Limits>,
     /// What lets callers in; absent where authentication is off.
     pub authenticator: Option<Authenticator>,
     /// The key of the digests of tokens.
@@ -110,7 +112,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
     let proxies = backend.proxies.clone();
     let (reflection, cors) = (backend.reflection, cors::layer(backend.origins.clone()));
     let metrics = Arc::clone(&backend.metrics);
-    let streams = Streams::new(backend.max_streams, backend.stop.clone(), &metrics);
+    let streams = Streams::new(backend.limits.clone(), backend.stop.clone(), &metrics);
     let transfers =
         TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams.clone()))
             .max_decoding_message_size(MESSAGE_IN_MAX)

@@ -7,6 +7,7 @@ use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
     signal::unix::{self, Signal, SignalKind},
+    sync::watch,
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use tonic::service::Routes;
 use crate::{
     auth::{AuthDeps, Authenticator},
     clock::Clock,
-    config::{Auth, Config},
+    config::{Auth, Config, Limits},
     feed::{Feed, log_follower::LogFollower},
     health,
     ledger::{Ledger, retention::Retention, sweeper::Sweeper},
@@ -34,9 +35,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_millis(1_500);
 /// Time that connections to the database have to close.
 const CLOSE: Duration = Duration::from_millis(500);
-/// Time that a connection may take for its TLS handshake, and then for the head of its first request.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const REQUEST: Duration = Duration::from_secs(10);
 
 /// Where the server is reached.
 #[derive(Debug)]
@@ -94,12 +92,16 @@ pub async fn serve(
         opened = Store::open(&config.database.url, &options) => opened?,
         () = &mut shutdown => return Ok(()),
     };
-    let backend = build(config, clock, &store, &metrics, &tasks).await?;
+    let (_change, limits) = watch::channel(config.limits);
+    let backend = build(config, clock, &store, limits.clone(), &metrics, &tasks).await?;
     let tls = tasks.reload_on(hangup, tls);
     // Kept to the end: writers end when they are told to, not for want of callers.
     let ledger = backend.ledger.clone();
     let feed = backend.feed.clone();
     let time = backend.time.clone();
+    metrics
+        .streams_limit
+        .set(i64::try_from(config.limits.max_streams).unwrap_or(i64::MAX));
     let (routes, health) = rpc::routes(backend)?;
     tasks.spawn(
         "health",
@@ -122,7 +124,7 @@ pub async fn serve(
         let stop = tasks.streams_end.clone();
         tasks.spawn("sampler", sampler::run(store.clone(), time, metrics, stop));
     }
-    let server = tasks.listen(listeners.calls, config, &store, tls, routes)?;
+    let server = tasks.listen(listeners.calls, config, limits.clone(), &store, tls, routes)?;
     tell_systemd(NotifyState::Ready);
     tokio::select! {
         () = tasks.supervisor.dead() => health.stop_serving(),
@@ -130,7 +132,8 @@ pub async fn serve(
             tracing::info!("draining");
             tell_systemd(NotifyState::Stopping);
             health.stop_serving();
-            tokio::time::sleep(config.drain_delay).await;
+            let delay = limits.borrow().drain_delay;
+            tokio::time::sleep(delay).await;
         }
     }
     tasks.end(server, health, &store).await?;
@@ -190,17 +193,11 @@ impl Tasks {
         &self,
         listener: TcpListener,
         config: &Config,
+        limits: watch::Receiver<Limits>,
         store: &Store,
         tls: Option<Tls>,
         routes: Routes,
     ) -> anyhow::Result<JoinHandle<()>> {
-        let limits = accept::Limits {
-            connections: config.max_connections,
-            per_address: config.max_connections_per_address,
-            handshake: HANDSHAKE,
-            request: REQUEST,
-            answer: config.answer_timeout,
-        };
         let address = listener.local_addr()?;
         let is_secured = tls.is_some();
         let incoming = accept::incoming(
@@ -211,7 +208,7 @@ impl Tasks {
             self.streams_end.clone(),
         );
         let stop = self.streams_end.clone();
-        let server = transport::serve(incoming, routes, config.max_connection_age, stop);
+        let server = transport::serve(incoming, routes, stop);
         let server = self.spawn("listener", server);
         tracing::info!(
             %address,
@@ -259,6 +256,7 @@ async fn build(
     config: &Config,
     clock: Clock,
     store: &Store,
+    limits: watch::Receiver<Limits>,
     metrics: &Arc<Metrics>,
     tasks: &Tasks,
 ) -> anyhow::Result<Backend> {
@@ -312,7 +310,7 @@ async fn build(
             time: time.clone(),
             ledger: ledger.clone(),
             pepper: pepper.clone(),
-            requests_per_minute: config.requests_per_minute,
+            limits: limits.clone(),
             metrics: Arc::clone(metrics),
         })
     });
@@ -329,7 +327,7 @@ async fn build(
         sweeper,
         time,
         stop: stop.clone(),
-        max_streams: config.max_streams,
+        limits,
         authenticator,
         pepper,
         proxies: config.transport.proxies(),

@@ -9,13 +9,19 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd as _,
     panic::{self, PanicHookInfo},
-    sync::mpsc,
+    sync::{OnceLock, mpsc},
     thread,
     time::Duration,
 };
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    reload,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{config::LogFormat, supervisor};
 
@@ -46,13 +52,35 @@ enum Look {
     Json,
 }
 
+/// What is logged at present; the process has one log.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Reads a filter.
+///
+/// # Errors
+/// When it is none.
+pub fn filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(text).map_err(|error| {
+        format!("must be a filter, such as info or tidegate_server=debug: {error}")
+    })
+}
+
+/// Logs what passes `filter` from now on, if anything is logged at all.
+///
+/// # Errors
+/// When it is none.
+pub fn refilter(filter: &str) -> Result<(), String> {
+    let filter = self::filter(filter)?;
+    let changed = FILTER.get().map_or(Ok(()), |handle| handle.reload(filter));
+    changed.map_err(|error| error.to_string())
+}
+
 /// Starts logging to stderr for the whole process.
 ///
 /// # Errors
 /// When the filter does not parse, or something logs already.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| anyhow::anyhow!("--log {filter:?} is not a filter: {error}"))?;
+    let filter = self::filter(filter).map_err(|error| anyhow::anyhow!("--log: {error}"))?;
     let is_terminal = io::stderr().is_terminal();
     let look = match format {
         LogFormat::Auto if is_terminal => Look::Coloured,
@@ -80,15 +108,18 @@ fn subscribe<W>(filter: EnvFilter, lines: W, look: Look) -> anyhow::Result<()>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .log_internal_errors(false)
-        .with_writer(lines);
-    let started = match look {
-        Look::Coloured => builder.with_target(false).try_init(),
-        Look::Plain => builder.with_target(false).with_ansi(false).try_init(),
-        Look::Json => builder.json().flatten_event(true).try_init(),
+    let layer = fmt::layer().log_internal_errors(false).with_writer(lines);
+    let layer = match look {
+        Look::Coloured => layer.with_target(false).boxed(),
+        Look::Plain => layer.with_target(false).with_ansi(false).boxed(),
+        Look::Json => layer.json().flatten_event(true).boxed(),
     };
+    let (filter, handle) = reload::Layer::new(filter);
+    let started = tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .try_init();
+    _ = FILTER.set(handle);
     started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))
 }
 

@@ -205,18 +205,6 @@ async fn a_port_in_use_is_refused() {
 }
 
 #[tokio::test]
-async fn a_bad_log_filter_is_refused() {
-    let folder = folder();
-    let mut server = server(&url(&folder.path().join("tidegate.db")));
-    refuses(
-        server.args(["--log", "tidegate_server=loud"]),
-        folder.path(),
-        &["--log", "tidegate_server=loud"],
-    )
-    .await;
-}
-
-#[tokio::test]
 async fn wrong_usage_ends_with_2() {
     let folder = folder();
     for arguments in [
@@ -224,6 +212,7 @@ async fn wrong_usage_ends_with_2() {
         &["--listen", "somewhere"],
         &["--sweep-interval", "1ms"],
         &["--drain-delay", "1h"],
+        &["--log", "tidegate_server=loud"],
         &["no-such-role"],
     ] {
         let mut server = command(binary("tidegate-server"));

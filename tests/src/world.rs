@@ -236,12 +236,12 @@ impl World {
         config.heartbeat_timeout = self.options.heartbeat_timeout;
         config.stop_grace = self.options.stop_grace;
         config.event_retention = self.options.event_retention;
-        config.max_streams = self.options.max_streams;
-        config.max_connection_age = self.options.max_connection_age;
+        config.limits.max_streams = self.options.max_streams;
+        config.limits.max_connection_age = self.options.max_connection_age;
         config.transport.auth = Some(self.options.auth);
-        config.requests_per_minute = self.options.requests_per_minute;
+        config.limits.requests_per_minute = self.options.requests_per_minute;
         // All test clients share one address.
-        config.max_connections_per_address = 4_096;
+        config.limits.max_connections_per_address = 4_096;
         config
     }
 

@@ -26,8 +26,8 @@ const REFUSALS: Quota = Quota::new(60, Duration::from_secs(1));
 const USES: Quota = Quota::new(1, Duration::from_secs(60));
 
 /// What was done so far, by whom. What it holds is bounded.
+#[derive(Default)]
 pub(super) struct Limits {
-    requests_per_minute: u32,
     failures: Buckets<IpAddr>,
     secrets: Buckets<(String, IpAddr)>,
     codes: Buckets<IpAddr>,
@@ -38,20 +38,6 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Each credential may make so many calls a minute; 0 is any number.
-    pub(super) fn new(requests_per_minute: u32) -> Self {
-        Self {
-            requests_per_minute,
-            failures: Buckets::default(),
-            secrets: Buckets::default(),
-            codes: Buckets::default(),
-            calls: Buckets::default(),
-            connections: Buckets::default(),
-            refusals: Buckets::default(),
-            uses: Buckets::default(),
-        }
-    }
-
     /// Whether somebody at `address` may try a token; `token_id` if what they show is one.
     pub(super) fn may_try(
         &self,
@@ -84,18 +70,24 @@ impl Limits {
         taken.map_err(limited)
     }
 
-    /// Whether `identity` may make one more call; `per_minute` is what the policy of its connection says.
-    pub(super) fn call(&self, identity: &Identity, per_minute: Option<u32>) -> Result<(), Error> {
+    /// Whether `identity` may make one more call, of so many a minute; 0 is any number. `of_connection` is what the policy
+    /// of its connection says.
+    pub(super) fn call(
+        &self,
+        identity: &Identity,
+        own: u32,
+        of_connection: Option<u32>,
+    ) -> Result<(), Error> {
         let now = Instant::now();
-        if let (Some(connection), Some(count)) = (identity.connection_uuid, per_minute) {
+        if let (Some(connection), Some(count)) = (identity.connection_uuid, of_connection) {
             let quota = Quota::per_minute(count);
             let taken = self.connections.take(connection, quota, now);
             taken.map_err(limited)?;
         }
-        if self.requests_per_minute == 0 {
+        if own == 0 {
             return Ok(());
         }
-        let quota = Quota::per_minute(self.requests_per_minute);
+        let quota = Quota::per_minute(own);
         let taken = self.calls.take(identity.credential_uuid, quota, now);
         taken.map_err(limited)
     }
@@ -139,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn forty_bad_tokens_and_then_one_every_three_seconds() {
-        let limits = Limits::new(0);
+        let limits = Limits::default();
         let (bad, good) = (address("192.0.2.1"), address("192.0.2.2"));
         for _ in 0..40 {
             limits.may_try(None, bad).expect("not yet");
@@ -156,7 +148,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn five_wrong_secrets_lock_the_id_for_that_address_alone() {
-        let limits = Limits::new(0);
+        let limits = Limits::default();
         let (bad, own) = (address("192.0.2.1"), address("192.0.2.2"));
         for _ in 0..5 {
             limits.may_try(Some("a"), bad).expect("not yet");
@@ -171,7 +163,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn codes_are_guessed_ten_times_a_minute() {
-        let limits = Limits::new(0);
+        let limits = Limits::default();
         for _ in 0..10 {
             limits.guess(address("2001:db8::1")).expect("not yet");
         }
@@ -184,7 +176,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_are_limited_by_credential_and_by_connection() {
-        let limits = Limits::new(3);
+        let limits = Limits::default();
         let agent = |credential, connection| Identity {
             credential_uuid: id(credential),
             role: tidegate_domain::caller::Role::Agent,
@@ -193,15 +185,15 @@ mod tests {
             session_code: String::new(),
         };
         for _ in 0..3 {
-            limits.call(&agent(1, 10), None).expect("not yet");
+            limits.call(&agent(1, 10), 3, None).expect("not yet");
         }
-        limits.call(&agent(1, 10), None).expect_err("enough");
-        limits.call(&agent(2, 10), Some(1)).expect("not yet");
+        limits.call(&agent(1, 10), 3, None).expect_err("enough");
+        limits.call(&agent(2, 10), 3, Some(1)).expect("not yet");
         limits
-            .call(&agent(3, 10), Some(1))
+            .call(&agent(3, 10), 3, Some(1))
             .expect_err("the connection's");
         limits
-            .call(&agent(3, 11), Some(1))
+            .call(&agent(3, 11), 3, Some(1))
             .expect("another connection");
         for _ in 0..60 {
             assert!(limits.notes_refusal(id(1)));

@@ -10,6 +10,9 @@ use ipnet::IpNet;
 use crate::net::{origin::Proxies, tls::Files};
 use tidegate_domain::policy::parse_block;
 
+/// How yes is said.
+pub(super) const TRUE: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
+
 /// TLS and authentication, as they were asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Transport {
@@ -41,7 +44,18 @@ pub struct Transport {
     #[arg(long, env = "TIDEGATE_AUTH", value_enum)]
     pub auth: Option<Auth>,
     /// Allows an address that others can reach without TLS and authentication.
-    #[arg(long, env = "TIDEGATE_INSECURE", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        env = "TIDEGATE_INSECURE",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        hide_possible_values = true
+    )]
     pub insecure: bool,
     /// Addresses or CIDR blocks of proxies that are believed when x-forwarded-for says whom they speak for; none unless
     /// set. Whoever else sends that header is taken for themselves.
@@ -57,9 +71,15 @@ pub struct Transport {
     #[arg(
         long,
         env = "TIDEGATE_PROXY_PROTOCOL",
-        action = ArgAction::SetTrue,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
         value_parser = BoolishValueParser::new(),
-        requires = "trusted_proxies"
+        hide_possible_values = true,
+        requires_ifs = TRUE.map(|it| (it, "trusted_proxies"))
     )]
     pub proxy_protocol: bool,
     /// Who may ask the server for its contract by reflection.

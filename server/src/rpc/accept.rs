@@ -19,31 +19,27 @@ use futures::{Stream, StreamExt as _, future, stream};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 
 pub use self::connection::Connection;
-use super::unread::Room;
-use crate::net::{origin::Proxies, tls::Tls};
+use super::{
+    places::{Place, Places},
+    unread::Room,
+};
+use crate::{
+    config::Limits,
+    net::{origin::Proxies, tls::Tls},
+};
 
 /// Pause after an accept that failed, most likely for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many connections, and how patient.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections in all; more wait in the listener's backlog.
-    pub connections: usize,
-    /// Connections from one address; more are closed at once.
-    pub per_address: usize,
-    /// Time that a TLS handshake may take; it counts against the limits above from the beginning.
-    pub handshake: Duration,
-    /// Time, after the handshake if there is one, until the head of the first request must be there, whole.
-    pub request: Duration,
-    /// Time that an answer may wait until the peer takes more of it, and that a silent peer has to show that it is there.
-    pub answer: Duration,
-}
+/// Time that a TLS handshake may take; it counts against the limits from the beginning.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Time, after the handshake if there is one, until the head of the first request must be there, whole.
+const REQUEST: Duration = Duration::from_secs(10);
 
 type Counts = Arc<Mutex<HashMap<IpAddr, Held>>>;
 
@@ -55,64 +51,111 @@ struct Held {
     unread: Arc<AtomicUsize>,
 }
 
-/// Accepts from `listener` for ever. Connections that are still silent end when `stop` is cancelled.
+/// Accepts from `listener` for ever. Connections that are still silent end when `stop` is cancelled. What `limits` say
+/// when a connection comes holds for it as long as it lives.
 pub fn incoming(
     listener: TcpListener,
-    limits: Limits,
+    limits: watch::Receiver<Limits>,
     proxies: Proxies,
     tls: Option<Tls>,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let gate = Arc::new(Semaphore::new(limits.connections));
-    let accepted = stream::unfold((listener, gate), |(listener, gate)| async move {
-        let accepted = accept(&listener, &gate).await?;
-        Some((accepted, (listener, gate)))
+    let door = Door {
+        listener,
+        limits,
+        places: Arc::default(),
+    };
+    let accepted = stream::unfold(door, |mut door| async move {
+        let accepted = door.accept().await;
+        Some((accepted, door))
     });
     let counts = Counts::default();
     // One that waits for a proxy's word keeps nobody waiting.
-    let connections = accepted.map(move |(stream, peer, permit)| {
-        let (proxies, counts) = (proxies.clone(), Arc::clone(&counts));
-        let (tls, stop) = (tls.clone(), stop.clone());
-        async move {
-            let (stream, client) = introduced(stream, peer, &proxies, limits.request).await?;
-            // A proxy's connections are those of many.
-            let most = match proxies.trust(client.ip()) {
-                true => limits.connections,
-                false => limits.per_address,
-            };
-            let Some(share) = Share::claim(&counts, client.ip(), most) else {
-                tracing::debug!(%client, "closed: too many connections from one address");
-                return None;
-            };
-            prepare(&stream, limits.answer);
-            let claims = (permit, share);
-            Some(Ok(Connection::new(
-                stream,
-                client,
-                tls.as_ref(),
-                limits,
-                stop,
-                claims,
-            )))
-        }
-    });
+    let connections = accepted.map(
+        move |Accepted {
+                  stream,
+                  peer,
+                  place,
+                  limits,
+              }| {
+            let (proxies, counts) = (proxies.clone(), Arc::clone(&counts));
+            let (tls, stop) = (tls.clone(), stop.clone());
+            async move {
+                let (stream, client) = introduced(stream, peer, &proxies).await?;
+                // A proxy's connections are those of many.
+                let most = match proxies.trust(client.ip()) {
+                    true => limits.max_connections,
+                    false => limits.max_connections_per_address,
+                };
+                let Some(share) = Share::claim(&counts, client.ip(), most) else {
+                    tracing::debug!(%client, "closed: too many connections from one address");
+                    return None;
+                };
+                prepare(&stream, limits.answer_timeout);
+                let claims = (place, share);
+                Some(Ok(Connection::new(
+                    stream,
+                    client,
+                    tls.as_ref(),
+                    limits,
+                    stop,
+                    claims,
+                )))
+            }
+        },
+    );
+    // Those that have a place are bounded.
     connections
-        .buffer_unordered(limits.connections)
+        .buffer_unordered(usize::MAX)
         .filter_map(future::ready)
 }
 
-/// The next connection that there is room for.
-async fn accept(
-    listener: &TcpListener,
-    gate: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(gate).acquire_owned().await.ok()?;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => return Some((stream, peer, permit)),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(PAUSE).await;
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    limits: watch::Receiver<Limits>,
+    places: Arc<Places>,
+}
+
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    limits: Limits,
+}
+
+impl Door {
+    /// The next connection, once there is room for it.
+    async fn accept(&mut self) -> Accepted {
+        let place = self.place().await;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    let limits = *self.limits.borrow();
+                    return Accepted {
+                        stream,
+                        peer,
+                        place,
+                        limits,
+                    };
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn place(&mut self) -> Place {
+        loop {
+            let most = self.limits.borrow_and_update().max_connections;
+            if let Some(place) = self.places.take(most) {
+                return place;
+            }
+            tokio::select! {
+                () = self.places.freed() => {}
+                Ok(()) = self.limits.changed() => {}
             }
         }
     }
@@ -123,12 +166,11 @@ async fn introduced(
     mut stream: TcpStream,
     peer: SocketAddr,
     proxies: &Proxies,
-    patience: Duration,
 ) -> Option<(TcpStream, SocketAddr)> {
     if !proxies.announce(peer.ip()) {
         return Some((stream, peer));
     }
-    let announced = tokio::time::timeout(patience, announced::client(&mut stream)).await;
+    let announced = tokio::time::timeout(REQUEST, announced::client(&mut stream)).await;
     match announced.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(client) => Some((stream, client.unwrap_or(peer))),
         Err(error) => {

@@ -6,12 +6,14 @@ use std::{
 };
 
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
+use super::places::{Place, Places};
 use crate::{
     auth::{Authenticated, RevocationWatch, unauthenticated},
+    config::Limits,
     error::Error,
     metrics::{ByLabel, Metrics},
 };
@@ -49,8 +51,8 @@ type Counts = Arc<Mutex<HashMap<(CredentialId, Kind), usize>>>;
 /// Hands out places for streams; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Streams {
-    places: Arc<Semaphore>,
-    limit: usize,
+    places: Arc<Places>,
+    limits: watch::Receiver<Limits>,
     counts: Counts,
     stop: CancellationToken,
     open: ByLabel<Gauge>,
@@ -58,7 +60,7 @@ pub(super) struct Streams {
 
 /// One open stream's place; given back with its drop.
 pub(super) struct StreamPermit {
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
     /// Absent where authentication is off.
     caller: Option<(Arc<RevocationWatch>, CountGuard)>,
     stop: CancellationToken,
@@ -82,14 +84,15 @@ impl Drop for Open {
 }
 
 impl Streams {
-    pub(super) fn new(limit: usize, stop: CancellationToken, metrics: &Metrics) -> Self {
-        metrics
-            .streams_limit
-            .set(i64::try_from(limit).unwrap_or(i64::MAX));
+    pub(super) fn new(
+        limits: watch::Receiver<Limits>,
+        stop: CancellationToken,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
             open: metrics.streams_open.clone(),
-            places: Arc::new(Semaphore::new(limit)),
-            limit,
+            places: Arc::default(),
+            limits,
             counts: Counts::default(),
             stop,
         }
@@ -106,11 +109,10 @@ impl Streams {
             CountGuard::claim(&self.counts, uuid, kind)
         });
         let guard = guard.transpose()?;
-        let permit = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| Error::TooManyStreams { limit: self.limit })?;
+        let limit = self.limits.borrow().max_streams;
+        let place = self.places.take(limit);
         Ok(StreamPermit {
-            _permit: permit,
+            _place: place.ok_or(Error::TooManyStreams { limit })?,
             caller: authenticated.map(Authenticated::watch).zip(guard),
             stop: self.stop.clone(),
             _open: Open::of(&self.open, kind),

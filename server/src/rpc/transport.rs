@@ -32,12 +32,11 @@ const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves what is `incoming` until `stop` is cancelled, and then until every connection has ended.
 ///
-/// A connection is asked to end when it is about `age` old, so that load spreads over replicas; how old exactly is drawn for
+/// A connection is asked to end when it is about as old as its limits say, so that load spreads over replicas; how old exactly is drawn for
 /// each, so that those which began together do not come back together.
 pub async fn serve(
     incoming: impl Stream<Item = io::Result<Connection>>,
     routes: Routes,
-    age: Duration,
     stop: CancellationToken,
 ) {
     let connections = TaskTracker::new();
@@ -46,7 +45,7 @@ pub async fn serve(
         let mut incoming = pin!(incoming.take_until(stop.cancelled()));
         while let Some(accepted) = incoming.next().await {
             if let Ok(connection) = accepted {
-                let serving = serve_one(connection, routes.clone(), drawn(age), stop.clone());
+                let serving = serve_one(connection, routes.clone(), stop.clone());
                 connections.spawn(serving);
             }
         }
@@ -60,10 +59,11 @@ fn drawn(age: Duration) -> Duration {
     age.mul_f64(rand::random_range(0.9..=1.1))
 }
 
-async fn serve_one(connection: Connection, routes: Routes, age: Duration, stop: CancellationToken) {
+async fn serve_one(connection: Connection, routes: Routes, stop: CancellationToken) {
     let info = connection.connect_info();
     let room = connection.room();
-    let patience = connection.limits().answer;
+    let patience = connection.limits().answer_timeout;
+    let age = drawn(connection.limits().max_connection_age);
     let counted = Arc::clone(&room);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(info.clone());

@@ -13,7 +13,6 @@ use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{Instant, Sleep},
 };
 use tokio_rustls::{FallibleAccept, server::TlsStream};
@@ -21,10 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::{
-    Limits, Share,
+    HANDSHAKE, REQUEST, Share,
     traffic::{Stage, Traffic},
 };
-use crate::{net::tls::Tls, rpc::unread::Room};
+use crate::{
+    config::Limits,
+    net::tls::Tls,
+    rpc::{places::Place, unread::Room},
+};
 
 /// Time that a peer has to see why its handshake failed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -37,7 +40,7 @@ pub struct Connection {
     /// What is left of it until the first request has arrived.
     patience: Option<Patience>,
     traffic: Traffic,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
     share: Share,
 }
 
@@ -92,7 +95,7 @@ impl Connection {
         tls: Option<&Tls>,
         limits: Limits,
         stop: CancellationToken,
-        (permit, share): (OwnedSemaphorePermit, Share),
+        (place, share): (Place, Share),
     ) -> Self {
         let now = Instant::now();
         let info = TcpConnectInfo {
@@ -102,9 +105,9 @@ impl Connection {
         let (io, wait) = match tls {
             Some(tls) => {
                 let accept = tls.acceptor().accept(stream).into_fallible();
-                (Io::Shaking(Box::new(accept)), limits.handshake)
+                (Io::Shaking(Box::new(accept)), HANDSHAKE)
             }
-            None => (Io::Clear(stream), limits.request),
+            None => (Io::Clear(stream), REQUEST),
         };
         Self {
             io,
@@ -115,7 +118,7 @@ impl Connection {
                 stop: Some(Box::pin(stop.cancelled_owned())),
             }),
             traffic: Traffic::new(now),
-            _permit: permit,
+            _place: place,
             share,
         }
     }
@@ -125,7 +128,7 @@ impl Connection {
         Arc::clone(&self.share.room)
     }
 
-    /// How long it may take for things.
+    /// What held when it came.
     pub(in crate::rpc) const fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -137,7 +140,7 @@ impl Connection {
                 Ok(stream) => {
                     self.io = Io::Secret(Box::new(stream));
                     if let Some(patience) = &mut self.patience {
-                        let until = Instant::now() + self.limits.request;
+                        let until = Instant::now() + REQUEST;
                         patience.until.as_mut().reset(until);
                     }
                 }
