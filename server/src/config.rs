@@ -1,25 +1,27 @@
-//! Settings: each is a flag and a variable, so that `--help` is the reference. Nothing else reads the
-//! environment, but for `NOTIFY_SOCKET`, which is systemd's.
+//! Settings: each is a flag, a variable and a key of a file by one definition, so that `--help` is the reference. Nothing
+//! else reads the environment, but for `NOTIFY_SOCKET`, which is systemd's.
 
 mod database;
+mod file;
 mod limits;
 mod pepper;
+mod setting;
+mod settings;
 mod token;
 mod transport;
 mod value;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{
-    Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
-    builder::Resettable,
-};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::value::{address, filter, heartbeat, interval, peer, retention, stop_grace};
 pub use self::{
     database::{Database, MigrateMode, PoolingMode},
     limits::Limits,
     pepper::{PEPPER_MIN, PepperError, PepperFile},
+    setting::{Origin, Setting},
+    settings::{Changes, Refused, Settings, definitions},
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Reflection, Transport, exposure},
 };
@@ -30,7 +32,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
    0  done; a server: told to stop, and stopped
    1  it could not be done; `audit verify`: the log is not sound
-   2  wrong arguments; `audit verify`: nothing can be said about the log
+   2  wrong settings or arguments; `audit verify`: nothing can be said about the log
   70  a task that the server cannot do without has died
   74  the database cannot be trusted any more";
 
@@ -46,9 +48,12 @@ pub struct Arguments {
     /// What to do; without it: serve.
     #[command(subcommand)]
     pub role: Option<Role>,
+    /// A TOML file of settings, named as their flags are; variables and flags come before it. Read again on SIGHUP.
+    #[arg(long, env = "TIDEGATE_CONFIG", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
     /// Settings when no role is named.
     #[command(flatten)]
-    pub config: Config,
+    pub serve: Config,
 }
 
 /// What the process is for.
@@ -58,6 +63,9 @@ pub enum Role {
     Serve(Box<Config>),
     /// Bring the database's schema up to date, and end.
     Migrate(Database),
+    /// Look at the settings that a server would start with.
+    #[command(subcommand)]
+    Config(ConfigRole),
     /// Look into the log of events.
     #[command(subcommand)]
     Audit(AuditRole),
@@ -66,6 +74,17 @@ pub enum Role {
     Token(TokenRole),
     /// Ask the server at --metrics-listen whether it serves; exits with 0 if so. For health checks of containers.
     Ready(Ready),
+}
+
+/// What to do with settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigRole {
+    /// Say whether a server could start with them, without the database; each fault is a line.
+    ///
+    /// Takes the flags, the variables and the file of a server, and reads what they name: TLS, the pepper, the password.
+    Check(Box<Config>),
+    /// Print them as a file, without passwords, and say where each is from.
+    Print(Box<Config>),
 }
 
 /// Whom to ask.
@@ -109,17 +128,10 @@ pub enum LogFormat {
 }
 
 impl Arguments {
-    /// What the command line and the variables say. A variable that is empty is not set: that is how container tools pass
-    /// what nobody has given. Ends the process where they make no sense, or ask for help.
-    pub fn of_process() -> Self {
-        let matches = without_empty(Self::command()).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
-    }
-
     /// What to do, with the settings that it takes.
     pub fn into_role(self) -> Role {
         self.role
-            .unwrap_or_else(|| Role::Serve(Box::new(self.config)))
+            .unwrap_or_else(|| Role::Serve(Box::new(self.serve)))
     }
 }
 
@@ -200,30 +212,10 @@ impl Config {
     }
 }
 
-/// The command without the variables that are empty.
-fn without_empty(command: Command) -> Command {
-    let names: Vec<_> = command
-        .get_subcommands()
-        .map(|it| it.get_name().to_owned())
-        .collect();
-    let command = command.mut_args(|argument| {
-        let name = argument.get_env();
-        let is_empty = name
-            .and_then(std::env::var_os)
-            .is_some_and(|value| value.is_empty());
-        if is_empty {
-            argument.env(Resettable::Reset)
-        } else {
-            argument
-        }
-    });
-    names.into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name, without_empty)
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]

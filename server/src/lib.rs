@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod auth;
 pub mod bootstrap;
+pub mod check;
 pub mod clock;
 pub mod config;
 
@@ -17,6 +18,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod net;
 pub mod ready;
+pub mod reload;
 pub mod rpc;
 pub mod serve;
 

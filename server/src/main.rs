@@ -5,10 +5,11 @@ use std::{io::Write as _, process::ExitCode};
 use anyhow::Context as _;
 use mimalloc::MiMalloc;
 use tidegate_server::{
-    audit, bootstrap,
+    audit, bootstrap, check,
     clock::Clock,
     config::{
-        Arguments, AuditRole, Config, CreateToken, Database, LogFormat, Role, TokenRole, Verify,
+        AuditRole, Config, ConfigRole, CreateToken, Database, LogFormat, Role, Settings, TokenRole,
+        Verify,
     },
     ready,
     serve::{self, Listeners},
@@ -30,7 +31,8 @@ const NOT_AUDITED: u8 = 2;
 const PROGRESS: &str = "info,sea_orm_migration=warn";
 
 pub(crate) fn main() -> ExitCode {
-    let role = Arguments::of_process().into_role();
+    let read = Settings::read(std::env::args_os().collect());
+    let (role, settings) = read.unwrap_or_else(|refused| refused.exit());
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -38,13 +40,13 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let code = runtime.block_on(run(role));
+    let code = runtime.block_on(run(role, settings));
     // Whatever still waits for a disk or a peer must not hold up the end.
     runtime.shutdown_background();
     code
 }
 
-async fn run(role: Role) -> ExitCode {
+async fn run(role: Role, settings: Settings) -> ExitCode {
     let failed = if matches!(role, Role::Audit(_)) {
         NOT_AUDITED
     } else {
@@ -52,7 +54,13 @@ async fn run(role: Role) -> ExitCode {
     };
     let serves = matches!(role, Role::Serve(_));
     let outcome = match role {
-        Role::Serve(config) => run_server(&config).await.map(|()| ExitCode::SUCCESS),
+        Role::Serve(config) => run_server(&config, settings)
+            .await
+            .map(|()| ExitCode::SUCCESS),
+        Role::Config(ConfigRole::Check(config)) => check_settings(&config, &settings).await,
+        Role::Config(ConfigRole::Print(_)) => {
+            print(settings.to_toml().trim_end()).map(|()| ExitCode::SUCCESS)
+        }
         Role::Migrate(database) => migrate(&database).await.map(|()| ExitCode::SUCCESS),
         Role::Audit(AuditRole::Verify(what)) => verify(&what).await,
         Role::Ready(whom) => ready::ask(whom.metrics_listen)
@@ -88,8 +96,27 @@ async fn verify(what: &Verify) -> anyhow::Result<ExitCode> {
         Ok(summary) => (summary.to_string(), ExitCode::SUCCESS),
         Err(fault) => (fault.to_string(), ExitCode::FAILURE),
     };
-    writeln!(std::io::stdout(), "{line}").context("the verdict cannot be written")?;
+    print(&line)?;
     Ok(code)
+}
+
+async fn check_settings(config: &Config, settings: &Settings) -> anyhow::Result<ExitCode> {
+    for warning in settings.warnings() {
+        telemetry::say(&format!("warning: {warning}"));
+    }
+    let faults = check::faults(config).await;
+    for fault in &faults {
+        telemetry::say(fault);
+    }
+    if !faults.is_empty() {
+        return Ok(ExitCode::from(FAILED));
+    }
+    print("a server can start with these settings")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("what was found cannot be written")
 }
 
 /// Only the token goes to stdout, so that it can be put where it belongs without being seen.
@@ -104,13 +131,17 @@ async fn create_token(wanted: &CreateToken) -> anyhow::Result<()> {
             .expires_at()
             .map_or_else(|| "never".to_owned(), |end| end.to_string()),
     ));
-    writeln!(std::io::stdout(), "{}", token.reveal()).context("the token cannot be written")
+    print(&token.reveal())
 }
 
-async fn run_server(config: &Config) -> anyhow::Result<()> {
+async fn run_server(config: &Config, settings: Settings) -> anyhow::Result<()> {
     let shutdown = serve::signal().context("signals cannot be received")?;
     let _log = telemetry::start(&config.log, config.log_format)?;
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
     config.exposure()?;
     let listeners = Listeners::bind(config).await?;
-    serve::serve(listeners, config, Clock::machine(), shutdown).await
+    let settings = Some(settings);
+    serve::serve(listeners, config, settings, Clock::machine(), shutdown).await
 }

@@ -132,6 +132,8 @@ metrics! {
         "Connections to the database, by state", ByLabel::of("state", ["idle", "used"]);
     database_connections_limit: Gauge = "tidegate_database_connections_limit",
         "Connections to the database that there may be", Gauge::default();
+    reloads: ByLabel<Counter> = "tidegate_reloads",
+        "Times that settings were read again on SIGHUP, by how they ended", ByLabel::of("outcome", ["ok", "failed"]);
     serving: Gauge = "tidegate_serving",
         "1 while health says SERVING, otherwise 0", Gauge::default();
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
-    signal::unix::{self, Signal, SignalKind},
+    signal::unix::{self, SignalKind},
     sync::watch,
     task::JoinHandle,
 };
@@ -16,12 +16,13 @@ use tonic::service::Routes;
 use crate::{
     auth::{AuthDeps, Authenticator},
     clock::Clock,
-    config::{Auth, Config, Limits},
+    config::{Auth, Config, Limits, Settings},
     feed::{Feed, log_follower::LogFollower},
     health,
     ledger::{Ledger, retention::Retention, sweeper::Sweeper},
     metrics::{self, Metrics, Monitor, Sources, listener, sampler},
-    net::tls::{self, Tls},
+    net::tls::Tls,
+    reload::Reload,
     rpc::{self, Backend, Health, accept, transport},
     supervisor::{Ending, Fatal, Supervisor},
     time::Time,
@@ -66,7 +67,8 @@ async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("cannot listen on {address} ({flag})"))
 }
 
-/// Serves on `listeners` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open.
+/// Serves on `listeners` until `shutdown` resolves, then drains: at most 10 s, whoever holds a stream open. `settings` are
+/// read again on SIGHUP.
 ///
 /// # Errors
 /// When the database cannot be opened, and a [`Fatal`] when a task has died that the server
@@ -74,11 +76,13 @@ async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub async fn serve(
     listeners: Listeners,
     config: &Config,
+    settings: Option<Settings>,
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     // Before anything else: without a handler SIGHUP ends the process.
-    let hangup = unix::signal(SignalKind::hangup()).context("signals cannot be received")?;
+    let hangup = || unix::signal(SignalKind::hangup()).context("signals cannot be received");
+    let (renew, reread) = (hangup()?, hangup()?);
     let tls = match config.transport.files() {
         Some(files) => Some(Tls::load(files).await.context("TLS cannot be used")?),
         None => None,
@@ -92,16 +96,17 @@ pub async fn serve(
         opened = Store::open(&config.database.url, &options) => opened?,
         () = &mut shutdown => return Ok(()),
     };
-    let (_change, limits) = watch::channel(config.limits);
+    let (reload, limits) = Reload::new(settings, config.limits, Arc::clone(&metrics));
+    tasks.spawn("reload", reload.run(reread, tasks.streams_end.clone()));
     let backend = build(config, clock, &store, limits.clone(), &metrics, &tasks).await?;
-    let tls = tasks.reload_on(hangup, tls);
+    let tls = tls.map(|(tls, watch)| {
+        tasks.spawn("tls", watch.run(renew, tasks.streams_end.clone()));
+        tls
+    });
     // Kept to the end: writers end when they are told to, not for want of callers.
     let ledger = backend.ledger.clone();
     let feed = backend.feed.clone();
     let time = backend.time.clone();
-    metrics
-        .streams_limit
-        .set(i64::try_from(config.limits.max_streams).unwrap_or(i64::MAX));
     let (routes, health) = rpc::routes(backend)?;
     tasks.spawn(
         "health",
@@ -158,17 +163,6 @@ impl Tasks {
         work: impl Future<Output = impl Ending> + Send + 'static,
     ) -> JoinHandle<()> {
         self.supervisor.spawn(name, &self.streams_end, work)
-    }
-
-    /// Has the files of TLS, if there are any, read again whenever they have changed, and at once on SIGHUP.
-    fn reload_on(&self, hangup: Signal, tls: Option<(Tls, tls::Watch)>) -> Option<Tls> {
-        let stop = self.streams_end.clone();
-        let Some((tls, watch)) = tls else {
-            self.spawn("reload", nothing_to_reload(hangup, stop));
-            return None;
-        };
-        self.spawn("reload", watch.run(hangup, stop));
-        Some(tls)
     }
 
     /// Answers those who look after the server, from now until the ledger has settled.
@@ -341,13 +335,6 @@ async fn build(
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::debug!(%error, "systemd was not told");
-    }
-}
-
-/// Says that SIGHUP changes nothing.
-async fn nothing_to_reload(mut hangup: Signal, stop: CancellationToken) {
-    while let Some(Some(())) = stop.run_until_cancelled(hangup.recv()).await {
-        tracing::info!("SIGHUP: there is nothing to reload: TLS is off");
     }
 }
 

@@ -60,6 +60,14 @@ const READ: Duration = Duration::from_millis(2_500);
 /// Longest wait for one that counts or sums rows: longer than PostgreSQL lets it run.
 const LONG_READ: Duration = Duration::from_secs(6);
 
+/// A database URL for people to read: without the password that it may hold.
+///
+/// # Errors
+/// When no database can be meant by it.
+pub fn without_password(url: &str) -> Result<String, OpenError> {
+    open::target::without_password(url)
+}
+
 /// Handle on the open database, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {

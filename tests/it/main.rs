@@ -23,6 +23,7 @@ mod policy;
 mod progress;
 mod races;
 mod replicas_feed;
+mod settings;
 mod startup;
 mod stops;
 mod sweeper;

@@ -3,10 +3,12 @@
 use std::{
     path::Path,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
+use clap::{Arg, CommandFactory as _};
+use tidegate_server::config::Arguments;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines},
     process::{Child, Command},
@@ -27,8 +29,8 @@ pub use terminal::on_terminal;
 /// Longest run of a program that does real work.
 const LONG: Duration = Duration::from_secs(90);
 
-/// Variables that programs of ours read; a test must not depend on what its caller has set.
-const VARIABLES: &[&str] = &[
+/// Variables that programs of ours read, beside the server's settings; a test must not depend on what its caller has set.
+const VARIABLES: [&str; 9] = [
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -36,37 +38,16 @@ const VARIABLES: &[&str] = &[
     "TIDEGATE_CERT",
     "TIDEGATE_KEY",
     "TIDEGATE_OUTPUT",
-    "TIDEGATE_LISTEN",
-    "TIDEGATE_METRICS_LISTEN",
-    "TIDEGATE_TLS_CERT",
-    "TIDEGATE_TLS_KEY",
-    "TIDEGATE_TLS_CLIENT_CA",
-    "TIDEGATE_AUTH",
-    "TIDEGATE_INSECURE",
-    "TIDEGATE_TRUSTED_PROXIES",
-    "TIDEGATE_PROXY_PROTOCOL",
-    "TIDEGATE_REFLECTION",
-    "TIDEGATE_CORS_ORIGIN",
-    "TIDEGATE_DATABASE_URL",
-    "TIDEGATE_DATABASE_PASSWORD_FILE",
-    "TIDEGATE_DATABASE_POOLING",
-    "TIDEGATE_DATABASE_DIRECT_URL",
-    "TIDEGATE_SWEEP_INTERVAL",
-    "TIDEGATE_HEARTBEAT_TIMEOUT",
-    "TIDEGATE_EVENT_RETENTION",
-    "TIDEGATE_MAX_CONNECTIONS",
-    "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
-    "TIDEGATE_MAX_CONNECTION_AGE",
-    "TIDEGATE_ANSWER_TIMEOUT",
-    "TIDEGATE_MAX_STREAMS",
-    "TIDEGATE_REQUESTS_PER_MINUTE",
-    "TIDEGATE_TOKEN_PEPPER_FILE",
-    "TIDEGATE_DRAIN_DELAY",
-    "TIDEGATE_LOG",
-    "TIDEGATE_LOG_FORMAT",
     "NOTIFY_SOCKET",
     "RUST_LOG",
 ];
+
+/// Those of the server.
+static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let command = Arguments::command();
+    let names = command.get_arguments().filter_map(Arg::get_env);
+    names.map(|it| it.to_string_lossy().into_owned()).collect()
+});
 
 /// A command that reads nothing, keeps what it writes, ends with its handle and knows no setting of ours.
 pub fn command(program: impl AsRef<Path>) -> Command {
@@ -77,6 +58,9 @@ pub fn command(program: impl AsRef<Path>) -> Command {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     for variable in VARIABLES {
+        command.env_remove(variable);
+    }
+    for variable in &*SETTINGS {
         command.env_remove(variable);
     }
     command

@@ -207,7 +207,14 @@ impl World {
             metrics,
         };
         let served = tokio::spawn(async move {
-            serve::serve(listeners, &config, clock, async move { _ = stopped.await }).await
+            serve::serve(
+                listeners,
+                &config,
+                None,
+                clock,
+                async move { _ = stopped.await },
+            )
+            .await
         });
         self.running = Some(Running { stop, served });
         let mut raw = self.raw().await;

@@ -149,6 +149,31 @@ fn postgres(url: &str) -> Result<Target, OpenError> {
     })
 }
 
+/// The URL without the password that it may hold.
+pub(crate) fn without_password(url: &str) -> Result<String, OpenError> {
+    const PARAMETER: &str = "password";
+    let Target::Postgres { url, .. } = parse(url)? else {
+        return Ok(url.to_owned());
+    };
+    let Ok(mut parsed) = url::Url::parse(&url) else {
+        return Err(unsupported("postgres://…", UNESCAPED));
+    };
+    let pairs: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
+    let has_parameter = pairs.iter().any(|(name, _)| name == PARAMETER);
+    if has_parameter {
+        let kept = pairs.iter().filter(|(name, _)| name != PARAMETER);
+        parsed.query_pairs_mut().clear().extend_pairs(kept);
+    }
+    if parsed.query() == Some("") {
+        parsed.set_query(None);
+    }
+    let is_less = parsed.password().is_some() && parsed.set_password(None).is_ok();
+    Ok(match is_less || has_parameter {
+        true => parsed.into(),
+        false => url,
+    })
+}
+
 /// What can be repeated of a URL of unknown form, which may hold a password anywhere.
 fn shown(scheme: &str, rest: &str) -> String {
     let plain = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric());
@@ -260,6 +285,32 @@ mod tests {
             };
             assert_eq!(name, shown, "{url}");
         }
+    }
+
+    #[test]
+    fn a_url_without_its_password_is_the_same_otherwise() {
+        for (url, shown) in [
+            ("postgres://u:S3CRET@h:1/d", "postgres://u@h:1/d"),
+            (
+                "postgres://u:S3CRET%2F@h/d?sslmode=require",
+                "postgres://u@h/d?sslmode=require",
+            ),
+            (
+                "postgres://h/d?user=u&password=S3CRET",
+                "postgres://h/d?user=u",
+            ),
+            ("postgres://u@h/d?password=S3CRET", "postgres://u@h/d"),
+            (
+                "postgres:///d?host=/run/pg&password=S3CRET",
+                "postgres:///d?host=%2Frun%2Fpg",
+            ),
+            ("postgres:///d?host=/run/pg", "postgres:///d?host=/run/pg"),
+            ("postgres://u@h/d", "postgres://u@h/d"),
+            ("sqlite:///var/t.db?mode=rwc", "sqlite:///var/t.db?mode=rwc"),
+        ] {
+            assert_eq!(without_password(url).ok().as_deref(), Some(shown), "{url}");
+        }
+        assert!(without_password("postgres://u:1#S3CRET@h/d").is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tidegate_domain::token::{ID_BYTES, SECRET_BYTES, Token};
 use tidegate_proto::v1;
 use tidegate_server::metrics::Metrics;
 use tidegate_tests::{
-    Database, World, WorldOptions,
+    Database, ServerProcess, World, WorldOptions,
     actors::{bearing, with_wrong_secret},
     metrics,
     raw::{NOBODY, Raw, plain, told, wire_duration, wire_time},
@@ -41,6 +41,7 @@ async fn every_metric_moves_when_its_cause_happens() {
     outage(&mut watched, &mut raw).await;
     let mut seen = watched.seen.clone();
     seen.extend(tokens().await);
+    seen.insert(reloads().await);
     let all: BTreeSet<_> = Metrics::default()
         .described()
         .iter()
@@ -306,6 +307,26 @@ async fn tokens() -> BTreeSet<&'static str> {
     watched.rises(&name("too_many"), many).await;
     told(raw.transfers.count_transfers(bearing(&good, count()))).await;
     watched.seen
+}
+
+/// A signal goes to a process of its own.
+async fn reloads() -> &'static str {
+    let arguments = ["--metrics-listen", "127.0.0.1:0"];
+    let server = ServerProcess::start(&Database::fresh().await, 0, &arguments).await;
+    let line = server.logged("metrics and health over HTTP").await;
+    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let address = line["address"].as_str().expect("an address");
+    let name = "tidegate_reloads_total{outcome=\"ok\"}";
+    assert_eq!(metrics::sample(address, name).await, 0.0);
+    server.signal("HUP").await;
+    let counted = async {
+        while metrics::sample(address, name).await != 1.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the count", counted).await;
+    server.kill().await;
+    "tidegate_reloads"
 }
 
 mod postgres_only {

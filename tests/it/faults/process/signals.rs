@@ -3,11 +3,11 @@
 use super::*;
 
 #[tokio::test]
-async fn sighup_without_tls_says_that_there_is_nothing_to_reload() {
+async fn sighup_without_tls_and_a_file_says_that_nothing_has_changed() {
     let server = ServerProcess::fresh().await;
     for _ in 0..2 {
         server.signal("HUP").await;
-        server.logged("nothing to reload").await;
+        server.logged("SIGHUP: no setting has changed").await;
     }
     create_all(&server.raw().await, 3).await;
     let (status, _) = server.terminate().await;

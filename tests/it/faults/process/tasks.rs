@@ -101,8 +101,10 @@ async fn tasks_that_some_servers_need_are_missed_at_once() {
     let files = Folder::of(&authority, &authority.server(&["localhost"]));
     let arguments = files.arguments();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let secured = doomed(&database, "task-reload=1*off->panic", &arguments).await;
-    ends_for("reload", secured).await;
+    let secured = doomed(&database, "task-tls=1*off->panic", &arguments).await;
+    ends_for("tls", secured).await;
+    let deaf = doomed(&database, "task-reload=panic", &[]).await;
+    ends_for("reload", deaf).await;
 }
 
 mod postgres_only {
