@@ -8,7 +8,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 use tidegate_server::{
-    config::{Arguments, Role},
+    config::{Arguments, Role, definitions},
     metrics::Metrics,
 };
 use tidegate_tests::{
@@ -48,8 +48,81 @@ fn every_variable_that_they_set_is_one_of_the_servers() {
     for name in FILES {
         let text = text(name);
         let set = words(&text, "TIDEGATE_");
-        assert!(set.len() > 1, "{name}: {set:?}");
+        assert!(!set.is_empty(), "{name} sets nothing");
         assert!(set.is_subset(&known), "{name}: {set:?}");
+    }
+}
+
+/// The settings of the example: each one's name and value, whether it is set, and the comment above it.
+fn example() -> Vec<(String, String, bool, String)> {
+    let text = text("deploy/tidegate.toml");
+    let parts = text.split("\n\n").skip(1);
+    let setting = |part: &str| {
+        let (comment, line) = part.trim_end().rsplit_once('\n').expect("a comment");
+        let comment: Vec<_> = comment
+            .lines()
+            .map(|line| line.trim_start_matches("# "))
+            .collect();
+        let (key, value) = line.split_once(" = ").expect("a key");
+        let name = key.trim_start_matches('#');
+        (
+            name.to_owned(),
+            value.to_owned(),
+            name == key,
+            comment.join(" "),
+        )
+    };
+    parts.map(setting).collect()
+}
+
+#[test]
+fn the_example_has_every_setting_with_its_default_and_its_help() {
+    let command = Arguments::command();
+    let known: Vec<_> = definitions(&command).collect();
+    let example = example();
+    let names: Vec<_> = example.iter().map(|it| it.0.as_str()).collect();
+    let wanted: Vec<_> = known.iter().map(|(key, _)| *key).collect();
+    assert_eq!(names, wanted, "each once, in their order");
+    for ((key, value, is_set, comment), (_, argument)) in example.iter().zip(known) {
+        let help = argument.get_help().expect("help").to_string();
+        assert_eq!(
+            comment.trim_end_matches('.'),
+            help.trim_end_matches('.'),
+            "{key}"
+        );
+        let default = argument.get_default_values().first();
+        let default = default.map(|it| it.to_string_lossy().into_owned());
+        if let (Some(default), false) = (default, is_set) {
+            assert_eq!(value.trim_matches('"'), default, "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_example_and_each_line_of_it_can_be_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("tidegate.toml");
+    let config = |role: &str| {
+        let mut server = command(binary("tidegate-server"));
+        server.args(["config", role, "--config"]).arg(&file);
+        server
+    };
+    fs::copy(path("deploy/tidegate.toml"), &file).expect("it can be copied");
+    assert_accepted(&run(&mut config("check")).await);
+    let lines = example()
+        .into_iter()
+        .map(|(key, value, ..)| format!("{key} = {value}\n"));
+    let lines: String = lines.collect();
+    fs::write(&file, &lines).expect("it can be written");
+    let printed = run(&mut config("print")).await;
+    assert_accepted(&printed);
+    for (number, line) in (1..).zip(lines.lines()) {
+        let wanted = format!("{line} # {}:{number}\n", file.display());
+        assert!(
+            printed.stdout.contains(&wanted),
+            "{wanted} is not in {}",
+            printed.stdout
+        );
     }
 }
 
