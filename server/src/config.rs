@@ -5,6 +5,7 @@ mod database;
 mod file;
 mod limits;
 mod pepper;
+mod refused;
 mod setting;
 mod settings;
 mod token;
@@ -20,8 +21,9 @@ pub use self::{
     database::{Database, MigrateMode, PoolingMode},
     limits::Limits,
     pepper::{PEPPER_MIN, PepperError, PepperFile},
+    refused::Refused,
     setting::{Origin, Setting},
-    settings::{Changes, Refused, Settings, definitions},
+    settings::{Changes, Settings, definitions},
     token::{CreateToken, TokenRole},
     transport::{Auth, Exposed, Reflection, Transport, exposure},
 };

@@ -6,10 +6,8 @@ use std::{
     ffi::OsString,
     fmt::Write as _,
     fs,
-    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process,
 };
 
 use clap::{
@@ -22,6 +20,7 @@ use clap::{
 use super::{
     Arguments, Limits, Role,
     file::{self, Entry},
+    refused::{Refused, unmet},
     setting::{Kind, Origin, Setting},
 };
 
@@ -38,15 +37,6 @@ pub struct Settings {
     pub all: Vec<Setting>,
 }
 
-/// Why settings cannot be used.
-#[derive(Debug)]
-pub enum Refused {
-    /// The command line makes no sense, or asks for help.
-    Usage(Box<clap::Error>),
-    /// Settings are wrong, or their file is: a line for each.
-    Wrong(Vec<String>),
-}
-
 /// What is different after settings were read again.
 #[derive(Debug, Default)]
 pub struct Changes {
@@ -54,33 +44,6 @@ pub struct Changes {
     pub taken: Vec<String>,
     /// The names of what needs a restart.
     pub waiting: Vec<String>,
-}
-
-impl Refused {
-    /// Says so and ends the process.
-    pub fn exit(self) -> ! {
-        match self {
-            Self::Usage(error) => error.exit(),
-            Self::Wrong(lines) => {
-                let lines: String = lines.iter().map(|it| format!("error: {it}\n")).collect();
-                _ = std::io::stderr().write_all(lines.as_bytes());
-                process::exit(2)
-            }
-        }
-    }
-
-    /// A line for each thing that is wrong.
-    pub fn lines(self) -> Vec<String> {
-        match self {
-            Self::Usage(error) => {
-                let text = error.to_string();
-                let first = text.split("\n\n").next().unwrap_or_default();
-                let words: Vec<_> = first.split_whitespace().skip(1).collect();
-                vec![words.join(" ")]
-            }
-            Self::Wrong(lines) => lines,
-        }
-    }
 }
 
 impl Settings {
@@ -110,7 +73,7 @@ impl Settings {
             .filter(|it| matches!(it.origin, Origin::File(..)));
         let place = (1 + depth).min(whole.len());
         whole.splice(place..place, of_file.map(|it| it.flag().into()));
-        let matches = command.try_get_matches_from(whole).map_err(usage)?;
+        let matches = command.try_get_matches_from(whole).map_err(unmet)?;
         let arguments = Arguments::from_arg_matches(&matches).map_err(usage)?;
         Ok((arguments.into_role(), Self { line, file, all }))
     }
@@ -195,7 +158,7 @@ fn named(argument: &Arg) -> Option<(&str, &Arg)> {
 }
 
 /// The names of all settings.
-fn known() -> BTreeSet<String> {
+pub(super) fn known() -> BTreeSet<String> {
     let command = Arguments::command();
     definitions(&command)
         .map(|(key, _)| key.to_owned())

@@ -158,7 +158,7 @@ async fn a_file_alone_is_enough_for_a_server_and_its_other_roles() {
     let stderr = child.stderr.take().expect("stderr is piped");
     let (address, said) = heard("its address", stderr, address).await;
     assert!(address.starts_with("127.0.0.1:"), "{address}");
-    let client = Client::builder(&format!("http://{address}"))
+    let client = Client::builder(format!("http://{address}"))
         .token(created.stdout.trim())
         .connect()
         .await
