@@ -65,6 +65,8 @@ pub enum Role {
     Serve(Box<Config>),
     /// Bring the database's schema up to date, and end.
     Migrate(Database),
+    /// Copy the ledger of an SQLite file into another file, beside a server that may be running.
+    Backup(Backup),
     /// Look at the settings that a server would start with.
     #[command(subcommand)]
     Config(ConfigRole),
@@ -76,6 +78,16 @@ pub enum Role {
     Token(TokenRole),
     /// Ask the server at --metrics-listen whether it serves; exits with 0 if so. For health checks of containers.
     Ready(Ready),
+}
+
+/// What to copy, and where to.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The copy, which must not be there yet. It is readable for its owner alone, and has its name once it is whole.
+    pub file: PathBuf,
+    /// Where the ledger is kept.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// What to do with settings.

@@ -8,8 +8,8 @@ use tidegate_server::{
     audit, bootstrap, check,
     clock::Clock,
     config::{
-        AuditRole, Config, ConfigRole, CreateToken, Database, LogFormat, Role, Settings, TokenRole,
-        Verify,
+        AuditRole, Backup, Config, ConfigRole, CreateToken, Database, LogFormat, Role, Settings,
+        TokenRole, Verify,
     },
     ready,
     serve::{self, Listeners},
@@ -57,6 +57,7 @@ async fn run(role: Role, settings: Settings) -> ExitCode {
         Role::Serve(config) => run_server(&config, settings)
             .await
             .map(|()| ExitCode::SUCCESS),
+        Role::Backup(what) => backup(&what).await.map(|()| ExitCode::SUCCESS),
         Role::Config(ConfigRole::Check(config)) => check_settings(&config, &settings).await,
         Role::Config(ConfigRole::Print(_)) => {
             print(settings.to_toml().trim_end()).map(|()| ExitCode::SUCCESS)
@@ -88,6 +89,14 @@ async fn migrate(database: &Database) -> anyhow::Result<()> {
     let store = Store::open(&database.url, &database.options(Migrate::Auto)).await?;
     store.close().await;
     Ok(())
+}
+
+async fn backup(what: &Backup) -> anyhow::Result<()> {
+    tidegate_store::backup(&what.database.url, &what.file).await?;
+    print(&format!(
+        "the ledger was copied into {}",
+        what.file.display()
+    ))
 }
 
 async fn verify(what: &Verify) -> anyhow::Result<ExitCode> {

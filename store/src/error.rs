@@ -1,6 +1,6 @@
 //! What can go wrong with the database, sorted by what to do about it.
 
-use std::sync::Arc;
+use std::{io, path::PathBuf, sync::Arc};
 
 use sea_orm::{DbErr, RuntimeErr};
 
@@ -75,6 +75,38 @@ impl From<Inconsistency> for StoreError {
     fn from(inconsistency: Inconsistency) -> Self {
         Self::Internal(Arc::new(inconsistency))
     }
+}
+
+/// Why there is no backup. Each says it in one line, for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The database cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It is no file.
+    #[error(
+        "{database} is PostgreSQL: pg_dump makes a backup of it, which is consistent while servers run"
+    )]
+    Shared {
+        /// Host and database.
+        database: String,
+    },
+    /// The copy cannot be written, or is there already.
+    #[error("the backup {} cannot be written", copy.display())]
+    File {
+        /// The file.
+        copy: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database could not be copied.
+    #[error("database {database} could not be copied: {cause}")]
+    Failed {
+        /// The file.
+        database: String,
+        /// What went wrong.
+        cause: String,
+    },
 }
 
 /// Why a database was not opened. Each says it in one line, for the operator; passwords are left out.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tidegate_domain::{log::LogBounds, time::Timestamp};
 
 mod attempt;
+mod backup;
 mod connection;
 mod credential;
 mod error;
@@ -32,8 +33,9 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use backup::backup;
 pub use connection::ConnectionPeek;
-pub use error::{OpenError, StoreError};
+pub use error::{BackupError, OpenError, StoreError};
 pub use notify::Listener;
 pub use open::{
     options::{Migrate, Options, Pooling},

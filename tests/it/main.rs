@@ -3,6 +3,7 @@
 mod architecture;
 mod audit;
 mod auth;
+mod backup;
 mod bad_input;
 mod cli;
 mod copy;

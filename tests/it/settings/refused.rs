@@ -120,6 +120,7 @@ async fn unknown_keys_are_refused_by_name_for_every_role() {
         &["serve"],
         &["migrate"],
         &["ready"],
+        &["backup", "copy.db"],
         &["audit", "verify"],
         &["config", "check"],
         &["config", "print"],
