@@ -131,7 +131,9 @@ async fn a_password_in_a_file_that_everybody_can_read_is_warned_of() {
         variables: vec![("TIDEGATE_CONFIG", home.file().display().to_string())],
         ..Launch::default()
     };
-    let server = ServerProcess::launch(&Database::fresh().await, launch).await;
+    // A file, so that nobody goes to that address.
+    let ledger = Database::file(&home.path("ledger.db"));
+    let server = ServerProcess::launch(&ledger, launch).await;
     let line = server.logged("database-direct-url holds a password").await;
     assert!(line.contains("WARN"), "{line}");
     assert!(!server.log().contains("S3CRET"));
