@@ -1,7 +1,8 @@
 //! One server stream that is opened again, with growing pauses, whenever it ends before its time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Streaming;
 
 use crate::{
@@ -17,7 +18,8 @@ const STEADY: Duration = Duration::from_secs(10);
 pub(super) struct ReconnectingStream<M> {
     client: Client,
     stream: Option<Streaming<M>>,
-    opened_at: Instant,
+    /// When the connection began that has not ended yet.
+    opened_at: Option<Instant>,
     pauses: Endless,
 }
 
@@ -27,7 +29,7 @@ impl<M> ReconnectingStream<M> {
         Self {
             client,
             stream: None,
-            opened_at: Instant::now(),
+            opened_at: None,
             pauses,
         }
     }
@@ -47,7 +49,7 @@ impl<M> ReconnectingStream<M> {
         match stream {
             Ok(stream) => {
                 self.stream = Some(stream);
-                self.opened_at = Instant::now();
+                self.opened_at = Some(Instant::now());
                 Ok(())
             }
             Err(error) => self.pause(Some(error)).await,
@@ -97,7 +99,9 @@ impl<M> ReconnectingStream<M> {
         {
             return Err(self.client.located(error.clone()));
         }
-        if self.opened_at.elapsed() >= STEADY {
+        // Once for each connection, and not for tries that fail after it.
+        let opened_at = self.opened_at.take();
+        if opened_at.is_some_and(|opened_at| opened_at.elapsed() >= STEADY) {
             self.pauses.start_over();
         }
         match &error {
@@ -106,5 +110,31 @@ impl<M> ReconnectingStream<M> {
         }
         self.pauses.wait(error.as_ref()).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    /// Waits of at most 5 s are 2.5 s long on average.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_is_asked_ever_more_seldom() {
+        let client = Client::builder("http://127.0.0.1:1");
+        let client = client.connect_lazy().expect("a good address");
+        let mut connection = ReconnectingStream::<()>::new(client);
+        connection.opened_at = Some(Instant::now());
+        // As after a connection that stood for long.
+        tokio::time::advance(2 * STEADY).await;
+        let begun = Instant::now();
+        let mut tries = 0;
+        while begun.elapsed() < Duration::from_secs(120) {
+            let away = Error::local(Code::UNAVAILABLE, "nobody is there");
+            let paused = connection.opened(Err(away)).await;
+            paused.expect("it is tried again");
+            tries += 1;
+        }
+        assert!((25..120).contains(&tries), "{tries} tries in two minutes");
     }
 }
