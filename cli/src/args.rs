@@ -4,6 +4,7 @@ mod connection;
 mod credential;
 mod examples;
 mod help;
+mod profile;
 mod security;
 mod transfer;
 mod value;
@@ -14,7 +15,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use chrono::{DateTime, Utc};
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum as _};
 use clap_complete::Shell;
-use tidegate_client::{DEFAULT_ADDRESS, Direction, LogPosition};
+use tidegate_client::{ClientSettings, Direction, LogPosition};
 
 pub(crate) use self::{
     connection::{
@@ -23,6 +24,7 @@ pub(crate) use self::{
     },
     credential::{CredentialCommand, RotationArgs, SessionCommand, ShownArgs},
     help::{colour, command},
+    profile::ProfileCommand,
     security::SecurityArgs,
     transfer::{
         BulkCommand, CreateArgs, DecisionCommand, FilterArgs, ListArgs, StepCommand,
@@ -65,6 +67,10 @@ pub(crate) struct Cli {
 )]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct ConnectArgs {
+    /// Profile with the address, the token and the certificates, as `tidegate login` writes them; flags and variables beat
+    /// it. [env: TIDEGATE_PROFILE] [default: the default profile, unless an address is given]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Address of the server; without a scheme http:// for this machine, https:// for any other.
     /// [env: TIDEGATE_ADDRESS] [default: 127.0.0.1:50051]
     #[arg(long, global = true, value_name = "URL")]
@@ -88,6 +94,9 @@ pub(crate) struct ConnectArgs {
     /// How long one call may take; a watch may take longer.
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
     pub(crate) request_timeout: Duration,
+    /// What the variables say.
+    #[arg(skip)]
+    variables: ClientSettings,
 }
 
 impl ConnectArgs {
@@ -99,30 +108,27 @@ impl ConnectArgs {
         &mut self,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<(), String> {
-        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        if self.address.is_none() {
-            self.address = text(variable, "TIDEGATE_ADDRESS")?;
-        }
         if self.output.is_none() && self.template.is_none() {
-            let name = text(variable, "TIDEGATE_OUTPUT")?;
-            let form = name.map(|name| Format::from_str(&name, true));
+            let name = variable("TIDEGATE_OUTPUT").filter(|value| !value.is_empty());
+            let form = name.map(|name| Format::from_str(&name.to_string_lossy(), true));
             self.output = form
                 .transpose()
                 .map_err(|error| format!("TIDEGATE_OUTPUT: {error}"))?;
         }
-        self.security.fill(variable)
+        let variables = ClientSettings::from_variables(variable);
+        self.variables = variables.map_err(|error| error.message().to_owned())?;
+        Ok(())
     }
 
-    /// Where the server is.
-    pub(crate) fn address(&self) -> &str {
-        self.address.as_deref().unwrap_or(DEFAULT_ADDRESS)
+    /// Where the server is and who calls, as the command line and the variables say.
+    pub(crate) fn settings(&self) -> ClientSettings {
+        let flags = ClientSettings {
+            profile: self.profile.clone(),
+            address: self.address.clone(),
+            ..self.security.clone().settings()
+        };
+        flags.or(self.variables.clone())
     }
-}
-
-/// The text of a variable.
-fn text(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<String>, String> {
-    let value = variable(name).map(OsString::into_string).transpose();
-    value.map_err(|_| format!("{name} is not text"))
 }
 
 /// The things that can be operated on.
@@ -151,6 +157,23 @@ pub(crate) enum Command {
     Session(SessionCommand),
     /// Shows whose token this is.
     Whoami,
+    /// Checks a token and keeps it in a profile.
+    ///
+    /// Programs that use the client find it there, too. The token is that of --token-file or --token or, where the server wants one and none is given, it is asked for at a
+    /// terminal and read from stdin elsewhere. The profile is the one that --profile names, or the default one. With the
+    /// token it keeps --ca, --cert and --key.
+    Login {
+        /// Address of the server [default: that of the profile, or else 127.0.0.1:50051].
+        #[arg(value_name = "ADDRESS", conflicts_with = "address")]
+        server: Option<String>,
+    },
+    /// Takes the token out of a profile.
+    ///
+    /// The token is as good as before: `tidegate credential revoke` ends it.
+    Logout,
+    /// Profiles: servers with what is needed to reach them.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Writes the completions of a shell to stdout.
     Completion {
         /// The shell.
@@ -345,18 +368,25 @@ mod tests {
     fn a_flag_beats_a_variable_and_an_empty_variable_is_none() {
         let all = [
             ("TIDEGATE_ADDRESS", "http://127.0.0.1:7"),
+            ("TIDEGATE_PROFILE", "north"),
             ("TIDEGATE_OUTPUT", "JSON"),
         ];
+        let said = |args: &ConnectArgs| {
+            let settings = args.settings();
+            (settings.address, settings.profile, args.output)
+        };
+        let text = |text: &str| Some(text.to_owned());
         let args = meant("tidegate whoami", &all).unwrap();
-        assert_eq!(
-            (args.address(), args.output),
-            ("http://127.0.0.1:7", Some(Format::Json))
+        let wanted = (
+            text("http://127.0.0.1:7"),
+            text("north"),
+            Some(Format::Json),
         );
-        let args = meant("tidegate whoami --address localhost:1 -o yaml", &all).unwrap();
-        assert_eq!(
-            (args.address(), args.output),
-            ("localhost:1", Some(Format::Yaml))
-        );
+        assert_eq!(said(&args), wanted);
+        let line = "tidegate whoami --address localhost:1 --profile south -o yaml";
+        let args = meant(line, &all).unwrap();
+        let wanted = (text("localhost:1"), text("south"), Some(Format::Yaml));
+        assert_eq!(said(&args), wanted);
         let args = meant("tidegate whoami --template x", &all).unwrap();
         assert_eq!(args.output, None);
         let empty = [
@@ -365,7 +395,8 @@ mod tests {
             ("TIDEGATE_CA", ""),
         ];
         let args = meant("tidegate whoami", &empty).unwrap();
-        assert_eq!((args.address(), args.output), (DEFAULT_ADDRESS, None));
+        assert_eq!(args.settings(), ClientSettings::default());
+        assert_eq!(args.output, None);
         let wrong = meant("tidegate whoami", &[("TIDEGATE_OUTPUT", "xml")]).unwrap_err();
         assert!(wrong.starts_with("TIDEGATE_OUTPUT: "), "{wrong}");
     }

@@ -4,7 +4,9 @@ mod approval;
 mod connection;
 mod credential;
 mod event;
+mod login;
 mod paper;
+mod profile;
 mod resolve;
 mod session;
 mod several;
@@ -15,7 +17,7 @@ mod watch;
 
 use std::time::Duration;
 
-use tidegate_client::Client;
+use tidegate_client::{Client, ClientSettings};
 
 use crate::args::{Cli, Command, ConnectArgs};
 use crate::failure::Failure;
@@ -32,6 +34,9 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
     let command = match cli.command {
         Command::Completion { shell } => return paper::completion(shell),
         Command::Man { dir } => return paper::man(&dir),
+        Command::Login { server } => return login::login(&cli.connect, server, out).await,
+        Command::Logout => return login::logout(&cli.connect, out),
+        Command::Profile(command) => return profile::run(&cli.connect, command, out).await,
         command => command,
     };
     let client = connect(&cli.connect).await?;
@@ -44,16 +49,25 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Credential(command) => credential::run(&client, command, out).await,
         Command::Session(command) => session::run(&client, command, out).await,
         Command::Whoami => credential::whoami(&client, out).await,
-        Command::Completion { .. } | Command::Man { .. } => Ok(()),
+        Command::Completion { .. }
+        | Command::Man { .. }
+        | Command::Login { .. }
+        | Command::Logout
+        | Command::Profile(_) => Ok(()),
     }
 }
 
 async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
-    let builder = Client::builder(args.address())
+    connect_to(args, args.settings()).await
+}
+
+/// Connects to what the settings mean.
+async fn connect_to(args: &ConnectArgs, settings: ClientSettings) -> Result<Client, Failure> {
+    let builder = settings.builder().map_err(Failure::unusable)?;
+    let builder = builder
         .timeout(args.request_timeout)
         .connect_timeout(args.request_timeout.min(CONNECT_TIMEOUT))
         .user_agent(concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")));
-    let builder = args.security.apply(builder).map_err(Failure::Usage)?;
     Ok(builder.connect().await?)
 }
 

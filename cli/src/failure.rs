@@ -46,6 +46,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What was set cannot be used; no server was asked.
+    pub(crate) fn unusable(error: Error) -> Self {
+        Self::Usage(error.message().to_owned())
+    }
+
     /// The exit code, as the help lists them.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -179,7 +184,7 @@ fn remedy(error: &Error) -> Option<String> {
 
 fn by_reason(reason: &str) -> Option<&'static str> {
     Some(match reason {
-        "UNAUTHENTICATED" => "show it with --token-file FILE or TIDEGATE_TOKEN",
+        "UNAUTHENTICATED" => "show one with tidegate login, --token-file FILE or TIDEGATE_TOKEN",
         "PERMISSION_DENIED" => "tidegate whoami says whose token it is",
         "TRANSFER_NOT_FOUND" => "tidegate transfer list shows those that there are",
         "CONNECTION_NOT_FOUND" => "tidegate connection list shows those that there are",

@@ -5,5 +5,6 @@ pub(crate) mod attempt;
 pub(crate) mod connection;
 pub(crate) mod credential;
 pub(crate) mod event;
+pub(crate) mod profile;
 pub(crate) mod stats;
 pub(crate) mod transfer;

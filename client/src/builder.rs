@@ -6,7 +6,7 @@ use tidegate_proto::v1;
 use tokio::runtime::Handle;
 
 use crate::{
-    Client, Error, RetryPolicy,
+    Client, ClientSettings, Error, RetryPolicy,
     error::Code,
     probe,
     security::{Secret, Security},
@@ -35,6 +35,32 @@ impl ClientBuilder {
             user_agent: concat!("tidegate-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             security: Security::default(),
         }
+    }
+
+    /// Takes address, token and certificates from the variables `TIDEGATE_ADDRESS`, `TIDEGATE_TOKEN` or
+    /// `TIDEGATE_TOKEN_FILE`, `TIDEGATE_CA`, `TIDEGATE_CERT` and `TIDEGATE_KEY`. What they do not say comes from the
+    /// [`Profile`](crate::Profile) that `TIDEGATE_PROFILE` names; where neither it nor an address is set, from the user's
+    /// default profile; and where there is none, the address is [`DEFAULT_ADDRESS`](crate::DEFAULT_ADDRESS). A variable that
+    /// is empty is not set.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when a variable is not Unicode, the profiles are refused ([`Profiles::load`](crate::Profiles::load)),
+    /// the profile is not there, its secrets would go to another address than its own, or a file cannot be read.
+    pub fn from_env() -> Result<Self, Error> {
+        ClientSettings::from_env()?.builder()
+    }
+
+    /// Takes address, token and certificates from one of the user's [`Profiles`](crate::Profiles), whatever the variables
+    /// say.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_profile(name: &str) -> Result<Self, Error> {
+        let named = ClientSettings {
+            profile: Some(name.to_owned()),
+            ..ClientSettings::default()
+        };
+        named.builder()
     }
 
     /// How long each try of a call may take, 10 s by default and 24 h at most; the server is told. Streams have no end.

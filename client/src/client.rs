@@ -8,16 +8,12 @@ use tokio::runtime::Handle;
 use crate::{
     ClientBuilder, Error, RetryPolicy,
     call::Call,
-    error::Code,
     retry,
     transport::{Stubs, timed, within},
 };
 
 /// Where a server listens unless told otherwise.
 pub const DEFAULT_ADDRESS: &str = "http://127.0.0.1:50051";
-
-/// Names the server's address for [`Client::from_env`].
-const ADDRESS_VARIABLE: &str = "TIDEGATE_ADDRESS";
 
 /// A connection to a Tidegate server. Cloning is cheap; clones share the connection, which is made anew when it breaks.
 ///
@@ -50,21 +46,21 @@ impl Client {
         Self::builder(address).connect().await
     }
 
-    /// Connects to the server that the variable `TIDEGATE_ADDRESS` names, or to [`DEFAULT_ADDRESS`] where
-    /// it is unset or empty.
+    /// Connects to the server that the variables name, or the profile that they name, or the user's default profile;
+    /// where there is none, to [`DEFAULT_ADDRESS`]. [`ClientBuilder::from_env`] says which variables, and sets up more.
     ///
     /// # Errors
-    /// As [`ClientBuilder::connect`]; `INVALID_ARGUMENT` when the variable is not Unicode.
+    /// As [`ClientBuilder::from_env`] and [`ClientBuilder::connect`].
     pub async fn from_env() -> Result<Self, Error> {
-        let address = match std::env::var(ADDRESS_VARIABLE) {
-            Ok(address) if !address.is_empty() => address,
-            Ok(_) | Err(std::env::VarError::NotPresent) => DEFAULT_ADDRESS.to_owned(),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                let text = format!("{ADDRESS_VARIABLE} is not Unicode");
-                return Err(Error::local(Code::INVALID_ARGUMENT, text));
-            }
-        };
-        Self::connect(address).await
+        ClientBuilder::from_env()?.connect().await
+    }
+
+    /// Connects to the server of one of the user's [`Profiles`](crate::Profiles), whatever the variables say.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::from_profile`] and [`ClientBuilder::connect`].
+    pub async fn from_profile(name: &str) -> Result<Self, Error> {
+        ClientBuilder::from_profile(name)?.connect().await
     }
 
     pub(crate) fn new(

@@ -61,6 +61,11 @@ impl Error {
         }))
     }
 
+    /// What the caller gave cannot be used.
+    pub(crate) fn invalid(why: impl Into<String>) -> Self {
+        Self::local(Code::INVALID_ARGUMENT, why)
+    }
+
     /// The server's answer breaks the contract.
     pub(crate) fn malformed(what: &str) -> Self {
         Self::local(

@@ -4,6 +4,9 @@
 //! and returns a request: set what is optional, then `.await` it. What is not tried again, and why, is in
 //! [`RetryPolicy`]; how to tell errors apart is in [`Error`].
 //!
+//! [`Client::from_env`] connects as the user has set it up: by variables, or by `tidegate login` in a profile.
+//! [`Client::from_profile`] takes one of the [`Profiles`], and [`Client::builder`] nothing but what it is told.
+//!
 //! # An agent
 //!
 //! An agent starts a transfer, moves its rows, says how far it has come as often as it likes, and ends it.
@@ -111,9 +114,11 @@ mod convert;
 mod error;
 mod model;
 mod probe;
+mod profile;
 mod reporter;
 mod retry;
 mod security;
+mod settings;
 mod transport;
 mod watch;
 
@@ -123,7 +128,9 @@ pub use self::{
     client::{Client, DEFAULT_ADDRESS},
     error::{Error, FieldViolation, TlsProblem},
     model::*,
+    profile::{Profile, Profiles},
     reporter::{ProgressReporter, ReporterStop},
     retry::RetryPolicy,
+    settings::ClientSettings,
     watch::{EventsWatch, TransferWatch, TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate},
 };

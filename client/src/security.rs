@@ -13,7 +13,7 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
-use crate::{Error, error::Code};
+use crate::Error;
 
 /// What must not be shown.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl Security {
             let wants_tls =
                 self.ca.is_some() || self.identity.is_some() || self.domain_name.is_some();
             if wants_tls {
-                return Err(refused(
+                return Err(Error::invalid(
                     "certificates are for TLS: the server address must begin with https://",
                 ));
             }
@@ -53,7 +53,7 @@ impl Security {
         endpoint.tls_config(tls).map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             let cause = cause.unwrap_or_else(|| error.to_string());
-            refused(format!("TLS cannot be used as it is set up: {cause}"))
+            Error::invalid(format!("TLS cannot be used as it is set up: {cause}"))
         })
     }
 
@@ -70,7 +70,7 @@ impl Security {
             certificates(certificate, "the client's certificate")?;
             // What the parser says could quote the key.
             PrivateKeyDer::from_pem_slice(key).map_err(|_| {
-                refused("the client's key is no private key in PEM without a password")
+                Error::invalid("the client's key is no private key in PEM without a password")
             })?;
             tls = tls.identity(Identity::from_pem(certificate, key));
         }
@@ -89,31 +89,29 @@ impl Security {
             address.scheme_str() == Some("https") || address.host().is_some_and(is_loopback);
         if !is_private {
             let host = address.host().unwrap_or_default();
-            return Err(refused(format!(
+            return Err(Error::invalid(format!(
                 "the token would be sent to {host} in clear text: use https://, or a loopback address"
             )));
         }
         if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
-            return Err(refused(
+            return Err(Error::invalid(
                 "the token is empty or has characters that no token has, such as a space or a line break",
             ));
         }
         let mut value = AsciiMetadataValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| refused("the token is no valid header value"))?;
+            .map_err(|_| Error::invalid("the token is no valid header value"))?;
         value.set_sensitive(true);
         Ok(Bearer(Some(value)))
     }
-}
-
-fn refused(why: impl Into<String>) -> Error {
-    Error::local(Code::INVALID_ARGUMENT, why)
 }
 
 fn certificates(pem: &[u8], what: &str) -> Result<(), Error> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(()),
-        _ => Err(refused(format!("{what} holds no certificate in PEM"))),
+        _ => Err(Error::invalid(format!(
+            "{what} holds no certificate in PEM"
+        ))),
     }
 }
 

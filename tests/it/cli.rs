@@ -8,6 +8,7 @@ mod export;
 mod formats;
 mod names;
 mod paper;
+mod profiles;
 mod refusals;
 mod running;
 mod terminal;

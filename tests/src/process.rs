@@ -30,7 +30,8 @@ pub use terminal::on_terminal;
 const LONG: Duration = Duration::from_secs(90);
 
 /// Variables that programs of ours read, beside the server's settings; a test must not depend on what its caller has set.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: &[&str] = &[
+    "TIDEGATE_PROFILE",
     "TIDEGATE_ADDRESS",
     "TIDEGATE_TOKEN",
     "TIDEGATE_TOKEN_FILE",
@@ -49,14 +50,15 @@ static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
     names.map(|it| it.to_string_lossy().into_owned()).collect()
 });
 
-/// A command that reads nothing, keeps what it writes, ends with its handle and knows no setting of ours.
+/// A command that reads nothing, keeps what it writes, ends with its handle and knows no setting and no profile of ours.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true);
+        .kill_on_drop(true)
+        .env("XDG_CONFIG_HOME", "/nonexistent");
     for variable in VARIABLES {
         command.env_remove(variable);
     }

@@ -332,6 +332,36 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "login",
+        [
+            "tidegate login gate.example:50051",
+            "tidegate login --profile north --token-file north.token north.example:50051",
+        ],
+    ),
+    (
+        "logout",
+        ["tidegate logout", "tidegate logout --profile north"],
+    ),
+    (
+        "profile list",
+        ["tidegate profile list", "tidegate profile list -o json"],
+    ),
+    (
+        "profile show",
+        ["tidegate profile show", "tidegate profile show north"],
+    ),
+    (
+        "profile use",
+        ["tidegate profile use north", "tidegate profile use default"],
+    ),
+    (
+        "profile delete",
+        [
+            "tidegate profile delete north",
+            "tidegate profile delete north --yes",
+        ],
+    ),
+    (
         "completion",
         ["tidegate completion bash", "tidegate completion zsh"],
     ),

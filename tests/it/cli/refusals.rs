@@ -158,7 +158,7 @@ async fn who_shows_no_token_is_told_how() {
         assert_eq!(ended.code, Some(80), "{ended:?}");
         assert_eq!(
             ended.stderr,
-            "error: the server wants a valid token; show it with --token-file FILE or TIDEGATE_TOKEN \
+            "error: the server wants a valid token; show one with tidegate login, --token-file FILE or TIDEGATE_TOKEN \
              (UNAUTHENTICATED)\n"
         );
     }

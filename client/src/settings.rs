@@ -1,0 +1,220 @@
+//! Where a server is and who calls it, out of several sources: the stronger one is asked first.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{Client, ClientBuilder, DEFAULT_ADDRESS, Error, Profile, Profiles, Token};
+
+#[cfg(test)]
+mod tests;
+
+/// Where a server is, who calls it and whom to trust, as far as one source says so: variables, a command line, a program.
+///
+/// ```no_run
+/// use tidegate_client::{ClientSettings, Error};
+///
+/// # async fn connect(given: Option<String>) -> Result<(), Error> {
+/// // What the program was told beats the variables, and these beat the profile.
+/// let told = ClientSettings { address: given, ..ClientSettings::default() };
+/// let client = told.or(ClientSettings::from_env()?).builder()?.connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// The name of a [`Profile`], from which comes what is not said here.
+    pub profile: Option<String>,
+    /// The server, as for [`Client::builder`].
+    pub address: Option<String>,
+    /// Says who calls.
+    pub token: Option<Token>,
+    /// File with the token; white space at its end does not count.
+    pub token_file: Option<PathBuf>,
+    /// File with the authorities that sign the server's certificate, PEM.
+    pub ca: Option<PathBuf>,
+    /// File with the client certificate, PEM.
+    pub cert: Option<PathBuf>,
+    /// File with the private key of the client certificate, PEM.
+    pub key: Option<PathBuf>,
+}
+
+impl ClientSettings {
+    /// What the variables `TIDEGATE_PROFILE`, `TIDEGATE_ADDRESS`, `TIDEGATE_TOKEN`, `TIDEGATE_TOKEN_FILE`, `TIDEGATE_CA`,
+    /// `TIDEGATE_CERT` and `TIDEGATE_KEY` say. One that is empty says nothing.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, with the variable, for one that is not Unicode.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    /// The same of variables that come from elsewhere.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let text = |name: &str| {
+            let text = set(name).map(OsString::into_string).transpose();
+            text.map_err(|_| Error::invalid(format!("{name} is not Unicode")))
+        };
+        let file = |name: &str| set(name).map(PathBuf::from);
+        Ok(Self {
+            profile: text("TIDEGATE_PROFILE")?,
+            address: text("TIDEGATE_ADDRESS")?,
+            token: text("TIDEGATE_TOKEN")?.map(Token::from),
+            token_file: file("TIDEGATE_TOKEN_FILE"),
+            ca: file("TIDEGATE_CA"),
+            cert: file("TIDEGATE_CERT"),
+            key: file("TIDEGATE_KEY"),
+        })
+    }
+
+    /// Takes from a weaker source what is not said here. A token and its file are one thing, and so are a certificate and
+    /// its key: both are from one source.
+    #[must_use]
+    pub fn or(self, weaker: Self) -> Self {
+        let (token, token_file) = if self.has_token() {
+            (self.token, self.token_file)
+        } else {
+            (weaker.token, weaker.token_file)
+        };
+        let (cert, key) = match (self.cert, self.key) {
+            (None, None) => (weaker.cert, weaker.key),
+            own => own,
+        };
+        Self {
+            profile: self.profile.or(weaker.profile),
+            address: self.address.or(weaker.address),
+            token,
+            token_file,
+            ca: self.ca.or(weaker.ca),
+            cert,
+            key,
+        }
+    }
+
+    /// Whether these name a token.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.token.is_some() || self.token_file.is_some()
+    }
+
+    /// Takes from a profile what is not said here: from the one that is named or, where neither a profile nor an address
+    /// is, from the default profile.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when the profiles cannot be read ([`Profiles::load`]), when there is no profile of that name, and
+    /// when its token or certificate would go to another address than its own.
+    pub fn with_profile(self) -> Result<Self, Error> {
+        if let Some(name) = &self.profile {
+            let profile = Profiles::load()?.get(name)?.clone();
+            return self.on(&profile);
+        }
+        if self.address.is_some() || Profiles::path().is_none() {
+            return Ok(self);
+        }
+        let profiles = Profiles::load()?;
+        match profiles.default_name() {
+            Some(name) => self.on(profiles.get(name)?),
+            None => Ok(self),
+        }
+    }
+
+    fn on(self, profile: &Profile) -> Result<Self, Error> {
+        let of_profile = Self::from(profile);
+        let elsewhere = self.address.as_deref();
+        let Some(address) = elsewhere.filter(|address| !profile.is_for(address)) else {
+            return Ok(self.or(of_profile));
+        };
+        let gives_token = of_profile.has_token() && !self.has_token();
+        let gives_key = of_profile.key.is_some() && self.key.is_none() && self.cert.is_none();
+        if gives_token || gives_key {
+            let own = &profile.address;
+            return Err(Error::invalid(format!(
+                "the profile is for {own}, and its secrets do not go to {address}: leave that address out, or give a token or certificate for it"
+            )));
+        }
+        Ok(self.or(of_profile))
+    }
+
+    /// The token itself, from wherever it is.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when there are two, or the file cannot be read.
+    pub fn read_token(&self) -> Result<Option<Token>, Error> {
+        match (&self.token, &self.token_file) {
+            (Some(_), Some(_)) => Err(Error::invalid(
+                "TIDEGATE_TOKEN and TIDEGATE_TOKEN_FILE are both set: leave one out",
+            )),
+            (Some(token), None) => Ok(Some(token.clone())),
+            (None, Some(path)) => {
+                let text = String::from_utf8(read(path)?)
+                    .map_err(|_| Error::invalid(format!("{}: is not text", path.display())))?;
+                // Editors end a file with a line break.
+                Ok(Some(Token::from(text.trim_end().to_owned())))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// A builder with all of this and, for what is not said here, [the profile](Self::with_profile). The address is
+    /// [`DEFAULT_ADDRESS`] where nobody names one.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when a profile, a file or a combination cannot be used.
+    pub fn builder(self) -> Result<ClientBuilder, Error> {
+        let settings = self.with_profile()?;
+        let mut builder = Client::builder(settings.address.as_deref().unwrap_or(DEFAULT_ADDRESS));
+        if let Some(path) = &settings.ca {
+            builder = builder.ca_certificate(read(path)?);
+        }
+        builder = match (&settings.cert, &settings.key) {
+            (Some(certificate), Some(key)) => builder.identity(read(certificate)?, read(key)?),
+            (None, None) => builder,
+            (Some(_), None) => {
+                return Err(Error::invalid(
+                    "a client certificate (cert) needs its key (key) as well",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(Error::invalid(
+                    "the key of a client certificate (key) needs the certificate (cert) as well",
+                ));
+            }
+        };
+        Ok(match settings.read_token()? {
+            Some(token) => builder.token(token.reveal()),
+            None => builder,
+        })
+    }
+}
+
+impl From<&Profile> for ClientSettings {
+    fn from(profile: &Profile) -> Self {
+        let Profile {
+            address,
+            token,
+            token_file,
+            ca,
+            cert,
+            key,
+        } = profile.clone();
+        Self {
+            profile: None,
+            address: Some(address),
+            token,
+            token_file,
+            ca,
+            cert,
+            key,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+}
