@@ -15,7 +15,7 @@ use futures::{
 use tidegate_proto::v1::{self, watch_events_response::Update};
 use uuid::Uuid;
 
-use super::reconnect::ReconnectingStream;
+use super::reconnect::{Interruption, ReconnectingStream};
 use crate::{Client, Error, Event, LogPosition, convert, transport::within};
 
 #[cfg(test)]
@@ -45,6 +45,7 @@ pub struct WatchEvents {
 pub struct EventsWatch {
     events: BoxStream<'static, Result<Event, Error>>,
     position: Reached,
+    interruption: Interruption,
 }
 
 /// The position that a watch has reached, which others may read.
@@ -97,6 +98,7 @@ impl WatchEvents {
             position: Arc::clone(&position),
             done: false,
         };
+        let interruption = follower.connection.interruption();
         let events = stream::unfold(follower, |mut follower| async {
             let next = follower.next().await?;
             Some((next, follower))
@@ -104,6 +106,7 @@ impl WatchEvents {
         EventsWatch {
             events: events.boxed(),
             position,
+            interruption,
         }
     }
 
@@ -118,6 +121,12 @@ impl EventsWatch {
     /// go on from it; that of a filtered watch moves on though nothing is told.
     pub fn position(&self) -> LogPosition {
         read(&self.position)
+    }
+
+    /// Why the watch has no connection at present and tries again; `None` while it has one, and before it was polled.
+    #[must_use]
+    pub fn interruption(&self) -> Option<Error> {
+        self.interruption.get()
     }
 }
 

@@ -13,7 +13,10 @@ use futures::{
 use tidegate_proto::v1::{self, watch_transfers_response::Update};
 use uuid::Uuid;
 
-use super::{reconnect::ReconnectingStream, seen::SeenRevisions};
+use super::{
+    reconnect::{Interruption, ReconnectingStream},
+    seen::SeenRevisions,
+};
 use crate::{Client, Error, LogPosition, Transfer, TransferFilter, convert, transport::within};
 
 /// Asks to follow transfers; made by [`Client::watch_transfers`].
@@ -65,6 +68,15 @@ pub enum WatchUpdate {
 #[must_use = "a watch connects when it is polled"]
 pub struct TransfersWatch {
     updates: BoxStream<'static, Result<WatchUpdate, Error>>,
+    interruption: Interruption,
+}
+
+impl TransfersWatch {
+    /// Why the watch has no connection at present and tries again; `None` while it has one, and before it was polled.
+    #[must_use]
+    pub fn interruption(&self) -> Option<Error> {
+        self.interruption.get()
+    }
 }
 
 impl Client {
@@ -105,12 +117,14 @@ impl WatchTransfers {
             done: false,
             request: self,
         };
+        let interruption = follower.connection.interruption();
         let updates = stream::unfold(follower, |mut follower| async {
             let next = follower.next().await?;
             Some((next, follower))
         });
         TransfersWatch {
             updates: updates.boxed(),
+            interruption,
         }
     }
 
@@ -291,10 +305,12 @@ impl Follower {
         match self.request.client.call_once(request).await {
             Ok(answer) => {
                 let transfer = convert::transfer(answer.transfer)?;
+                self.connection.was_useful();
                 self.missing.pop();
                 Ok(self.told(transfer))
             }
             Err(error) if error.is_not_found() => {
+                self.connection.was_useful();
                 self.missing.pop();
                 let news = self.seen.is_gone(uuid);
                 Ok(news.then_some(WatchUpdate::Deleted(uuid)))

@@ -13,7 +13,7 @@ use futures::{
 use tidegate_proto::v1;
 use uuid::Uuid;
 
-use super::reconnect::ReconnectingStream;
+use super::reconnect::{Interruption, ReconnectingStream};
 use crate::{Client, Error, Transfer, convert, transport::within};
 
 /// The states of one transfer as they come: the present one at once, then its changes; made by [`Client::watch`].
@@ -26,6 +26,15 @@ use crate::{Client, Error, Transfer, convert, transport::within};
 #[must_use = "a watch connects when it is polled"]
 pub struct TransferWatch {
     states: BoxStream<'static, Result<Transfer, Error>>,
+    interruption: Interruption,
+}
+
+impl TransferWatch {
+    /// Why the watch has no connection at present and tries again; `None` while it has one, and before it was polled.
+    #[must_use]
+    pub fn interruption(&self) -> Option<Error> {
+        self.interruption.get()
+    }
 }
 
 impl Client {
@@ -38,12 +47,14 @@ impl Client {
             revision: 0,
             done: false,
         };
+        let interruption = follower.connection.interruption();
         let states = stream::unfold(follower, |mut follower| async {
             let next = follower.next().await?;
             Some((next, follower))
         });
         TransferWatch {
             states: states.boxed(),
+            interruption,
         }
     }
 }

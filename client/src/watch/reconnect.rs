@@ -1,17 +1,38 @@
 //! One server stream that is opened again, with growing pauses, whenever it ends before its time.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tonic::Streaming;
 
 use crate::{
     Client, Error,
+    error::Code,
     retry::{self, Endless},
 };
 
 /// A connection that stood for so long was a good one: the next pause is short again.
 const STEADY: Duration = Duration::from_secs(10);
+
+/// Why a watch has no connection at present, which its owner may ask.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Interruption(Arc<Mutex<Option<Error>>>);
+
+impl Interruption {
+    pub(super) fn get(&self) -> Option<Error> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, why: Option<Error>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+}
 
 /// The connection side of a watch.
 #[derive(Debug)]
@@ -21,6 +42,7 @@ pub(super) struct ReconnectingStream<M> {
     /// When the connection began that has not ended yet.
     opened_at: Option<Instant>,
     pauses: Endless,
+    interruption: Interruption,
 }
 
 impl<M> ReconnectingStream<M> {
@@ -31,7 +53,12 @@ impl<M> ReconnectingStream<M> {
             stream: None,
             opened_at: None,
             pauses,
+            interruption: Interruption::default(),
         }
+    }
+
+    pub(super) fn interruption(&self) -> Interruption {
+        self.interruption.clone()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -50,6 +77,7 @@ impl<M> ReconnectingStream<M> {
             Ok(stream) => {
                 self.stream = Some(stream);
                 self.opened_at = Some(Instant::now());
+                self.interruption.set(None);
                 Ok(())
             }
             Err(error) => self.pause(Some(error)).await,
@@ -86,6 +114,7 @@ impl<M> ReconnectingStream<M> {
     /// Something new came: the connection is good.
     pub(super) fn was_useful(&mut self) {
         self.pauses.start_over();
+        self.interruption.set(None);
     }
 
     /// Waits before whatever failed is tried again.
@@ -108,6 +137,9 @@ impl<M> ReconnectingStream<M> {
             Some(error) => tracing::debug!(%error, "the watch was interrupted and is resumed"),
             None => tracing::debug!("the watch ended early and is resumed"),
         }
+        let ended = || Error::local(Code::UNAVAILABLE, "the server ended the watch");
+        let why = error.clone().unwrap_or_else(ended);
+        self.interruption.set(Some(self.client.located(why)));
         self.pauses.wait(error.as_ref()).await;
         Ok(())
     }
@@ -116,7 +148,6 @@ impl<M> ReconnectingStream<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
 
     /// Waits of at most 5 s are 2.5 s long on average.
     #[tokio::test(start_paused = true)]
@@ -133,6 +164,7 @@ mod tests {
             let away = Error::local(Code::UNAVAILABLE, "nobody is there");
             let paused = connection.opened(Err(away)).await;
             paused.expect("it is tried again");
+            assert!(connection.interruption().get().is_some());
             tries += 1;
         }
         assert!((25..120).contains(&tries), "{tries} tries in two minutes");

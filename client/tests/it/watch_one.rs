@@ -107,6 +107,8 @@ async fn it_outlives_the_server() {
     drop(fake);
     let silent = timeout(Duration::from_millis(300), watch.next()).await;
     assert!(silent.is_err(), "an interruption is not told: {silent:?}");
+    let why = watch.interruption().expect("it can be asked for");
+    assert!(why.is_unavailable(), "{why:?}");
     let listener = loop {
         match tokio::net::TcpListener::bind(address).await {
             Ok(listener) => break listener,
@@ -117,6 +119,7 @@ async fn it_outlives_the_server() {
 
     let last = next(&mut watch).await.unwrap().unwrap();
     assert_eq!((last.revision, last.status), (3, TransferStatus::Failed));
+    assert!(watch.interruption().is_none());
     assert!(next(&mut watch).await.is_none());
 }
 
