@@ -81,6 +81,12 @@ impl Client {
         }))
     }
 
+    /// The address of the server, with its scheme.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.0.address
+    }
+
     /// The stubs for long-lived streams, on their own connection.
     pub(crate) fn streams(&self) -> &Stubs {
         &self.0.streams

@@ -1,6 +1,7 @@
 //! Between wire messages and model values. A message that breaks the contract is an error, never a panic.
 
 mod credential;
+mod example;
 mod metadata;
 mod policy;
 #[cfg(test)]
