@@ -42,7 +42,7 @@ Exit codes:
   1      another error
   2      wrong usage
   10-14  `transfer watch` and `wait`, ended otherwise: 10 failed, 11 denied,
-         12 expired, 13 cancelled, 14 completed
+         12 expired, 13 cancelled, 14 completed; 1 for several with several ends
   64+N   the call was refused with gRPC code N: 69 not found, 71 no permission,
          73 not now, 78 unavailable, 80 no good token, ...
   124    `transfer wait`: not so in time

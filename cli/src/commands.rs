@@ -1,6 +1,7 @@
 //! Connects and hands each command to the module of its noun.
 
 mod approval;
+mod away;
 mod connection;
 mod credential;
 mod event;

@@ -2,6 +2,7 @@
 //! and must hold no rule of its own.
 
 mod args;
+mod board;
 mod commands;
 mod failure;
 mod output;

@@ -13,10 +13,14 @@ use terminal_size::{Width, terminal_size_of};
 use crate::failure::Failure;
 use crate::text::{cut_end, escape};
 
+mod live;
 mod look;
 mod machine;
 mod table;
+#[cfg(test)]
+mod tests;
 
+use self::live::Live;
 pub(crate) use self::{
     look::{Look, colour, painted},
     machine::{Machine, Template},
@@ -58,6 +62,8 @@ pub(crate) struct Output {
     width: Option<usize>,
     /// How many of a series were printed; none when what is printed is no part of one.
     series: Option<usize>,
+    /// What is drawn below what was printed.
+    live: Live,
     out: Box<dyn Write + Send>,
 }
 
@@ -81,6 +87,7 @@ impl Output {
             reader,
             width: width.filter(|width| *width > 0),
             series: None,
+            live: Live::default(),
             out: Box::new(AutoStream::auto(stdout)),
         }
     }
@@ -92,12 +99,51 @@ impl Output {
 
     /// Whether a person sees both what is printed and what is drawn on stderr.
     pub(crate) fn can_draw(&self) -> bool {
-        self.limit().is_some() && io::stderr().is_terminal()
+        self.limit().is_some() && io::stderr().is_terminal() && !is_dumb()
+    }
+
+    /// Draws things as a table in the place of the one before, with a line below it. What there is no room for is counted.
+    pub(crate) fn draw<T>(
+        &mut self,
+        things: &[T],
+        columns: &[Column<T>],
+        line: &str,
+    ) -> Result<(), Failure> {
+        let limit = self.limit();
+        // Titles, two lines at the end, and where the cursor stands.
+        let room = Live::height().saturating_sub(4).max(1);
+        let shown = things.get(..room).unwrap_or(things);
+        let mut text = String::new();
+        if !shown.is_empty() {
+            text = table::table(shown, columns, false, limit, self.look());
+        }
+        let more = things.len() - shown.len();
+        if more > 0 {
+            text.push_str(&format!("and {more} more\n"));
+        }
+        if !line.is_empty() {
+            let line = escape(line);
+            text.push_str(&limit.map_or(line.clone(), |limit| cut_end(&line, limit)));
+        }
+        if !has_colour(&io::stderr()) {
+            text = anstream::adapter::strip_str(&text).to_string();
+        }
+        Ok(self.live.draw(&text)?)
+    }
+
+    /// Takes away what was drawn, so that something can be printed.
+    pub(crate) fn undraw(&mut self) -> Result<(), Failure> {
+        Ok(self.live.clear()?)
     }
 
     /// How single values are to be shown.
     pub(crate) fn look(&self) -> Look {
-        Look::new(self.limit().is_some())
+        Look::new(self.is_short())
+    }
+
+    /// Whether a person at a terminal reads it, who did not ask for more.
+    pub(crate) fn is_short(&self) -> bool {
+        self.limit().is_some()
     }
 
     /// How wide a line may be.
@@ -276,14 +322,22 @@ impl Output {
 pub(crate) fn use_colour(when: ColorChoice) {
     match when {
         // Whatever else a build machine says of itself.
-        ColorChoice::Auto if std::env::var_os("TERM").is_some_and(|term| term == "dumb") => {
-            anstream::ColorChoice::Never
-        }
+        ColorChoice::Auto if is_dumb() => anstream::ColorChoice::Never,
         ColorChoice::Auto => anstream::ColorChoice::Auto,
         ColorChoice::Always => anstream::ColorChoice::Always,
         ColorChoice::Never => anstream::ColorChoice::Never,
     }
     .write_global();
+}
+
+/// Whether the terminal can do nothing but go on.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Whether colours are shown there.
+pub(crate) fn has_colour(stream: &impl anstream::stream::RawStream) -> bool {
+    AutoStream::choice(stream) != anstream::ColorChoice::Never
 }
 
 /// Says something on stderr. That nobody may be there to read it is no reason to fail.
@@ -304,94 +358,4 @@ fn name(thing: &impl Serialize) -> Result<Option<String>, Failure> {
     let value = serde_json::to_value(thing)?;
     let uuid = value.get("uuid").or_else(|| value.get("deletedUuid"));
     Ok(uuid.and_then(|uuid| uuid.as_str()).map(str::to_owned))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use futures::stream;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    async fn listed(reader: Reader, items: &[&'static str], limit: usize) -> String {
-        let buffer = Buffer::default();
-        let mut out = Output {
-            reader,
-            width: None,
-            series: None,
-            out: Box::new(buffer.clone()),
-        };
-        let columns = [
-            Column::text("NAME", |name: &&str, _| (*name).to_owned()),
-            Column::number("LENGTH", |name: &&str, _| name.len().to_string()),
-        ];
-        out.list(
-            stream::iter(items.iter().copied().map(Ok)),
-            limit,
-            &columns,
-            "none",
-        )
-        .await
-        .unwrap();
-        let bytes = buffer.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
-    }
-
-    #[test]
-    fn scripts_get_the_bare_uuid() {
-        let buffer = Buffer::default();
-        let mut out = Output {
-            reader: Reader::Script,
-            width: None,
-            series: None,
-            out: Box::new(buffer.clone()),
-        };
-        let thing = serde_json::json!({ "uuid": "0190b7a2", "name": "x" });
-        out.details(&thing, |_| vec![("name", "x".to_owned())])
-            .unwrap();
-        out.thing(&serde_json::json!({ "count": 3 }), |_| "three".to_owned())
-            .unwrap();
-        let printed = buffer.0.lock().unwrap().clone();
-        assert_eq!(String::from_utf8(printed).unwrap(), "0190b7a2\nthree\n");
-    }
-
-    #[tokio::test]
-    async fn a_table_is_aligned_and_harmless() {
-        let table = listed(
-            Reader::Person { wide: false },
-            &["a\u{1b}[1A", "longer than that"],
-            0,
-        )
-        .await;
-        assert_eq!(
-            table,
-            "NAME              LENGTH\na\\u{1b}[1A             5\nlonger than that      16\n"
-        );
-        assert_eq!(listed(Reader::Person { wide: false }, &[], 0).await, "");
-    }
-
-    #[tokio::test]
-    async fn json_lists_are_arrays_of_any_length() {
-        assert_eq!(listed(Reader::Program(Machine::Json), &[], 0).await, "[]\n");
-        for items in [&["a"][..], &["a", "b\u{9b}"], &["a", "b\u{9b}", "c"]] {
-            let text = listed(Reader::Program(Machine::Json), items, 2).await;
-            assert!(!text.contains('\u{9b}'));
-            let array: Vec<String> = serde_json::from_str(&text).unwrap();
-            assert_eq!(array, items[..items.len().min(2)]);
-        }
-    }
 }

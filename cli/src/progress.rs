@@ -1,9 +1,8 @@
-//! How a transfer's progress is told while it runs: a bar on a terminal, lines elsewhere. Calls no server.
+//! How a transfer's progress is told while it runs. Calls no server.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tidegate_client::{Transfer, TransferStatus};
 
 use crate::output::Look;
@@ -12,8 +11,6 @@ use crate::view::transfer::{reason, rows};
 
 /// The rate is that of so long.
 const WINDOW: Duration = Duration::from_secs(10);
-/// How often the spinner turns.
-const TICK: Duration = Duration::from_millis(120);
 
 /// How fast rows move, over the last seconds.
 #[derive(Debug, Default)]
@@ -44,6 +41,16 @@ impl Rate {
         (seconds >= 0.2).then(|| f64::from(moved) / seconds)
     }
 
+    /// Whether it still holds when nothing was heard for so long: twice as long as it took before, or the window.
+    pub(crate) fn holds(&self, silent: Duration) -> bool {
+        let mut last = self.samples.iter().rev().map(|(then, _)| *then);
+        let (end, before) = (last.next(), last.next());
+        let usual = end
+            .zip(before)
+            .map(|(end, before)| end.duration_since(before));
+        silent <= WINDOW.max(usual.unwrap_or_default() * 2)
+    }
+
     /// Time until `expected` rows are done, at this rate.
     pub(crate) fn time_left(&self, expected: i64) -> Option<Duration> {
         let rate = self.per_second().filter(|rate| *rate > 0.0)?;
@@ -68,7 +75,7 @@ pub(crate) fn facts(transfer: &Transfer, rate: &Rate) -> String {
         TransferStatus::InProgress => {
             facts.extend(
                 rate.per_second()
-                    .map(|rate| format!("{} rows/s", thousands(rate))),
+                    .map(|rate| format!("{} rows/s", text::count(whole(rate)))),
             );
             let left = rate.time_left(expected).filter(|_| expected > 0);
             facts.extend(left.map(|left| format!("{} left", text::span(left))));
@@ -100,53 +107,10 @@ pub(crate) fn line(transfer: &Transfer, rate: &Rate, look: &Look) -> String {
     )
 }
 
-/// A bar on stderr, or a spinner while there is no total.
-#[derive(Debug)]
-pub(crate) struct Bar {
-    bar: ProgressBar,
-}
-
-impl Bar {
-    /// Draws nothing before the first state is shown.
-    pub(crate) fn new() -> Self {
-        // Left as it is when the watch is broken off: the last state is worth seeing.
-        Self {
-            bar: ProgressBar::no_length().with_finish(ProgressFinish::Abandon),
-        }
-    }
-
-    /// Shows how far a transfer is.
-    pub(crate) fn show(&self, transfer: &Transfer, rate: &Rate) {
-        let total = u64::try_from(transfer.records_requested).unwrap_or(0);
-        let template = if total > 0 {
-            "{spinner} {prefix} [{bar:24}] {wide_msg}"
-        } else {
-            "{spinner} {prefix} {wide_msg}"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style.progress_chars("=> "));
-        }
-        let done = u64::try_from(transfer.progress.records_transferred).unwrap_or(0);
-        self.bar.set_length(total);
-        self.bar.set_position(done.min(total));
-        self.bar.set_prefix(format!(
-            "{} {}",
-            text::escape(&transfer.table_name),
-            transfer.status
-        ));
-        self.bar.set_message(text::escape(&facts(transfer, rate)));
-        self.bar.enable_steady_tick(TICK);
-    }
-
-    /// Makes room for the last line.
-    pub(crate) fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-fn thousands(rate: f64) -> String {
-    let rounded = format!("{rate:.0}");
-    rounded.parse().map_or(rounded, text::count)
+/// A rate as a count.
+pub(crate) fn whole(rate: f64) -> i64 {
+    // There is no other way that loses nothing silently.
+    format!("{rate:.0}").parse().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -172,6 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_holds_until_something_should_have_been_heard() {
+        let seconds = Duration::from_secs;
+        let start = Instant::now();
+        let mut rate = Rate::default();
+        rate.push(start, 0);
+        rate.push(start + seconds(1), 100);
+        assert!(rate.holds(seconds(10)) && !rate.holds(seconds(11)));
+        rate.push(start + seconds(31), 3_000);
+        assert!(rate.holds(seconds(60)) && !rate.holds(seconds(61)));
+    }
+
+    #[test]
     fn a_rate_of_nothing_promises_nothing() {
         let start = Instant::now();
         let mut rate = Rate::default();
@@ -179,6 +155,6 @@ mod tests {
         rate.push(start + Duration::from_secs(1), 5);
         assert_eq!(rate.per_second(), Some(0.0));
         assert_eq!(rate.time_left(10), None);
-        assert_eq!(thousands(12_345.6), "12,346");
+        assert_eq!(whole(12_345.6), 12_346);
     }
 }

@@ -81,6 +81,23 @@ pub(crate) fn count(number: i64) -> String {
     format!("{sign}{}", HumanCount(number.unsigned_abs()))
 }
 
+/// A count in as few digits as tell how large it is: 99,999, then 100.0k.
+pub(crate) fn short(number: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [
+        (1_000_000_000_000, "T"),
+        (1_000_000_000, "G"),
+        (1_000_000, "M"),
+        (1_000, "k"),
+    ];
+    if number < 100_000 {
+        return count(number);
+    }
+    let unit = UNITS.into_iter().find(|(size, _)| number >= *size);
+    let (size, unit) = unit.unwrap_or((1, ""));
+    let tenths = number / (size / 10).max(1);
+    format!("{}.{}{unit}", count(tenths / 10), tenths % 10)
+}
+
 /// A number of bytes in binary units.
 pub(crate) fn bytes(number: i64) -> String {
     HumanBytes(u64::try_from(number).unwrap_or(0)).to_string()
@@ -177,6 +194,21 @@ mod tests {
         assert_eq!(rows(1_000, 34_924), "1,000/34,924");
         assert_eq!(rows(1_000, 0), "1,000");
         assert_eq!(bytes(3 * 1024), "3.00 KiB");
+    }
+
+    #[test]
+    fn large_counts_are_short() {
+        for (number, text) in [
+            (0, "0"),
+            (99_999, "99,999"),
+            (100_000, "100.0k"),
+            (999_999, "999.9k"),
+            (1_000_000, "1.0M"),
+            (1_234_567_890, "1.2G"),
+            (i64::MAX, "9,223,372.0T"),
+        ] {
+            assert_eq!(short(number), text);
+        }
     }
 
     #[test]

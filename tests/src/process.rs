@@ -24,7 +24,7 @@ mod terminal;
 
 pub use programs::{PREPARED, binary, folder};
 pub use server::{Launch, ServerProcess, address};
-pub use terminal::on_terminal;
+pub use terminal::{on_terminal, play};
 
 /// Longest run of a program that does real work.
 const LONG: Duration = Duration::from_secs(90);

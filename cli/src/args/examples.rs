@@ -124,7 +124,7 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
     (
         "transfer watch",
         [
-            "tidegate transfer watch d227f4fb",
+            "tidegate transfer watch d227f4fb 8c1cf405",
             "tidegate transfer watch --all --status in-progress",
         ],
     ),

@@ -43,7 +43,7 @@ pub(crate) enum TransferCommand {
     },
     /// Counts transfers.
     Count(FilterArgs),
-    /// Follows one transfer to its end, or all of them.
+    /// Follows transfers to their ends, or all of them until interrupted.
     Watch(WatchArgs),
     /// Waits until a transfer has one of these statuses, or cannot come to one any more.
     Wait(WaitArgs),
@@ -412,9 +412,10 @@ pub(crate) struct WaitArgs {
 /// What to follow.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// The transfer to follow to its end; without it all are followed, a line for each change.
+    /// The transfers to follow to their ends; without one all are followed. On a terminal those under way are in a table,
+    /// and what has ended is above it; elsewhere there is a line for each change.
     #[arg(value_name = "ID", value_parser = which::id, conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to"])]
-    pub(crate) id: Option<Which>,
+    pub(crate) ids: Vec<Which>,
     /// Follows all transfers that the filter means, which is also what happens without an id.
     #[arg(long)]
     pub(crate) all: bool,

@@ -74,6 +74,11 @@ async fn names(client: &Client, out: &Output) -> HashMap<Uuid, String> {
     if out.is_for_programs() {
         return HashMap::new();
     }
+    people(client).await
+}
+
+/// What the holders of credentials are called; nothing where the caller may not know.
+pub(super) async fn people(client: &Client) -> HashMap<Uuid, String> {
     let credentials = client.list_credentials().page_size(MOST_NAMES).await;
     let known = credentials.map(|page| page.items).unwrap_or_default();
     let named = known.into_iter().map(|known| (known.uuid, known.name));

@@ -1,14 +1,17 @@
 //! `tidegate event`: the log.
 
-use futures::{StreamExt, stream};
+use std::collections::HashMap;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tidegate_client::{Client, EventsWatch, ListEvents, LogPosition, WatchEvents};
+use tokio::time::interval;
 use uuid::Uuid;
 
-use super::{With, resolve};
+use super::{With, approval::people, away::Away, resolve};
 use crate::args::{EventArgs, EventCommand};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::view::event::{COLUMNS, line};
+use crate::view::event::{COLUMNS, Logged, line};
 
 mod log;
 
@@ -30,18 +33,23 @@ pub(super) async fn run(
             limit,
         } => {
             let about = About::of(client, of).await?;
+            let names = names(client, out).await;
             let after = match from {
                 Some(time) => log::before(client, time).await?.into(),
                 None => after,
             };
             if let Some(last) = last {
                 let newest = log::last(client, &about, last).await?;
-                let events = stream::iter(newest.into_iter().map(Ok));
+                let newest = newest
+                    .into_iter()
+                    .map(|event| Ok(Logged::new(event, &names)));
+                let events = stream::iter(newest);
                 return out.list(events, 0, COLUMNS, "no events").await;
             }
             let request = about.list(client).after(after).page_size(limit.page_size());
-            out.list(request.items(), limit.count(), COLUMNS, "no events")
-                .await
+            let events = request.items();
+            let events = events.map_ok(|event| Logged::new(event, &names));
+            out.list(events, limit.count(), COLUMNS, "no events").await
         }
         EventCommand::Watch { of, after } => {
             let about = About::of(client, of).await?;
@@ -49,9 +57,20 @@ pub(super) async fn run(
                 Some(after) => after,
                 None => log::newest(client).await?.into(),
             };
-            follow(about.watch(client).after(after).into_stream(), out).await
+            let names = names(client, out).await;
+            let events = about.watch(client).after(after).into_stream();
+            follow(events, &names, out).await
         }
         EventCommand::Export { after, follow } => export(client, after, follow, out).await,
+    }
+}
+
+/// What those who did it are called, where it is read at a terminal: elsewhere ids are wanted.
+async fn names(client: &Client, out: &Output) -> HashMap<Uuid, String> {
+    if out.is_short() {
+        people(client).await
+    } else {
+        HashMap::new()
     }
 }
 
@@ -111,11 +130,25 @@ async fn export(
 }
 
 /// A line for each event, until interrupted or refused.
-async fn follow(mut events: EventsWatch, out: &mut Output) -> Result<(), Failure> {
-    while let Some(event) = events.next().await {
-        let event = event?;
-        let kind = event.event_type.to_string();
-        out.news(&event, |look| line(&event, look), &kind)?;
+async fn follow(
+    mut events: EventsWatch,
+    names: &HashMap<Uuid, String>,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let mut away = Away::default();
+    let mut tick = interval(Away::TICK);
+    loop {
+        tokio::select! {
+            event = events.next() => {
+                let event = event.ok_or(Failure::WatchEnded)??;
+                let kind = event.event_type.to_string();
+                let event = Logged::new(event, names);
+                out.news(&event, |look| line(&event, look), &kind)?;
+            }
+            _ = tick.tick() => {
+                away.look(events.interruption());
+                away.say();
+            }
+        }
     }
-    Err(Failure::WatchEnded)
 }

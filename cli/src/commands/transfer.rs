@@ -55,13 +55,7 @@ pub(super) async fn run(
                 text::count(count)
             })
         }
-        TransferCommand::Watch(args) => match args.id.clone() {
-            Some(which) => {
-                let uuid = resolve::transfer(client, which).await?;
-                watch::one(client, uuid, out).await
-            }
-            None => watch::all(client, args, out).await,
-        },
+        TransferCommand::Watch(args) => watch::run(client, args, out).await,
         TransferCommand::Wait(args) => {
             let uuid = resolve::transfer(client, args.transfer.id).await?;
             let transfer = wait::until(client, uuid, &args.statuses, args.timeout).await?;

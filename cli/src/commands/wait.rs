@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use tidegate_client::{Client, Transfer, TransferStatus};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
+use super::away::Away;
 use crate::failure::Failure;
 
 /// The transfer as soon as it has one of the statuses or has ended.
@@ -22,14 +23,23 @@ pub(super) async fn until(
     let mut states = client.watch(uuid);
     let mut last = None;
     let reached = async {
-        while let Some(transfer) = states.next().await {
-            let transfer = transfer?;
-            if statuses.contains(&transfer.status) || transfer.status.is_terminal() {
-                return Ok(transfer);
+        let mut away = Away::default();
+        let mut tick = interval(Away::TICK);
+        loop {
+            tokio::select! {
+                transfer = states.next() => {
+                    let transfer = transfer.ok_or(Failure::WatchEnded)??;
+                    if statuses.contains(&transfer.status) || transfer.status.is_terminal() {
+                        return Ok(transfer);
+                    }
+                    last = Some(transfer.status);
+                }
+                _ = tick.tick() => {
+                    away.look(states.interruption());
+                    away.say();
+                }
             }
-            last = Some(transfer.status);
         }
-        Err(Failure::WatchEnded)
     };
     match longest {
         None => reached.await,

@@ -1,148 +1,252 @@
-//! `tidegate transfer watch`: one transfer to its end, or all of them until interrupted.
+//! `tidegate transfer watch`: transfers to their ends, or all of them until interrupted.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
-use futures::StreamExt;
+use futures::{StreamExt as _, stream::SelectAll};
 use serde_json::json;
-use tidegate_client::{Client, Transfer, TransferStatus, WatchUpdate};
-use tokio::time::sleep_until;
+use tidegate_client::{
+    Client, Error, Transfer, TransferStatus, TransferWatch, TransfersWatch, WatchUpdate,
+};
+use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::resolve;
+use super::{away::Away, resolve};
 use crate::args::WatchArgs;
+use crate::board::{Board, Followed};
 use crate::failure::Failure;
 use crate::output::{Look, Output};
-use crate::progress::{Bar, Rate, line};
+use crate::progress::line;
+use crate::view::followed::COLUMNS;
 
-/// Lines for people come at most so often.
+/// What is drawn or told about transfers that were named comes at most so often.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
+const DRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 const RESTARTED: &str = "what was shown may not have happened: the ledger went back or has another past; all that \
      exists follows";
 
-/// How the changes of one transfer are shown.
-enum Shown {
-    /// Each.
-    All,
-    /// A bar that is drawn anew, and a line at the end.
-    Bar(Bar),
-    /// A line at most every second, and one at the end.
-    Lines,
-}
-
-impl Shown {
-    fn new(out: &Output) -> Self {
-        if out.is_for_programs() {
-            Self::All
-        } else if out.can_draw() {
-            Self::Bar(Bar::new())
-        } else {
-            Self::Lines
-        }
-    }
-
-    /// A bar limits itself, and programs want every change.
-    fn interval(&self) -> Duration {
-        if matches!(self, Self::Lines) {
-            LINE_INTERVAL
-        } else {
-            Duration::ZERO
-        }
-    }
-
-    fn show(&self, transfer: &Transfer, rate: &Rate, out: &mut Output) -> Result<(), Failure> {
-        if let Self::Bar(bar) = self {
-            if !transfer.status.is_terminal() {
-                bar.show(transfer, rate);
-                return Ok(());
-            }
-            bar.clear();
-        }
-        let status = transfer.status.to_string();
-        out.news(transfer, |look| line(transfer, rate, look), &status)
-    }
-}
-
-/// Follows one transfer to its end.
+/// Follows what is meant.
 ///
 /// # Errors
-/// [`Failure::Ended`] when that is another than COMPLETED.
-pub(super) async fn one(client: &Client, uuid: Uuid, out: &mut Output) -> Result<(), Failure> {
-    let mut watch = client.watch(uuid);
-    let shown = Shown::new(out);
-    let mut rate = Rate::default();
-    let mut due = Instant::now();
-    let mut pending: Option<Transfer> = None;
-    loop {
-        tokio::select! {
-            change = watch.next() => {
-                let transfer = change.ok_or(Failure::WatchEnded)??;
-                if transfer.status == TransferStatus::InProgress {
-                    rate.push(Instant::now(), transfer.progress.records_transferred);
-                }
-                if transfer.status.is_terminal() {
-                    shown.show(&transfer, &rate, out)?;
-                    return ended(transfer.status);
-                }
-                pending = Some(transfer);
-            }
-            () = sleep_until(due.into()), if pending.is_some() => {}
-        }
-        if due <= Instant::now()
-            && let Some(transfer) = pending.take()
-        {
-            shown.show(&transfer, &rate, out)?;
-            due = Instant::now() + shown.interval();
-        }
-    }
-}
-
-fn ended(status: TransferStatus) -> Result<(), Failure> {
-    if status == TransferStatus::Completed {
-        Ok(())
+/// [`Failure::Ended`] when what was named came to another end than COMPLETED; for all transfers always, in the end.
+pub(super) async fn run(client: &Client, args: WatchArgs, out: &mut Output) -> Result<(), Failure> {
+    let watched = if args.ids.is_empty() {
+        let request = client
+            .watch_transfers()
+            .filter(resolve::filter(client, args.filter).await?)
+            .include_existing(args.include_existing);
+        Watched::All(request.into_stream())
     } else {
-        Err(Failure::Ended(status))
+        let found = resolve::transfers(client, &args.ids).await?;
+        let uuids: BTreeSet<Uuid> = found.into_iter().collect::<Result<_, _>>()?;
+        Watched::Named(uuids.into_iter().map(|uuid| client.watch(uuid)).collect())
+    };
+    let mut follower = Follower::new(watched, out);
+    follower.follow(out).await
+}
+
+/// Where the news come from.
+enum Watched {
+    Named(SelectAll<TransferWatch>),
+    All(TransfersWatch),
+}
+
+impl Watched {
+    async fn next(&mut self) -> Option<Result<WatchUpdate, Error>> {
+        match self {
+            Self::Named(watches) => {
+                let transfer = watches.next().await?;
+                Some(transfer.map(|transfer| WatchUpdate::Transfer(Box::new(transfer))))
+            }
+            Self::All(watch) => watch.next().await,
+        }
+    }
+
+    fn interruption(&self) -> Option<Error> {
+        match self {
+            Self::Named(watches) => watches.iter().find_map(TransferWatch::interruption),
+            Self::All(watch) => watch.interruption(),
+        }
     }
 }
 
-/// Follows all transfers that the filter means, until interrupted.
-///
-/// # Errors
-/// Always, in the end.
-pub(super) async fn all(client: &Client, args: WatchArgs, out: &mut Output) -> Result<(), Failure> {
-    let request = client
-        .watch_transfers()
-        .filter(resolve::filter(client, args.filter).await?)
-        .include_existing(args.include_existing);
-    let mut watch = request.into_stream();
-    while let Some(update) = watch.next().await {
-        match update? {
-            WatchUpdate::Transfer(transfer) => {
-                let status = transfer.status.to_string();
-                let words = |look: &Look| {
-                    let id = look.id(transfer.uuid);
-                    format!("{id}  {}", line(&transfer, &Rate::default(), look))
-                };
-                out.news(&transfer, words, &status)?;
+/// How the changes are shown.
+enum Shown {
+    /// Each on a line.
+    Each,
+    /// A line for each transfer at most every second, and one at its end.
+    Lines,
+    /// A table of what is under way, and a line above it for what has ended.
+    Table,
+}
+
+struct Follower {
+    watched: Watched,
+    shown: Shown,
+    /// Whether lines have to say which transfer they are about.
+    is_alone: bool,
+    board: Board,
+    /// What is to be told when it is time.
+    due: BTreeSet<Uuid>,
+    ends: BTreeMap<Uuid, TransferStatus>,
+    away: Away,
+}
+
+impl Follower {
+    fn new(watched: Watched, out: &Output) -> Self {
+        let is_named = matches!(watched, Watched::Named(_));
+        let shown = if out.is_for_programs() {
+            Shown::Each
+        } else if out.can_draw() {
+            Shown::Table
+        } else if is_named {
+            Shown::Lines
+        } else {
+            Shown::Each
+        };
+        Self {
+            is_alone: matches!(&watched, Watched::Named(watches) if watches.len() == 1),
+            watched,
+            shown,
+            board: Board::default(),
+            due: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            away: Away::default(),
+        }
+    }
+
+    async fn follow(&mut self, out: &mut Output) -> Result<(), Failure> {
+        let pause = if matches!(self.shown, Shown::Table) {
+            DRAW_INTERVAL
+        } else {
+            LINE_INTERVAL
+        };
+        let mut tick = interval(pause);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                update = self.watched.next() => match update {
+                    Some(update) => self.tell(update?, out)?,
+                    None => break,
+                },
+                _ = tick.tick() => self.tick(out)?,
             }
+        }
+        out.undraw()?;
+        self.outcome()
+    }
+
+    fn tell(&mut self, update: WatchUpdate, out: &mut Output) -> Result<(), Failure> {
+        match update {
+            WatchUpdate::Transfer(transfer) => self.changed(*transfer, out),
             WatchUpdate::Deleted(uuid) => {
+                self.board.forget(uuid);
                 let deleted = json!({ "deletedUuid": uuid });
-                out.news(
-                    &deleted,
-                    |look| format!("{}  deleted", look.id(uuid)),
-                    "deleted",
-                )?;
+                let words = |look: &Look| format!("{}  deleted", look.id(uuid));
+                print(out, |out| out.news(&deleted, words, "deleted"))
             }
             WatchUpdate::Restarted => {
+                self.board.clear();
                 let words = |_: &Look| RESTARTED.to_owned();
-                out.news(
-                    &json!({ "restarted": true }),
-                    words,
-                    "may not have happened",
-                )?;
+                let restarted = json!({ "restarted": true });
+                print(out, |out| {
+                    out.news(&restarted, words, "may not have happened")
+                })
             }
-            _ => {}
+            _ => Ok(()),
         }
     }
-    Err(Failure::WatchEnded)
+
+    fn changed(&mut self, transfer: Transfer, out: &mut Output) -> Result<(), Failure> {
+        let (uuid, now) = (transfer.uuid, Instant::now());
+        if matches!(self.shown, Shown::Each) {
+            // One at a time, so that nothing has to be remembered.
+            return self.print(&Followed::new(transfer, now), out);
+        }
+        let Some(ended) = self.board.tell(transfer, now) else {
+            self.due.insert(uuid);
+            return Ok(());
+        };
+        self.due.remove(&uuid);
+        self.print(&ended, out)
+    }
+
+    /// A line about one.
+    fn print(&mut self, followed: &Followed, out: &mut Output) -> Result<(), Failure> {
+        let transfer = &followed.transfer;
+        if transfer.status.is_terminal() {
+            self.ends.insert(transfer.uuid, transfer.status);
+        }
+        let words = |look: &Look| {
+            let line = line(transfer, followed.rate(), look);
+            if self.is_alone {
+                line
+            } else {
+                format!("{}  {line}", look.id(transfer.uuid))
+            }
+        };
+        let status = transfer.status.to_string();
+        print(out, |out| out.news(transfer, words, &status))
+    }
+
+    fn tick(&mut self, out: &mut Output) -> Result<(), Failure> {
+        self.board.tick(Instant::now());
+        let away = self.away.look(self.watched.interruption());
+        if matches!(self.shown, Shown::Table) {
+            let words = match away {
+                Some(words) => words,
+                // What was named is heard of at once.
+                None if self.board.rows().is_empty() && self.is_endless() => {
+                    "nothing heard of yet that is under way".to_owned()
+                }
+                None => String::new(),
+            };
+            return out.draw(self.board.rows(), COLUMNS, &words);
+        }
+        self.away.say();
+        let due = std::mem::take(&mut self.due);
+        let board = std::mem::take(&mut self.board);
+        for followed in board.rows() {
+            if due.contains(&followed.transfer.uuid) {
+                self.print(followed, out)?;
+            }
+        }
+        self.board = board;
+        Ok(())
+    }
+
+    fn is_endless(&self) -> bool {
+        matches!(self.watched, Watched::All(_))
+    }
+
+    /// What the ends of those that were named mean.
+    fn outcome(&self) -> Result<(), Failure> {
+        if self.is_endless() || self.ends.is_empty() {
+            return Err(Failure::WatchEnded);
+        }
+        let others = self.ends.values();
+        let others: Vec<TransferStatus> = others
+            .filter(|status| **status != TransferStatus::Completed)
+            .copied()
+            .collect();
+        match others.as_slice() {
+            [] => Ok(()),
+            [first, rest @ ..] if rest.iter().all(|status| status == first) => {
+                Err(Failure::Ended(*first))
+            }
+            _ => Err(Failure::Told(1)),
+        }
+    }
+}
+
+/// Prints something above what is drawn.
+fn print(
+    out: &mut Output,
+    print: impl FnOnce(&mut Output) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    out.undraw()?;
+    print(out)
 }

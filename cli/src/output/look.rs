@@ -30,12 +30,22 @@ pub(crate) struct Look {
 impl Look {
     /// For a person at a terminal, or for anything else.
     pub(crate) fn new(short: bool) -> Self {
+        Self::at(short, text::now())
+    }
+
+    /// The same at another time.
+    pub(crate) fn at(short: bool, now: DateTime<Utc>) -> Self {
         Self {
-            now: text::now(),
+            now,
             short,
             digits: SHORTEST,
             ids: RefCell::default(),
         }
+    }
+
+    /// Whether the reader is at a terminal and did not ask for more.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short
     }
 
     /// An id, or as many of its last digits as tell it from the others.

@@ -28,7 +28,8 @@ pub(crate) struct Column<T> {
     cell: fn(&T, &Look) -> String,
     is_number: bool,
     is_status: bool,
-    is_long: bool,
+    /// A long name is cut to no less; none where nothing is cut.
+    least: Option<usize>,
     shown: Shown,
 }
 
@@ -40,7 +41,7 @@ impl<T> Column<T> {
             cell,
             is_number: false,
             is_status: false,
-            is_long: false,
+            least: None,
             shown: Shown::Always,
         }
     }
@@ -62,8 +63,14 @@ impl<T> Column<T> {
     /// A column of names that may be cut.
     pub(crate) const fn name(title: &'static str, cell: fn(&T, &Look) -> String) -> Self {
         let mut column = Self::text(title, cell);
-        column.is_long = true;
+        column.least = Some(READABLE);
         column
+    }
+
+    /// Of a name that may be cut to less than others.
+    pub(crate) const fn least(mut self, width: usize) -> Self {
+        self.least = Some(width);
+        self
     }
 
     /// Left out of a terminal that is too narrow, before those with a lower number.
@@ -79,14 +86,59 @@ impl<T> Column<T> {
     }
 }
 
+/// A table whose columns have their widths: cells are cut and padded.
+pub(crate) struct Grid {
+    titles: Vec<String>,
+    pub(crate) rows: Vec<Vec<Cell>>,
+}
+
+/// What stands in a row and a column.
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    pub(crate) is_status: bool,
+}
+
+impl Grid {
+    /// The line of titles.
+    pub(crate) fn titles(&self) -> String {
+        self.titles.join(GAP)
+    }
+}
+
 /// The things in lines of their own, below the titles; within `limit` columns of a terminal where there is one.
 pub(super) fn table<T>(
     things: &[T],
     columns: &[Column<T>],
     wide: bool,
     limit: Option<usize>,
-    mut look: Look,
+    look: Look,
 ) -> String {
+    let grid = grid(things, columns, wide, limit, look);
+    let mut text = format!("{}\n", grid.titles().trim_end());
+    for row in grid.rows {
+        let cells = row.iter().map(|cell| {
+            let style = if cell.is_status {
+                colour(cell.text.trim_end())
+            } else {
+                Style::new()
+            };
+            let bare = cell.text.trim();
+            cell.text.replacen(bare, &painted(bare, style), 1)
+        });
+        let line = cells.collect::<Vec<_>>().join(GAP);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn grid<T>(
+    things: &[T],
+    columns: &[Column<T>],
+    wide: bool,
+    limit: Option<usize>,
+    mut look: Look,
+) -> Grid {
     let columns: Vec<&Column<T>> = columns
         .iter()
         .filter(|column| wide || column.shown != Shown::Wide)
@@ -108,46 +160,44 @@ pub(super) fn table<T>(
         Some(limit) => fit(&wishes, limit),
         None => wishes.iter().map(|wish| Some(wish.width)).collect(),
     };
-    let mut text = String::new();
     let titles = columns.iter().map(|column| column.title.to_owned());
-    push_row(&mut text, &columns, &widths, titles, false);
-    for row in rows {
-        push_row(&mut text, &columns, &widths, row, true);
+    Grid {
+        titles: padded(&columns, &widths, titles)
+            .map(|cell| cell.text)
+            .collect(),
+        rows: rows
+            .into_iter()
+            .map(|row| padded(&columns, &widths, row.into_iter()).collect())
+            .collect(),
     }
-    text
 }
 
-fn push_row<T>(
-    text: &mut String,
+/// The cells of a row that are shown, each as wide as its column.
+fn padded<T>(
     columns: &[&Column<T>],
     widths: &[Option<usize>],
-    row: impl IntoIterator<Item = String>,
-    has_colour: bool,
-) {
-    let mut line = String::new();
-    for ((column, shown), cell) in columns.iter().zip(widths).zip(row) {
-        let Some(room) = *shown else {
-            continue;
-        };
+    row: impl Iterator<Item = String>,
+) -> impl Iterator<Item = Cell> {
+    let all = columns.iter().zip(widths).zip(row);
+    all.filter_map(|((column, shown), cell)| {
+        let room = (*shown)?;
         let cell = cut(&cell, room);
         let blank = " ".repeat(room.saturating_sub(width(&cell)));
-        let style = if has_colour && column.is_status {
-            colour(&cell)
-        } else {
-            Style::new()
-        };
-        let cell = painted(&cell, style);
-        if !line.is_empty() {
-            line.push_str(GAP);
-        }
-        line.push_str(&if column.is_number {
+        let text = if column.is_number {
             blank + &cell
         } else {
             cell + &blank
-        });
-    }
-    text.push_str(line.trim_end());
-    text.push('\n');
+        };
+        Some(Cell {
+            text,
+            is_status: column.is_status,
+        })
+    })
+}
+
+/// How many columns of a terminal a line takes, whatever its colours.
+pub(super) fn width_of(line: &str) -> usize {
+    width(&anstream::adapter::strip_str(line).to_string())
 }
 
 /// How much room a column takes.
@@ -166,10 +216,9 @@ impl Wish {
         let width = longest.max(title);
         Self {
             width,
-            least: if column.is_long {
-                width.min(READABLE.max(title))
-            } else {
-                width
+            least: match column.least {
+                Some(least) => width.min(least.max(title)),
+                None => width,
             },
             is_blank: longest == 0,
             shown: column.shown,

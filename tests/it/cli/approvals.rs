@@ -12,6 +12,7 @@ use super::{id, says};
 /// A server that wants tokens, with a site, its agent and an approver.
 struct Office {
     server: ServerProcess,
+    admin: String,
     agent: String,
     approver: String,
 }
@@ -26,6 +27,7 @@ impl Office {
         let server = ServerProcess::start(&database, 0, &["--auth", "required"]).await;
         let mut office = Self {
             server,
+            admin: admin.to_owned(),
             agent: String::new(),
             approver: String::new(),
         };
@@ -128,4 +130,42 @@ async fn decisions_are_the_callers_own() {
         .text(&office.approver, "approval list -o jsonl")
         .await;
     assert_eq!(left, "");
+}
+
+#[tokio::test]
+async fn the_log_says_on_a_narrow_terminal_what_happened_and_who_did_it() {
+    let office = Office::open().await;
+    let approved = office.waiting("orders").await;
+    office
+        .text(&office.approver, &format!("transfer approve {approved}"))
+        .await;
+    office
+        .text(&office.agent, &format!("transfer start {approved}"))
+        .await;
+    let fail = format!("transfer fail {approved} --error-message disk-full");
+    office.text(&office.agent, &fail).await;
+    // Names are for those who may see them.
+    let admin = office.admin.clone();
+    let list = office.tidegate(&admin, &format!("event list --transfer {approved}"));
+    let shown = on_terminal(list, 80, "").await.stdout;
+    let shown = anstream::adapter::strip_str(&shown).to_string();
+    let (_, id) = approved.split_at(28);
+    let masked = shown.replace(id, "transfer");
+    let masked: Vec<String> = masked
+        .lines()
+        .map(|line| {
+            let (before, rest) = line.split_at(3);
+            let age = rest.split_once(" ago").map(|(_, after)| after);
+            age.map_or(line.to_owned(), |after| format!("{before}  0s ago{after}"))
+        })
+        .collect();
+    let wanted = [
+        "SEQ  WHEN    OF        TYPE                STATUS            BY     DETAIL",
+        "  5  0s ago  transfer  created             pending           robot",
+        "  6  0s ago  transfer  approval_requested  pending_approval  robot",
+        "  7  0s ago  transfer  approved            approved          bob",
+        "  8  0s ago  transfer  started             in_progress       robot  lease 1",
+        "  9  0s ago  transfer  failed              failed            robot  disk-full",
+    ];
+    assert_eq!(masked, wanted, "{shown}");
 }

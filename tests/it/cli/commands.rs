@@ -83,7 +83,7 @@ async fn a_transfer_is_declared_decided_on_and_completed() {
     let (text, events) = desk.both(&format!("event list --transfer {uuid}")).await;
     says(
         &text,
-        &["SEQUENCE", "pending_approval -> approved", "fine", ADMIN],
+        &["SEQ", "pending_approval -> approved", "fine", ADMIN],
     );
     let types = events
         .as_array()

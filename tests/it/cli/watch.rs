@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_tests::{
-    process::{finish, heard, signal},
+    ServerProcess,
+    process::{finish, heard, on_terminal, play, signal},
     soon,
 };
 
@@ -186,4 +187,114 @@ async fn the_log_is_watched_from_now_on() {
     assert!(!first.starts_with("1  "), "{first}");
     signal(&watch, "INT").await;
     assert_eq!(finish(watch).await.code, Some(130));
+}
+
+#[tokio::test]
+async fn several_are_watched_to_their_ends() {
+    let desk = Desk::new().await;
+    let [one, two] = [desk.declare("one").await, desk.declare("two").await];
+    let mut watch = desk.tidegate(&format!("transfer watch {one} {two}"));
+    let mut watch = watch.spawn().expect("it starts");
+    let stdout = watch.stdout.take().expect("stdout is piped");
+    let both = two.clone();
+    let begun = move |line: &str| line.contains(&both).then_some(());
+    let ((), said) = heard("the second one", stdout, begun).await;
+    for step in ["start", "complete"] {
+        desk.text(&format!("transfer {step} {one}")).await;
+    }
+    desk.text(&format!("transfer cancel {two}")).await;
+    // The code is that of the one that was not completed.
+    assert_eq!(finish(watch).await.code, Some(13));
+    let said = said.whole().await;
+    for (uuid, status) in [(&one, "completed"), (&two, "cancelled")] {
+        let mut lines = said.lines();
+        assert!(
+            lines.any(|line| line.starts_with(&format!("{uuid}  {status} "))),
+            "{said}"
+        );
+    }
+    let failed = desk.declare("three").await;
+    desk.text(&format!("transfer start {failed}")).await;
+    desk.text(&format!("transfer fail {failed} --error-message x"))
+        .await;
+    let ended = desk.run(&format!("transfer watch {two} {failed}")).await;
+    assert_eq!(ended.code, Some(1), "two that ended otherwise: {ended:?}");
+}
+
+#[tokio::test]
+async fn a_terminal_shows_a_table_of_what_is_under_way() {
+    let desk = Desk::new().await;
+    let create = "transfer create --direction send --records-requested 1000 --table";
+    let one = super::id(&desk.json(&format!("{create} public.orders")).await);
+    let two = super::id(&desk.json(&format!("{create} customers")).await);
+    desk.text(&format!("transfer start {one}")).await;
+    desk.text(&format!(
+        "transfer progress {one} --records 400 --created 400"
+    ))
+    .await;
+    let watch = desk.tidegate(&format!("transfer watch {one} {two}"));
+    let steps = [("400/1,000", "")];
+    let end = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        desk.text(&format!(
+            "transfer progress {one} --records 800 --created 800"
+        ))
+        .await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        desk.text(&format!("transfer complete {one}")).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        desk.text(&format!("transfer cancel {two}")).await;
+    };
+    let (ended, ()) = tokio::join!(play(watch, 80, &steps), end);
+    assert_eq!(ended.code, Some(13), "{ended:?}");
+    let shown = anstream::adapter::strip_str(&ended.stdout).to_string();
+    for words in [
+        "ROWS/S",
+        "SILENT",
+        " 80% ",
+        "send public.orders",
+        "send customers",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let last: Vec<&str> = shown.lines().rev().take(2).collect();
+    assert!(last[0].contains("cancelled"), "{shown}");
+    // What has ended stays above, and the table goes in the end.
+    assert!(!last[0].contains("SILENT"), "{shown}");
+    let plain = desk.tidegate(&format!("transfer watch {one} --color never"));
+    let plain = on_terminal(plain, 80, "").await;
+    assert!(!plain.stdout.contains("\u{1b}[3"), "{plain:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_said_once() {
+    let Desk { server } = Desk::new().await;
+    let database = server.database().clone();
+    let port = server.port();
+    let desk = Desk { server };
+    let uuid = desk.declare("orders").await;
+    let table = desk.tidegate(&format!("transfer watch {uuid}"));
+    let mut wait = desk.tidegate(&format!("transfer wait {uuid} --for cancelled"));
+    wait.env("TERM", "xterm");
+    let address = desk.server.address.clone();
+    let outage = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        desk.server.kill().await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let server = ServerProcess::start(&database, port, &[]).await;
+        assert_eq!(server.address, address);
+        let desk = Desk { server };
+        desk.text(&format!("transfer cancel {uuid}")).await;
+        desk
+    };
+    let (table, wait, _desk) = tokio::join!(
+        on_terminal(table, 80, ""),
+        on_terminal(wait, 80, ""),
+        outage
+    );
+    assert_eq!(table.code, Some(13), "{table:?}");
+    assert!(table.stdout.contains("reconnecting for "), "{table:?}");
+    assert_eq!(wait.code, Some(0), "{wait:?}");
+    let said = wait.stdout.matches("reconnecting for ").count();
+    assert_eq!(said, 1, "{wait:?}");
 }
