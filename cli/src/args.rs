@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum as _};
 use clap_complete::Shell;
 use tidegate_client::{ClientSettings, Direction, LogPosition};
+use uuid::Uuid;
 
 pub(crate) use self::{
     connection::{
@@ -140,6 +141,15 @@ pub(crate) enum Command {
     /// Pending approvals.
     #[command(subcommand)]
     Approval(ApprovalCommand),
+    /// Shows live what is active and what waits for approval, and takes decisions.
+    ///
+    /// The arrow keys, or j and k, choose a transfer, and Tab the other list. Then a approves, d denies and c cancels it,
+    /// after a comment or a reason was typed: Enter does it, Esc does not. q ends it.
+    Top {
+        /// Who decides [default: whoever the token belongs to]; needed where the server requires no token.
+        #[arg(long, value_name = "UUID")]
+        admin: Option<Uuid>,
+    },
     /// Totals.
     #[command(subcommand)]
     Stats(StatsCommand),

@@ -12,6 +12,7 @@ mod resolve;
 mod session;
 mod several;
 mod stats;
+mod top;
 mod transfer;
 mod wait;
 mod watch;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Transfer(command) => transfer::run(&client, *command, out).await,
         Command::Approval(command) => approval::run(&client, command, out).await,
+        Command::Top { admin } => top::run(&client, admin, out).await,
         Command::Stats(command) => stats::run(&client, command, out).await,
         Command::Event(command) => event::run(&client, command, out).await,
         Command::Connection(command) => connection::run(&client, command, out).await,

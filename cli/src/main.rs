@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod progress;
 mod text;
+mod top;
 mod view;
 
 use std::process::ExitCode;

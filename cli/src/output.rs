@@ -24,7 +24,7 @@ use self::live::Live;
 pub(crate) use self::{
     look::{Look, colour, painted},
     machine::{Machine, Template},
-    table::Column,
+    table::{Column, Grid, lay_out},
 };
 
 /// A terminal that does not say how wide it is is taken to be as wide as most are.

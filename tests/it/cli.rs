@@ -13,6 +13,7 @@ mod refusals;
 mod running;
 mod terminal;
 mod times;
+mod top;
 mod watch;
 
 use serde_json::Value;

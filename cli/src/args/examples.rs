@@ -171,6 +171,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "top",
+        [
+            "tidegate top",
+            "tidegate top --admin 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b",
+        ],
+    ),
+    (
         "stats connection",
         [
             "tidegate stats connection north",

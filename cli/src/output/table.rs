@@ -132,6 +132,16 @@ pub(super) fn table<T>(
     text
 }
 
+/// The things in columns that fit a terminal.
+pub(crate) fn lay_out<T>(
+    things: &[T],
+    columns: &[Column<T>],
+    limit: Option<usize>,
+    look: Look,
+) -> Grid {
+    grid(things, columns, false, limit, look)
+}
+
 fn grid<T>(
     things: &[T],
     columns: &[Column<T>],

@@ -17,14 +17,19 @@ pub(crate) struct Waiting {
     transfer: Transfer,
     #[serde(skip)]
     asked_by: Option<String>,
+    #[serde(skip)]
+    site: Option<String>,
 }
 
 impl Waiting {
     /// Whoever it is for asks, or else whoever declared it.
     pub(crate) fn new(transfer: Transfer, names: &HashMap<Uuid, String>) -> Self {
         let asked_by = who(&transfer).and_then(|uuid| names.get(&uuid));
+        let preloaded = transfer.connection.as_ref().map(|it| it.name.clone());
+        let named = || names.get(&transfer.connection_uuid?).cloned();
         Self {
             asked_by: asked_by.cloned(),
+            site: preloaded.or_else(named),
             transfer,
         }
     }
@@ -35,12 +40,11 @@ impl Waiting {
     }
 
     fn site(&self) -> String {
-        let connection = self.transfer.connection.as_ref();
-        connection.map(|it| it.name.clone()).unwrap_or_default()
+        self.site.clone().unwrap_or_default()
     }
 }
 
-fn who(transfer: &Transfer) -> Option<Uuid> {
+pub(crate) fn who(transfer: &Transfer) -> Option<Uuid> {
     transfer.initiated_by_uuid.or(transfer.acted_by_uuid)
 }
 
