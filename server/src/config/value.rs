@@ -155,17 +155,20 @@ mod tests {
         assert!(interval("0s").is_err() && age("0s").is_err() && answer_timeout("0s").is_err());
         assert_eq!(heartbeat("0"), Ok(Duration::ZERO));
         assert_eq!(heartbeat("0s"), Ok(Duration::ZERO));
+        assert_eq!(stop_grace("0"), Ok(Duration::ZERO));
+        assert_eq!(stop_grace("0s"), Ok(Duration::ZERO));
         assert_eq!(drain_delay("0s"), Ok(Duration::ZERO));
     }
 
     #[test]
     fn times_have_bounds_that_are_told() {
         type Parser = fn(&str) -> Result<Duration, String>;
-        let parsers: [(Parser, &str, &str, &str); 6] = [
+        let parsers: [(Parser, &str, &str, &str); 7] = [
             (interval, "10ms", "9ms", "10ms"),
             (age, "30d", "31d", "30d"),
             (answer_timeout, "1h", "61m", "1h"),
             (heartbeat, "1d", "25h", "1d"),
+            (stop_grace, "1d", "25h", "1d"),
             (retention, "24h", "23h 59m", "24h"),
             (drain_delay, "2s", "3s", "2s"),
         ];

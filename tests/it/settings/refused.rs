@@ -18,10 +18,13 @@ fn bad(key: &str) -> (&'static str, &'static str) {
         "auth" => ("maybe", "off, required"),
         "insecure" | "proxy-protocol" => ("maybe", "boolean"),
         "trusted-proxies" => ("10.0.0.0/33", "10.0.0.0/33"),
+        "reflection" => ("closed", "open, authenticated, off"),
+        "cors-origin" => ("https://a.example/", "without a path"),
         "database-pooling" => ("none", "session, transaction"),
         "migrate" => ("never", "auto, check, off"),
         "sweep-interval" => ("1ms", "10ms to 1d"),
         "heartbeat-timeout" => ("2d", "1s to 1d"),
+        "stop-grace" => ("2d", "at most 1d"),
         "event-retention" => ("23h", "24h"),
         "max-connections" | "max-connections-per-address" | "max-streams" => ("0", "at least 1"),
         "requests-per-minute" => ("1000001", "1000000"),
@@ -99,7 +102,7 @@ async fn a_value_of_the_wrong_type_is_told_with_the_right_one() {
             | "max-streams"
             | "requests-per-minute" => ("'20'", "must be a whole number without quotes"),
             "insecure" | "proxy-protocol" => ("'yes'", "must be true or false without quotes"),
-            "trusted-proxies" => ("[1]", "must be a list of texts in quotes"),
+            "trusted-proxies" | "cors-origin" => ("[1]", "must be a list of texts in quotes"),
             _ => ("5", "must be a text in quotes"),
         };
         for wrong in [wrong, "{ a = 1 }", "1.5", "1979-05-27"] {

@@ -36,9 +36,14 @@ fn good(key: &str) -> [&'static str; 3] {
         "migrate" => [r#""check""#, r#""off""#, r#""auto""#],
         "event-retention" => [r#""30d""#, r#""60d""#, r#""90d""#],
         "drain-delay" => [r#""0s""#, r#""250ms""#, r#""2s""#],
-        "sweep-interval" | "heartbeat-timeout" | "max-connection-age" | "answer-timeout" => {
-            [r#""2s""#, r#""3s""#, r#""4s""#]
-        }
+        "reflection" => [r#""off""#, r#""open""#, r#""authenticated""#],
+        "cors-origin" => [
+            r#"["https://a.example", "http://b.example:8080"]"#,
+            r#"["https://c.example", "https://d.example"]"#,
+            r#"["https://e.example"]"#,
+        ],
+        "sweep-interval" | "heartbeat-timeout" | "stop-grace" | "max-connection-age"
+        | "answer-timeout" => [r#""2s""#, r#""3s""#, r#""4s""#],
         "max-connections"
         | "max-connections-per-address"
         | "max-streams"
