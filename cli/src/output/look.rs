@@ -134,7 +134,8 @@ pub(crate) fn colour(status: &str) -> Style {
     let colour = match status.rsplit(' ').next().unwrap_or_default() {
         "completed" | "approved" | "active" => AnsiColor::Green,
         "in_progress" => AnsiColor::Cyan,
-        "pending_approval" | "suspended" | "cancelled" | "expired" => AnsiColor::Yellow,
+        "pending_approval" | "suspended" | "cancelled" | "expired" | "cancelling" | "pausing"
+        | "paused" => AnsiColor::Yellow,
         "failed" | "denied" | "revoked" | "refused" | "overdue" => AnsiColor::Red,
         _ => return Style::new(),
     };

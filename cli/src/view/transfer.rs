@@ -1,7 +1,7 @@
 //! How a transfer looks: in a list, in detail, and in one line.
 
 use chrono::{DateTime, Utc};
-use tidegate_client::{Transfer, TransferStatus};
+use tidegate_client::{StopKind, Transfer, TransferStatus};
 
 use super::connection;
 use crate::output::{Column, Look};
@@ -23,6 +23,7 @@ pub(crate) const COLUMNS: &[Column<Transfer>] = &[
         given(transfer.initiated_by_uuid)
     })
     .wide(),
+    Column::text("STOP", stop).wide(),
     Column::text("REASON", |transfer: &Transfer, _| given(reason(transfer))).wide(),
 ];
 
@@ -47,6 +48,17 @@ pub(crate) fn outcome(transfer: &Transfer, look: &Look) -> String {
         format!(", {stop}")
     };
     format!("transfer {id} is {status} ({direction} {table_name}{rows}){stop}")
+}
+
+/// Its status for people who watch it: what it is about to be, where its agent is asked to stop, and whether it waits.
+pub(crate) fn state(transfer: &Transfer) -> String {
+    let kind = transfer.stop.as_ref().map(|stop| stop.kind);
+    match kind {
+        Some(StopKind::Cancel) if transfer.is_asked_to_stop() => "cancelling".to_owned(),
+        Some(StopKind::Pause) if transfer.is_asked_to_stop() => "pausing".to_owned(),
+        _ if transfer.is_paused() => "paused".to_owned(),
+        _ => transfer.status.to_string(),
+    }
 }
 
 /// What its agent is asked for, or why it waits.

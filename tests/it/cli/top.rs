@@ -26,7 +26,7 @@ async fn what_is_chosen_is_cancelled_and_approved() {
     let steps = [
         ("public.orders", "c"),
         ("reason,", "wrong table\r"),
-        ("cancelled", "\t"),
+        ("cancelling", "\t"),
         // The nearest deadline is first.
         ("", "d"),
         ("reason,", "not now\r"),
@@ -39,7 +39,7 @@ async fn what_is_chosen_is_cancelled_and_approved() {
     assert!(ended.stdout.contains(LEAVES), "{ended:?}");
 
     let cancelled = desk.json(&format!("transfer get {running}")).await;
-    assert_eq!(cancelled["cancelReason"], json!("wrong table"));
+    assert_eq!(cancelled["stop"]["reason"], json!("wrong table"));
     let denied = desk.json(&format!("transfer get {denied}")).await;
     assert_eq!(denied["denialReason"], json!("not now"));
     let approved = desk.json(&format!("transfer get {waiting}")).await;
