@@ -44,7 +44,7 @@ pub(crate) enum Reply {
     /// No answer.
     Silence,
     /// This answer.
-    Say(v1::ReportProgressResponse),
+    Say(Box<v1::ReportProgressResponse>),
     /// The stream ends so.
     End(Status),
 }
@@ -297,7 +297,7 @@ async fn read(
         let said = match reply {
             Reply::Stored => Ok(answer(&uuid, v1::TransferStatus::InProgress)),
             Reply::Silence => continue,
-            Reply::Say(answer) => Ok(answer),
+            Reply::Say(answer) => Ok(*answer),
             Reply::End(status) => Err(status),
         };
         let ends = said.is_err();

@@ -224,7 +224,7 @@ async fn a_cancellation_is_told_even_before_the_first_report() {
 }
 
 fn refused(code: i32, reason: &str, status: Wire) -> Reply {
-    Reply::Say(v1::ReportProgressResponse {
+    Reply::Say(Box::new(v1::ReportProgressResponse {
         uuid: ORDERS.to_string(),
         revision: 0,
         status: status.into(),
@@ -235,7 +235,7 @@ fn refused(code: i32, reason: &str, status: Wire) -> Reply {
             metadata: [("field".to_owned(), "records_created".to_owned())].into(),
         }),
         ..v1::ReportProgressResponse::default()
-    })
+    }))
 }
 
 #[tokio::test]

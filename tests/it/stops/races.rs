@@ -25,7 +25,11 @@ struct Outcome {
 
 /// A run whose lease ends with the grace, for every third number, or long after it.
 async fn running(raw: &mut Raw, number: u64) -> String {
-    let heartbeat = if number % 3 == 0 { GRACE } else { 100 * GRACE };
+    let heartbeat = if number.is_multiple_of(3) {
+        GRACE
+    } else {
+        100 * GRACE
+    };
     let create = v1::CreateTransferRequest {
         max_attempts: 2,
         ..plain()
@@ -59,7 +63,7 @@ async fn fight(raw: Raw, uuid: String, number: u64) -> (String, Outcome) {
         later(1).await;
         let grace = Some(wire_duration(GRACE));
         let mut raw = raw.clone();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let cancel = v1::CancelTransferRequest {
                 grace,
                 ..request::cancellation(&uuid)
