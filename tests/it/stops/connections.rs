@@ -9,11 +9,14 @@ use tidegate_entity::connection;
 use tidegate_proto::v1::{self, ConnectionStatus, EventType, StopCause, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{Raw, done},
+    actors::{Actors, bearing},
+    assert_refused,
+    raw::{Raw, done, wire_duration},
     request,
     site::{Step, of},
     soon,
 };
+use tonic::Code;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -173,6 +176,64 @@ async fn a_revocation_ends_everything_and_lets_go_of_the_connection() {
         None,
         "nothing holds it"
     );
+}
+
+/// The credentials of its agents end with a connection: whoever cannot confirm any more holds nothing up.
+#[tokio::test]
+async fn an_agent_that_lost_its_credentials_leaves_nothing_running() {
+    let world = World::start_with(WorldOptions {
+        stop_grace: SECOND,
+        ..WorldOptions::guarded()
+    })
+    .await;
+    let actors = Actors::of(&world).await;
+    let raw = Raw::on(world.channel().await);
+    let (mut calls, mut sites) = (raw.transfers, raw.connections);
+    let declared = done(calls.create_transfer(actors.agent.asks(of(&actors.own)))).await;
+    let start = request::starting(&declared.uuid);
+    done(calls.start_transfer(actors.agent.asks(start))).await;
+    let asked = calls.cancel_transfer(bearing(
+        &actors.admin,
+        v1::CancelTransferRequest {
+            grace: Some(wire_duration(600 * SECOND)),
+            ..request::cancellation(&declared.uuid)
+        },
+    ));
+    let asked = done(asked).await.stop.expect("it is asked");
+    assert!(!asked.requested_by_uuid.is_empty(), "by the admin");
+
+    let running = done(calls.create_transfer(actors.agent.asks(of(&actors.own)))).await;
+    let start = request::starting(&running.uuid);
+    done(calls.start_transfer(actors.agent.asks(start))).await;
+    let revoke = v1::RevokeConnectionRequest {
+        uuid: actors.own.clone(),
+        ..v1::RevokeConnectionRequest::default()
+    };
+    let revoked = sites
+        .revoke_connection(bearing(&actors.admin, revoke))
+        .await;
+    revoked.expect("it is revoked");
+    let get = v1::GetTransferRequest {
+        uuid: running.uuid.clone(),
+        preload: Vec::new(),
+    };
+    let look = || {
+        let (mut calls, get) = (calls.clone(), actors.viewer.asks(get.clone()));
+        async move { done(calls.get_transfer(get)).await }
+    };
+    let ended = until("the end of the grace", look, |it| {
+        it.status() == TransferStatus::Cancelled
+    })
+    .await;
+    let stop = ended.stop.expect("how it ended");
+    assert_eq!(
+        (stop.cause(), stop.forced, stop.requested_by_uuid.as_str()),
+        (StopCause::ConnectionRevoked, true, "")
+    );
+    let acknowledgement = request::acknowledgement(&running.uuid);
+    let late = calls.acknowledge_stop(actors.agent.asks(acknowledgement));
+    let refusal = late.await.expect_err("its token is good no more");
+    assert_refused(&refusal, Code::Unauthenticated, "UNAUTHENTICATED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
