@@ -1,4 +1,5 @@
-//! What is given to operators beside the programs: the unit, the image, the compose file and the rules for alerts.
+//! What is given to operators beside the programs: the unit, the image, the compose file, the rules for alerts and the
+//! dashboard.
 
 use std::{
     collections::BTreeSet,
@@ -7,6 +8,7 @@ use std::{
 };
 
 use clap::{CommandFactory as _, Parser as _};
+use serde_json::{Value, json};
 use tidegate_server::{
     config::{Arguments, Role, definitions},
     metrics::Metrics,
@@ -182,30 +184,30 @@ async fn systemd_accepts_the_unit_and_finds_it_safe() {
     assert_ne!(verified.stderr, "", "it accepts anything");
 }
 
-#[test]
-fn every_metric_of_the_alerts_exists_with_its_labels() {
+/// What a server serves before anything has happened to it but a call of each outcome.
+fn served() -> String {
     let metrics = Metrics::new(["m".to_owned()]);
     for code in 0..17 {
         metrics.calls.begin("/m").end(code);
     }
-    let served = metrics.encode().expect("a text");
+    metrics.encode().expect("a text")
+}
+
+/// Checks that each metric of these queries is served, and each value of a label that they ask for.
+fn assert_served(queries: &str) {
+    let served = served();
     let samples: BTreeSet<&str> = served
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split(['{', ' ']).next())
         .collect();
-    let rules = text("deploy/alerts.yml");
-    let rules: String = rules
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .collect();
     let used: BTreeSet<&str> = ["tidegate_", "rpc_server_"]
         .iter()
-        .flat_map(|prefix| words(&rules, prefix))
+        .flat_map(|prefix| words(queries, prefix))
         .collect();
     assert!(used.len() > 10, "{used:?}");
     assert!(used.is_subset(&samples), "{:?}", used.difference(&samples));
-    for condition in rules
+    for condition in queries
         .split(['{', ',', '}'])
         .filter(|part| part.contains("=\"") || part.contains("~\""))
     {
@@ -216,6 +218,59 @@ fn every_metric_of_the_alerts_exists_with_its_labels() {
             assert!(label == "job" || served.contains(&pair), "{pair}");
         }
     }
+}
+
+#[test]
+fn every_metric_of_the_alerts_exists_with_its_labels() {
+    let rules = text("deploy/alerts.yml");
+    let rules: String = rules
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .collect();
+    assert_served(&rules);
+}
+
+/// The panels of the dashboard for Grafana, and their queries with the interval that Grafana puts in.
+fn panels() -> Vec<(String, Vec<String>)> {
+    let dashboard: Value =
+        serde_json::from_str(&text("deploy/grafana/tidegate.json")).expect("the dashboard is JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let drawn = panels.iter().filter(|panel| panel["type"] != "row");
+    let queries = |panel: &Value| {
+        let targets = panel["targets"].as_array().expect("queries").iter();
+        let query = |it: &Value| {
+            it["expr"]
+                .as_str()
+                .map(|it| it.replace("$__rate_interval", "5m"))
+        };
+        targets.filter_map(query).collect()
+    };
+    drawn
+        .map(|panel| (panel["title"].to_string(), queries(panel)))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_query_of_the_dashboard_can_be_asked_and_finds_what_is_served() {
+    skip_without!(Need::Tool("promtool"));
+    let panels = panels();
+    assert!(panels.len() > 10 && panels.iter().all(|(_, queries)| !queries.is_empty()));
+    let queries: Vec<String> = panels
+        .into_iter()
+        .flat_map(|(_, queries)| queries)
+        .collect();
+    assert_served(&queries.join("\n"));
+    // Prometheus checks a query where it is a rule.
+    let rules = queries
+        .iter()
+        .zip(0..)
+        .map(|(query, number)| json!({ "record": format!("panel:{number}"), "expr": query }));
+    let rules = json!({ "groups": [{ "name": "panels", "rules": rules.collect::<Vec<_>>() }] });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("panels.json");
+    fs::write(&file, rules.to_string()).expect("it can be written");
+    let mut promtool = command(tool("promtool"));
+    assert_accepted(&run(promtool.args(["check", "rules"]).arg(&file)).await);
 }
 
 #[tokio::test]
