@@ -106,13 +106,10 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             (EventType::Failed, None, failure(error_message, false))
         }
         Verb::EndOverdue { reachable } => {
-            let stop_is_due = transfer
-                .stop
-                .as_ref()
-                .is_some_and(|stop| stop.is_due(*reachable, now));
             let silent = is_silent(transfer, *reachable, now);
-            if stop_is_due || silent && transfer.stop.is_some() {
-                return Ok(stop::take_effect(transfer, after, true, now));
+            let stop = transfer.pending_stop();
+            if let Some(stop) = stop.filter(|stop| silent || stop.is_due(*reachable, now)) {
+                return Ok(stop::take_effect(transfer, after, stop, true, now));
             }
             if !silent {
                 return Ok(Change::Nothing);

@@ -53,10 +53,10 @@ pub(super) fn request(
         (Some(_), StopKind::Cancel) | (None, _) => {}
     }
     let mut after = transfer.clone();
-    after.stop = Some(stop);
     if !running || grace.is_zero() {
-        return Ok(take_effect(transfer, after, running, now));
+        return Ok(take_effect(transfer, after, &stop, running, now));
     }
+    after.stop = Some(stop);
     let event = match order.kind {
         StopKind::Cancel => EventType::CancelRequested,
         StopKind::Pause => EventType::PauseRequested,
@@ -71,16 +71,16 @@ pub(super) fn acknowledge(
     checkpoint: Option<&[u8]>,
     now: Timestamp,
 ) -> Result<Change, Refusal> {
-    if transfer.pending_stop().is_none() {
+    let Some(stop) = transfer.pending_stop() else {
         let uuid = transfer.uuid;
         return Err(Refusal::StopNotRequested { uuid });
-    }
+    };
     let mut after = transfer.clone();
     advance(&mut after, report)?;
     if let Some(checkpoint) = checkpoint {
         after.checkpoint = checkpoint.to_vec();
     }
-    Ok(take_effect(transfer, after, false, now))
+    Ok(take_effect(transfer, after, stop, false, now))
 }
 
 /// Takes a pause back, or the request for one.
@@ -107,18 +107,19 @@ pub(super) fn resume(
     Ok(told(transfer, after, to, EventType::Resumed, now))
 }
 
-/// Stops what was asked to stop: `forced` is without the word of whoever ran it.
+/// Stops it as was asked: `forced` is without the word of whoever ran it.
 pub(super) fn take_effect(
     before: &Transfer,
     mut after: Transfer,
+    stop: &Stop,
     forced: bool,
     now: Timestamp,
 ) -> Change {
-    let Some(stop) = &mut after.stop else {
-        return Change::Nothing;
-    };
-    stop.stopped_at = Some(now);
-    stop.forced = forced;
+    after.stop = Some(Stop {
+        stopped_at: Some(now),
+        forced,
+        ..stop.clone()
+    });
     let (to, event) = match stop.kind {
         StopKind::Cancel => {
             after.cancel_reason.clone_from(&stop.reason);
