@@ -9,6 +9,7 @@ use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
     raw::{ADMIN, Raw, done, plain, told, totals, wire_duration},
+    request,
 };
 use tonic::{Code, Response, Status};
 
@@ -132,6 +133,38 @@ async fn every_other_end_can_be_repeated() {
         grace: None,
     };
     repeat!(raw, cancel_transfer, request, but reason: String::new(), uuid: third);
+}
+
+#[tokio::test]
+async fn stops_can_be_repeated() {
+    let (_world, mut raw) = world().await;
+    let (uuid, other) = (raw.running().await.uuid, raw.running().await.uuid);
+    let grace = Some(wire_duration(Duration::from_secs(60)));
+    let request = v1::PauseTransferRequest {
+        uuid: uuid.clone(),
+        reason: id("maintenance"),
+        request_id: id("pause"),
+        grace,
+    };
+    repeat!(raw, pause_transfer, request, but reason: String::new(), grace: None, uuid: other.clone());
+    let request = v1::AcknowledgeStopRequest {
+        request_id: id("stopped"),
+        progress: Some(totals(3)),
+        ..request::acknowledgement(&uuid)
+    };
+    repeat!(raw, acknowledge_stop, request, but progress: Some(totals(4)), checkpoint: Some(vec![1]));
+    let request = v1::ResumeTransferRequest {
+        uuid,
+        request_id: id("resume"),
+    };
+    repeat!(raw, resume_transfer, request, but uuid: other.clone());
+    let request = v1::CancelTransferRequest {
+        uuid: other,
+        reason: id("no"),
+        request_id: id("ask"),
+        grace,
+    };
+    repeat!(raw, cancel_transfer, request, but reason: String::new(), grace: None);
 }
 
 #[tokio::test]

@@ -163,17 +163,24 @@ async fn a_run_is_paused_and_goes_on_from_its_checkpoint() {
         (2, &b"row 7"[..])
     );
     let events = raw.events_of(uuid).await;
-    let told = [
+    let expected = [
         EventType::PauseRequested,
         EventType::Paused,
         EventType::Resumed,
         EventType::Started,
     ];
-    assert_eq!(types(&events)[2..], told);
+    assert_eq!(types(&events)[2..], expected);
     assert_eq!(
         attempts(&mut raw, uuid).await,
         [AttemptEnd::Paused, AttemptEnd::Running]
     );
+    let before = v1::ListAttemptsRequest {
+        uuid: uuid.to_owned(),
+        before_epoch: 2,
+    };
+    let earlier = told(raw.transfers.list_attempts(before)).await;
+    let epochs: Vec<_> = earlier.attempts.iter().map(|it| it.lease_epoch).collect();
+    assert_eq!((epochs, earlier.more), (vec![1], false));
 }
 
 #[tokio::test]
