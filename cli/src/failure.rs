@@ -189,7 +189,7 @@ fn by_reason(reason: &str) -> Option<&'static str> {
         "TRANSFER_NOT_FOUND" => "tidegate transfer list shows those that there are",
         "CONNECTION_NOT_FOUND" => "tidegate connection list shows those that there are",
         "CREDENTIAL_NOT_FOUND" => "tidegate credential list shows those that there are",
-        "APPROVAL_EXPIRED" => "declare a new transfer",
+        "APPROVAL_EXPIRED" | "START_EXPIRED" => "declare a new transfer",
         "PROGRESS_REGRESSED" => "give totals since the start",
         "REQUEST_ID_REUSED" => "give every new request an id of its own",
         "CURSOR_EXPIRED" => "begin anew with --after 0",

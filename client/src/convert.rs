@@ -21,8 +21,8 @@ pub(crate) use self::{
 };
 use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
-    Direction, Error, Event, EventDetail, EventType, LogPosition, Page, Progress, Role, Stop,
-    StopCause, StopKind, TableStats, Totals, Transfer, TransferFilter, TransferStatus,
+    Direction, Error, Event, EventDetail, EventType, ExpiryReason, LogPosition, Page, Progress,
+    Role, Stop, StopCause, StopKind, TableStats, Totals, Transfer, TransferFilter, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -76,6 +76,10 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         agent_instance: text(wire.agent_instance),
         max_attempts: wire.max_attempts,
         stop: wire.stop.map(stop).transpose()?,
+        not_before: optional_time("transfer.not_before", wire.not_before)?,
+        start_expires_at: optional_time("transfer.start_expires_at", wire.start_expires_at)?,
+        finish_expires_at: optional_time("transfer.finish_expires_at", wire.finish_expires_at)?,
+        expiry_reason: ExpiryReason::from_wire_if_set(wire.expiry_reason),
         retry_of_uuid: optional_uuid("transfer.retry_of_uuid", &wire.retry_of_uuid)?,
         revision: wire.revision,
         self_approval: wire.self_approval,
@@ -174,6 +178,9 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
         Detail::Failure(detail) => EventDetail::Failure {
             error_message: detail.error_message,
             heartbeat_lost: detail.heartbeat_lost,
+        },
+        Detail::Expiry(detail) => EventDetail::Expiry {
+            reason: ExpiryReason::from_wire(detail.reason),
         },
         Detail::Lease(detail) => EventDetail::Lease {
             lease_epoch: detail.lease_epoch,

@@ -31,8 +31,8 @@ pub use self::{
     transfer::{Attempt, Transfer},
     words::{
         ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
-        Direction, EventType, Role, SortOrder, StopCause, StopKind, TableCase, TransferStatus,
-        UnknownWord,
+        Direction, EventType, ExpiryReason, Role, SortOrder, StopCause, StopKind, TableCase,
+        TransferStatus, UnknownWord,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

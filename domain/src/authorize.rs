@@ -62,7 +62,9 @@ pub fn create(
     {
         new.session_code.clone_from(&identity.session_code);
     }
+    keep_order(&new, now)?;
     let (mut self_approval, mut policy_revision) = (false, 0);
+    let (mut start_within, mut finish_within) = (None, None);
     if let Some(connection) = connection {
         admit_site(connection, &new.table_name, caller, now)?;
         admit_usage(connection, true)?;
@@ -71,6 +73,7 @@ pub fn create(
         new.requires_approval |= policy.requires_approval(&new.table_name);
         new.conflict_strategy = new.conflict_strategy.or(policy.default_conflict_strategy);
         new.max_attempts = new.max_attempts.or(policy.max_attempts);
+        (start_within, finish_within) = (policy.start_within, policy.finish_within);
         self_approval = policy.self_approval;
         policy_revision = connection.revision;
     }
@@ -79,7 +82,28 @@ pub fn create(
     transfer.observed_ip = caller.address;
     transfer.self_approval = self_approval;
     transfer.policy_revision = policy_revision;
+    (transfer.start_within, transfer.finish_within) = (start_within, finish_within);
+    if !transfer.requires_approval {
+        transfer.await_start(now);
+    }
     Ok(transfer)
+}
+
+/// Whether there is a time at which it may be started, and one after that at which it may finish.
+fn keep_order(new: &NewTransfer, now: Timestamp) -> Result<(), Refusal> {
+    let from = new.not_before.map_or(now, |it| it.max(now));
+    let mut check = Check::default();
+    if new.start_by.is_some_and(|end| end <= from) {
+        check.add("start_by", "must lie in the future, and after not_before");
+    }
+    let from = new.start_by.map_or(from, |it| it.max(from));
+    if new.finish_by.is_some_and(|end| end <= from) {
+        check.add(
+            "finish_by",
+            "must lie in the future, and after start_by and not_before",
+        );
+    }
+    check.finish(())
 }
 
 /// Whether `new` may be a second try of `earlier`: of the same table in the same direction, after that one has ended.
@@ -132,13 +156,18 @@ pub fn authorize(
         return Err(Refusal::TransferNotFound { uuid });
     }
     holds_lease(transfer, verb, caller)?;
+    let by_policy = connection.map(Connection::policy);
+    let grace_or = |asked: Option<Duration>| {
+        let by_policy = by_policy.and_then(|policy| policy.stop_grace);
+        asked.or(by_policy).or(Some(defaults.stop_grace))
+    };
     let change = match verb {
         Verb::Start {
             heartbeat_timeout: asked,
             agent_instance,
             ..
         } => {
-            let by_policy = connection.and_then(|it| it.policy().heartbeat_timeout);
+            let by_policy = by_policy.and_then(|policy| policy.heartbeat_timeout);
             let start = Verb::Start {
                 heartbeat_timeout: asked.or(by_policy).or(Some(defaults.heartbeat_timeout)),
                 agent_instance: agent_instance.clone(),
@@ -146,10 +175,13 @@ pub fn authorize(
             };
             decide(transfer, &start, now)?
         }
+        Verb::EndOverdue { reachable, grace } => {
+            let (reachable, grace) = (*reachable, grace_or(*grace));
+            decide(transfer, &Verb::EndOverdue { reachable, grace }, now)?
+        }
         Verb::Stop(order) => {
-            let by_policy = connection.and_then(|it| it.policy().stop_grace);
             let order = StopOrder {
-                grace: order.grace.or(by_policy).or(Some(defaults.stop_grace)),
+                grace: grace_or(order.grace),
                 by: caller.credential(),
                 ..order.clone()
             };

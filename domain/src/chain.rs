@@ -140,6 +140,10 @@ impl Encoder {
                 self.value(error_message);
                 self.number((*heartbeat_lost).into());
             }
+            Some(EventDetail::Expiry { reason }) => {
+                self.value("expiry");
+                self.value(reason.name());
+            }
             Some(EventDetail::Lease {
                 lease_epoch,
                 agent_instance,

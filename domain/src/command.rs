@@ -47,7 +47,7 @@ pub enum Verb {
         /// The revision that was looked at; `None` for whichever is current.
         revision: Option<i64>,
     },
-    /// Note that nobody decided in time. Does nothing to a transfer that is not overdue.
+    /// Note that nobody decided or started it in time. Does nothing to a transfer that is not overdue.
     Expire,
     /// Begin to move rows.
     Start {
@@ -84,11 +84,13 @@ pub enum Verb {
         report: Report,
     },
     /// End a run whose time is over: of an agent that did not stop as it was asked to, or that fell silent. The latter is
-    /// queued again while there are attempts left, and fails otherwise. Does nothing to a run that is not overdue, or
-    /// whose agent may have tried to report in vain.
+    /// queued again while there are attempts left, and fails otherwise. A run that has not finished in time is asked to
+    /// stop. Does nothing to a run that is not overdue, or whose agent may have tried to report in vain.
     EndOverdue {
         /// Since when agents could report.
         reachable: Reachable,
+        /// How long who is asked to stop has to confirm; `None` as the policy or the server says.
+        grace: Option<Duration>,
     },
     /// Call off, or let wait: at once, or as soon as whoever runs it confirms.
     Stop(StopOrder),

@@ -13,9 +13,9 @@ use super::{
     reachable::Reachable,
     refusal::Refusal,
     rule::Action,
-    status::TransferStatus,
+    status::{ExpiryReason, TransferStatus},
     time::Timestamp,
-    transfer::{Decision, Transfer},
+    transfer::{Decision, Transfer, earliest},
 };
 
 mod stop;
@@ -45,6 +45,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
     let (event, actor_uuid, detail) = match verb {
         Verb::RequestApproval { expires_in } => {
             after.requires_approval = true;
+            after.start_expires_at = earliest(after.declared.start_by, after.finish_expires_at);
             after.approval_expires_at = Some(now.after(*expires_in));
             (EventType::ApprovalRequested, None, None)
         }
@@ -55,6 +56,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         } => {
             is_current(transfer, *revision)?;
             after.approved = Some(Decision { at: now, by: *by });
+            after.await_start(now);
             (
                 EventType::Approved,
                 Some(*by),
@@ -71,8 +73,14 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             after.denial_reason.clone_from(reason);
             (EventType::Denied, Some(*by), EventDetail::comment(reason))
         }
-        Verb::Expire if is_undecided(transfer, now) => return Ok(Change::Nothing),
-        Verb::Expire => (EventType::Expired, None, None),
+        Verb::Expire => match transfer.expiry(now) {
+            Some(reason) => (
+                EventType::Expired,
+                None,
+                Some(EventDetail::Expiry { reason }),
+            ),
+            None => return Ok(Change::Nothing),
+        },
         Verb::Start {
             heartbeat_timeout,
             agent_instance,
@@ -105,14 +113,14 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             after.error_message.clone_from(error_message);
             (EventType::Failed, None, failure(error_message, false))
         }
-        Verb::EndOverdue { reachable } => {
+        Verb::EndOverdue { reachable, grace } => {
             let silent = is_silent(transfer, *reachable, now);
             let stop = transfer.pending_stop();
             if let Some(stop) = stop.filter(|stop| silent || stop.is_due(*reachable, now)) {
                 return Ok(stop::take_effect(transfer, after, stop, true, now));
             }
             if !silent {
-                return Ok(Change::Nothing);
+                return stop::at_finish(transfer, *grace, now);
             }
             let message = silence(transfer.heartbeat_timeout);
             let detail = failure(&message, true);
@@ -147,10 +155,10 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
     Ok(Change::Transition(after, body))
 }
 
-/// What a refusal leaves behind: a decision that came too late makes the transfer EXPIRED, swept or not.
+/// What a refusal leaves behind: a decision or a start that came too late makes the transfer EXPIRED, swept or not.
 pub fn on_refused(transfer: &Transfer, refusal: &Refusal, now: Timestamp) -> Change {
     match refusal {
-        Refusal::ApprovalExpired { .. } => {
+        Refusal::ApprovalExpired { .. } | Refusal::StartExpired { .. } => {
             decide(transfer, &Verb::Expire, now).unwrap_or(Change::Nothing)
         }
         _ => Change::Nothing,
@@ -170,16 +178,8 @@ pub fn creation(initiated_by_uuid: Option<Uuid>) -> EventBody {
 
 fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Refusal> {
     let uuid = transfer.uuid;
-    let deciding = matches!(action, Action::Approve | Action::Deny);
-    let too_late = transfer.status == TransferStatus::Expired
-        || (transfer.status == TransferStatus::PendingApproval && !is_undecided(transfer, now));
-    if deciding && too_late {
-        return Err(Refusal::ApprovalExpired {
-            uuid,
-            status: TransferStatus::Expired,
-            action,
-            approval_expires_at: transfer.approval_expires_at,
-        });
+    if let Some(refusal) = too_late(transfer, action, now) {
+        return Err(refusal);
     }
     if !action.may_leave(transfer.status) {
         let is_taken = action == Action::Start && transfer.status == TransferStatus::InProgress;
@@ -197,6 +197,13 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
             reason: pause.reason.clone(),
         });
     }
+    if let Some(not_before) = transfer
+        .declared
+        .not_before
+        .filter(|start| action == Action::Start && now < *start)
+    {
+        return Err(Refusal::TooEarly { uuid, not_before });
+    }
     let unapproved = transfer.status == TransferStatus::Pending && transfer.requires_approval;
     if action == Action::Start && unapproved {
         return Err(Refusal::ApprovalRequired {
@@ -206,6 +213,38 @@ fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Ref
         });
     }
     Ok(())
+}
+
+/// Who comes after a deadline is told so, whether or not somebody has noted it already.
+fn too_late(transfer: &Transfer, action: Action, now: Timestamp) -> Option<Refusal> {
+    let (uuid, status) = (transfer.uuid, TransferStatus::Expired);
+    let waits = Action::Expire.may_leave(transfer.status);
+    let reason = match transfer.status {
+        TransferStatus::Expired => transfer.expiry_reason(),
+        _ => transfer.expiry(now).filter(|_| waits),
+    }?;
+    let was_decided = transfer.approved.is_some();
+    let is_asked_for =
+        transfer.approval_expires_at.is_some() || reason == ExpiryReason::ApprovalExpired;
+    match action {
+        Action::Approve | Action::Deny if is_asked_for && !was_decided => {
+            Some(Refusal::ApprovalExpired {
+                uuid,
+                status,
+                action,
+                approval_expires_at: transfer.decision_expires_at(),
+            })
+        }
+        Action::Start | Action::RequestApproval if reason != ExpiryReason::ApprovalExpired => {
+            Some(Refusal::StartExpired {
+                uuid,
+                status,
+                action,
+                start_expires_at: transfer.start_expires_at,
+            })
+        }
+        _ => None,
+    }
 }
 
 /// A decision holds for what was looked at: whoever names a revision decides on that one alone.
@@ -221,13 +260,6 @@ fn is_current(transfer: &Transfer, revision: Option<i64>) -> Result<(), Refusal>
     }
 }
 
-/// Before its deadline; at the deadline it is too late, so that approver and sweeper never both win.
-fn is_undecided(transfer: &Transfer, now: Timestamp) -> bool {
-    transfer
-        .approval_expires_at
-        .is_none_or(|deadline| now < deadline)
-}
-
 /// Silent is who has not reported in time though they could have.
 fn is_silent(transfer: &Transfer, reachable: Reachable, now: Timestamp) -> bool {
     let limit = transfer.heartbeat_timeout.unwrap_or_default();
@@ -239,7 +271,12 @@ fn is_silent(transfer: &Transfer, reachable: Reachable, now: Timestamp) -> bool 
 /// Gives it to its next agent, which begins from the checkpoint: what the one before has counted is not carried on.
 fn start(transfer: &mut Transfer, heartbeat_timeout: Option<Duration>, now: Timestamp) {
     let heartbeat_timeout = heartbeat_timeout.filter(|timeout| !timeout.is_zero());
+    if transfer.lease_epoch == 0 {
+        let within = transfer.finish_within.map(|within| now.after(within));
+        transfer.finish_expires_at = earliest(transfer.finish_expires_at, within);
+    }
     transfer.lease_epoch += 1;
+    transfer.start_expires_at = None;
     transfer.totals = Totals::default();
     transfer.started_at = Some(now);
     transfer.heartbeat_timeout = heartbeat_timeout;
@@ -249,6 +286,7 @@ fn start(transfer: &mut Transfer, heartbeat_timeout: Option<Duration>, now: Time
 /// Puts it back to where it was started from. Totals and checkpoint stay until it is started again.
 fn queue_again(transfer: &mut Transfer) -> TransferStatus {
     transfer.started_at = None;
+    transfer.start_expires_at = transfer.finish_expires_at;
     transfer.heartbeat_timeout = None;
     transfer.heartbeat_expires_at = None;
     transfer.lease_owner_uuid = None;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     caller::Role,
     chain::Hash,
-    status::{TransferStatus, named},
+    status::{ExpiryReason, TransferStatus, named},
     stop::StopCause,
     time::Timestamp,
 };
@@ -28,7 +28,7 @@ named! {
         Approved = "APPROVED",
         /// It was denied.
         Denied = "DENIED",
-        /// Its approval deadline passed.
+        /// Its time to be decided on, or to be started, was over.
         Expired = "EXPIRED",
         /// An agent started it.
         Started = "STARTED",
@@ -162,6 +162,11 @@ pub enum EventDetail {
         error_message: String,
         /// Whether the agent fell silent.
         heartbeat_lost: bool,
+    },
+    /// Why a transfer has expired.
+    Expiry {
+        /// The deadline that has passed.
+        reason: ExpiryReason,
     },
     /// Under which lease a transfer was started.
     Lease {

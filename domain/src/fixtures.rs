@@ -49,6 +49,9 @@ pub fn transfer() -> Transfer {
         metadata: Map::new(),
         retry_of_uuid: None,
         max_attempts: None,
+        not_before: None,
+        start_by: None,
+        finish_by: None,
     };
     Transfer::create(id(7), declared, Timestamp::from_micros(1_000_000))
 }

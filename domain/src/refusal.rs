@@ -118,6 +118,19 @@ crate::reasons! {
             approval_expires_at: Option<Timestamp>,
         } => FailedPrecondition "APPROVAL_EXPIRED", Subject::Transfer(*uuid);
 
+        /// Nobody started it in time.
+        #[error("the time to start transfer {uuid} {}", ended(.start_expires_at))]
+        StartExpired {
+            uuid: TransferId,
+            status: TransferStatus,
+            action: Action,
+            start_expires_at: Option<Timestamp>,
+        } => FailedPrecondition "START_EXPIRED", Subject::Transfer(*uuid);
+
+        #[error("transfer {uuid} may be started at {not_before} or later")]
+        TooEarly { uuid: TransferId, not_before: Timestamp }
+            => FailedPrecondition "TOO_EARLY", Subject::Transfer(*uuid);
+
         #[error(
             "{} of transfer {uuid} stands at {} and cannot go down to {}",
             .regression.field, .regression.stored, .regression.reported
@@ -226,6 +239,7 @@ fn because(cause: &StopCause, reason: &str) -> String {
         StopCause::Request => "",
         StopCause::ConnectionSuspended => " with its connection",
         StopCause::ConnectionRevoked => " for its connection was revoked",
+        StopCause::FinishBy => " for its time is over",
     };
     match reason {
         "" => cause.to_owned(),

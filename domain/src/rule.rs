@@ -14,7 +14,7 @@ named! {
         Approve = "APPROVE",
         /// Say no.
         Deny = "DENY",
-        /// Note that nobody decided in time.
+        /// Note that nobody decided or started it in time.
         Expire = "EXPIRE",
         /// Begin to move rows.
         Start = "START",
@@ -67,7 +67,7 @@ impl Action {
             Self::RequestApproval => (&[Pending], &[PendingApproval]),
             Self::Approve => (&[PendingApproval], &[Approved]),
             Self::Deny => (&[PendingApproval], &[Denied]),
-            Self::Expire => (&[PendingApproval], &[Expired]),
+            Self::Expire => (&[Pending, PendingApproval, Approved], &[Expired]),
             Self::Start => (&[Pending, Approved], &[InProgress]),
             Self::UpdateProgress => (&[InProgress], &[]),
             Self::Complete => (&[InProgress], &[Completed]),
@@ -168,6 +168,7 @@ mod tests {
             edges,
             [
                 "APPROVED CANCELLED",
+                "APPROVED EXPIRED",
                 "APPROVED IN_PROGRESS",
                 "IN_PROGRESS APPROVED",
                 "IN_PROGRESS APPROVED",
@@ -178,6 +179,7 @@ mod tests {
                 "IN_PROGRESS PENDING",
                 "IN_PROGRESS PENDING",
                 "PENDING CANCELLED",
+                "PENDING EXPIRED",
                 "PENDING IN_PROGRESS",
                 "PENDING PENDING_APPROVAL",
                 "PENDING_APPROVAL APPROVED",

@@ -82,7 +82,7 @@ named! {
         Failed = "FAILED",
         /// Called off.
         Cancelled = "CANCELLED",
-        /// Nobody decided in time.
+        /// Nobody decided on it or started it in time.
         Expired = "EXPIRED",
     }
 }
@@ -94,6 +94,20 @@ impl TransferStatus {
             Self::Completed | Self::Failed | Self::Cancelled | Self::Denied | Self::Expired => true,
             Self::Pending | Self::PendingApproval | Self::Approved | Self::InProgress => false,
         }
+    }
+}
+
+named! {
+    /// Why a transfer has expired.
+    ExpiryReason {
+        /// Nobody decided in time.
+        ApprovalExpired = "APPROVAL_EXPIRED",
+        /// It was approved, and nobody started it in time.
+        ApprovalLapsed = "APPROVAL_LAPSED",
+        /// Nobody started it in time, nor had approved it.
+        NotStarted = "NOT_STARTED",
+        /// It was started, and queued again, and its time was over before anybody started it again.
+        NotFinished = "NOT_FINISHED",
     }
 }
 

@@ -29,6 +29,8 @@ named! {
         ConnectionSuspended = "CONNECTION_SUSPENDED",
         /// The transfer's connection was revoked.
         ConnectionRevoked = "CONNECTION_REVOKED",
+        /// The transfer's time to finish was over.
+        FinishBy = "FINISH_BY",
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     progress::Totals,
-    status::{ConflictStrategy, Direction, TransferStatus},
+    status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
     stop::{Stop, StopKind},
     time::Timestamp,
 };
@@ -44,6 +44,12 @@ pub struct NewTransfer {
     pub retry_of_uuid: Option<TransferId>,
     /// How often it may be started in all before a lost heartbeat fails it; `None` is once.
     pub max_attempts: Option<i64>,
+    /// When it may be started at the earliest.
+    pub not_before: Option<Timestamp>,
+    /// When it has to be started for the first time.
+    pub start_by: Option<Timestamp>,
+    /// When it has to be at its end.
+    pub finish_by: Option<Timestamp>,
 }
 
 /// Who runs a transfer, and until when nobody else may.
@@ -110,6 +116,14 @@ pub struct Transfer {
     pub denial_reason: String,
     /// Until when it can be decided.
     pub approval_expires_at: Option<Timestamp>,
+    /// How long it may wait for its first start once it may be started, as the policy was when it was created.
+    pub start_within: Option<Duration>,
+    /// Until when it can be started, or started again; `None` is for ever, and while it runs.
+    pub start_expires_at: Option<Timestamp>,
+    /// How long it may take from its first start on, as the policy was when it was created.
+    pub finish_within: Option<Duration>,
+    /// When whoever runs it is asked to stop.
+    pub finish_expires_at: Option<Timestamp>,
     /// Why it failed.
     pub error_message: String,
     /// Why it was cancelled.
@@ -155,6 +169,10 @@ impl Transfer {
             observed_ip: None,
             status: TransferStatus::Pending,
             requires_approval: declared.requires_approval,
+            start_within: None,
+            start_expires_at: earliest(declared.start_by, declared.finish_by),
+            finish_within: None,
+            finish_expires_at: declared.finish_by,
             declared,
             totals: Totals::default(),
             approved: None,
@@ -226,6 +244,44 @@ impl Transfer {
             .filter(|stop| waiting && stop.kind == StopKind::Pause)
     }
 
+    /// Why it is to expire at `at`; `None` when none of its deadlines has passed by then.
+    pub(crate) fn expiry(&self, at: Timestamp) -> Option<ExpiryReason> {
+        let has_passed = |deadline: Option<Timestamp>| deadline.is_some_and(|end| end <= at);
+        if self.approved.is_none() && has_passed(self.approval_expires_at) {
+            return Some(ExpiryReason::ApprovalExpired);
+        }
+        has_passed(self.start_expires_at).then_some(match self.approved {
+            _ if self.lease_epoch > 0 => ExpiryReason::NotFinished,
+            Some(_) => ExpiryReason::ApprovalLapsed,
+            None => ExpiryReason::NotStarted,
+        })
+    }
+
+    /// Why it has expired; `None` unless it has.
+    pub fn expiry_reason(&self) -> Option<ExpiryReason> {
+        if self.status != TransferStatus::Expired {
+            return None;
+        }
+        let passed = self.completed_at.and_then(|at| self.expiry(at));
+        // A row of long ago may not know its deadline.
+        Some(passed.unwrap_or(ExpiryReason::ApprovalExpired))
+    }
+
+    /// Until when it can be decided on: there is nothing to decide about what cannot be started any more.
+    pub fn decision_expires_at(&self) -> Option<Timestamp> {
+        earliest(self.approval_expires_at, self.start_expires_at)
+    }
+
+    /// Has it wait for its first start from `now` on, and no longer than its limits say.
+    pub(crate) fn await_start(&mut self, now: Timestamp) {
+        let from = self.declared.not_before.map_or(now, |it| it.max(now));
+        let within = self.start_within.map(|within| from.after(within));
+        self.start_expires_at = earliest(
+            within,
+            earliest(self.declared.start_by, self.finish_expires_at),
+        );
+    }
+
     /// From start to end; `None` until both are known.
     pub fn duration(&self) -> Option<Duration> {
         Some(self.completed_at?.since(self.started_at?))
@@ -246,6 +302,11 @@ impl Transfer {
         );
         good / all
     }
+}
+
+/// The earlier of two deadlines, of which each may be missing.
+pub(crate) fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]

@@ -38,6 +38,12 @@ pub const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
 pub const HEARTBEAT_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
 
+/// Shortest and longest time that a policy gives a transfer to be started, or to finish.
+pub const WITHIN: (Duration, Duration) = (
+    Duration::from_secs(1),
+    Duration::from_secs(366 * 24 * 3_600),
+);
+
 /// Most starts of a transfer.
 pub const ATTEMPTS_MAX: i64 = 100;
 

@@ -60,6 +60,18 @@ pub struct Model {
     pub denial_reason: Option<String>,
     /// Until when it can be decided.
     pub approval_expires_at: Option<i64>,
+    /// When it may be started at the earliest.
+    pub not_before: Option<i64>,
+    /// When it has to be started for the first time.
+    pub start_by: Option<i64>,
+    /// How long the policy lets it wait for that, in microseconds.
+    pub start_within: Option<i64>,
+    /// Until when it can be started, or started again.
+    pub start_expires_at: Option<i64>,
+    /// How long the policy gives it from its first start on, in microseconds.
+    pub finish_within: Option<i64>,
+    /// When whoever runs it is asked to stop.
+    pub finish_expires_at: Option<i64>,
     /// Address of the caller, as the caller gave it.
     pub requester_ip: Option<String>,
     /// Address that the declaration came from, as the server saw it.

@@ -37,7 +37,7 @@ pub(crate) const PROGRESS: [Column; 10] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 30] = [
+pub(crate) const CHANGING: [Column; 32] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -52,6 +52,8 @@ pub(crate) const CHANGING: [Column; 30] = [
     Column::DeniedByUuid,
     Column::DenialReason,
     Column::ApprovalExpiresAt,
+    Column::StartExpiresAt,
+    Column::FinishExpiresAt,
     Column::ErrorMessage,
     Column::CancelReason,
     Column::StartedAt,
@@ -152,8 +154,17 @@ impl Store {
         ids(select, &self.reads()).await
     }
 
-    /// Transfers in progress whose heartbeat, or the grace of a stop, has run out at `now`, though their agents could have
-    /// reported since `since`, oldest transfer first.
+    /// Transfers whose time to be started has passed at `now`, longest overdue first.
+    pub async fn overdue_starts(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<TransferId>, StoreError> {
+        ids(select::overdue_starts(now, limit), &self.reads()).await
+    }
+
+    /// Transfers in progress whose time is over at `now` and that nobody has asked to stop, or whose heartbeat, or the grace
+    /// of a stop, has run out though their agents could have reported since `since`; oldest transfer first.
     pub async fn overdue_runs(
         &self,
         now: Timestamp,

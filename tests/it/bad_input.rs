@@ -13,7 +13,9 @@ use tidegate_tests::{assert_refused, raw::Raw};
 use tonic::{Code, Response, Status};
 
 /// The fields that the refusal of `call` names.
-async fn bad_fields<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Vec<String> {
+pub(crate) async fn bad_fields<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Vec<String> {
     let refusal = call.await.map(drop).expect_err("it is refused");
     assert_refused(&refusal, Code::InvalidArgument, "INVALID_FIELDS").fields
 }

@@ -175,11 +175,13 @@ mod postgres_only {
         lists(&mut raw, &mut plans, &connection).await;
         events(&mut raw, &mut plans, &connection, &running).await;
         // The sweeper has run all the while.
-        let (overdue, silent) = (
+        let (overdue, late, silent) = (
             r#""approval_expires_at" <= "#,
+            r#""start_expires_at" <= "#,
             r#""heartbeat_expires_at" <= "#,
         );
         plans.follow(overdue, "transfer_pending_approval").await;
+        plans.follow(late, "transfer_start_expires_at").await;
         plans.follow(silent, "transfer_active").await;
     }
 

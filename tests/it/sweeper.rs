@@ -108,6 +108,7 @@ async fn exactly_the_overdue_expire_with_one_event_each() {
     let expired = raw.now(&overdue[0].uuid).await;
     let expected = v1::Transfer {
         status: TransferStatus::Expired.into(),
+        expiry_reason: v1::ExpiryReason::ApprovalExpired.into(),
         completed_at: now,
         updated_at: now,
         revision: 3,

@@ -11,6 +11,7 @@ mod credentials;
 mod events;
 mod leases;
 mod life;
+mod limits;
 mod lists;
 mod sessions;
 mod stats;

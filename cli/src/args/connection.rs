@@ -206,6 +206,12 @@ pub(crate) struct PolicyArgs {
     /// How long a run that is asked to stop has to confirm it, e.g. 30s; 0s for not at all.
     #[arg(long, value_name = "DURATION", value_parser = value::duration_or_zero)]
     pub(crate) stop_grace: Option<Duration>,
+    /// How long a transfer may wait for its first start once it may be started, e.g. 12h.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) start_within: Option<Duration>,
+    /// How long a transfer may take from its first start on, e.g. 6h.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) finish_within: Option<Duration>,
     /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) self_approval: Option<bool>,
@@ -230,4 +236,6 @@ pub(crate) enum Clearable {
     HeartbeatTimeout,
     MaxAttempts,
     StopGrace,
+    StartWithin,
+    FinishWithin,
 }

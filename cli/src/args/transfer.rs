@@ -314,7 +314,26 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_attempts: Option<u32>,
     #[command(flatten)]
+    pub(crate) times: TimeArgs,
+    #[command(flatten)]
     pub(crate) request: RequestArgs,
+}
+
+/// When to start, and when to be done.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(
+    next_help_heading = "Limits of time, as 2h from now or as a time (--request-id needs a time)"
+)]
+pub(crate) struct TimeArgs {
+    /// It may not be started before.
+    #[arg(long, value_name = "TIME", value_parser = value::future)]
+    pub(crate) not_before: Option<DateTime<Utc>>,
+    /// It expires unless it was started by then; the connection's policy can set an earlier time.
+    #[arg(long, value_name = "TIME", value_parser = value::future)]
+    pub(crate) start_by: Option<DateTime<Utc>>,
+    /// Its agent is asked to stop unless it is done by then; the connection's policy can set an earlier time.
+    #[arg(long, value_name = "TIME", value_parser = value::future)]
+    pub(crate) finish_by: Option<DateTime<Utc>>,
 }
 
 /// How to stop.

@@ -98,6 +98,19 @@ pub(super) fn past(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| format!("it must be how long ago, such as 2h, or a time: {TIME_FORMS}"))
 }
 
+/// A point in time, also as how far ahead it is.
+pub(super) fn future(text: &str) -> Result<DateTime<Utc>, String> {
+    let now = now();
+    if let Ok(length) = humantime::parse_duration(text) {
+        let then = TimeDelta::from_std(length)
+            .ok()
+            .and_then(|length| now.checked_add_signed(length));
+        return then.ok_or_else(|| "it is too far ahead".to_owned());
+    }
+    moment(text, now, &Local)
+        .ok_or_else(|| format!("it must be how far ahead, such as 2h, or a time: {TIME_FORMS}"))
+}
+
 /// A point in time.
 pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
     moment(text, now(), &Local).ok_or_else(|| format!("it must be a time: {TIME_FORMS}"))
@@ -155,6 +168,17 @@ mod tests {
     use chrono::FixedOffset;
 
     use super::*;
+
+    #[test]
+    fn what_is_ahead_is_said_as_a_length_or_a_time() {
+        let before = now();
+        let then = future("2h").expect("a length");
+        let hours = TimeDelta::hours(2);
+        assert!(before + hours <= then && then <= now() + hours);
+        let then = future("2031-01-31T08:00:00Z").expect("a time");
+        assert_eq!(then.to_rfc3339(), "2031-01-31T08:00:00+00:00");
+        assert!(future("soon").is_err() && future("600000000y").is_err());
+    }
 
     #[test]
     fn times_are_said_in_many_ways() {

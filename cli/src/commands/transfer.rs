@@ -129,6 +129,9 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
         .with(args.metadata, |create, metadata| create.metadata(metadata))
         .with(retry_of, |create, uuid| create.retry_of_uuid(uuid))
         .with(args.max_attempts, |create, most| create.max_attempts(most))
+        .with(args.times.not_before, |create, at| create.not_before(at))
+        .with(args.times.start_by, |create, at| create.start_by(at))
+        .with(args.times.finish_by, |create, at| create.finish_by(at))
         .with(args.request.request_id, |create, id| create.request_id(id))
         .await?;
     Ok(transfer)

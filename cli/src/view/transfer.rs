@@ -196,6 +196,12 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         .approval_expires_at
         .filter(|_| waiting)
         .map(|deadline| text::left(deadline, look.now));
+    let is_open = !transfer.status.is_terminal();
+    let left = |deadline: Option<DateTime<Utc>>| {
+        let deadline = deadline.filter(|_| is_open);
+        let left = deadline.map(|deadline| text::left(deadline, look.now));
+        left.unwrap_or_default()
+    };
     let running = transfer.status == TransferStatus::InProgress;
     let heartbeat = transfer
         .heartbeat_expires_at
@@ -208,12 +214,16 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         ("denied", at(transfer.denied_at)),
         ("denied by", given(transfer.denied_by_uuid)),
         ("created", at(Some(transfer.inserted_at))),
+        ("not before", at(transfer.not_before)),
+        ("left to start", left(transfer.start_expires_at)),
+        ("left to finish", left(transfer.finish_expires_at)),
         ("started", at(transfer.started_at)),
         ("run by", runner(transfer)),
         ("attempt", given(attempt(transfer))),
         ("heartbeat due in", heartbeat.unwrap_or_default()),
         ("stop", stop(transfer, look)),
         ("ended", at(transfer.completed_at)),
+        ("expired because", given(transfer.expiry_reason)),
         (
             "took",
             transfer.duration.map(text::span).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! Declaring, finding and deleting transfers.
 
+use chrono::{DateTime, Utc};
 use std::future::IntoFuture;
 
 use futures::{Stream, future::BoxFuture};
@@ -173,6 +174,26 @@ impl CreateTransfer {
     /// says, or else once.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.message.max_attempts = convert::count(attempts);
+        self
+    }
+
+    /// When it may be started at the earliest; at once by default.
+    pub fn not_before(mut self, time: DateTime<Utc>) -> Self {
+        self.message.not_before = Some(convert::to_timestamp(time));
+        self
+    }
+
+    /// When it has to be started for the first time; otherwise it expires. In the future, and after `not_before`. A policy
+    /// can set an earlier time.
+    pub fn start_by(mut self, time: DateTime<Utc>) -> Self {
+        self.message.start_by = Some(convert::to_timestamp(time));
+        self
+    }
+
+    /// When it has to be at its end: whoever runs it then is asked to stop. In the future, and after `start_by` and
+    /// `not_before`. A policy can set an earlier time.
+    pub fn finish_by(mut self, time: DateTime<Utc>) -> Self {
+        self.message.finish_by = Some(convert::to_timestamp(time));
         self
     }
 

@@ -30,7 +30,9 @@ pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Err
         .heartbeat_timeout(heartbeat_timeout)
         .self_approval(wire.self_approval)
         .max_attempts(wire.max_attempts)
-        .stop_grace(span("policy.stop_grace", wire.stop_grace)?);
+        .stop_grace(span("policy.stop_grace", wire.stop_grace)?)
+        .start_within(span("policy.start_within", wire.start_within)?)
+        .finish_within(span("policy.finish_within", wire.finish_within)?);
     Ok(policy)
 }
 
@@ -55,5 +57,7 @@ pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
         self_approval: policy.self_approval,
         max_attempts: policy.max_attempts,
         stop_grace: policy.stop_grace.map(to_duration),
+        start_within: policy.start_within.map(to_duration),
+        finish_within: policy.finish_within.map(to_duration),
     }
 }

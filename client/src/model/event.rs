@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EventType, LogPosition, Role, StopCause, TransferStatus, text};
+use super::{EventType, ExpiryReason, LogPosition, Role, StopCause, TransferStatus, text};
 use crate::error::OneLine;
 
 /// One transition of one transfer. Progress is not an event.
@@ -75,6 +75,11 @@ pub enum EventDetail {
         /// Whether the agent did not report in time.
         heartbeat_lost: bool,
     },
+    /// Why a transfer has expired.
+    Expiry {
+        /// The deadline that has passed.
+        reason: ExpiryReason,
+    },
     /// Under which lease a transfer was started.
     Lease {
         /// The number of the lease.
@@ -136,6 +141,7 @@ impl EventDetail {
                 error_message: text,
                 ..
             } => text.clone(),
+            Self::Expiry { reason } => reason.to_string(),
             Self::Lease {
                 lease_epoch,
                 agent_instance: Some(name),

@@ -87,6 +87,19 @@ pub struct ConnectionPolicy {
         skip_serializing_if = "Option::is_none"
     )]
     pub stop_grace: Option<Duration>,
+    /// How long a transfer may wait for its first start once it may be started; `None`: as the transfer says. Serialized
+    /// as `3600s`.
+    #[serde(
+        serialize_with = "text::duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub start_within: Option<Duration>,
+    /// How long a transfer may take from its first start on; `None`: as the transfer says. Serialized as `3600s`.
+    #[serde(
+        serialize_with = "text::duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub finish_within: Option<Duration>,
 }
 
 impl Default for ConnectionPolicy {
@@ -109,6 +122,8 @@ impl Default for ConnectionPolicy {
             self_approval: false,
             max_attempts: None,
             stop_grace: None,
+            start_within: None,
+            finish_within: None,
         }
     }
 }
@@ -237,6 +252,20 @@ macro_rules! policy_setters {
         pub fn stop_grace(self, grace: impl Into<Option<std::time::Duration>>) -> Self {
             let grace = grace.into();
             self.$set("stop_grace", |policy| policy.stop_grace = grace)
+        }
+
+        /// How long a transfer may wait for its first start, from when it may be started: its creation, its approval where
+        /// it needs one, or its `not_before` if that is later. 1 s to 366 days; `None`: as the transfer says.
+        pub fn start_within(self, limit: impl Into<Option<std::time::Duration>>) -> Self {
+            let limit = limit.into();
+            self.$set("start_within", |policy| policy.start_within = limit)
+        }
+
+        /// How long a transfer may take from its first start on, further attempts and pauses included: 1 s to 366 days;
+        /// `None`: as the transfer says.
+        pub fn finish_within(self, limit: impl Into<Option<std::time::Duration>>) -> Self {
+            let limit = limit.into();
+            self.$set("finish_within", |policy| policy.finish_within = limit)
         }
     };
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    AttemptEnd, ConflictStrategy, Connection, Direction, Stop, StopKind, Totals, TransferStatus,
-    text,
+    AttemptEnd, ConflictStrategy, Connection, Direction, ExpiryReason, Stop, StopKind, Totals,
+    TransferStatus, text,
 };
 
 /// One declared movement of one table, as the server knew it when it answered.
@@ -125,6 +125,18 @@ pub struct Transfer {
     /// resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
+    /// When it may be started at the earliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Until when it can be started, or started again; then it expires. `None`: for ever, and while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_expires_at: Option<DateTime<Utc>>,
+    /// When whoever runs it is asked to stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_expires_at: Option<DateTime<Utc>>,
+    /// Which deadline has passed; set when it has expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiry_reason: Option<ExpiryReason>,
     /// The transfer that this one tries again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of_uuid: Option<Uuid>,

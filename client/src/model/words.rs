@@ -268,6 +268,22 @@ vocabulary! {
         ConnectionSuspended = "connection_suspended",
         /// The transfer's connection was revoked.
         ConnectionRevoked = "connection_revoked",
+        /// The transfer's time to finish was over.
+        FinishBy = "finish_by",
+    }
+}
+
+vocabulary! {
+    /// Why a transfer has expired.
+    ExpiryReason from ExpiryReason {
+        /// Nobody decided on it in time.
+        ApprovalExpired = "approval_expired",
+        /// It was approved, and nobody started it in time.
+        ApprovalLapsed = "approval_lapsed",
+        /// Nobody started it in time, nor had approved it.
+        NotStarted = "not_started",
+        /// It was started, and queued again, and its time was over before anybody started it once more.
+        NotFinished = "not_finished",
     }
 }
 

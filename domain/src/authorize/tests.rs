@@ -14,6 +14,7 @@ use crate::{
 
 mod decisions;
 mod leases;
+mod limits;
 mod stops;
 
 const MINUTE: Duration = Duration::from_secs(60);

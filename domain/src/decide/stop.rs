@@ -1,5 +1,7 @@
 //! Stops in two phases: asked for, then confirmed by whoever runs the transfer, or forced at the end of the grace.
 
+use std::time::Duration;
+
 use super::{Change, advance, body, enter, queue_again};
 use crate::{
     event::{EventBody, EventDetail, EventType},
@@ -62,6 +64,26 @@ pub(super) fn request(
         StopKind::Pause => EventType::PauseRequested,
     };
     Ok(told(transfer, after, transfer.status, event, now))
+}
+
+/// Who has not finished in time is asked to stop, unless they are asked to already.
+pub(super) fn at_finish(
+    transfer: &Transfer,
+    grace: Option<Duration>,
+    now: Timestamp,
+) -> Result<Change, Refusal> {
+    let over = transfer.finish_expires_at.filter(|end| *end <= now);
+    let Some(end) = over.filter(|_| transfer.pending_stop().is_none()) else {
+        return Ok(Change::Nothing);
+    };
+    let order = StopOrder {
+        kind: StopKind::Cancel,
+        cause: StopCause::FinishBy,
+        reason: format!("it was to finish by {end}"),
+        grace,
+        by: None,
+    };
+    request(transfer, &order, now)
 }
 
 /// Whoever runs it says that it runs no more.

@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod attempts;
+mod limits;
 mod sequences;
 mod stops;
 
@@ -92,7 +93,10 @@ fn verbs() -> Vec<Verb> {
             error_message: "broken".to_owned(),
             report,
         },
-        Verb::EndOverdue { reachable: ALWAYS },
+        Verb::EndOverdue {
+            reachable: ALWAYS,
+            grace: None,
+        },
         cancel(None),
         Verb::Stop(StopOrder {
             kind: StopKind::Pause,
@@ -267,12 +271,22 @@ fn only_a_silent_agent_loses_its_transfer() {
     assert_eq!(
         decide(
             &running,
-            &Verb::EndOverdue { reachable: ALWAYS },
+            &Verb::EndOverdue {
+                reachable: ALWAYS,
+                grace: None
+            },
             just_before
         ),
         Ok(Change::Nothing)
     );
-    match decide(&running, &Verb::EndOverdue { reachable: ALWAYS }, deadline) {
+    match decide(
+        &running,
+        &Verb::EndOverdue {
+            reachable: ALWAYS,
+            grace: None,
+        },
+        deadline,
+    ) {
         Ok(Change::Transition(after, body)) => {
             assert_eq!(after.status, TransferStatus::Failed);
             assert_eq!(

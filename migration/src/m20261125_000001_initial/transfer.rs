@@ -49,6 +49,10 @@ fn declared(table: &mut TableCreateStatement, postgres: bool) {
         .col(text("metadata").default("{}"))
         .col(uuid_null("retry_of_uuid"))
         .col(big_integer_null("max_attempts"))
+        .col(big_integer_null("not_before"))
+        .col(big_integer_null("start_by"))
+        .col(big_integer_null("start_within"))
+        .col(big_integer_null("finish_within"))
         .col(big_integer("inserted_at"));
 }
 
@@ -70,6 +74,8 @@ fn standing(table: &mut TableCreateStatement) {
         .col(uuid_null("denied_by_uuid"))
         .col(text_null("denial_reason"))
         .col(big_integer_null("approval_expires_at"))
+        .col(big_integer_null("start_expires_at"))
+        .col(big_integer_null("finish_expires_at"))
         .col(text_null("error_message"))
         .col(text_null("cancel_reason"))
         .col(big_integer_null("started_at"))
@@ -103,6 +109,8 @@ fn checks(table: &mut TableCreateStatement) {
          OR approved_by_uuid <> acted_by_uuid",
         "heartbeat_timeout >= 0",
         "max_attempts >= 1",
+        "start_within > 0",
+        "finish_within > 0",
         "lease_epoch >= 0",
         "pauses >= 0",
         "stop_grace >= 0",
@@ -144,7 +152,7 @@ fn attempts() -> TableCreateStatement {
 }
 
 /// One for each way to look, and none on what progress changes.
-fn indexes() -> [IndexCreateStatement; 4] {
+fn indexes() -> [IndexCreateStatement; 5] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
@@ -179,6 +187,15 @@ fn indexes() -> [IndexCreateStatement; 4] {
             .col("approval_expires_at")
             .col("uuid")
             .and_where(Expr::cust("status = 'PENDING_APPROVAL'"))
+            .take(),
+        Index::create()
+            .name("transfer_start_expires_at")
+            .table("transfer")
+            .col("start_expires_at")
+            .col("uuid")
+            .and_where(Expr::cust(
+                "start_expires_at IS NOT NULL AND completed_at IS NULL",
+            ))
             .take(),
     ]
 }

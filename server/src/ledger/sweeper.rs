@@ -23,6 +23,7 @@ use tidegate_domain::{
     query::{SortOrder, TransferFilter, Window},
     reachable::{Reachability, Reachable},
     status::TransferStatus,
+    stop::Stop,
     time::Timestamp,
     transfer::Transfer,
 };
@@ -163,14 +164,24 @@ impl Sweeper {
         self.metrics
             .swept
             .inc_by("approval", expired.unsigned_abs());
+        let not_started = self.expire_starts().await?;
+        self.metrics
+            .swept
+            .inc_by("start", not_started.unsigned_abs());
         let lost = self.end_overdue_runs(watch).await?;
         self.metrics.swept.inc_by("heartbeat", lost.unsigned_abs());
         let connections = self.look_after_connections().await?;
         self.metrics
             .swept
             .inc_by("connection", connections.unsigned_abs());
-        if expired + lost + connections > 0 {
-            tracing::info!(expired, lost, connections, "what was overdue was ended");
+        if expired + not_started + lost + connections > 0 {
+            tracing::info!(
+                expired,
+                not_started,
+                lost,
+                connections,
+                "what was overdue was ended"
+            );
         }
         Ok(())
     }
@@ -256,8 +267,26 @@ impl Sweeper {
                 .overdue_approvals(self.time.now().await?, STRIDE)
                 .await?;
             let ended = self
-                .end(&overdue, caller, &Verb::Expire, |status| {
-                    status == TransferStatus::Expired
+                .end(&overdue, caller, &Verb::Expire, |it| {
+                    it.status == TransferStatus::Expired
+                })
+                .await?;
+            total += ended;
+            if overdue.len() < STRIDE as usize || ended == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Expires every transfer that was not started in time.
+    async fn expire_starts(&self) -> Result<i64, Error> {
+        let mut total = 0;
+        loop {
+            let now = self.time.now().await?;
+            let overdue = self.store.overdue_starts(now, STRIDE).await?;
+            let ended = self
+                .end(&overdue, &Caller::server(), &Verb::Expire, |it| {
+                    it.status == TransferStatus::Expired
                 })
                 .await?;
             total += ended;
@@ -282,8 +311,15 @@ impl Sweeper {
                 .end(
                     &overdue,
                     &Caller::server(),
-                    &Verb::EndOverdue { reachable },
-                    |status| status != TransferStatus::InProgress,
+                    &Verb::EndOverdue {
+                        reachable,
+                        grace: None,
+                    },
+                    |it| {
+                        let asked_now = |stop: &Stop| stop.requested_at >= now;
+                        it.status != TransferStatus::InProgress
+                            || it.pending_stop().is_some_and(asked_now)
+                    },
                 )
                 .await?;
             total += ended;
@@ -293,20 +329,19 @@ impl Sweeper {
         }
     }
 
-    /// Sends `verb` for each; counts those whose status `is_done` then.
+    /// Sends `verb` for each; counts those that are done then.
     async fn end(
         &self,
         uuids: &[TransferId],
         caller: &Caller,
         verb: &Verb,
-        is_done: impl Fn(TransferStatus) -> bool,
+        is_done: impl Fn(&Transfer) -> bool,
     ) -> Result<i64, Error> {
         let commands = uuids.iter().map(|uuid| TransferCommand::Change {
             uuid: *uuid,
             verb: verb.clone(),
         });
-        let has_ended = |it: &Transfer| is_done(it.status);
-        self.carry_out(commands, caller, |it| it.as_deref().is_some_and(has_ended))
+        self.carry_out(commands, caller, |it| it.as_deref().is_some_and(&is_done))
             .await
     }
 

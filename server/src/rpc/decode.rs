@@ -239,6 +239,9 @@ impl Mutation for v1::CreateTransferRequest {
             retry_of_uuid: check.optional_uuid("retry_of_uuid", &self.retry_of_uuid),
             max_attempts: (self.max_attempts != 0)
                 .then(|| check.attempts("max_attempts", self.max_attempts)),
+            not_before: timestamp(check, "not_before", self.not_before),
+            start_by: timestamp(check, "start_by", self.start_by),
+            finish_by: timestamp(check, "finish_by", self.finish_by),
         }))
     }
 }

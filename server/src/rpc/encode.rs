@@ -73,6 +73,10 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         agent_instance: transfer.agent_instance.clone(),
         max_attempts: i32::try_from(transfer.max_attempts()).unwrap_or(i32::MAX),
         stop: transfer.stop.as_ref().map(stop),
+        not_before: declared.not_before.map(timestamp),
+        start_expires_at: transfer.start_expires_at.map(timestamp),
+        finish_expires_at: transfer.finish_expires_at.map(timestamp),
+        expiry_reason: transfer.expiry_reason().map_or(0, WireEnum::to_wire),
     }
 }
 
@@ -137,6 +141,9 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
         } => Detail::Failure(v1::FailureDetail {
             error_message: error_message.clone(),
             heartbeat_lost: *heartbeat_lost,
+        }),
+        EventDetail::Expiry { reason } => Detail::Expiry(v1::ExpiryDetail {
+            reason: reason.to_wire(),
         }),
         EventDetail::Lease {
             lease_epoch,

@@ -10,7 +10,7 @@ use tidegate_domain::{
     event::EventType,
     policy::ApprovalMode,
     query::SortOrder,
-    status::{ConflictStrategy, Direction, TransferStatus},
+    status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
     stop::{StopCause, StopKind},
     table::TableCase,
 };
@@ -77,7 +77,14 @@ wire_enum!(StopKind { Cancel, Pause });
 wire_enum!(StopCause {
     Request,
     ConnectionSuspended,
-    ConnectionRevoked
+    ConnectionRevoked,
+    FinishBy
+});
+wire_enum!(ExpiryReason {
+    ApprovalExpired,
+    ApprovalLapsed,
+    NotStarted,
+    NotFinished
 });
 wire_enum!(ConnectionDirection { Sender, Receiver });
 wire_enum!(ConnectionStatus {

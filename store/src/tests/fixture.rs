@@ -89,6 +89,13 @@ pub(super) fn full(number: u128) -> Transfer {
     declared.metadata = notes();
     declared.retry_of_uuid = Some(id(0));
     declared.max_attempts = Some(100);
+    declared.not_before = Some(at(11));
+    declared.start_by = Some(at(12));
+    declared.finish_by = Some(at(16));
+    transfer.start_within = Some(Duration::from_micros(13));
+    transfer.start_expires_at = Some(at(14));
+    transfer.finish_within = Some(Duration::from_micros(15));
+    transfer.finish_expires_at = Some(at(16));
     transfer.acted_by_uuid = Some(id(4));
     transfer.observed_ip = "192.0.2.7".parse().ok();
     transfer.status = TransferStatus::Failed;

@@ -274,6 +274,52 @@ async fn overdue_approvals_are_those_at_or_past_their_deadline() {
 }
 
 #[tokio::test]
+async fn starts_are_overdue_until_the_transfer_has_ended() {
+    let fixture = Fixture::new().await;
+    let waits = |number, start_expires_at| {
+        let mut transfer = plain(number);
+        transfer.start_expires_at = start_expires_at;
+        transfer
+    };
+    let mut ended = waits(4, Some(at(1)));
+    (ended.status, ended.completed_at) = (TransferStatus::Expired, Some(at(2)));
+    let crowd = [
+        waits(1, Some(at(16))),
+        waits(2, Some(at(9))),
+        waits(3, None),
+        ended,
+        waits(5, Some(at(17))),
+    ];
+    fixture.insert(&crowd).await;
+    let found = fixture.store.overdue_starts(at(16), 1_000).await;
+    assert_eq!(found.expect("read"), [crowd[1].uuid, crowd[0].uuid]);
+    let found = fixture.store.overdue_starts(at(16), 1).await;
+    assert_eq!(found.expect("read"), [crowd[1].uuid]);
+}
+
+#[tokio::test]
+async fn runs_are_overdue_that_have_not_finished_and_that_nobody_asked_to_stop() {
+    let fixture = Fixture::new().await;
+    let runs = |number, finish_expires_at, is_asked| {
+        let mut transfer = full(number);
+        transfer.status = TransferStatus::InProgress;
+        transfer.heartbeat_expires_at = None;
+        transfer.finish_expires_at = finish_expires_at;
+        transfer.stop = transfer.stop.filter(|_| is_asked);
+        transfer
+    };
+    let crowd = [
+        runs(1, Some(at(16)), false),
+        runs(2, Some(at(17)), false),
+        runs(3, None, false),
+        runs(4, Some(at(16)), true),
+    ];
+    fixture.insert(&crowd).await;
+    let found = fixture.store.overdue_runs(at(16), at(16), 1_000).await;
+    assert_eq!(found.expect("read"), [crowd[0].uuid]);
+}
+
+#[tokio::test]
 async fn approvals_are_listed_until_they_are_overdue() {
     let fixture = Fixture::new().await;
     let crowd = crowd();

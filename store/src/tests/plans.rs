@@ -129,6 +129,12 @@ async fn deadlines_are_found_through_the_partial_indexes() {
         assert!(plan.contains("approval_expires_at"), "{plan}");
         assert!(!plan.contains(SORT), "{plan}");
     }
+    let plan_of_starts = plan(&fixture, &transfers::select::overdue_starts(at(5), 9)).await;
+    assert!(
+        plan_of_starts.contains("INDEX transfer_start_expires_at (start_expires_at<"),
+        "{plan_of_starts}"
+    );
+    assert!(!plan_of_starts.contains(SORT), "{plan_of_starts}");
     for select in [
         transfers::select::overdue_runs(at(5), at(1), 9),
         transfers::select::moved(at(5), None, 9),

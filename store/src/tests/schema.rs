@@ -159,6 +159,8 @@ async fn constraints_keep_out_what_has_no_meaning() {
         "denied_by_uuid = x'00'",
         "heartbeat_timeout = -1",
         "max_attempts = 0",
+        "start_within = 0",
+        "finish_within = 0",
         "lease_epoch = -1",
         "pauses = -1",
         "stop_grace = -1",

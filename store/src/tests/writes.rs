@@ -34,6 +34,8 @@ async fn a_full_update_stores_all_that_can_change() {
             declared: from.declared.clone(),
             acted_by_uuid: from.acted_by_uuid,
             observed_ip: from.observed_ip,
+            start_within: from.start_within,
+            finish_within: from.finish_within,
             inserted_at: from.inserted_at,
             ..to
         };
@@ -45,6 +47,7 @@ async fn a_full_update_stores_all_that_can_change() {
         batch.commit().await.expect("committed");
         // Kept in one column with what holds now.
         wanted.declared.requires_approval = wanted.requires_approval;
+        wanted.declared.finish_by = wanted.finish_expires_at;
         assert_eq!(
             fixture.store.transfer(from.uuid).await.expect("read"),
             Some(wanted)

@@ -66,6 +66,11 @@ pub(crate) fn pending_approvals(
     let sorted = Entity::find()
         .filter(condition::approvals(filter).add_option(beyond))
         .filter(Column::ApprovalExpiresAt.gt(now.as_micros()))
+        .filter(
+            Condition::any()
+                .add(Column::StartExpiresAt.is_null())
+                .add(Column::StartExpiresAt.gt(now.as_micros())),
+        )
         .order_by_asc(Column::ApprovalExpiresAt)
         .order_by_asc(Column::Uuid);
     cut(sorted, window)
@@ -78,6 +83,17 @@ pub(crate) fn overdue_approvals(now: Timestamp, limit: u32) -> Select<Entity> {
         .filter(condition::approvals(&ApprovalFilter::default()))
         .filter(Column::ApprovalExpiresAt.lte(now.as_micros()))
         .order_by_asc(Column::ApprovalExpiresAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+pub(crate) fn overdue_starts(now: Timestamp, limit: u32) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(Column::CompletedAt.is_null())
+        .filter(Column::StartExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::StartExpiresAt)
         .order_by_asc(Column::Uuid)
         .limit(u64::from(limit))
 }
@@ -100,7 +116,12 @@ pub(crate) fn overdue_runs(now: Timestamp, since: Timestamp, limit: u32) -> Sele
                     Column::HeartbeatExpiresAt,
                     Column::HeartbeatTimeout,
                 ))
-                .add(ran_out(Column::StopExpiresAt, Column::StopGrace)),
+                .add(ran_out(Column::StopExpiresAt, Column::StopGrace))
+                .add(
+                    Condition::all()
+                        .add(Column::FinishExpiresAt.lte(now.as_micros()))
+                        .add(Column::StopExpiresAt.is_null()),
+                ),
         )
         .order_by_asc(Column::InsertedAt)
         .order_by_asc(Column::Uuid)

@@ -322,8 +322,15 @@ async fn a_stretch_of_time_does_not_end_before_it_begins() {
 #[tokio::test]
 async fn all_bad_fields_are_named_at_once() {
     let (_world, mut raw) = world().await;
+    let beyond = prost_types::Timestamp {
+        seconds: i64::MAX,
+        nanos: 0,
+    };
     let bad = v1::CreateTransferRequest {
         max_attempts: 0,
+        not_before: Some(beyond),
+        start_by: Some(beyond),
+        finish_by: Some(beyond),
         direction: 9,
         table_name: "a\u{1}".repeat(256),
         connection_uuid: "x".to_owned(),
@@ -344,8 +351,10 @@ async fn all_bad_fields_are_named_at_once() {
         "conflict_strategy",
         "connection_uuid",
         "direction",
+        "finish_by",
         "initiated_by_uuid",
         "metadata",
+        "not_before",
         "records_requested",
         "remote_site_url",
         "request_id",
@@ -353,6 +362,7 @@ async fn all_bad_fields_are_named_at_once() {
         "requester_user_agent",
         "retry_of_uuid",
         "session_code",
+        "start_by",
         "table_name",
     ];
     assert_eq!(named, expected);

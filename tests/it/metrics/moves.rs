@@ -139,6 +139,13 @@ async fn sweeps(watched: &mut Watched, raw: &mut Raw) {
         ..request::starting(&silent)
     };
     told(raw.transfers.start_transfer(starting)).await;
+    let in_time = v1::CreateTransferRequest {
+        start_by: Some(wire_time(
+            watched.world.clock.now().after(Duration::from_secs(5)),
+        )),
+        ..plain()
+    };
+    raw.create(in_time).await;
     let ends = watched.world.clock.now().after(Duration::from_secs(5));
     let connection = v1::CreateConnectionRequest {
         name: "short".to_owned(),
@@ -151,7 +158,7 @@ async fn sweeps(watched: &mut Watched, raw: &mut Raw) {
         ..v1::CreateConnectionRequest::default()
     };
     told(raw.connections.create_connection(connection)).await;
-    let swept = ["approval", "heartbeat", "connection"];
+    let swept = ["approval", "start", "heartbeat", "connection"];
     watched.world.clock.advance(Duration::from_secs(10));
     for what in swept {
         let name = format!("tidegate_swept_total{{what=\"{what}\"}}");

@@ -156,6 +156,7 @@ async fn a_decision_at_the_deadline_is_too_late_and_the_transfer_expires() {
         );
         let expected = v1::Transfer {
             status: TransferStatus::Expired.into(),
+            expiry_reason: v1::ExpiryReason::ApprovalExpired.into(),
             completed_at: now,
             updated_at: now,
             revision: 3,

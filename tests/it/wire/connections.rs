@@ -85,6 +85,8 @@ async fn a_connection_keeps_every_part_of_its_policy() {
     let policy = v1::ConnectionPolicy {
         max_attempts: Some(3),
         stop_grace: Some(wire_duration(Duration::from_secs(90))),
+        start_within: Some(wire_duration(Duration::from_secs(91))),
+        finish_within: Some(wire_duration(Duration::from_secs(92))),
         approval_mode: v1::ApprovalMode::PerTable.into(),
         allowed_tables: names(&["public.orders", "odd, name"]),
         excluded_tables: names(&["secrets"]),
@@ -131,6 +133,8 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
     let policy = v1::ConnectionPolicy {
         max_attempts: Some(3),
         stop_grace: Some(wire_duration(Duration::from_secs(90))),
+        start_within: Some(wire_duration(Duration::from_millis(999))),
+        finish_within: Some(wire_duration(Duration::from_secs(366 * 24 * 3_600 + 1))),
         approval_mode: 9,
         allowed_tables: vec!["good".to_owned(), String::new(), long],
         excluded_tables: vec!["x".to_owned(); 1_001],
@@ -169,6 +173,8 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
         "policy.default_conflict_strategy",
         "policy.excluded_tables",
         "policy.expires_at",
+        "policy.finish_within",
+        "policy.start_within",
         "policy.heartbeat_timeout",
         "policy.ip_allowlist[3]",
         "policy.max_transfers",

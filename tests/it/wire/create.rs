@@ -57,6 +57,7 @@ fn everything(
     connection_uuid: &str,
     retry_of_uuid: &str,
 ) -> (v1::CreateTransferRequest, v1::Transfer) {
+    let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     let request = v1::CreateTransferRequest {
         max_attempts: 7,
         direction: v1::Direction::Receive.into(),
@@ -73,6 +74,9 @@ fn everything(
         metadata: Some(notes()),
         retry_of_uuid: retry_of_uuid.to_owned(),
         request_id: "create-1".to_owned(),
+        not_before: time(2_000_000_000),
+        start_by: time(2_000_000_001),
+        finish_by: time(2_000_000_002),
     };
     let transfer = v1::Transfer {
         direction: v1::Direction::Receive.into(),
@@ -92,6 +96,9 @@ fn everything(
         metadata: Some(notes()),
         retry_of_uuid: retry_of_uuid.to_owned(),
         max_attempts: 7,
+        not_before: time(2_000_000_000),
+        start_expires_at: time(2_000_000_001),
+        finish_expires_at: time(2_000_000_002),
         revision: 1,
         ..v1::Transfer::default()
     };

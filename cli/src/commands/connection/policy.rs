@@ -44,6 +44,8 @@ macro_rules! apply {
             })
             .with(args.max_attempts, |it, most| it.max_attempts(most))
             .with(args.stop_grace, |it, grace| it.stop_grace(grace))
+            .with(args.start_within, |it, limit| it.start_within(limit))
+            .with(args.finish_within, |it, limit| it.finish_within(limit))
             .with(args.self_approval, |it, allowed| it.self_approval(allowed))
     }};
 }
@@ -78,6 +80,8 @@ pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnect
         Clearable::HeartbeatTimeout => update.heartbeat_timeout(None),
         Clearable::MaxAttempts => update.max_attempts(None),
         Clearable::StopGrace => update.stop_grace(None),
+        Clearable::StartWithin => update.start_within(None),
+        Clearable::FinishWithin => update.finish_within(None),
     }
 }
 

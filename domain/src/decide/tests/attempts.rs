@@ -15,7 +15,15 @@ fn an_agent_that_could_not_report_keeps_its_transfer() {
         (NOW.before(9 * SECOND), NOW.before(SECOND), false),
     ] {
         let reachable = Reachable { since, until };
-        let change = decide(&running, &Verb::EndOverdue { reachable }, NOW).expect("a decision");
+        let change = decide(
+            &running,
+            &Verb::EndOverdue {
+                reachable,
+                grace: None,
+            },
+            NOW,
+        )
+        .expect("a decision");
         assert_eq!(change != Change::Nothing, is_lost, "{reachable:?}");
     }
 }
@@ -56,7 +64,10 @@ fn what_has_attempts_left_goes_back_to_where_it_was_started_from() {
                 panic!("it reports");
             };
             let end = NOW.after(SECOND);
-            let verb = Verb::EndOverdue { reachable: ALWAYS };
+            let verb = Verb::EndOverdue {
+                reachable: ALWAYS,
+                grace: None,
+            };
             let decided = decide(&after, &verb, end);
             if let Ok(Change::Transition(then, event)) = &decided {
                 lost.extend(Attempt::given_up(&after, then, event));

@@ -62,7 +62,10 @@ fn any_verb() -> impl Strategy<Value = Verb> {
             error_message: "broken".to_owned(),
             report
         }),
-        Just(Verb::EndOverdue { reachable: ALWAYS }),
+        Just(Verb::EndOverdue {
+            reachable: ALWAYS,
+            grace: None
+        }),
         proptest::option::of(seconds()).prop_map(cancel),
         proptest::option::of(seconds()).prop_map(|grace| Verb::Stop(StopOrder {
             kind: StopKind::Pause,
@@ -88,16 +91,26 @@ fn counters(transfer: &Transfer) -> Vec<i64> {
 
 proptest! {
     /// Whatever is asked in whatever order: legal edges only, counters never shrink, the revision grows by one with every
-    /// change, and nothing leaves a terminal status.
+    /// change, nothing leaves a terminal status, and no limit of time is passed over.
     #[test]
     fn no_sequence_of_commands_breaks_the_rules(
         requires_approval: bool,
         max_attempts in 1..4_i64,
+        limits in proptest::array::uniform3(proptest::option::of(0..40_000_000_i64)),
+        within in proptest::array::uniform2(proptest::option::of(1..20_u64)),
         steps in proptest::collection::vec((any_verb(), 0..3_000_000_i64), 1..60),
     ) {
         let mut transfer = sample();
         transfer.requires_approval = requires_approval;
         transfer.declared.max_attempts = Some(max_attempts);
+        let created = transfer.inserted_at.as_micros();
+        let [not_before, start_by, finish_by] =
+            limits.map(|limit| limit.map(|after| Timestamp::from_micros(created + after)));
+        (transfer.declared.not_before, transfer.declared.start_by) = (not_before, start_by);
+        transfer.finish_expires_at = finish_by;
+        [transfer.start_within, transfer.finish_within] =
+            within.map(|limit| limit.map(Duration::from_secs));
+        transfer.await_start(transfer.inserted_at);
         let mut now = transfer.inserted_at.as_micros();
         for (verb, wait) in steps {
             now += wait;
@@ -132,6 +145,14 @@ proptest! {
             prop_assert_eq!(transfer.revision, before.revision + 1);
             prop_assert!(transfer.updated_at >= before.updated_at);
             let is_restarted = transfer.lease_epoch > before.lease_epoch;
+            let may_start = not_before.is_none_or(|start| start <= at)
+                && before.start_expires_at.is_none_or(|end| at < end)
+                && (before.lease_epoch > 0 || start_by.is_none_or(|end| at < end))
+                && finish_by.is_none_or(|end| at < end);
+            prop_assert!(may_start || !is_restarted);
+            let has_expired = transfer.expiry_reason().is_some();
+            prop_assert_eq!(has_expired, transfer.status == TransferStatus::Expired);
+            prop_assert!(!has_expired || before.expiry(at).is_some());
             prop_assert!(
                 is_restarted || counters(&transfer).iter().zip(counters(&before)).all(|(a, b)| *a >= b)
             );

@@ -24,7 +24,10 @@ fn told(decided: Result<Change, Refusal>) -> (Transfer, EventBody) {
     }
 }
 
-const END: Verb = Verb::EndOverdue { reachable: ALWAYS };
+const END: Verb = Verb::EndOverdue {
+    reachable: ALWAYS,
+    grace: None,
+};
 
 const fn acknowledge() -> Verb {
     Verb::AcknowledgeStop {
@@ -126,7 +129,16 @@ fn the_end_of_the_grace_forces_it() {
             since: NOW.after(SECOND / 2),
             until: Timestamp::MAX,
         };
-        let reachable = |at| decide(&asked, &Verb::EndOverdue { reachable: away }, at);
+        let reachable = |at| {
+            decide(
+                &asked,
+                &Verb::EndOverdue {
+                    reachable: away,
+                    grace: None,
+                },
+                at,
+            )
+        };
         assert_eq!(reachable(end), Ok(Change::Nothing));
         for decided in [decide(&asked, &END, end), reachable(end.after(SECOND / 2))] {
             let (after, body) = told(decided);

@@ -114,6 +114,7 @@ const fn is_governed(verb: &Verb) -> bool {
             | Verb::UpdateProgress { .. }
             | Verb::Complete { .. }
             | Verb::Fail { .. }
+            | Verb::EndOverdue { .. }
     )
 }
 

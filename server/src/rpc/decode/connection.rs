@@ -15,7 +15,7 @@ use tidegate_domain::{
     query::ConnectionFilter,
     refusal::Refusal,
     stop::GRACE,
-    validate::{Check, HEARTBEAT_TIMEOUT, NAME_MAX},
+    validate::{Check, HEARTBEAT_TIMEOUT, NAME_MAX, WITHIN},
 };
 
 /// Bad entries of one list that an answer names, so that it stays small.
@@ -223,6 +223,12 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
             stop_grace: wire
                 .stop_grace
                 .map(|grace| duration(check, "stop_grace", grace, GRACE)),
+            start_within: wire
+                .start_within
+                .map(|within| duration(check, "start_within", within, WITHIN)),
+            finish_within: wire
+                .finish_within
+                .map(|within| duration(check, "finish_within", within, WITHIN)),
             self_approval: wire.self_approval,
             max_attempts: wire
                 .max_attempts

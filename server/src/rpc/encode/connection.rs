@@ -53,6 +53,8 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
             .heartbeat_timeout
             .and_then(|time| time.try_into().ok()),
         stop_grace: policy.stop_grace.and_then(|time| time.try_into().ok()),
+        start_within: policy.start_within.and_then(|time| time.try_into().ok()),
+        finish_within: policy.finish_within.and_then(|time| time.try_into().ok()),
         self_approval: policy.self_approval,
         max_attempts: policy
             .max_attempts
