@@ -90,6 +90,7 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
             .transpose()?,
         duration: span("transfer.duration", wire.duration)?,
         success_rate: wire.success_rate,
+        partial: wire.partial,
     })
 }
 

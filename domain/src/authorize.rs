@@ -11,6 +11,7 @@ use super::{
     command::Verb,
     connection::{Connection, ConnectionStatus, Usage},
     decide::{Change, decide},
+    progress::{Imbalance, TotalsRule},
     refusal::{Named, Refusal},
     status::TransferStatus,
     stop::StopOrder,
@@ -398,6 +399,16 @@ fn charge_records(
     };
     let (moved, policy) = (after.totals.records_transferred, connection.policy());
     let more = moved - before.totals.records_transferred;
+    let requested = before.declared.records_requested;
+    if policy.limit_to_requested && requested > 0 && moved > requested && more > 0 {
+        let imbalance = Imbalance {
+            rule: TotalsRule::TransferredWithinRequested,
+            sum: moved,
+            limit: requested,
+        };
+        let uuid = before.uuid;
+        return Err(Refusal::TotalsInconsistent { uuid, imbalance });
+    }
     if let Some(limit) = policy
         .max_records_per_request
         .filter(|limit| more > 0 && moved > *limit)

@@ -101,7 +101,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             return progress(transfer, report, checkpoint.as_deref(), now);
         }
         Verb::Complete { report, .. } => {
-            advance(&mut after, report)?;
+            advance(&mut after, report, true)?;
             (EventType::Completed, None, None)
         }
         Verb::Fail {
@@ -109,7 +109,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             report,
             ..
         } => {
-            advance(&mut after, report)?;
+            advance(&mut after, report, false)?;
             after.error_message.clone_from(error_message);
             (EventType::Failed, None, failure(error_message, false))
         }
@@ -317,7 +317,7 @@ fn progress(
     now: Timestamp,
 ) -> Result<Change, Refusal> {
     let mut after = transfer.clone();
-    advance(&mut after, report)?;
+    advance(&mut after, report, false)?;
     if let Some(checkpoint) = checkpoint {
         after.checkpoint = checkpoint.to_vec();
     }
@@ -332,13 +332,16 @@ fn progress(
     Ok(Change::Progress(after))
 }
 
-fn advance(transfer: &mut Transfer, report: &Report) -> Result<(), Refusal> {
+fn advance(transfer: &mut Transfer, report: &Report, complete: bool) -> Result<(), Refusal> {
     let uuid = transfer.uuid;
     transfer.totals = transfer
         .totals
         .advance(report)
         .map_err(|regression| Refusal::ProgressRegressed { uuid, regression })?;
-    Ok(())
+    transfer
+        .totals
+        .balance(complete)
+        .map_err(|imbalance| Refusal::TotalsInconsistent { uuid, imbalance })
 }
 
 fn enter(transfer: &mut Transfer, status: TransferStatus, now: Timestamp) {

@@ -1,4 +1,6 @@
-//! Counters of a transfer: absolute totals that never shrink.
+//! Counters of a transfer: absolute totals that never shrink and do not contradict each other.
+
+use super::status::named;
 
 /// What a report says: totals since the start; `None` leaves the stored one as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,49 @@ pub struct Regression {
     pub stored: i64,
     /// What was reported.
     pub reported: i64,
+}
+
+named! {
+    /// What the totals of a transfer have to obey.
+    TotalsRule {
+        /// No row has two outcomes: those created, updated, skipped and failed are at most those transferred.
+        OutcomesWithinTransferred = "OUTCOMES_WITHIN_TRANSFERRED",
+        /// At completion every row has one, where outcomes are counted at all.
+        OutcomesMakeTransferred = "OUTCOMES_MAKE_TRANSFERRED",
+        /// No more rows are transferred than were asked for, where the policy says so.
+        TransferredWithinRequested = "TRANSFERRED_WITHIN_REQUESTED",
+    }
+}
+
+/// Totals that contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imbalance {
+    /// The rule that they break.
+    pub rule: TotalsRule,
+    /// What it limits.
+    pub sum: i64,
+    /// The limit.
+    pub limit: i64,
+}
+
+impl std::fmt::Display for Imbalance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { rule, sum, limit } = self;
+        match rule {
+            TotalsRule::OutcomesWithinTransferred => write!(
+                f,
+                "created, updated, skipped and failed are {sum} records, of {limit} transferred"
+            ),
+            TotalsRule::OutcomesMakeTransferred => write!(
+                f,
+                "created, updated, skipped and failed are {sum} records, of {limit} transferred: at completion they must \
+                 be equal"
+            ),
+            TotalsRule::TransferredWithinRequested => {
+                write!(f, "{sum} records are transferred, of {limit} requested")
+            }
+        }
+    }
 }
 
 impl Report {
@@ -106,6 +151,37 @@ impl Totals {
     }
 }
 
+impl Totals {
+    /// The records of which it is told what became of them.
+    fn outcomes(&self) -> i128 {
+        [
+            self.records_created,
+            self.records_updated,
+            self.records_skipped,
+            self.records_failed,
+        ]
+        .map(i128::from)
+        .iter()
+        .sum()
+    }
+
+    /// Whether they can be true, and where `complete`, true of a transfer that is complete. Who counts no outcomes, as a
+    /// sender may, has nothing to contradict.
+    ///
+    /// # Errors
+    /// The rule that they break.
+    pub fn balance(&self, complete: bool) -> Result<(), Imbalance> {
+        let (sum, limit) = (self.outcomes(), self.records_transferred);
+        let rule = match complete {
+            _ if sum > limit.into() => TotalsRule::OutcomesWithinTransferred,
+            true if sum > 0 && sum < limit.into() => TotalsRule::OutcomesMakeTransferred,
+            _ => return Ok(()),
+        };
+        let sum = i64::try_from(sum).unwrap_or(i64::MAX);
+        Err(Imbalance { rule, sum, limit })
+    }
+}
+
 impl From<Totals> for Report {
     fn from(totals: Totals) -> Self {
         Self {
@@ -142,6 +218,45 @@ mod tests {
                 ..stored
             }
         );
+    }
+
+    #[test]
+    fn outcomes_are_of_what_was_transferred() {
+        use TotalsRule::{OutcomesMakeTransferred, OutcomesWithinTransferred};
+        for (transferred, outcomes, complete, rule) in [
+            (0, [0; 4], true, None),
+            (9, [0; 4], true, None),
+            (9, [4, 3, 1, 1], true, None),
+            (9, [4, 3, 1, 0], false, None),
+            (9, [4, 3, 1, 0], true, Some(OutcomesMakeTransferred)),
+            (9, [4, 3, 1, 2], false, Some(OutcomesWithinTransferred)),
+            (9, [4, 3, 1, 2], true, Some(OutcomesWithinTransferred)),
+            (0, [0, 0, 0, 1], false, Some(OutcomesWithinTransferred)),
+            (i64::MAX, [i64::MAX, 0, 0, 0], true, None),
+            (
+                i64::MAX,
+                [i64::MAX; 4],
+                false,
+                Some(OutcomesWithinTransferred),
+            ),
+        ] {
+            let [
+                records_created,
+                records_updated,
+                records_skipped,
+                records_failed,
+            ] = outcomes;
+            let totals = Totals {
+                records_transferred: transferred,
+                records_created,
+                records_updated,
+                records_skipped,
+                records_failed,
+                bytes_transferred: 1,
+            };
+            let broken = totals.balance(complete).err().map(|it| it.rule);
+            assert_eq!(broken, rule, "{transferred} {outcomes:?} {complete}");
+        }
     }
 
     #[test]

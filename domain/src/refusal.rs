@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     connection::{ConnectionAction, ConnectionStatus},
     policy::AllowedHours,
-    progress::Regression,
+    progress::{Imbalance, Regression},
     rule::Action,
     status::{TransferStatus, named},
     stop::StopCause,
@@ -137,6 +137,11 @@ crate::reasons! {
         )]
         ProgressRegressed { uuid: TransferId, regression: Regression }
             => FailedPrecondition "PROGRESS_REGRESSED", Subject::Transfer(*uuid);
+
+        /// The totals cannot be true.
+        #[error("the totals of transfer {uuid} contradict each other: {imbalance}")]
+        TotalsInconsistent { uuid: TransferId, imbalance: Imbalance }
+            => InvalidArgument "TOTALS_INCONSISTENT", Subject::Transfer(*uuid);
 
         /// It is no second try of the transfer that it names.
         #[error("transfer {uuid} cannot be tried again like this: its {field} is {:?}", .value.value)]

@@ -282,12 +282,17 @@ impl Transfer {
         );
     }
 
+    /// Whether records failed: what was to be moved is not all there, even where it is complete.
+    pub const fn is_partial(&self) -> bool {
+        self.totals.records_failed > 0
+    }
+
     /// From start to end; `None` until both are known.
     pub fn duration(&self) -> Option<Duration> {
         Some(self.completed_at?.since(self.started_at?))
     }
 
-    /// (created + updated) / transferred; 0 when nothing was transferred. Not clamped.
+    /// (created + updated) / transferred; 0 when nothing was transferred.
     pub fn success_rate(&self) -> f64 {
         if self.totals.records_transferred == 0 {
             return 0.0;
@@ -315,13 +320,13 @@ mod tests {
     use crate::fixtures::transfer as sample;
 
     #[test]
-    fn the_success_rate_is_not_clamped() {
+    fn the_success_rate_is_of_what_was_transferred() {
         let mut transfer = sample();
         assert!(transfer.success_rate().abs() < f64::EPSILON);
         transfer.totals.records_transferred = 10;
         transfer.totals.records_created = 8;
-        transfer.totals.records_updated = 3;
-        assert!((transfer.success_rate() - 1.1).abs() < 1e-12);
+        transfer.totals.records_updated = 1;
+        assert!((transfer.success_rate() - 0.9).abs() < 1e-12);
     }
 
     #[test]

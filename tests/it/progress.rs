@@ -4,6 +4,7 @@ mod heartbeat;
 mod report;
 mod stops;
 mod stream_end;
+mod totals;
 mod update;
 
 use tidegate_proto::v1;

@@ -192,9 +192,13 @@ impl LoadClient {
     }
 
     fn grow(&mut self, totals: &mut Totals) {
-        for total in totals {
-            *total += self.random.random_range(0..1_000);
+        let [transferred, outcomes @ .., bytes] = totals;
+        for total in outcomes {
+            let more = self.random.random_range(0..1_000);
+            *total += more;
+            *transferred += more;
         }
+        *bytes += self.random.random_range(0..1_000);
     }
 
     async fn finish(&mut self, uuid: &str, mut totals: Totals) -> Option<v1::Transfer> {

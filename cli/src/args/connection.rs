@@ -212,6 +212,9 @@ pub(crate) struct PolicyArgs {
     /// How long a transfer may take from its first start on, e.g. 6h.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub(crate) finish_within: Option<Duration>,
+    /// Whether a transfer that says how many records it asks for may transfer no more.
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) limit_to_requested: Option<bool>,
     /// Whether whoever initiated a transfer may approve it, too; by default somebody else must.
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) self_approval: Option<bool>,

@@ -94,6 +94,10 @@ fn policy(connection: &Connection, look: &Look) -> Vec<(&'static str, String)> {
         ),
         ("records a request", each(policy.max_records_per_request)),
         (
+            "no more than requested",
+            policy.limit_to_requested.then(|| "yes".to_owned()),
+        ),
+        (
             "calls a minute",
             rate.map(|rate| text::count(i64::from(rate))),
         ),

@@ -100,6 +100,8 @@ pub struct ConnectionPolicy {
         skip_serializing_if = "Option::is_none"
     )]
     pub finish_within: Option<Duration>,
+    /// Whether a transfer that says how many records it asks for may transfer no more.
+    pub limit_to_requested: bool,
 }
 
 impl Default for ConnectionPolicy {
@@ -124,6 +126,7 @@ impl Default for ConnectionPolicy {
             stop_grace: None,
             start_within: None,
             finish_within: None,
+            limit_to_requested: false,
         }
     }
 }
@@ -266,6 +269,13 @@ macro_rules! policy_setters {
         pub fn finish_within(self, limit: impl Into<Option<std::time::Duration>>) -> Self {
             let limit = limit.into();
             self.$set("finish_within", |policy| policy.finish_within = limit)
+        }
+
+        /// Whether a transfer that says how many records it asks for may transfer no more; by default it may.
+        pub fn limit_to_requested(self, limited: bool) -> Self {
+            self.$set("limit_to_requested", |policy| {
+                policy.limit_to_requested = limited;
+            })
         }
     };
 }

@@ -7,7 +7,9 @@ use super::text;
 /// Absolute totals as a request carries them: since the transfer was started, never differences.
 ///
 /// A field that is `None` leaves the stored total as it is. A negative one is refused with `INVALID_ARGUMENT`, one below
-/// the stored total with `FAILED_PRECONDITION` (`PROGRESS_REGRESSED`).
+/// the stored total with `FAILED_PRECONDITION` (`PROGRESS_REGRESSED`), and totals that cannot be true with
+/// `INVALID_ARGUMENT` (`TOTALS_INCONSISTENT`): created, updated, skipped and failed together are at most the transferred
+/// ones, and equal to them at completion, unless none of them was ever counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {

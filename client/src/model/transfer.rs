@@ -157,8 +157,10 @@ pub struct Transfer {
         skip_serializing_if = "Option::is_none"
     )]
     pub duration: Option<Duration>,
-    /// (created + updated) / transferred rows; 0 when nothing was transferred. Not clamped.
+    /// (created + updated) / transferred rows; 0 when nothing was transferred.
     pub success_rate: f64,
+    /// Whether records failed: what was to be moved is not all there, even where the transfer is completed.
+    pub partial: bool,
 }
 
 impl Transfer {

@@ -9,7 +9,7 @@ use crate::{
     id::{ConnectionId, CredentialId, TransferId},
     log::Divergence,
     policy::AllowedHours,
-    progress::Regression,
+    progress::{Imbalance, Regression, TotalsRule},
     rule::Action,
     status::TransferStatus,
     stop::StopCause,
@@ -52,6 +52,7 @@ plain!(
     TransferStatus,
     ConnectionStatus,
     StopCause,
+    TotalsRule,
 );
 
 impl<T: MetadataValue> MetadataValue for Option<T> {
@@ -105,6 +106,15 @@ impl MetadataValue for Regression {
         self.field.add_to("field", metadata);
         self.stored.add_to("stored", metadata);
         self.reported.add_to("reported", metadata);
+    }
+}
+
+impl MetadataValue for Imbalance {
+    fn add_to(&self, _: &'static str, metadata: &mut Metadata) {
+        let Self { rule, sum, limit } = self;
+        rule.add_to("rule", metadata);
+        sum.add_to("sum", metadata);
+        limit.add_to("limit", metadata);
     }
 }
 

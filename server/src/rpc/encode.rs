@@ -68,6 +68,7 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         connection: connection.map(self::connection),
         duration: transfer.duration().and_then(|time| time.try_into().ok()),
         success_rate: transfer.success_rate(),
+        partial: transfer.is_partial(),
         lease_epoch: transfer.lease_epoch,
         lease_owner_uuid: optional(transfer.lease_owner_uuid),
         agent_instance: transfer.agent_instance.clone(),

@@ -135,6 +135,7 @@ fn rich(number: u128) -> Connection {
     site.declared.policy = Policy {
         max_attempts: Some(3),
         stop_grace: Some(Duration::from_millis(2_500)),
+        limit_to_requested: true,
         start_within: Some(Duration::from_secs(1)),
         finish_within: Some(Duration::from_secs(2)),
         approval_mode: ApprovalMode::PerTable,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tidegate_proto::v1;
 use tidegate_tests::{
-    World, WorldOptions,
+    World, WorldOptions, assert_refused,
     raw::{ADMIN, NOBODY, Raw, done, plain, told, totals, wire_duration, wire_time},
     request,
 };
+use tonic::Code;
 
 use super::{bad_fields, everything};
 
@@ -234,9 +235,9 @@ async fn checkpoints_and_totals_are_taken_up_to_their_limits() {
     let most = v1::Progress {
         records_transferred: Some(i64::MAX),
         records_created: Some(i64::MAX),
-        records_updated: Some(i64::MAX),
-        records_skipped: Some(i64::MAX),
-        records_failed: Some(i64::MAX),
+        records_updated: Some(0),
+        records_skipped: Some(0),
+        records_failed: Some(0),
         bytes_transferred: Some(i64::MAX),
     };
     let request = v1::UpdateProgressRequest {
@@ -251,10 +252,17 @@ async fn checkpoints_and_totals_are_taken_up_to_their_limits() {
         (running.progress, running.checkpoint.len()),
         (Some(most), 4_096)
     );
-    assert!(
-        (running.success_rate - 2.0).abs() < 1e-9,
-        "the sum is no integer that overflows"
-    );
+    assert!((running.success_rate - 1.0).abs() < 1e-9);
+    let twice = v1::UpdateProgressRequest {
+        progress: Some(v1::Progress {
+            records_failed: Some(i64::MAX),
+            ..most
+        }),
+        ..request.clone()
+    };
+    let refusal = raw.transfers.update_progress(twice).await;
+    let refusal = refusal.expect_err("the sum is no integer that overflows");
+    assert_refused(&refusal, Code::InvalidArgument, "TOTALS_INCONSISTENT");
     let beyond = v1::UpdateProgressRequest {
         checkpoint: Some(vec![0; 4_097]),
         ..request

@@ -23,14 +23,14 @@ fn update(uuid: &str, progress: v1::Progress) -> v1::UpdateProgressRequest {
     }
 }
 
-/// Each total by name, set to `value` alone.
+/// Each total by name, set to `value` alone, and that of the transferred records to four times as many: one of each outcome.
 fn each_alone(value: i64) -> [(&'static str, v1::Progress); 6] {
     let none = v1::Progress::default();
     [
         (
             "records_transferred",
             v1::Progress {
-                records_transferred: Some(value),
+                records_transferred: Some(4 * value),
                 ..none
             },
         ),
@@ -74,7 +74,7 @@ fn each_alone(value: i64) -> [(&'static str, v1::Progress); 6] {
 
 fn all(value: i64) -> v1::Progress {
     v1::Progress {
-        records_transferred: Some(value),
+        records_transferred: Some(4 * value),
         records_created: Some(value),
         records_updated: Some(value),
         records_skipped: Some(value),
@@ -93,7 +93,7 @@ async fn absent_totals_and_an_absent_checkpoint_stay() {
         world.clock.advance(Duration::from_micros(1));
         let after = done(raw.transfers.update_progress(update(&uuid, alone))).await;
         let stored = after.progress.expect("always present");
-        sum += 7;
+        sum += if name == "records_transferred" { 28 } else { 7 };
         let parts = [
             stored.records_transferred,
             stored.records_created,
@@ -154,9 +154,13 @@ fn assert_regressed(refusal: &Status, uuid: &str, field: &str) {
     let refused = assert_refused(refusal, Code::FailedPrecondition, "PROGRESS_REGRESSED");
     let told = |key: &str| refused.metadata.get(key).map(String::as_str);
     assert_eq!(told("uuid"), Some(uuid));
+    let (stored, reported) = match field {
+        "records_transferred" => ("28", "24"),
+        _ => ("7", "6"),
+    };
     assert_eq!(
         (told("field"), told("stored"), told("reported")),
-        (Some(field), Some("7"), Some("6"))
+        (Some(field), Some(stored), Some(reported))
     );
 }
 

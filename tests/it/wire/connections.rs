@@ -85,6 +85,7 @@ async fn a_connection_keeps_every_part_of_its_policy() {
     let policy = v1::ConnectionPolicy {
         max_attempts: Some(3),
         stop_grace: Some(wire_duration(Duration::from_secs(90))),
+        limit_to_requested: true,
         start_within: Some(wire_duration(Duration::from_secs(91))),
         finish_within: Some(wire_duration(Duration::from_secs(92))),
         approval_mode: v1::ApprovalMode::PerTable.into(),
@@ -133,6 +134,7 @@ async fn everything_that_is_wrong_with_a_policy_is_said_at_once() {
     let policy = v1::ConnectionPolicy {
         max_attempts: Some(3),
         stop_grace: Some(wire_duration(Duration::from_secs(90))),
+        limit_to_requested: true,
         start_within: Some(wire_duration(Duration::from_millis(999))),
         finish_within: Some(wire_duration(Duration::from_secs(366 * 24 * 3_600 + 1))),
         approval_mode: 9,

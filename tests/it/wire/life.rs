@@ -116,6 +116,7 @@ async fn a_transfer_completes() {
     let now = Some(wire_time(world.clock.now()));
     let last = v1::Progress {
         records_updated: Some(2),
+        records_failed: Some(2),
         ..v1::Progress::default()
     };
     let request = v1::CompleteTransferRequest {
@@ -128,6 +129,7 @@ async fn a_transfer_completes() {
         status: TransferStatus::Completed.into(),
         progress: Some(v1::Progress {
             records_updated: Some(2),
+            records_failed: Some(2),
             ..before
         }),
         completed_at: now,
@@ -135,6 +137,7 @@ async fn a_transfer_completes() {
         heartbeat_expires_at: None,
         duration: Some(wire_duration(Duration::from_micros(7_000_500))),
         success_rate: 0.8,
+        partial: true,
         revision: 4,
         ..reported
     };
@@ -143,13 +146,14 @@ async fn a_transfer_completes() {
 }
 
 #[tokio::test]
-async fn the_success_rate_is_not_clamped() {
+async fn some_records_may_fail() {
     let (_world, mut raw) = world().await;
     let uuid = raw.running().await.uuid;
     let progress = v1::Progress {
         records_transferred: Some(4),
-        records_created: Some(4),
-        records_updated: Some(2),
+        records_created: Some(2),
+        records_updated: Some(1),
+        records_failed: Some(1),
         ..v1::Progress::default()
     };
     let request = v1::CompleteTransferRequest {
@@ -159,7 +163,8 @@ async fn the_success_rate_is_not_clamped() {
         request_id: String::new(),
     };
     let completed = done(raw.transfers.complete_transfer(request)).await;
-    assert_eq!(completed.success_rate.to_bits(), 1.5_f64.to_bits());
+    assert_eq!(completed.success_rate.to_bits(), 0.75_f64.to_bits());
+    assert!(completed.partial);
 }
 
 #[tokio::test]

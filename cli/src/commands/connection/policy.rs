@@ -46,6 +46,9 @@ macro_rules! apply {
             .with(args.stop_grace, |it, grace| it.stop_grace(grace))
             .with(args.start_within, |it, limit| it.start_within(limit))
             .with(args.finish_within, |it, limit| it.finish_within(limit))
+            .with(args.limit_to_requested, |it, limited| {
+                it.limit_to_requested(limited)
+            })
             .with(args.self_approval, |it, allowed| it.self_approval(allowed))
     }};
 }

@@ -4,7 +4,26 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Mostly one that can be true.
 fn any_report() -> impl Strategy<Value = Report> {
+    let balanced = any_totals().prop_map(|report| Report {
+        records_transferred: Some(
+            [
+                report.records_created,
+                report.records_updated,
+                report.records_skipped,
+                report.records_failed,
+            ]
+            .into_iter()
+            .flatten()
+            .sum(),
+        ),
+        ..report
+    });
+    prop_oneof![any_totals(), balanced]
+}
+
+fn any_totals() -> impl Strategy<Value = Report> {
     let counter = || proptest::option::of(0..1_000_i64);
     (
         counter(),
@@ -156,6 +175,8 @@ proptest! {
             prop_assert!(
                 is_restarted || counters(&transfer).iter().zip(counters(&before)).all(|(a, b)| *a >= b)
             );
+            let is_complete = transfer.status == TransferStatus::Completed;
+            prop_assert_eq!(transfer.totals.balance(is_complete), Ok(()));
             prop_assert!(transfer.lease_epoch - transfer.pauses <= max_attempts);
             let is_paused = transfer.pause().is_some();
             prop_assert!(!is_paused || !transfer.status.is_terminal() && transfer.lease().is_none());

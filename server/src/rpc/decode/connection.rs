@@ -229,6 +229,7 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
             finish_within: wire
                 .finish_within
                 .map(|within| duration(check, "finish_within", within, WITHIN)),
+            limit_to_requested: wire.limit_to_requested,
             self_approval: wire.self_approval,
             max_attempts: wire
                 .max_attempts

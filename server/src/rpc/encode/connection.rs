@@ -55,6 +55,7 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
         stop_grace: policy.stop_grace.and_then(|time| time.try_into().ok()),
         start_within: policy.start_within.and_then(|time| time.try_into().ok()),
         finish_within: policy.finish_within.and_then(|time| time.try_into().ok()),
+        limit_to_requested: policy.limit_to_requested,
         self_approval: policy.self_approval,
         max_attempts: policy
             .max_attempts
