@@ -152,6 +152,7 @@ impl Caller for Lifecycle {
             uuid,
             progress: Some(totals(1_000_000)),
             request_id: uuid::Uuid::new_v4().to_string(),
+            record_problems: Vec::new(),
         };
         self.client.complete_transfer(whole).await?;
         Ok(1)
@@ -200,6 +201,7 @@ fn report(uuid: &str, records: i64) -> v1::ReportProgressRequest {
         uuid: uuid.to_owned(),
         progress: Some(totals(records)),
         checkpoint: None,
+        record_problems: Vec::new(),
     }
 }
 

@@ -168,5 +168,6 @@ pub fn progress(totals: Totals) -> v1::Progress {
         records_skipped: skipped,
         records_failed: failed,
         bytes_transferred: bytes,
+        phase: 0,
     }
 }

@@ -190,6 +190,7 @@ fn by_reason(reason: &str) -> Option<&'static str> {
         "CONNECTION_NOT_FOUND" => "tidegate connection list shows those that there are",
         "CREDENTIAL_NOT_FOUND" => "tidegate credential list shows those that there are",
         "APPROVAL_EXPIRED" | "START_EXPIRED" => "declare a new transfer",
+        "PHASE_REGRESSED" => "a run goes on to the next phase, or fails",
         "TOTALS_INCONSISTENT" => "give all totals since the start, with --records",
         "PROGRESS_REGRESSED" => "give totals since the start",
         "REQUEST_ID_REUSED" => "give every new request an id of its own",

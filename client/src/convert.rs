@@ -21,8 +21,9 @@ pub(crate) use self::{
 };
 use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
-    Direction, Error, Event, EventDetail, EventType, ExpiryReason, LogPosition, Page, Progress,
-    Role, Stop, StopCause, StopKind, TableStats, Totals, Transfer, TransferFilter, TransferStatus,
+    Direction, Error, Event, EventDetail, EventType, ExpiryReason, FailureCode, LogPosition, Page,
+    Phase, PhaseTime, Progress, RecordProblem, RecordProblems, Role, Stop, StopCause, StopKind,
+    TableStats, Totals, Transfer, TransferFilter, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -32,6 +33,7 @@ pub(crate) fn transfer(wire: Option<v1::Transfer>) -> Result<Transfer, Error> {
 }
 
 pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
+    let progress = wire.progress.unwrap_or_default();
     Ok(Transfer {
         uuid: uuid("transfer.uuid", &wire.uuid)?,
         direction: Direction::from_wire(wire.direction),
@@ -43,7 +45,20 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         conflict_strategy: ConflictStrategy::from_wire_if_set(wire.conflict_strategy),
         status: TransferStatus::from_wire(wire.status),
         requires_approval: wire.requires_approval,
-        progress: totals(wire.progress.unwrap_or_default()),
+        phase: Phase::from_wire_if_set(progress.phase),
+        progress: totals(progress),
+        failure_code: FailureCode::from_wire_if_set(wire.failure_code),
+        failure_retryable: wire.failure_retryable,
+        phases: wire
+            .phases
+            .into_iter()
+            .map(phase_time)
+            .collect::<Result<_, _>>()?,
+        record_problems: wire
+            .record_problems
+            .into_iter()
+            .map(record_problems)
+            .collect(),
         approved_at: optional_time("transfer.approved_at", wire.approved_at)?,
         approved_by_uuid: optional_uuid("transfer.approved_by_uuid", &wire.approved_by_uuid)?,
         denied_at: optional_time("transfer.denied_at", wire.denied_at)?,
@@ -92,6 +107,41 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         success_rate: wire.success_rate,
         partial: wire.partial,
     })
+}
+
+fn phase_time(wire: v1::PhaseTime) -> Result<PhaseTime, Error> {
+    Ok(PhaseTime {
+        phase: Phase::from_wire(wire.phase),
+        started_at: time("phase.started_at", wire.started_at)?,
+        ended_at: optional_time("phase.ended_at", wire.ended_at)?,
+    })
+}
+
+fn record_problems(wire: v1::RecordProblems) -> RecordProblems {
+    let samples = wire.samples.into_iter().map(|sample| RecordProblem {
+        key: sample.key,
+        reason: sample.reason,
+    });
+    RecordProblems {
+        code: FailureCode::from_wire(wire.code),
+        count: wire.count,
+        samples: samples.collect(),
+    }
+}
+
+pub(crate) fn to_record_problems(problems: RecordProblems) -> v1::RecordProblems {
+    let samples = problems
+        .samples
+        .into_iter()
+        .map(|sample| v1::RecordProblem {
+            key: sample.key,
+            reason: sample.reason,
+        });
+    v1::RecordProblems {
+        code: problems.code.to_wire(),
+        count: problems.count,
+        samples: samples.collect(),
+    }
 }
 
 pub(crate) fn stop(wire: v1::Stop) -> Result<Stop, Error> {
@@ -178,7 +228,8 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
         Detail::Comment(detail) => EventDetail::Comment { text: detail.text },
         Detail::Failure(detail) => EventDetail::Failure {
             error_message: detail.error_message,
-            heartbeat_lost: detail.heartbeat_lost,
+            code: FailureCode::from_wire_if_set(detail.code),
+            retryable: detail.retryable,
         },
         Detail::Expiry(detail) => EventDetail::Expiry {
             reason: ExpiryReason::from_wire(detail.reason),
@@ -259,6 +310,7 @@ pub(crate) fn to_progress(progress: Progress) -> v1::Progress {
         records_skipped: progress.records_skipped,
         records_failed: progress.records_failed,
         bytes_transferred: progress.bytes_transferred,
+        phase: progress.phase.map_or(0, Phase::to_wire),
     }
 }
 

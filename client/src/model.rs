@@ -7,6 +7,7 @@ mod connection;
 mod credential;
 mod event;
 mod filter;
+mod outcome;
 mod policy;
 mod position;
 mod progress;
@@ -22,6 +23,7 @@ pub use self::{
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
     event::{Event, EventDetail},
     filter::TransferFilter,
+    outcome::{PhaseTime, RecordProblem, RecordProblems},
     policy::ConnectionPolicy,
     position::{LogPosition, NoLogPosition},
     progress::{Progress, Totals},
@@ -31,8 +33,8 @@ pub use self::{
     transfer::{Attempt, Transfer},
     words::{
         ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
-        Direction, EventType, ExpiryReason, Role, SortOrder, StopCause, StopKind, TableCase,
-        TransferStatus, UnknownWord,
+        Direction, EventType, ExpiryReason, FailureCode, Phase, Role, SortOrder, StopCause,
+        StopKind, TableCase, TransferStatus, UnknownWord,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

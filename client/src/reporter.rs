@@ -8,7 +8,7 @@ mod worker;
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{slot::ReportSlot, worker::ReportWorker};
-use crate::{Client, Error, Run, Stop, Totals, Transfer, TransferStatus};
+use crate::{Client, Error, Phase, Run, Stop, Totals, Transfer, TransferStatus};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Reports the progress of one transfer from a task of its own; made by [`Client::report_progress`].
@@ -97,6 +97,11 @@ impl ProgressReporter {
     /// Both are stored together. A checkpoint is sent until it is stored or replaced by a newer one.
     pub fn report_with_checkpoint(&self, totals: Totals, checkpoint: impl Into<Vec<u8>>) {
         self.slot.put(totals, Some(checkpoint.into()));
+    }
+
+    /// Says that the run enters a phase. Never waits and never fails; a run does not go back to an earlier one.
+    pub fn enter(&self, phase: Phase) {
+        self.slot.enter(phase);
     }
 
     /// Why the agent should stop, once there is a reason. Cheap enough to ask after every row.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     event::{Event, EventBody, EventDetail},
+    outcome::FailureCode,
     status::TransferStatus,
 };
 
@@ -134,11 +135,13 @@ impl Encoder {
             }
             Some(EventDetail::Failure {
                 error_message,
-                heartbeat_lost,
+                code,
+                retryable,
             }) => {
                 self.value("failure");
                 self.value(error_message);
-                self.number((*heartbeat_lost).into());
+                self.optional(code.map(FailureCode::name));
+                self.number((*retryable).into());
             }
             Some(EventDetail::Expiry { reason }) => {
                 self.value("expiry");

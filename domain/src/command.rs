@@ -9,6 +9,7 @@ use super::{
     connection::{Connection, ConnectionVerb, NewConnection},
     credential::{Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session},
     event::IdempotencyKey,
+    outcome::Failure,
     progress::Report,
     reachable::Reachable,
     rule::Action,
@@ -58,9 +59,9 @@ pub enum Verb {
         /// The credential that will hold the lease: the caller's, whatever is said here.
         owner_uuid: Option<CredentialId>,
     },
-    /// Report totals.
+    /// Report totals, and how the run goes.
     UpdateProgress {
-        /// The totals.
+        /// What is reported.
         report: Report,
         /// Where the agent would resume; `None` leaves the stored one.
         checkpoint: Option<Vec<u8>>,
@@ -78,8 +79,10 @@ pub enum Verb {
     Fail {
         /// The lease that the caller believes to hold, where they name it.
         lease_epoch: Option<i64>,
-        /// What went wrong.
+        /// What went wrong, in words.
         error_message: String,
+        /// What went wrong, in names.
+        failure: Failure,
         /// Final totals.
         report: Report,
     },

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     command::{HEARTBEAT_LOST, Verb},
     event::{EventBody, EventDetail, EventType},
+    outcome::{Failure, FailureCode, PhaseStart},
     progress::{Report, Totals},
     reachable::Reachable,
     refusal::Refusal,
@@ -101,17 +102,20 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             return progress(transfer, report, checkpoint.as_deref(), now);
         }
         Verb::Complete { report, .. } => {
-            advance(&mut after, report, true)?;
+            advance(&mut after, report, true, now)?;
             (EventType::Completed, None, None)
         }
         Verb::Fail {
             error_message,
+            failure,
             report,
             ..
         } => {
-            advance(&mut after, report, false)?;
+            advance(&mut after, report, false, now)?;
             after.error_message.clone_from(error_message);
-            (EventType::Failed, None, failure(error_message, false))
+            after.failure = Some(*failure);
+            let detail = failure_detail(error_message, *failure);
+            (EventType::Failed, None, Some(detail))
         }
         Verb::EndOverdue { reachable, grace } => {
             let silent = is_silent(transfer, *reachable, now);
@@ -123,12 +127,17 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
                 return stop::at_finish(transfer, *grace, now);
             }
             let message = silence(transfer.heartbeat_timeout);
-            let detail = failure(&message, true);
+            let failure = Failure {
+                code: Some(FailureCode::HeartbeatLost),
+                retryable: true,
+            };
+            let detail = Some(failure_detail(&message, failure));
             if transfer.has_attempts_left() {
                 to = Some(queue_again(&mut after));
                 (EventType::Requeued, None, detail)
             } else {
                 after.error_message = message;
+                after.failure = Some(failure);
                 (EventType::Failed, None, detail)
             }
         }
@@ -278,6 +287,8 @@ fn start(transfer: &mut Transfer, heartbeat_timeout: Option<Duration>, now: Time
     transfer.lease_epoch += 1;
     transfer.start_expires_at = None;
     transfer.totals = Totals::default();
+    transfer.phases.clear();
+    transfer.problems.clear();
     transfer.started_at = Some(now);
     transfer.heartbeat_timeout = heartbeat_timeout;
     transfer.heartbeat_expires_at = heartbeat_timeout.map(|timeout| now.after(timeout));
@@ -297,11 +308,12 @@ fn queue_again(transfer: &mut Transfer) -> TransferStatus {
     }
 }
 
-fn failure(error_message: &str, heartbeat_lost: bool) -> Option<EventDetail> {
-    Some(EventDetail::Failure {
+fn failure_detail(error_message: &str, failure: Failure) -> EventDetail {
+    EventDetail::Failure {
         error_message: error_message.to_owned(),
-        heartbeat_lost,
-    })
+        code: failure.code,
+        retryable: failure.retryable,
+    }
 }
 
 /// What is said of an agent that was silent for so long.
@@ -317,7 +329,7 @@ fn progress(
     now: Timestamp,
 ) -> Result<Change, Refusal> {
     let mut after = transfer.clone();
-    advance(&mut after, report, false)?;
+    advance(&mut after, report, false, now)?;
     if let Some(checkpoint) = checkpoint {
         after.checkpoint = checkpoint.to_vec();
     }
@@ -332,8 +344,30 @@ fn progress(
     Ok(Change::Progress(after))
 }
 
-fn advance(transfer: &mut Transfer, report: &Report, complete: bool) -> Result<(), Refusal> {
+fn advance(
+    transfer: &mut Transfer,
+    report: &Report,
+    complete: bool,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     let uuid = transfer.uuid;
+    let stored = transfer.phases.last().map(|it| it.phase);
+    match (stored, report.phase) {
+        (Some(stored), Some(reported)) if reported < stored => {
+            return Err(Refusal::PhaseRegressed {
+                uuid,
+                stored,
+                reported,
+            });
+        }
+        (_, Some(phase)) if stored != Some(phase) => {
+            transfer.phases.push(PhaseStart { phase, at: now });
+        }
+        _ => {}
+    }
+    if !report.problems.is_empty() {
+        transfer.problems.clone_from(&report.problems);
+    }
     transfer.totals = transfer
         .totals
         .advance(report)

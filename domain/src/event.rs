@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     caller::Role,
     chain::Hash,
+    outcome::FailureCode,
     status::{ExpiryReason, TransferStatus, named},
     stop::StopCause,
     time::Timestamp,
@@ -160,8 +161,10 @@ pub enum EventDetail {
     Failure {
         /// The transfer's message.
         error_message: String,
-        /// Whether the agent fell silent.
-        heartbeat_lost: bool,
+        /// Where the cause lies, where it was said.
+        code: Option<FailureCode>,
+        /// Whether it may well succeed if it is tried again.
+        retryable: bool,
     },
     /// Why a transfer has expired.
     Expiry {

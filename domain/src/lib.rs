@@ -15,6 +15,7 @@ pub mod event;
 pub mod fixtures;
 pub mod id;
 pub mod log;
+pub mod outcome;
 pub mod page;
 pub mod policy;
 pub mod progress;

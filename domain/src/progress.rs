@@ -1,9 +1,12 @@
 //! Counters of a transfer: absolute totals that never shrink and do not contradict each other.
 
-use super::status::named;
+use super::{
+    outcome::{Phase, RecordProblems},
+    status::named,
+};
 
-/// What a report says: totals since the start; `None` leaves the stored one as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a report says: totals since the start, and more; what it leaves out stays as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Rows read from the source.
     pub records_transferred: Option<i64>,
@@ -17,6 +20,10 @@ pub struct Report {
     pub records_failed: Option<i64>,
     /// Bytes moved.
     pub bytes_transferred: Option<i64>,
+    /// The part that the run is in.
+    pub phase: Option<Phase>,
+    /// Records that made trouble, all since the start; empty when they are left out.
+    pub problems: Vec<RecordProblems>,
 }
 
 /// What is stored.
@@ -127,6 +134,11 @@ impl Report {
             records_skipped: newer.records_skipped.or(self.records_skipped),
             records_failed: newer.records_failed.or(self.records_failed),
             bytes_transferred: newer.bytes_transferred.or(self.bytes_transferred),
+            phase: newer.phase.or(self.phase),
+            problems: match newer.problems.is_empty() {
+                true => self.problems.clone(),
+                false => newer.problems.clone(),
+            },
         })
     }
 }
@@ -191,6 +203,7 @@ impl From<Totals> for Report {
             records_skipped: Some(totals.records_skipped),
             records_failed: Some(totals.records_failed),
             bytes_transferred: Some(totals.bytes_transferred),
+            ..Self::default()
         }
     }
 }
@@ -297,6 +310,10 @@ mod tests {
             (Some(4), Some(1))
         );
         assert!(second.join(&first).is_err());
-        assert_eq!(first.join(&first), Ok(first), "no news is no step back");
+        assert_eq!(
+            first.join(&first).as_ref(),
+            Ok(&first),
+            "no news is no step back"
+        );
     }
 }

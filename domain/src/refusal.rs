@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     connection::{ConnectionAction, ConnectionStatus},
+    outcome::Phase,
     policy::AllowedHours,
     progress::{Imbalance, Regression},
     rule::Action,
@@ -142,6 +143,10 @@ crate::reasons! {
         #[error("the totals of transfer {uuid} contradict each other: {imbalance}")]
         TotalsInconsistent { uuid: TransferId, imbalance: Imbalance }
             => InvalidArgument "TOTALS_INCONSISTENT", Subject::Transfer(*uuid);
+
+        #[error("transfer {uuid} is in the phase {stored} and cannot go back to {reported}")]
+        PhaseRegressed { uuid: TransferId, stored: Phase, reported: Phase }
+            => FailedPrecondition "PHASE_REGRESSED", Subject::Transfer(*uuid);
 
         /// It is no second try of the transfer that it names.
         #[error("transfer {uuid} cannot be tried again like this: its {field} is {:?}", .value.value)]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
+    outcome::{Failure, PhaseStart, RecordProblems},
     progress::Totals,
     status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
     stop::{Stop, StopKind},
@@ -124,8 +125,14 @@ pub struct Transfer {
     pub finish_within: Option<Duration>,
     /// When whoever runs it is asked to stop.
     pub finish_expires_at: Option<Timestamp>,
-    /// Why it failed.
+    /// Why it failed, in words.
     pub error_message: String,
+    /// Why it failed, in names; `None` unless it has.
+    pub failure: Option<Failure>,
+    /// The parts of the latest run, in the order in which they were entered.
+    pub phases: Vec<PhaseStart>,
+    /// Records of the latest run that made trouble.
+    pub problems: Vec<RecordProblems>,
     /// Why it was cancelled.
     pub cancel_reason: String,
     /// When it entered `IN_PROGRESS`.
@@ -180,6 +187,9 @@ impl Transfer {
             denial_reason: String::new(),
             approval_expires_at: None,
             error_message: String::new(),
+            failure: None,
+            phases: Vec::new(),
+            problems: Vec::new(),
             cancel_reason: String::new(),
             started_at: None,
             completed_at: None,

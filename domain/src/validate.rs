@@ -5,7 +5,13 @@ use std::{fmt, net::IpAddr, time::Duration};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{progress::Report, refusal::Refusal, table, text, time::Timestamp};
+use super::{
+    outcome::{PROBLEMS_BYTES_MAX, PROBLEMS_MAX, RecordProblems, SAMPLES_MAX},
+    progress::Report,
+    refusal::Refusal,
+    table, text,
+    time::Timestamp,
+};
 
 /// Longest table name, URL, connection name and user agent, in characters.
 pub const NAME_MAX: usize = 255;
@@ -314,7 +320,40 @@ impl Check {
         for (name, value) in report.fields() {
             self.count(&format!("progress.{name}"), value.unwrap_or(0));
         }
+        self.problems("record_problems", &report.problems);
         report
+    }
+
+    fn problems(&mut self, field: &str, problems: &[RecordProblems]) {
+        if problems.len() > PROBLEMS_MAX {
+            self.add(field, format!("must be at most {PROBLEMS_MAX}"));
+            return;
+        }
+        for (place, each) in problems.iter().enumerate() {
+            let field = format!("{field}[{place}]");
+            if problems[..place].iter().any(|it| it.code == each.code) {
+                self.add(&format!("{field}.code"), "is there already");
+            }
+            let samples = i64::try_from(each.samples.len()).unwrap_or(i64::MAX);
+            if each.count < samples.max(1) {
+                let text = "must be at least 1, and no less than there are samples";
+                self.add(&format!("{field}.count"), text);
+            }
+            if each.samples.len() > SAMPLES_MAX {
+                let text = format!("must be at most {SAMPLES_MAX}");
+                self.add(&format!("{field}.samples"), text);
+            }
+            for (place, sample) in each.samples.iter().take(SAMPLES_MAX).enumerate() {
+                let field = format!("{field}.samples[{place}]");
+                self.line(&format!("{field}.key"), &sample.key, NAME_MAX);
+                self.line(&format!("{field}.reason"), &sample.reason, NAME_MAX);
+            }
+        }
+        let size = serde_json::to_string(problems).map_or(usize::MAX, |text| text.len());
+        if size > PROBLEMS_BYTES_MAX {
+            let text = format!("must be at most {PROBLEMS_BYTES_MAX} bytes of JSON, is {size}");
+            self.add(field, text);
+        }
     }
 
     /// An agent's resume position.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use std::net::IpAddr;
 use tidegate_domain::{
     id::{ConnectionId, CredentialId, TransferId},
+    outcome::{FailureCode, PhaseStart, RecordProblems},
     status::{ConflictStrategy, Direction, TransferStatus},
     stop::Stop,
 };
@@ -84,6 +85,14 @@ pub struct Model {
     pub acted_by_uuid: Option<StoredId<CredentialId>>,
     /// Why it failed.
     pub error_message: Option<String>,
+    /// Where the cause of the failure lies.
+    pub failure_code: Option<Stored<FailureCode>>,
+    /// Whether it may well succeed if it is tried again; NULL unless it has failed.
+    pub failure_retryable: Option<bool>,
+    /// The phases of its latest run.
+    pub phases: JsonText<Vec<PhaseStart>>,
+    /// Records of that run that made trouble.
+    pub problems: JsonText<Vec<RecordProblems>>,
     /// Why it was cancelled.
     pub cancel_reason: Option<String>,
     /// When an agent started it.

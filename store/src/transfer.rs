@@ -37,7 +37,7 @@ pub(crate) const PROGRESS: [Column; 10] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 32] = [
+pub(crate) const CHANGING: [Column; 36] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -55,6 +55,10 @@ pub(crate) const CHANGING: [Column; 32] = [
     Column::StartExpiresAt,
     Column::FinishExpiresAt,
     Column::ErrorMessage,
+    Column::FailureCode,
+    Column::FailureRetryable,
+    Column::Phases,
+    Column::Problems,
     Column::CancelReason,
     Column::StartedAt,
     Column::CompletedAt,

@@ -99,6 +99,7 @@ async fn every_step_to_completion_can_be_repeated() {
         uuid: uuid.clone(),
         progress: Some(totals(9)),
         request_id: id("complete"),
+        record_problems: Vec::new(),
     };
     repeat!(raw, complete_transfer, request, but progress: Some(totals(10)), uuid: other.clone());
 }
@@ -114,6 +115,9 @@ async fn every_other_end_can_be_repeated() {
         error_message: id("lost"),
         progress: None,
         request_id: id("fail"),
+        record_problems: Vec::new(),
+        code: 0,
+        retryable: false,
     };
     repeat!(raw, fail_transfer, request, but error_message: id("found"), progress: Some(totals(1)));
     let denied = raw.declared().await.uuid;
@@ -263,6 +267,7 @@ async fn one_id_does_not_serve_two_methods() {
         uuid: uuid.clone(),
         progress: None,
         request_id: id("one"),
+        record_problems: Vec::new(),
     };
     done(raw.transfers.complete_transfer(request)).await;
     let log = raw.log().await;

@@ -73,5 +73,6 @@ fn report(uuid: &str, records: i64) -> v1::ReportProgressRequest {
         uuid: uuid.to_owned(),
         progress: Some(totals(records)),
         checkpoint: None,
+        record_problems: Vec::new(),
     }
 }

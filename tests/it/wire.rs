@@ -13,6 +13,7 @@ mod leases;
 mod life;
 mod limits;
 mod lists;
+mod outcome;
 mod sessions;
 mod stats;
 mod stops;

@@ -119,6 +119,7 @@ pub fn totals(records: i64) -> v1::Progress {
         records_skipped: Some(0),
         records_failed: Some(0),
         bytes_transferred: Some(records * 10),
+        phase: 0,
     }
 }
 

@@ -175,6 +175,7 @@ impl LoadClient {
                 progress: Some(change::progress(totals)),
                 checkpoint: Some(totals[0].to_string().into_bytes()),
                 request_id: String::new(),
+                record_problems: Vec::new(),
             };
             self.send(ChangeRequest::Progress(report)).await?;
         }
@@ -220,6 +221,9 @@ impl LoadClient {
                     error_message,
                     progress,
                     request_id,
+                    record_problems: Vec::new(),
+                    code: 0,
+                    retryable: false,
                 })
             }
             _ => ChangeRequest::Complete(v1::CompleteTransferRequest {
@@ -227,6 +231,7 @@ impl LoadClient {
                 uuid,
                 progress,
                 request_id,
+                record_problems: Vec::new(),
             }),
         };
         self.send(change).await

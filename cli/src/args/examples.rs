@@ -62,7 +62,7 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         "transfer fail",
         [
             "tidegate transfer fail d227f4fb --error-message \"disk full\"",
-            "tidegate transfer fail d227f4fb --error-message \"disk full\" --records 12",
+            "tidegate transfer fail d227f4fb --error-message \"disk full\" --code target",
         ],
     ),
     (

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use tidegate_client::{
-    ConflictStrategy, Direction, Progress, Run, SortOrder, TransferFilter, TransferStatus,
+    ConflictStrategy, Direction, FailureCode, Phase, Progress, Run, SortOrder, TransferFilter,
+    TransferStatus,
 };
 use uuid::Uuid;
 
@@ -208,6 +209,12 @@ pub(crate) enum StepCommand {
         /// What went wrong.
         #[arg(long, value_name = "TEXT")]
         error_message: String,
+        /// Where the cause lies.
+        #[arg(long, value_parser = value::failure_code())]
+        code: Option<FailureCode>,
+        /// The same transfer may well succeed if it is tried again.
+        #[arg(long)]
+        retryable: bool,
         #[command(flatten)]
         totals: TotalsArgs,
         #[command(flatten)]
@@ -399,6 +406,9 @@ pub(crate) struct TotalsArgs {
     /// Bytes moved.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     bytes: Option<i64>,
+    /// The part that the run is in now.
+    #[arg(long, value_parser = value::phase())]
+    phase: Option<Phase>,
 }
 
 impl From<TotalsArgs> for Progress {
@@ -410,6 +420,7 @@ impl From<TotalsArgs> for Progress {
             records_skipped: totals.skipped,
             records_failed: totals.failed,
             bytes_transferred: totals.bytes,
+            phase: totals.phase,
         }
     }
 }

@@ -7,8 +7,8 @@ use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Ti
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use tidegate_client::{
-    ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, Role,
-    SortOrder, TableCase, TransferStatus,
+    ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, FailureCode,
+    Phase, Role, SortOrder, TableCase, TransferStatus,
 };
 
 use crate::text::now;
@@ -52,6 +52,26 @@ pub(super) fn conflict_strategy() -> impl TypedValueParser<Value = ConflictStrat
 /// The order of a list.
 pub(super) fn order() -> impl TypedValueParser<Value = SortOrder> {
     one_of(&["asc", "desc"])
+}
+
+/// What part a run is in.
+pub(super) fn phase() -> impl TypedValueParser<Value = Phase> {
+    one_of(&["preparing", "transferring", "verifying", "finalizing"])
+}
+
+/// Where the cause of a failure lies.
+pub(super) fn failure_code() -> impl TypedValueParser<Value = FailureCode> {
+    one_of(&[
+        "config",
+        "source",
+        "target",
+        "network",
+        "data",
+        "verification",
+        "policy",
+        "cancelled",
+        "internal",
+    ])
 }
 
 /// A status, in any case and with either dash.

@@ -210,6 +210,8 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         Fail {
             transfer,
             error_message,
+            code,
+            retryable,
             totals,
             lease,
             request,
@@ -217,6 +219,8 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
             let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client
                 .fail_transfer(lease.of(uuid), error_message)
+                .retryable(retryable)
+                .with(code, |call, code| call.code(code))
                 .progress(totals.into());
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?

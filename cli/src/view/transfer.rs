@@ -177,6 +177,16 @@ fn progress(transfer: &Transfer) -> Vec<(&'static str, String)> {
             format!("{:.1}%", transfer.success_rate * 100.0),
         ));
     }
+    for problems in &transfer.record_problems {
+        let samples = problems.samples.iter();
+        let samples: Vec<_> = samples
+            .map(|it| format!("{} ({})", it.key, it.reason))
+            .collect();
+        let count = text::count(problems.count);
+        let said = format!("{count} {}: {}", problems.code, samples.join(", "));
+        values.push(("problems", said));
+    }
+    values.push(("phase", phases(transfer)));
     if totals.bytes_transferred > 0 {
         values.push(("bytes", text::bytes(totals.bytes_transferred)));
     }
@@ -224,6 +234,7 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         ("stop", stop(transfer, look)),
         ("ended", at(transfer.completed_at)),
         ("expired because", given(transfer.expiry_reason)),
+        ("failure", failure(transfer)),
         (
             "took",
             transfer.duration.map(text::span).unwrap_or_default(),
@@ -231,6 +242,26 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         ("changed", at(Some(transfer.updated_at))),
         ("revision", text::count(transfer.revision)),
     ]
+}
+
+/// The phases of the latest run, with how long those took that are over.
+fn phases(transfer: &Transfer) -> String {
+    let times = transfer.phases.iter().map(|it| match it.ended_at {
+        Some(end) => {
+            let length = (end - it.started_at).to_std().unwrap_or_default();
+            format!("{} {}", it.phase, text::span(length))
+        }
+        None => it.phase.to_string(),
+    });
+    times.collect::<Vec<_>>().join(", ")
+}
+
+/// Why it failed, in names.
+fn failure(transfer: &Transfer) -> String {
+    let code = transfer.failure_code.as_ref().map(ToString::to_string);
+    let retryable = transfer.failure_retryable.then(|| "retryable".to_owned());
+    let parts: Vec<_> = code.into_iter().chain(retryable).collect();
+    parts.join(", ")
 }
 
 /// Who holds the lease.

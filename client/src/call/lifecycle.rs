@@ -152,6 +152,17 @@ impl UpdateProgress {
         self.message.checkpoint = Some(checkpoint.into());
         self
     }
+
+    /// Records that made trouble, all since the start: at most 16 kinds, and 4,096 bytes as JSON. What is stored stays by
+    /// default.
+    pub fn record_problems(
+        mut self,
+        problems: impl IntoIterator<Item = crate::RecordProblems>,
+    ) -> Self {
+        let problems = problems.into_iter().map(convert::to_record_problems);
+        self.message.record_problems = problems.collect();
+        self
+    }
 }
 
 impl CompleteTransfer {
@@ -160,12 +171,46 @@ impl CompleteTransfer {
         self.message.progress = Some(convert::to_progress(progress));
         self
     }
+
+    /// Records that made trouble, all since the start: at most 16 kinds, and 4,096 bytes as JSON. What is stored stays by
+    /// default.
+    pub fn record_problems(
+        mut self,
+        problems: impl IntoIterator<Item = crate::RecordProblems>,
+    ) -> Self {
+        let problems = problems.into_iter().map(convert::to_record_problems);
+        self.message.record_problems = problems.collect();
+        self
+    }
 }
 
 impl FailTransfer {
     /// Final totals; what is stored stays by default.
     pub fn progress(mut self, progress: Progress) -> Self {
         self.message.progress = Some(convert::to_progress(progress));
+        self
+    }
+
+    /// Records that made trouble, all since the start: at most 16 kinds, and 4,096 bytes as JSON. What is stored stays by
+    /// default.
+    pub fn record_problems(
+        mut self,
+        problems: impl IntoIterator<Item = crate::RecordProblems>,
+    ) -> Self {
+        let problems = problems.into_iter().map(convert::to_record_problems);
+        self.message.record_problems = problems.collect();
+        self
+    }
+
+    /// Where the cause lies.
+    pub fn code(mut self, code: crate::FailureCode) -> Self {
+        self.message.code = crate::model::Wire::to_wire(code);
+        self
+    }
+
+    /// The same transfer may well succeed if it is tried again.
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.message.retryable = retryable;
         self
     }
 }

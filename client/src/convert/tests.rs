@@ -78,11 +78,14 @@ fn details_are_read_serialized_and_told_in_one_line() {
 
     let (_, json, summary) = told(Detail::Failure(v1::FailureDetail {
         error_message: "disk full".to_owned(),
-        heartbeat_lost: true,
+        code: v1::FailureCode::HeartbeatLost.into(),
+        retryable: true,
     }));
     assert_eq!(
         json,
-        json!({ "failure": { "errorMessage": "disk full", "heartbeatLost": true } })
+        json!({ "failure": {
+            "errorMessage": "disk full", "code": "FAILURE_CODE_HEARTBEAT_LOST", "retryable": true,
+        } })
     );
     assert_eq!(summary, "disk full");
 

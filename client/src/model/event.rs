@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EventType, ExpiryReason, LogPosition, Role, StopCause, TransferStatus, text};
+use super::{
+    EventType, ExpiryReason, FailureCode, LogPosition, Role, StopCause, TransferStatus, text,
+};
 use crate::error::OneLine;
 
 /// One transition of one transfer. Progress is not an event.
@@ -72,8 +74,11 @@ pub enum EventDetail {
     Failure {
         /// The transfer's error message.
         error_message: String,
-        /// Whether the agent did not report in time.
-        heartbeat_lost: bool,
+        /// Where the cause lies, where it was said.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<FailureCode>,
+        /// Whether the same transfer may well succeed if it is tried again.
+        retryable: bool,
     },
     /// Why a transfer has expired.
     Expiry {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::text;
+use super::{Phase, text};
 
 /// Absolute totals as a request carries them: since the transfer was started, never differences.
 ///
@@ -49,6 +49,9 @@ pub struct Progress {
         skip_serializing_if = "Option::is_none"
     )]
     pub bytes_transferred: Option<i64>,
+    /// The part that the run is in. One before the stored one is refused with `PHASE_REGRESSED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
 }
 
 /// Absolute totals as a transfer holds them.
@@ -84,6 +87,7 @@ impl From<Totals> for Progress {
             records_skipped: Some(totals.records_skipped),
             records_failed: Some(totals.records_failed),
             bytes_transferred: Some(totals.bytes_transferred),
+            phase: None,
         }
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    AttemptEnd, ConflictStrategy, Connection, Direction, ExpiryReason, Stop, StopKind, Totals,
-    TransferStatus, text,
+    AttemptEnd, ConflictStrategy, Connection, Direction, ExpiryReason, FailureCode, Phase,
+    PhaseTime, RecordProblems, Stop, StopKind, Totals, TransferStatus, text,
 };
 
 /// One declared movement of one table, as the server knew it when it answered.
@@ -82,6 +82,18 @@ pub struct Transfer {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+    /// Where the cause of the failure lies, where it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_code: Option<FailureCode>,
+    /// Whether the same transfer may well succeed if it is tried again, as whoever failed it says.
+    pub failure_retryable: bool,
+    /// The part that its run is in, or ended in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The phases of the latest run, in the order in which they were entered.
+    pub phases: Vec<PhaseTime>,
+    /// Records of the latest run that made trouble, as its agent reported them last.
+    pub record_problems: Vec<RecordProblems>,
     /// Why it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<String>,

@@ -274,6 +274,46 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What part a run is in. They follow each other in this order, and each may be left out.
+    Phase from Phase {
+        /// The agent looks at source and target.
+        Preparing = "preparing",
+        /// Records are moved.
+        Transferring = "transferring",
+        /// What was moved is compared.
+        Verifying = "verifying",
+        /// The agent tidies up.
+        Finalizing = "finalizing",
+    }
+}
+
+vocabulary! {
+    /// Where the cause of a failure lies.
+    FailureCode from FailureCode {
+        /// In how the agent or the transfer is set up.
+        Config = "config",
+        /// In the site that gives the records.
+        Source = "source",
+        /// In the site that takes the records.
+        Target = "target",
+        /// Between the two.
+        Network = "network",
+        /// In the records.
+        Data = "data",
+        /// In what was moved, which is not what it should be.
+        Verification = "verification",
+        /// In what one of the sites allows.
+        Policy = "policy",
+        /// Somebody stopped the agent.
+        Cancelled = "cancelled",
+        /// The agent did not report in time: said by the server alone.
+        HeartbeatLost = "heartbeat_lost",
+        /// In the agent.
+        Internal = "internal",
+    }
+}
+
+vocabulary! {
     /// Why a transfer has expired.
     ExpiryReason from ExpiryReason {
         /// Nobody decided on it in time.

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 use super::ReporterStop;
-use crate::{Error, Stop, Totals};
+use crate::{Error, Phase, Stop, Totals};
 
 #[derive(Debug, Default)]
 pub(super) struct ReportSlot {
@@ -28,6 +28,7 @@ struct Newest {
     /// The newest checkpoint that is not stored yet, and the count at which it came.
     checkpoint: Option<(u64, Vec<u8>)>,
     heartbeat: Option<Duration>,
+    phase: Option<Phase>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -53,6 +54,7 @@ pub(super) struct PendingReport {
     pub(super) count: u64,
     pub(super) totals: Option<Totals>,
     pub(super) checkpoint: Option<Vec<u8>>,
+    pub(super) phase: Option<Phase>,
 }
 
 impl ReportSlot {
@@ -64,6 +66,15 @@ impl ReportSlot {
             if let Some(checkpoint) = checkpoint {
                 newest.checkpoint = Some((newest.count, checkpoint));
             }
+        }
+        self.wake.notify_one();
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        {
+            let mut newest = self.newest();
+            newest.count += 1;
+            newest.phase = Some(phase);
         }
         self.wake.notify_one();
     }
@@ -83,6 +94,7 @@ impl ReportSlot {
             count: newest.count,
             totals: newest.totals,
             checkpoint: newest.checkpoint.as_ref().map(|(_, bytes)| bytes.clone()),
+            phase: newest.phase,
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     slot::{PendingReport, ReportSlot},
 };
 use crate::{
-    Client, Error, Run, TransferStatus, convert,
+    Client, Error, Progress, Run, TransferStatus, convert,
     error::refused_report,
     model::Wire as _,
     retry::{self, Endless},
@@ -201,12 +201,17 @@ impl ReportWorker {
     }
 
     fn message(&self, pending_report: &PendingReport) -> v1::ReportProgressRequest {
-        let progress = pending_report.totals.map(Into::into).unwrap_or_default();
+        let totals = pending_report.totals.map(Progress::from);
+        let progress = Progress {
+            phase: pending_report.phase,
+            ..totals.unwrap_or_default()
+        };
         v1::ReportProgressRequest {
             uuid: self.run.uuid.to_string(),
             progress: Some(convert::to_progress(progress)),
             checkpoint: pending_report.checkpoint.clone(),
             lease_epoch: self.run.epoch(),
+            record_problems: Vec::new(),
         }
     }
 

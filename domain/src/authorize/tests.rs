@@ -6,6 +6,7 @@ use crate::{
     command::Verb,
     event::EventType,
     fixtures::{caller as known, connection as north, id, stop_order, transfer as sample},
+    outcome::Failure,
     policy::{ApprovalMode, Policy, parse_block},
     progress::Report,
     status::{ConflictStrategy, Direction, TransferStatus},
@@ -18,6 +19,10 @@ mod limits;
 mod stops;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const FAILURE: Failure = Failure {
+    code: None,
+    retryable: false,
+};
 /// What the server is set to.
 const DEFAULTS: RunDefaults = RunDefaults {
     heartbeat_timeout: MINUTE,

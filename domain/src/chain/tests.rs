@@ -114,9 +114,10 @@ fn everything_that_is_stored_is_covered() {
 /// Details of every kind, each unlike the others in one thing or in how the same bytes are divided.
 fn details() -> Vec<Option<EventDetail>> {
     let text = |text: &str| text.to_owned();
-    let failure = |error_message: &str, heartbeat_lost| EventDetail::Failure {
+    let failure = |error_message: &str, retryable| EventDetail::Failure {
         error_message: text(error_message),
-        heartbeat_lost,
+        code: None,
+        retryable,
     };
     let update = |fields: &[&str]| EventDetail::ConnectionUpdate {
         fields: fields.iter().map(|field| text(field)).collect(),

@@ -98,7 +98,7 @@ pub(super) fn acknowledge(
         return Err(Refusal::StopNotRequested { uuid });
     };
     let mut after = transfer.clone();
-    advance(&mut after, report, false)?;
+    advance(&mut after, report, false, now)?;
     if let Some(checkpoint) = checkpoint {
         after.checkpoint = checkpoint.to_vec();
     }

@@ -14,6 +14,10 @@ mod stops;
 
 const NOW: Timestamp = Timestamp::from_micros(50_000_000);
 const SECOND: Duration = Duration::from_secs(1);
+const FAILURE: Failure = Failure {
+    code: None,
+    retryable: false,
+};
 /// The ledger was never away.
 const ALWAYS: Reachable = Reachable {
     since: Timestamp::MIN,
@@ -81,17 +85,18 @@ fn verbs() -> Vec<Verb> {
         },
         Verb::UpdateProgress {
             lease_epoch: None,
-            report,
+            report: report.clone(),
             checkpoint: Some(vec![1]),
         },
         Verb::Complete {
             lease_epoch: None,
-            report,
+            report: report.clone(),
         },
         Verb::Fail {
             lease_epoch: None,
             error_message: "broken".to_owned(),
-            report,
+            failure: FAILURE,
+            report: report.clone(),
         },
         Verb::EndOverdue {
             reachable: ALWAYS,
@@ -105,7 +110,7 @@ fn verbs() -> Vec<Verb> {
         Verb::Resume { only: None },
         Verb::AcknowledgeStop {
             lease_epoch: None,
-            report,
+            report: report.clone(),
             checkpoint: None,
         },
         Verb::Delete,
@@ -295,7 +300,8 @@ fn only_a_silent_agent_loses_its_transfer() {
             );
             let detail = EventDetail::Failure {
                 error_message: after.error_message,
-                heartbeat_lost: true,
+                code: Some(FailureCode::HeartbeatLost),
+                retryable: true,
             };
             assert_eq!(body.detail, Some(detail));
             assert_eq!(after.heartbeat_expires_at, None);
@@ -313,7 +319,7 @@ fn a_report_without_news_changes_nothing_but_the_heartbeat() {
     };
     let verb = Verb::UpdateProgress {
         lease_epoch: None,
-        report,
+        report: report.clone(),
         checkpoint: None,
     };
     assert_eq!(decide(&transfer, &verb, NOW), Ok(Change::Nothing));
@@ -341,16 +347,17 @@ fn a_lower_final_total_ends_nothing() {
     for verb in [
         Verb::Complete {
             lease_epoch: None,
-            report,
+            report: report.clone(),
         },
         Verb::Fail {
             lease_epoch: None,
             error_message: "broken".to_owned(),
-            report,
+            failure: FAILURE,
+            report: report.clone(),
         },
         Verb::UpdateProgress {
             lease_epoch: None,
-            report,
+            report: report.clone(),
             checkpoint: None,
         },
     ] {

@@ -8,6 +8,7 @@ use crate::{
     connection::{ConnectionAction, ConnectionStatus},
     id::{ConnectionId, CredentialId, TransferId},
     log::Divergence,
+    outcome::Phase,
     policy::AllowedHours,
     progress::{Imbalance, Regression, TotalsRule},
     rule::Action,
@@ -53,6 +54,7 @@ plain!(
     ConnectionStatus,
     StopCause,
     TotalsRule,
+    Phase,
 );
 
 impl<T: MetadataValue> MetadataValue for Option<T> {

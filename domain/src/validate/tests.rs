@@ -272,7 +272,7 @@ fn what_is_sound_is_taken_as_it_is() {
         bytes_transferred: Some(0),
         ..Report::default()
     };
-    assert_eq!(value(|check| check.report(report)), report);
+    assert_eq!(value(|check| check.report(report.clone())), report);
     let metadata = Map::from_iter([("k".to_owned(), json!([1, "two\n", null]))]);
     assert_eq!(value(|check| check.metadata(metadata.clone())), metadata);
     let wait = Duration::from_secs(7);
@@ -297,7 +297,7 @@ fn numbers_are_taken_up_to_their_limits() {
         records_failed: Some(-1),
         ..Report::default()
     };
-    let found = violations(|check| _ = check.report(regressed));
+    let found = violations(|check| _ = check.report(regressed.clone()));
     assert_eq!(found[0].field, "progress.records_failed");
     assert!(refuses(
         |check| _ = check.checkpoint(Some(vec![7; CHECKPOINT_MAX + 1]))

@@ -13,6 +13,7 @@ use tidegate_domain::{
     caller::{self, ConnectionScope},
     command::{Command, Submission, TransferCommand, Verb},
     event::IdempotencyKey,
+    outcome::{Failure, FailureCode, RecordProblem, RecordProblems},
     progress::Report,
     query::{SortOrder, TransferFilter},
     refusal::Refusal,
@@ -126,7 +127,7 @@ verb!(
     "CompleteTransfer",
     |self, check| Verb::Complete {
         lease_epoch: lease_epoch(check, self.lease_epoch),
-        report: report(check, self.progress),
+        report: report(check, self.progress, self.record_problems),
     }
 );
 verb!(FailTransferRequest, "FailTransfer", |self, check| {
@@ -134,7 +135,11 @@ verb!(FailTransferRequest, "FailTransfer", |self, check| {
     Verb::Fail {
         lease_epoch: lease_epoch(check, self.lease_epoch),
         error_message: check.paragraph("error_message", &self.error_message, ERROR_MESSAGE_MAX),
-        report: report(check, self.progress),
+        failure: Failure {
+            code: failure_code(check, "code", self.code),
+            retryable: self.retryable,
+        },
+        report: report(check, self.progress, self.record_problems),
     }
 });
 verb!(CancelTransferRequest, "CancelTransfer", |self, check| {
@@ -149,7 +154,7 @@ verb!(ResumeTransferRequest, "ResumeTransfer", |self, check| {
 verb!(AcknowledgeStopRequest, "AcknowledgeStop", |self, check| {
     Verb::AcknowledgeStop {
         lease_epoch: lease_epoch(check, self.lease_epoch),
-        report: report(check, self.progress),
+        report: report(check, self.progress, self.record_problems),
         checkpoint: check.checkpoint(self.checkpoint),
     }
 });
@@ -196,7 +201,7 @@ impl Mutation for v1::UpdateProgressRequest {
     fn command(self, check: &mut Check, _: &Caller, (): ()) -> TransferCommand {
         let uuid = check.uuid("uuid", &self.uuid);
         let verb = Verb::UpdateProgress {
-            report: report(check, self.progress),
+            report: report(check, self.progress, self.record_problems),
             checkpoint: check.checkpoint(self.checkpoint),
             lease_epoch: lease_epoch(check, self.lease_epoch),
         };
@@ -295,17 +300,50 @@ fn decider(check: &mut Check, named: &str, caller: &Caller) -> Uuid {
     }
 }
 
-/// A report's totals; an absent message is an empty report.
-pub(super) fn report(check: &mut Check, wire: Option<v1::Progress>) -> Report {
+/// What a report says; an absent message says nothing.
+pub(super) fn report(
+    check: &mut Check,
+    wire: Option<v1::Progress>,
+    problems: Vec<v1::RecordProblems>,
+) -> Report {
     let wire = wire.unwrap_or_default();
-    check.report(Report {
+    let problems = problems.into_iter().enumerate().map(|(place, each)| {
+        let field = format!("record_problems[{place}].code");
+        let code = failure_code(check, &field, each.code);
+        if code.is_none() && each.code == 0 {
+            check.add(&field, "is required");
+        }
+        let samples = each.samples.into_iter().map(|sample| RecordProblem {
+            key: sample.key,
+            reason: sample.reason,
+        });
+        RecordProblems {
+            code: code.unwrap_or(FailureCode::Internal),
+            count: each.count,
+            samples: samples.collect(),
+        }
+    });
+    let problems = problems.collect();
+    let report = Report {
         records_transferred: wire.records_transferred,
         records_created: wire.records_created,
         records_updated: wire.records_updated,
         records_skipped: wire.records_skipped,
         records_failed: wire.records_failed,
         bytes_transferred: wire.bytes_transferred,
-    })
+        phase: value(check, "progress.phase", wire.phase),
+        problems,
+    };
+    check.report(report)
+}
+
+/// What an agent may give as a cause.
+fn failure_code(check: &mut Check, field: &str, wire: i32) -> Option<FailureCode> {
+    let code = value(check, field, wire);
+    if code == Some(FailureCode::HeartbeatLost) {
+        check.add(field, "is for the server alone to say");
+    }
+    code
 }
 
 /// The filter of a request, narrowed to `scope`, which is what the caller may see: page tokens and live changes are bound to

@@ -8,6 +8,7 @@ use tidegate_domain::{
     chain::{GENESIS, Head},
     connection::Connection,
     event::{Event, EventDetail},
+    outcome::RecordProblems,
     progress::Totals,
     query::{ConnectionStats, TableStats},
     status::TransferStatus,
@@ -35,7 +36,10 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         conflict_strategy: declared.conflict_strategy.map_or(0, WireEnum::to_wire),
         status: transfer.status.to_wire(),
         requires_approval: transfer.requires_approval,
-        progress: Some(progress(&transfer.totals)),
+        progress: Some(v1::Progress {
+            phase: phase(transfer),
+            ..progress(&transfer.totals)
+        }),
         approved_at: transfer.approved.map(|decision| timestamp(decision.at)),
         approved_by_uuid: optional(transfer.approved.map(|decision| decision.by)),
         denied_at: transfer.denied.map(|decision| timestamp(decision.at)),
@@ -69,6 +73,13 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         duration: transfer.duration().and_then(|time| time.try_into().ok()),
         success_rate: transfer.success_rate(),
         partial: transfer.is_partial(),
+        failure_code: transfer
+            .failure
+            .and_then(|failure| failure.code)
+            .map_or(0, WireEnum::to_wire),
+        failure_retryable: transfer.failure.is_some_and(|failure| failure.retryable),
+        record_problems: transfer.problems.iter().map(problems).collect(),
+        phases: phases(transfer),
         lease_epoch: transfer.lease_epoch,
         lease_owner_uuid: optional(transfer.lease_owner_uuid),
         agent_instance: transfer.agent_instance.clone(),
@@ -78,6 +89,35 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         start_expires_at: transfer.start_expires_at.map(timestamp),
         finish_expires_at: transfer.finish_expires_at.map(timestamp),
         expiry_reason: transfer.expiry_reason().map_or(0, WireEnum::to_wire),
+    }
+}
+
+fn phase(transfer: &Transfer) -> i32 {
+    let latest = transfer.phases.last();
+    latest.map_or(0, |it| it.phase.to_wire())
+}
+
+fn phases(transfer: &Transfer) -> Vec<v1::PhaseTime> {
+    let starts = &transfer.phases;
+    let ends = starts.iter().skip(1).map(|next| Some(next.at));
+    let ends = ends.chain([transfer.completed_at]);
+    let times = starts.iter().zip(ends).map(|(start, end)| v1::PhaseTime {
+        phase: start.phase.to_wire(),
+        started_at: Some(timestamp(start.at)),
+        ended_at: end.map(timestamp),
+    });
+    times.collect()
+}
+
+fn problems(problems: &RecordProblems) -> v1::RecordProblems {
+    let samples = problems.samples.iter().map(|each| v1::RecordProblem {
+        key: each.key.clone(),
+        reason: each.reason.clone(),
+    });
+    v1::RecordProblems {
+        code: problems.code.to_wire(),
+        count: problems.count,
+        samples: samples.collect(),
     }
 }
 
@@ -138,10 +178,12 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
         EventDetail::Comment { text } => Detail::Comment(v1::CommentDetail { text: text.clone() }),
         EventDetail::Failure {
             error_message,
-            heartbeat_lost,
+            code,
+            retryable,
         } => Detail::Failure(v1::FailureDetail {
             error_message: error_message.clone(),
-            heartbeat_lost: *heartbeat_lost,
+            code: code.map_or(0, WireEnum::to_wire),
+            retryable: *retryable,
         }),
         EventDetail::Expiry { reason } => Detail::Expiry(v1::ExpiryDetail {
             reason: reason.to_wire(),
@@ -231,6 +273,7 @@ const fn progress(totals: &Totals) -> v1::Progress {
         records_skipped: Some(totals.records_skipped),
         records_failed: Some(totals.records_failed),
         bytes_transferred: Some(totals.bytes_transferred),
+        phase: 0,
     }
 }
 

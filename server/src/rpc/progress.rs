@@ -138,7 +138,7 @@ impl GatheredReports {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &message.uuid);
         let joined = JoinedReport {
-            report: decode::report(&mut check, message.progress),
+            report: decode::report(&mut check, message.progress, message.record_problems),
             checkpoint: check.checkpoint(message.checkpoint),
             lease_epoch: decode::lease_epoch(&mut check, message.lease_epoch),
         };

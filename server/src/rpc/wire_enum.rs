@@ -8,6 +8,7 @@ use tidegate_domain::{
     caller::Role,
     connection::{ConnectionDirection, ConnectionStatus},
     event::EventType,
+    outcome::{FailureCode, Phase},
     policy::ApprovalMode,
     query::SortOrder,
     status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
@@ -74,6 +75,24 @@ wire_enum!(AttemptEnd {
     Paused
 });
 wire_enum!(StopKind { Cancel, Pause });
+wire_enum!(Phase {
+    Preparing,
+    Transferring,
+    Verifying,
+    Finalizing
+});
+wire_enum!(FailureCode {
+    Config,
+    Source,
+    Target,
+    Network,
+    Data,
+    Verification,
+    Policy,
+    Cancelled,
+    HeartbeatLost,
+    Internal
+});
 wire_enum!(StopCause {
     Request,
     ConnectionSuspended,

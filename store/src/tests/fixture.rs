@@ -11,6 +11,7 @@ use tidegate_domain::{
     decide::creation,
     event::{Event, IdempotencyKey},
     fixtures::{id, transfer as sample},
+    outcome::{Failure, FailureCode, Phase, PhaseStart, RecordProblem, RecordProblems},
     policy::Policy,
     progress::Totals,
     query::Window,
@@ -119,6 +120,22 @@ pub(super) fn full(number: u128) -> Transfer {
     transfer.denial_reason = "no\n\tnot now".to_owned();
     transfer.approval_expires_at = Some(Timestamp::MAX);
     transfer.error_message = "é".repeat(2_000);
+    transfer.failure = Some(Failure {
+        code: Some(FailureCode::Verification),
+        retryable: true,
+    });
+    transfer.phases = vec![PhaseStart {
+        phase: Phase::Verifying,
+        at: at(17),
+    }];
+    transfer.problems = vec![RecordProblems {
+        code: FailureCode::Data,
+        count: i64::MAX,
+        samples: vec![RecordProblem {
+            key: "ząb".to_owned(),
+            reason: "\"quoted\"".to_owned(),
+        }],
+    }];
     transfer.cancel_reason = "''".to_owned();
     transfer.started_at = Some(Timestamp::MIN);
     transfer.completed_at = Some(at(-1));

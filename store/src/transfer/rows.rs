@@ -11,6 +11,7 @@ use crate::{
     value::{from_duration, optional, to_duration},
 };
 use tidegate_domain::{
+    outcome::Failure,
     progress::Totals,
     stop::Stop,
     time::Timestamp,
@@ -61,6 +62,13 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         initiated_by_uuid: declared.initiated_by_uuid,
         acted_by_uuid: transfer.acted_by_uuid.map(StoredId),
         error_message: optional(&transfer.error_message),
+        failure_code: transfer
+            .failure
+            .and_then(|failure| failure.code)
+            .map(Stored),
+        failure_retryable: transfer.failure.map(|failure| failure.retryable),
+        phases: JsonText(transfer.phases.clone()),
+        problems: JsonText(transfer.problems.clone()),
         cancel_reason: optional(&transfer.cancel_reason),
         started_at: transfer.started_at.map(Timestamp::as_micros),
         completed_at: transfer.completed_at.map(Timestamp::as_micros),
@@ -109,6 +117,12 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
         finish_within: row.finish_within.map(to_duration).transpose()?,
         finish_expires_at: row.finish_expires_at.map(Timestamp::from_micros),
         error_message: row.error_message.unwrap_or_default(),
+        failure: row.failure_retryable.map(|retryable| Failure {
+            code: row.failure_code.map(|stored| stored.0),
+            retryable,
+        }),
+        phases: row.phases.0,
+        problems: row.problems.0,
         cancel_reason: row.cancel_reason.unwrap_or_default(),
         started_at: row.started_at.map(Timestamp::from_micros),
         completed_at: row.completed_at.map(Timestamp::from_micros),

@@ -19,7 +19,13 @@ struct Spoilt {
 impl Spoilt {
     /// How the answer names it.
     fn path(&self) -> String {
-        let names: Vec<_> = self.place.iter().map(FieldDescriptor::name).collect();
+        let names = self.place.iter().map(|field| match field.kind() {
+            Kind::Message(inner) if field.is_list() && is_ours(&inner) => {
+                format!("{}[0]", field.name())
+            }
+            _ => field.name().to_owned(),
+        });
+        let names: Vec<_> = names.collect();
         let within = match self.place.last().map(FieldDescriptor::kind) {
             Some(Kind::String) if matches!(self.value, Value::List(_)) => "[0]",
             Some(Kind::Message(message)) if is_mask(&message) => ".paths[0]",
@@ -75,7 +81,14 @@ fn sound(message: &MessageDescriptor, uuid: &str) -> DynamicMessage {
             },
             Kind::Enum(_) if field.is_list() => Value::List(vec![Value::EnumNumber(1)]),
             Kind::Enum(_) => Value::EnumNumber(1),
-            Kind::Message(inner) if is_ours(&inner) => Value::Message(sound_inner(&inner)),
+            Kind::Message(inner) if is_ours(&inner) => {
+                let inner = Value::Message(sound_inner(&inner));
+                match field.is_list() {
+                    true => Value::List(vec![inner]),
+                    false => inner,
+                }
+            }
+            Kind::Int64 if field.name() == "count" => Value::I64(1),
             Kind::Message(inner) if is_mask(&inner) => {
                 mask(&inner, &["name", "site_url", "metadata", "policy"])
             }
@@ -225,7 +238,11 @@ fn put(message: &mut DynamicMessage, place: &[FieldDescriptor], value: Value) {
         [] => {}
         [field] => message.set_field(field, value),
         [field, rest @ ..] => {
-            if let Value::Message(inner) = message.get_field_mut(field) {
+            let inner = match message.get_field_mut(field) {
+                Value::List(list) => list.first_mut(),
+                one => Some(one),
+            };
+            if let Some(Value::Message(inner)) = inner {
                 put(inner, rest, value);
             }
         }

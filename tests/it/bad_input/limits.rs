@@ -239,6 +239,7 @@ async fn checkpoints_and_totals_are_taken_up_to_their_limits() {
         records_skipped: Some(0),
         records_failed: Some(0),
         bytes_transferred: Some(i64::MAX),
+        phase: 0,
     };
     let request = v1::UpdateProgressRequest {
         lease_epoch: 0,
@@ -246,6 +247,7 @@ async fn checkpoints_and_totals_are_taken_up_to_their_limits() {
         progress: Some(most),
         checkpoint: Some(vec![0; 4_096]),
         request_id: String::new(),
+        record_problems: Vec::new(),
     };
     let running = done(raw.transfers.update_progress(request.clone())).await;
     assert_eq!(

@@ -160,6 +160,7 @@ async fn a_report_that_is_no_message_ends_its_stream_with_the_reason() {
         uuid: running.uuid.clone(),
         progress: Some(totals(5)),
         checkpoint: Some(checkpoint),
+        record_problems: Vec::new(),
     };
     let reports = [report(vec![1]), report(vec![2; LIMIT]), report(vec![3])];
     let answer = told(

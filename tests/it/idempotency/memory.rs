@@ -111,6 +111,7 @@ async fn what_is_repeatable_by_nature_remembers_no_id() {
             progress: Some(totals(records)),
             checkpoint: None,
             request_id: id("same"),
+            record_problems: Vec::new(),
         };
         let running = done(raw.transfers.update_progress(request)).await;
         assert_eq!(running.progress, Some(totals(records)));

@@ -204,6 +204,7 @@ async fn whoever_lost_the_lease_changes_nothing_any_more() {
         progress: Some(totals(records)),
         checkpoint: None,
         lease_epoch: 1,
+        record_problems: Vec::new(),
     };
     send.send(report(5)).await.expect("the stream takes it");
     let mut answers = soon("the stream", opened)

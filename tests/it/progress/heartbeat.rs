@@ -71,6 +71,8 @@ async fn a_silent_agent_s_transfer_fails() {
     let expected = v1::Transfer {
         status: TransferStatus::Failed.into(),
         error_message: failed.error_message.clone(),
+        failure_code: v1::FailureCode::HeartbeatLost.into(),
+        failure_retryable: true,
         completed_at: now,
         updated_at: now,
         heartbeat_expires_at: None,
@@ -84,7 +86,8 @@ async fn a_silent_agent_s_transfer_fails() {
     assert_eq!((last.r#type(), events.len()), (EventType::Failed, 3));
     let detail = v1::event::Detail::Failure(v1::FailureDetail {
         error_message: failed.error_message.clone(),
-        heartbeat_lost: true,
+        code: v1::FailureCode::HeartbeatLost.into(),
+        retryable: true,
     });
     assert_eq!(
         (last.detail.as_ref(), last.actor.as_str()),

@@ -21,6 +21,7 @@ fn counted(transferred: i64, outcomes: [i64; 4]) -> v1::Progress {
         records_skipped: skipped,
         records_failed: failed,
         bytes_transferred: None,
+        phase: 0,
     }
 }
 

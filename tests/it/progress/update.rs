@@ -80,6 +80,7 @@ fn all(value: i64) -> v1::Progress {
         records_skipped: Some(value),
         records_failed: Some(value),
         bytes_transferred: Some(value),
+        phase: 0,
     }
 }
 
@@ -123,6 +124,7 @@ async fn absent_totals_and_an_absent_checkpoint_stay() {
             progress: None,
             checkpoint: checkpoint.map(<[u8]>::to_vec),
             request_id: String::new(),
+            record_problems: Vec::new(),
         };
         let after = done(raw.transfers.update_progress(request)).await;
         assert_eq!(after.progress, Some(all(7)), "no totals, no change to them");
@@ -179,6 +181,7 @@ async fn a_total_never_shrinks() {
             records_skipped: lower.records_skipped.or(higher.records_skipped),
             records_failed: lower.records_failed.or(higher.records_failed),
             bytes_transferred: lower.bytes_transferred.or(higher.bytes_transferred),
+            phase: 0,
         };
         for progress in [lower, mixed] {
             let refusal = raw.transfers.update_progress(update(&uuid, progress)).await;
@@ -188,6 +191,7 @@ async fn a_total_never_shrinks() {
                 uuid: uuid.clone(),
                 progress: Some(progress),
                 request_id: String::new(),
+                record_problems: Vec::new(),
             };
             let refusal = raw.transfers.complete_transfer(request).await;
             assert_regressed(&refusal.expect_err("it shrinks"), &uuid, field);
@@ -197,6 +201,9 @@ async fn a_total_never_shrinks() {
                 error_message: "lost".to_owned(),
                 progress: Some(progress),
                 request_id: String::new(),
+                record_problems: Vec::new(),
+                code: 0,
+                retryable: false,
             };
             let refusal = raw.transfers.fail_transfer(request).await;
             assert_regressed(&refusal.expect_err("it shrinks"), &uuid, field);
@@ -209,6 +216,7 @@ async fn a_total_never_shrinks() {
         uuid,
         progress: Some(all(7)),
         request_id: String::new(),
+        record_problems: Vec::new(),
     };
     let completed = done(raw.transfers.complete_transfer(request)).await;
     assert_eq!(

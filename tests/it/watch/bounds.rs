@@ -50,6 +50,7 @@ async fn a_stopping_server_tells_every_stream_why() {
         uuid: uuid.clone(),
         progress: Some(totals(1)),
         checkpoint: None,
+        record_problems: Vec::new(),
     };
     reports.send(report).await.expect("the stream is open");
     soon("the ack", answers.message())

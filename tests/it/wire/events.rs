@@ -58,7 +58,8 @@ async fn the_log_tells_a_life_step_by_step() {
     let (admin, nobody) = (ADMIN, NOBODY);
     let failure = v1::event::Detail::Failure(v1::FailureDetail {
         error_message: "the source went away".to_owned(),
-        heartbeat_lost: false,
+        code: 0,
+        retryable: false,
     });
     let lease = v1::event::Detail::Lease(v1::LeaseDetail {
         lease_epoch: 1,

@@ -169,7 +169,8 @@ async fn every_attempt_is_listed_with_how_it_ended() {
     assert_eq!(events[3].detail, lease(2, "host-2"));
     let failure = v1::event::Detail::Failure(v1::FailureDetail {
         error_message: "HEARTBEAT_LOST: the agent did not report for 60 s".to_owned(),
-        heartbeat_lost: true,
+        code: v1::FailureCode::HeartbeatLost.into(),
+        retryable: true,
     });
     assert_eq!(events[2].detail, Some(failure));
     assert_eq!(

@@ -161,6 +161,7 @@ async fn some_records_may_fail() {
         uuid,
         progress: Some(progress),
         request_id: String::new(),
+        record_problems: Vec::new(),
     };
     let completed = done(raw.transfers.complete_transfer(request)).await;
     assert_eq!(completed.success_rate.to_bits(), 0.75_f64.to_bits());
@@ -179,6 +180,9 @@ async fn a_failed_transfer_keeps_its_message_and_its_totals() {
         error_message: "line 1\n\tline 2".to_owned(),
         progress: Some(totals(5)),
         request_id: String::new(),
+        record_problems: Vec::new(),
+        code: 0,
+        retryable: false,
     };
     let failed = done(raw.transfers.fail_transfer(request)).await;
     let expected = v1::Transfer {

@@ -116,6 +116,7 @@ async fn sums_stop_at_the_largest_number() {
                 ..v1::Progress::default()
             }),
             request_id: String::new(),
+            record_problems: Vec::new(),
         };
         done(raw.transfers.complete_transfer(request)).await;
     }

@@ -23,6 +23,7 @@ async fn reports_on_a_stream_are_acknowledged_and_kept() {
         uuid: uuid.clone(),
         progress: Some(totals(12)),
         checkpoint: Some(b"row 12".to_vec()),
+        record_problems: Vec::new(),
     };
     let answer = told(raw.transfers.report_progress(stream::iter([report]))).await;
     let answers = answer;

@@ -141,6 +141,7 @@ impl LoadClient {
                 uuid: uuid.to_owned(),
                 progress: Some(change::progress(*totals)),
                 checkpoint: None,
+                record_problems: Vec::new(),
             };
             if reports.send(report).await.is_err() {
                 return;

@@ -38,23 +38,24 @@ fn reports(lease_epoch: Option<i64>) -> [Verb; 4] {
     let report = Report::default();
     [
         Verb::UpdateProgress {
-            report,
+            report: report.clone(),
             checkpoint: Some(vec![1]),
             lease_epoch,
         },
         Verb::AcknowledgeStop {
-            report,
+            report: report.clone(),
             checkpoint: None,
             lease_epoch,
         },
         Verb::Complete {
-            report,
+            report: report.clone(),
             lease_epoch,
         },
         Verb::Fail {
-            report,
+            report: report.clone(),
             lease_epoch,
             error_message: "broken".to_owned(),
+            failure: FAILURE,
         },
     ]
 }

@@ -41,6 +41,7 @@ fn any_totals() -> impl Strategy<Value = Report> {
                 records_skipped: skipped,
                 records_failed: failed,
                 bytes_transferred: bytes,
+                ..Report::default()
             },
         )
 }
@@ -79,6 +80,7 @@ fn any_verb() -> impl Strategy<Value = Verb> {
         any_report().prop_map(|report| Verb::Fail {
             lease_epoch: None,
             error_message: "broken".to_owned(),
+            failure: FAILURE,
             report
         }),
         Just(Verb::EndOverdue {

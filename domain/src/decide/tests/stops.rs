@@ -39,6 +39,8 @@ const fn acknowledge() -> Verb {
             records_skipped: None,
             records_failed: None,
             bytes_transferred: None,
+            phase: None,
+            problems: Vec::new(),
         },
         checkpoint: None,
     }

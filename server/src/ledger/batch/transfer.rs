@@ -189,7 +189,11 @@ impl BatchState {
     ) -> Option<Arc<Transfer>> {
         let (after, transitioned) = match change {
             Change::Nothing => return Some(Arc::clone(before)),
-            Change::Progress(after) => (Some(Arc::new(after)), false),
+            Change::Progress(after) => {
+                // The statement for totals leaves out what hardly ever changes.
+                let more = after.phases != before.phases || after.problems != before.problems;
+                (Some(Arc::new(after)), more)
+            }
             Change::Transition(after, body) => {
                 self.attempts
                     .extend(Attempt::given_up(before, &after, &body));
