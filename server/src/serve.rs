@@ -96,6 +96,7 @@ pub async fn serve(
         opened = Store::open(&config.database.url, &options) => opened?,
         () = &mut shutdown => return Ok(()),
     };
+    log_capabilities(&store);
     let (reload, limits) = Reload::new(settings, config.limits, Arc::clone(&metrics));
     tasks.spawn("reload", reload.run(reread, tasks.streams_end.clone()));
     let backend = build(config, clock, &store, limits.clone(), &metrics, &tasks).await?;
@@ -329,6 +330,18 @@ async fn build(
         origins: config.transport.cors_origin.clone(),
         metrics: Arc::clone(metrics),
     })
+}
+
+fn log_capabilities(store: &Store) {
+    if let Some(found) = store.capabilities() {
+        tracing::info!(
+            version = found.version,
+            listen = %found.listen,
+            advisory_lock = %found.advisory_lock,
+            prepared_statements = %found.prepared_statements,
+            "what PostgreSQL can do"
+        );
+    }
 }
 
 /// Tells systemd how far the server is, where it was started by systemd (`NOTIFY_SOCKET`).

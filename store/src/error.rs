@@ -194,13 +194,21 @@ pub enum OpenError {
         /// The value it has.
         found: String,
     },
-    /// A pooler lends sessions by the transaction, and nobody said so.
-    #[error(
-        "database {database} is behind a pooler that shares sessions; say --database-pooling transaction, or name PostgreSQL itself"
-    )]
+    /// It takes no changes.
+    #[error("database {database} may only be read: {cause}")]
+    ReadOnly {
+        /// The database.
+        database: String,
+        /// Why, and what to do.
+        cause: &'static str,
+    },
+    /// A pooler lends sessions by the transaction where they should be our own.
+    #[error("database {database} is behind a pooler that shares sessions; {advice}")]
     SharedSessions {
         /// The database.
         database: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// Anything else.
     #[error("database {database} cannot be opened: {cause}")]

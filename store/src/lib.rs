@@ -40,6 +40,7 @@ pub use notify::Listener;
 pub use open::{
     options::{Migrate, Options, Pooling},
     pools::Connections,
+    postgres::{Capabilities, Capability},
     schema,
 };
 pub use request::{Effect, PriorRequest};
@@ -148,6 +149,11 @@ impl Store {
     /// Whether other servers may be writing to the same database.
     pub fn is_shared(&self) -> bool {
         self.inner.backend == DbBackend::Postgres
+    }
+
+    /// What PostgreSQL could do when it was opened; `None` for SQLite.
+    pub fn capabilities(&self) -> Option<&Capabilities> {
+        self.inner.capabilities.as_ref()
     }
 
     /// Tells every replica that something was committed; does nothing where there are no replicas.

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::soon;
+use crate::{ServerProcess, soon};
 
 /// What it answered.
 #[derive(Clone, Debug)]
@@ -18,6 +18,16 @@ pub struct Page {
     pub head: String,
     /// The content.
     pub body: String,
+}
+
+/// Where a server of its own process says that its second listener is.
+///
+/// # Panics
+/// When it has none.
+pub async fn address(server: &ServerProcess) -> String {
+    let line = server.logged("metrics and health over HTTP").await;
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    line["address"].as_str().expect("an address").to_owned()
 }
 
 /// What HTTP/1.1 answers to a GET at `address`, such as `127.0.0.1:9464`.

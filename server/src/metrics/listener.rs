@@ -104,12 +104,15 @@ async fn metrics(State(monitor): State<Arc<Monitor>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, OPEN_METRICS)], monitor.text())
 }
 
-async fn ready(State(monitor): State<Arc<Monitor>>) -> (StatusCode, &'static str) {
-    match monitor.is_serving() {
-        Some(true) => (StatusCode::OK, "ok\n"),
-        Some(false) => (StatusCode::SERVICE_UNAVAILABLE, "not serving\n"),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-    }
+async fn ready(State(monitor): State<Arc<Monitor>>) -> (StatusCode, String) {
+    let (status, word) = match monitor.is_serving() {
+        Some(true) => (StatusCode::OK, "ok"),
+        Some(false) => (StatusCode::SERVICE_UNAVAILABLE, "not serving"),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+    };
+    let found = monitor.capabilities();
+    let found = found.map(|found| format!("{found}\n")).unwrap_or_default();
+    (status, format!("{word}\n{found}"))
 }
 
 async fn version() -> impl IntoResponse {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{API, Metrics};
 use crate::{feed::Feed, ledger::Ledger, rpc::Health};
-use tidegate_store::Store;
+use tidegate_store::{Capabilities, Store};
 
 /// The metrics with what they are looked up from, once there is such a thing: a server can be asked while it still opens
 /// its database.
@@ -74,6 +74,11 @@ impl Monitor {
     /// Whether callers can be served; `None` while the server starts.
     pub(super) fn is_serving(&self) -> Option<bool> {
         Some(self.sources.get()?.health.is_serving())
+    }
+
+    /// What PostgreSQL could do when it was opened, where it is one and was.
+    pub(super) fn capabilities(&self) -> Option<&Capabilities> {
+        self.sources.get()?.store.capabilities()
     }
 
     /// The versions of the server.

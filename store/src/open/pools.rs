@@ -11,7 +11,10 @@ use sea_orm::{
 };
 
 use crate::{
-    open::{postgres::Source, recovery::Recovery},
+    open::{
+        postgres::{Capabilities, Source},
+        recovery::Recovery,
+    },
     sql::classify::taints,
 };
 use tidegate_domain::chain::Head;
@@ -28,6 +31,8 @@ pub(crate) struct Inner {
     pools: RwLock<Pools>,
     /// What makes new connections to PostgreSQL.
     pub(crate) source: Option<Source>,
+    /// What PostgreSQL could do when it was opened.
+    pub(crate) capabilities: Option<Capabilities>,
     /// What an SQLite file needs after an error.
     pub(crate) recovery: Option<Recovery>,
 }
@@ -66,18 +71,24 @@ impl Inner {
             backend: pools.writer.get_database_backend(),
             pools: RwLock::new(pools),
             source: None,
+            capabilities: None,
             recovery,
         }
     }
 
     /// One pool of connections to PostgreSQL, to be replaced by another one from `source`.
-    pub(crate) fn postgres(pool: DatabaseConnection, source: Source) -> Self {
+    pub(crate) fn postgres(
+        pool: DatabaseConnection,
+        source: Source,
+        capabilities: Capabilities,
+    ) -> Self {
         let pools = Pools {
             reader: pool.clone(),
             writer: pool,
         };
         Self {
             source: Some(source),
+            capabilities: Some(capabilities),
             ..Self::new(pools, None)
         }
     }

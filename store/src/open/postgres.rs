@@ -16,8 +16,10 @@ use crate::{
     sql::{classify::connecting, session::Session},
 };
 
+mod probe;
 mod source;
 
+pub use probe::{Capabilities, Capability};
 pub(crate) use source::Source;
 
 /// Two replicas that start at the same time must not migrate at the same time. Any number will do.
@@ -27,7 +29,7 @@ const MIGRATION_LOCK: i64 = 0x0074_6964_6567_6174;
 type Setting = (&'static str, &'static str, &'static [&'static str]);
 
 /// What every session must report once it is set up.
-const SETTINGS: [Setting; 7] = [
+const SETTINGS: [Setting; 6] = [
     ("server_encoding", "UTF8", &[]),
     ("client_encoding", "UTF8", &[]),
     // An acknowledged commit survives a power cut.
@@ -38,7 +40,6 @@ const SETTINGS: [Setting; 7] = [
         "on",
         &["local", "remote_write", "remote_apply"],
     ),
-    ("transaction_read_only", "off", &[]),
     // Whoever waited for a row sees it as it is then, and does not have to begin again.
     ("transaction_isolation", "read committed", &[]),
 ];
@@ -57,9 +58,14 @@ const LIMITS: [Setting; 5] = [
 pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {
     let source = Source::new(url, options);
     let failed = |error| other(name, &connecting(error));
-    if !source.is_pooled() && source.is_shared().await.map_err(failed)? {
+    let own = probe::sessions(&source).await.map_err(failed)?;
+    if own.is_some_and(|own| own.are_shared) {
         return Err(OpenError::SharedSessions {
             database: name.to_owned(),
+            advice: match source.is_pooled() {
+                true => "--database-direct-url must name PostgreSQL itself",
+                false => "say --database-pooling transaction, or name PostgreSQL itself",
+            },
         });
     }
     let administration = source.administration().await.map_err(failed)?;
@@ -69,19 +75,22 @@ pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
         prepared?;
     }
     let pool = source.service().await.map_err(failed)?;
-    if source.is_pooled() {
+    let version = if source.is_pooled() {
         let session = Session::begin(&pool, true).await;
         let session = session.map_err(|error| other(name, &error))?;
-        check(&session, name, &SETTINGS).await?;
+        let version = examine(&session, name).await?;
         check(&session, name, &LIMITS).await?;
         if administration.is_none() {
             compare(&session, name, options.migrate).await?;
         }
+        version
     } else {
-        check(&pool, name, &SETTINGS).await?;
+        let version = examine(&pool, name).await?;
         check(&pool, name, &LIMITS).await?;
-    }
-    Ok(Store::new(Inner::postgres(pool, source)))
+        version
+    };
+    let capabilities = probe::capabilities(&source, &pool, own, version).await;
+    Ok(Store::new(Inner::postgres(pool, source, capabilities)))
 }
 
 /// Looks whether the schema is this version's where it cannot be changed.
@@ -114,7 +123,7 @@ pub(crate) async fn reader(
 
 /// Brings the schema up to date, one replica at a time.
 async fn prepare(pool: &DatabaseConnection, name: &str, how: Migrate) -> Result<(), OpenError> {
-    check(pool, name, &SETTINGS).await?;
+    examine(pool, name).await?;
     let failed = |error: DbErr| other(name, &error);
     let lock = pool
         .begin_with_options(TransactionOptions::default())
@@ -128,23 +137,35 @@ async fn prepare(pool: &DatabaseConnection, name: &str, how: Migrate) -> Result<
     lock.commit().await.map_err(failed)
 }
 
+/// Refuses a PostgreSQL that takes no changes, or whose settings break promises; answers its version.
+async fn examine<C: ConnectionTrait>(db: &C, name: &str) -> Result<String, OpenError> {
+    const KIND: &str =
+        "SELECT current_setting('server_version'), current_setting('transaction_read_only')";
+    let [version, reads_only] = texts(db, name, KIND).await?;
+    if reads_only == "on" {
+        let [is_standby] = texts(db, name, "SELECT pg_is_in_recovery()::text").await?;
+        return Err(OpenError::ReadOnly {
+            database: name.to_owned(),
+            cause: match is_standby.as_str() {
+                "true" => "it is a standby; name the primary",
+                _ => "default_transaction_read_only is on for the server, the database or the role",
+            },
+        });
+    }
+    check(db, name, &SETTINGS).await?;
+    Ok(version)
+}
+
 /// Reads back what the design leans on, whoever has set it: the server, the database or the role.
-async fn check<C: ConnectionTrait>(
+async fn check<C: ConnectionTrait, const N: usize>(
     db: &C,
     name: &str,
-    settings: &[Setting],
+    settings: &[Setting; N],
 ) -> Result<(), OpenError> {
-    let columns = settings
-        .iter()
-        .map(|(setting, ..)| format!("current_setting('{setting}')"));
-    let columns: Vec<_> = columns.collect();
+    let columns = settings.map(|(setting, ..)| format!("current_setting('{setting}')"));
     let sql = format!("SELECT {}", columns.join(", "));
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    let failed = |error: DbErr| other(name, &error);
-    let row = db.query_one_raw(statement).await.map_err(failed)?;
-    let row = row.ok_or_else(|| failed(DbErr::RecordNotFound("no settings".to_owned())))?;
-    for (column, (setting, wanted, allowed)) in settings.iter().copied().enumerate() {
-        let found: String = row.try_get_by_index(column).map_err(failed)?;
+    let values: [String; N] = texts(db, name, &sql).await?;
+    for ((setting, wanted, allowed), found) in settings.iter().copied().zip(values) {
         if found != wanted && !allowed.contains(&found.as_str()) {
             return Err(OpenError::Setting {
                 database: name.to_owned(),
@@ -155,4 +176,21 @@ async fn check<C: ConnectionTrait>(
         }
     }
     Ok(())
+}
+
+/// The columns of the one row that `sql` asks for.
+async fn texts<C: ConnectionTrait, const N: usize>(
+    db: &C,
+    name: &str,
+    sql: &str,
+) -> Result<[String; N], OpenError> {
+    let failed = |error: DbErr| other(name, &error);
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await.map_err(failed)?;
+    let row = row.ok_or_else(|| failed(DbErr::RecordNotFound(sql.to_owned())))?;
+    let mut texts = std::array::from_fn(|_| String::new());
+    for (column, text) in texts.iter_mut().enumerate() {
+        *text = row.try_get_by_index(column).map_err(failed)?;
+    }
+    Ok(texts)
 }

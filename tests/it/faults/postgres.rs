@@ -1,6 +1,7 @@
 //! PostgreSQL as it is really run: silent, moved, read-only, behind a pooler, with settings of its own.
 
 mod postgres_only {
+    mod capabilities;
     mod lost;
     mod migrations;
     mod pooler;

@@ -26,7 +26,7 @@ const CONNECTIONS: u32 = 10;
 /// Longest wait for a sign of life on an idle connection.
 const PROBE: Duration = Duration::from_secs(1);
 /// Longest wait for the first connections of a server that starts.
-const START: Duration = Duration::from_secs(5);
+pub(super) const START: Duration = Duration::from_secs(5);
 /// Age at which a session that may only read is closed: its address may lead to a server that takes changes by now.
 const READ_ONLY: Duration = Duration::from_secs(1);
 
@@ -86,38 +86,22 @@ impl Source {
 
     /// How to get a session of one's own, if that can be had.
     pub(crate) fn direct(&self) -> Option<Result<PgConnectOptions, SqlxError>> {
-        let own = (!self.is_pooled()).then_some(&self.url);
-        let url = self.direct_url.as_ref().or(own)?;
+        let url = self.direct_url.as_ref();
+        url.map(|url| self.options(url)).or_else(|| self.own())
+    }
+
+    /// How to get a session that is not lent: to the address of the service, unless they are lent there.
+    pub(super) fn own(&self) -> Option<Result<PgConnectOptions, SqlxError>> {
+        let url = match self.pooling {
+            Pooling::Session => &self.url,
+            Pooling::Transaction => self.direct_url.as_ref()?,
+        };
         Some(self.options(url))
     }
 
     /// Whether a session is ours for no longer than a transaction.
     pub(crate) fn is_pooled(&self) -> bool {
         self.pooling == Pooling::Transaction
-    }
-
-    /// Whether sessions are shared although nobody said so: two that are open at once are then served by one process.
-    pub(crate) async fn is_shared(&self) -> Result<bool, SqlxError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(2)
-            .acquire_timeout(START)
-            .test_before_acquire(false)
-            .connect_with(self.options(&self.url)?)
-            .await?;
-        let (mut one, mut other) = (pool.acquire().await?, pool.acquire().await?);
-        for _ in 0..3 {
-            let before = process(&mut one).await?;
-            other.execute("BEGIN").await?;
-            let beside = process(&mut other).await?;
-            let after = process(&mut one).await?;
-            other.execute("ROLLBACK").await?;
-            if before == beside || before != after {
-                return Ok(true);
-            }
-        }
-        one.close().await?;
-        other.close().await?;
-        Ok(false)
     }
 
     /// Connections for the service, each made when it is needed.
@@ -209,12 +193,6 @@ async fn first(pool: PgPoolOptions, options: PgConnectOptions) -> Result<PgPool,
             other => return other.map(|_| pool),
         }
     }
-}
-
-/// Which process of the server answers.
-async fn process(session: &mut PgConnection) -> Result<String, SqlxError> {
-    let row = session.fetch_one("SELECT pg_backend_pid()::text").await?;
-    row.try_get(0)
 }
 
 /// Whether an idle session may be used. A future that was dropped while it began a transaction leaves it open on the
