@@ -46,6 +46,10 @@ deny:
 contract:
     cd proto && ../target/tools/bin/buf build --exclude-source-info -o descriptor.binpb
 
+# Makes Debian packages in FOLDER.
+deb FOLDER:
+    scripts/deb {{quote(FOLDER)}}
+
 # Runs the programs in other languages against a server; ARGS go to pytest.
 clients *ARGS:
     scripts/clients {{ARGS}}

@@ -152,6 +152,24 @@ fn the_image_starts_checks_and_builds_what_there_is() {
     assert!(manifest.contains("[profile.dist]"));
 }
 
+/// What the packages hand to systemd names what the unit does.
+#[test]
+fn the_user_and_the_folders_of_the_unit_are_made() {
+    let unit = text("deploy/tidegate.service");
+    let of = |key: &str| {
+        let value = unit.lines().find_map(|line| line.strip_prefix(key));
+        value.unwrap_or_else(|| panic!("{key} is not in the unit"))
+    };
+    let (user, folder) = (of("User="), of("WorkingDirectory="));
+    let made = text("deploy/tidegate.sysusers");
+    assert!(made.contains(&format!("\nu {user} - ")), "{made}");
+    assert!(made.trim_end().ends_with(folder), "{made}");
+    let owned = text("deploy/tidegate.tmpfiles");
+    let mode = of("StateDirectoryMode=");
+    let line = format!("\nd {folder} {mode} {user} {user}\n");
+    assert!(owned.contains(&line), "{owned}");
+}
+
 #[tokio::test]
 async fn systemd_accepts_the_unit_and_finds_it_safe() {
     skip_without!(Need::Systemd);
