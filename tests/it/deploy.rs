@@ -152,6 +152,23 @@ fn the_image_starts_checks_and_builds_what_there_is() {
     assert!(manifest.contains("[profile.dist]"));
 }
 
+#[tokio::test]
+async fn the_image_is_made_as_images_should_be() {
+    skip_without!(Need::Tool("hadolint"));
+    let hadolint = |file: &Path| {
+        let mut hadolint = command(tool("hadolint"));
+        hadolint.arg("--no-color").arg(file);
+        hadolint
+    };
+    assert_accepted(&run(&mut hadolint(&path("Dockerfile"))).await);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let careless = folder.path().join("Dockerfile");
+    let text = text("Dockerfile").replace(":nonroot", "");
+    fs::write(&careless, text).expect("it can be written");
+    let refused = run(&mut hadolint(&careless)).await;
+    assert!(refused.stdout.contains("DL3006"), "{refused:?}");
+}
+
 /// What the packages hand to systemd names what the unit does.
 #[test]
 fn the_user_and_the_folders_of_the_unit_are_made() {
