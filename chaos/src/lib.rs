@@ -10,6 +10,7 @@ pub mod change;
 pub mod checker;
 pub mod crash;
 pub mod detect;
+pub mod failover;
 pub mod faults;
 pub mod fleet;
 pub mod flood;

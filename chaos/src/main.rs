@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use tidegate_chaos::{
-    Fleet, Report, Setup, Verdict, cancellation, crash, detect,
+    Fleet, Report, Setup, Verdict, cancellation, crash, detect, failover,
     faults::{self, FaultKind},
     flood, races, rolling, sweep, watch,
 };
@@ -92,6 +92,12 @@ enum Command {
         /// The program of the server, built with the feature `failpoints`.
         #[arg(long)]
         server: PathBuf,
+    },
+    /// Kills the node that leads three of PostgreSQL, whose place Patroni gives to another; needs root.
+    Failover {
+        /// How often.
+        #[arg(long, default_value_t = 3)]
+        count: u64,
     },
     /// Floods a server with sockets that say next to nothing and with frames that mean nothing.
     Flood {
@@ -198,6 +204,7 @@ impl Command {
                 events,
                 on,
             } => vec![watch::run(&mut on.fleet().await, reconnects, events, seed).await],
+            Self::Failover { count } => vec![failover::run(count, seed).await],
             Self::Flood { sockets, tls } => vec![flood::run(sockets, tls, seed).await],
             Self::Rolling { rounds, on } => {
                 vec![rolling::run(&mut on.fleet().await, rounds, seed).await]

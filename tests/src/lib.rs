@@ -22,6 +22,7 @@ pub mod request;
 pub mod site;
 pub mod tools;
 pub mod transfer_action;
+pub mod trio;
 pub mod world;
 
 pub use database::Database;
