@@ -1,18 +1,17 @@
 //! A copy of a ledger in an SQLite file as of one moment, beside whoever writes it.
 
 use std::{
-    fs::{self, File, OpenOptions},
     io,
-    path::{self, Path, PathBuf},
+    path::{self, Path},
 };
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 
 use crate::{
+    NewFile,
     error::BackupError,
     open::{
         self,
-        lock::private,
         pools::close,
         sqlite,
         target::{self, Target},
@@ -43,12 +42,9 @@ async fn write(pool: &DatabaseConnection, database: &str, copy: &Path) -> Result
         copy: copy.to_owned(),
         source,
     };
-    let part = beside(copy);
-    // Each is ours from here on, whoever else wants the name. The copy gets its name when it is whole.
-    let name = Ours::create(copy).map_err(refused)?;
-    let part = Ours::create(&part).map_err(refused)?;
+    let file = NewFile::create(copy).map_err(refused)?;
     // A name that begins with a slash is no URI.
-    let place = path::absolute(&part.path).map_err(refused)?;
+    let place = path::absolute(file.part()).map_err(refused)?;
     let Some(place) = place.to_str() else {
         return Err(refused(io::ErrorKind::InvalidFilename.into()));
     };
@@ -60,49 +56,5 @@ async fn write(pool: &DatabaseConnection, database: &str, copy: &Path) -> Result
             database: database.to_owned(),
             cause: error.to_string(),
         })?;
-    part.become_of(name).map_err(refused)
-}
-
-/// A file that we have created, and that goes unless it is kept.
-struct Ours {
-    path: PathBuf,
-    is_kept: bool,
-}
-
-impl Ours {
-    fn create(path: &Path) -> io::Result<Self> {
-        private(OpenOptions::new().write(true).create_new(true)).open(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            is_kept: false,
-        })
-    }
-
-    /// Takes the name of an empty one, and is on disk by it.
-    fn become_of(mut self, mut name: Self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()?;
-        fs::rename(&self.path, &name.path)?;
-        self.is_kept = true;
-        let folder = path::absolute(&name.path)?;
-        folder
-            .parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
-        name.is_kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            // Nobody could do anything about a failure.
-            _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn beside(copy: &Path) -> PathBuf {
-    let mut name = copy.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
+    file.keep().map_err(refused)
 }

@@ -18,6 +18,7 @@ mod credential;
 mod error;
 mod event;
 pub mod failpoint;
+mod new_file;
 mod notify;
 mod open;
 mod request;
@@ -36,6 +37,7 @@ mod tests;
 pub use backup::backup;
 pub use connection::ConnectionPeek;
 pub use error::{BackupError, OpenError, StoreError};
+pub use new_file::NewFile;
 pub use notify::Listener;
 pub use open::{
     options::{Migrate, Options, Pooling},
