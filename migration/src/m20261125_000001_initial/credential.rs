@@ -1,9 +1,10 @@
 //! Who may call: credentials, their tokens, and the sessions that agents redeem for one.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    for table in [credential(), access_token(), session()] {
+    let postgres = manager.get_database_backend() == DbBackend::Postgres;
+    for table in [credential(), access_token(postgres), session()] {
         manager.create_table(table).await?;
     }
     // For the list, newest first.
@@ -57,10 +58,15 @@ fn credential() -> TableCreateStatement {
         .take()
 }
 
-fn access_token() -> TableCreateStatement {
+fn access_token(postgres: bool) -> TableCreateStatement {
+    let mut id = text("id");
+    if postgres {
+        // Sorts by its bytes, as it does on SQLite.
+        id.extra("COLLATE \"C\"");
+    }
     Table::create()
         .table("access_token")
-        .col(text("id").primary_key())
+        .col(id.primary_key())
         .col(uuid("credential_uuid"))
         .col(blob("digest"))
         .col(big_integer("inserted_at"))
