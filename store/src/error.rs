@@ -109,6 +109,81 @@ pub enum BackupError {
     },
 }
 
+/// Why an export is not whole. Each says it in one line, for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A row cannot be read, or has no meaning.
+    #[error("the ledger cannot be read: {0}")]
+    Read(#[from] DbErr),
+    /// A value cannot be written.
+    #[error("a row cannot be written as JSON")]
+    Value(#[source] serde_json::Error),
+    /// Nobody takes what is written.
+    #[error("the export cannot be written")]
+    Write(#[from] io::Error),
+}
+
+impl From<StoreError> for ExportError {
+    fn from(error: StoreError) -> Self {
+        Self::Read(error.into_database())
+    }
+}
+
+/// Why nothing was imported. Each says it in one line, for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Somebody has used it.
+    #[error(
+        "nothing was imported: the database is not empty, there is something in {table}; import into a new one"
+    )]
+    NotEmpty {
+        /// The first table that is not empty.
+        table: String,
+    },
+    /// The export is not what was exported.
+    #[error("nothing was imported: line {number}: {problem}")]
+    Line {
+        /// The line, from 1 on.
+        number: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The export cannot be read.
+    #[error("nothing was imported: line {number} cannot be read")]
+    Read {
+        /// The line, from 1 on.
+        number: u64,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database does not take some rows.
+    #[error(
+        "nothing was imported: line {number}, or one of the {count} before it: the database does not take it: {cause}"
+    )]
+    Refused {
+        /// The line that was read last, from 1 on.
+        number: u64,
+        /// How many records are in question.
+        count: usize,
+        /// What the database says.
+        cause: String,
+    },
+    /// The database failed.
+    #[error("nothing was imported: the database failed: {0}")]
+    Failed(String),
+    /// The database failed at the last step.
+    #[error(
+        "everything was imported or nothing, since the database failed at the commit: {0}; `audit verify` tells which"
+    )]
+    Unknown(String),
+}
+
 /// Why a database was not opened. Each says it in one line, for the operator; passwords are left out.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

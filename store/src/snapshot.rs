@@ -1,4 +1,4 @@
-//! The log as of one moment, read for an audit beside whoever writes it.
+//! The ledger as of one moment, read for an audit or an export beside whoever writes it.
 //!
 //! Takes no lock of ours: PostgreSQL keeps the moment for a transaction that only reads, and so does SQLite's log of
 //! writes, which other processes may read while the server runs. Nothing is written, nor can it be.
@@ -24,7 +24,7 @@ use tidegate_domain::chain::{Books, Found};
 /// An open one.
 #[derive(Debug)]
 pub struct Snapshot {
-    transaction: DatabaseTransaction,
+    pub(crate) transaction: DatabaseTransaction,
     pool: DatabaseConnection,
 }
 
@@ -58,15 +58,7 @@ impl Snapshot {
         let row = answer(self.transaction.query_one(&select)).await?;
         Ok(row.and_then(|row| {
             let counter = event_counter::Model::from_query_result(&row, "").ok()?;
-            Some(Books {
-                last: counter.last_sequence,
-                floor: counter.floor_sequence,
-                floor_hash: counter
-                    .floor_hash
-                    .map(log::rows::to_hash)
-                    .transpose()
-                    .ok()?,
-            })
+            log::rows::books(counter).ok()
         }))
     }
 
@@ -95,7 +87,7 @@ impl Snapshot {
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn answer<T>(answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+pub(crate) async fn answer<T>(answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
     let answered = tokio::time::timeout(PATIENCE, answer).await;
     answered.unwrap_or_else(|_| Err(silence()))
 }
@@ -107,12 +99,10 @@ fn read(row: &QueryResult) -> Result<Found, StoreError> {
         .map_err(|error| Inconsistency::Sequence(error.to_string()))?;
     let model = event::Model::from_query_result(row, "").ok();
     let event = model.and_then(|model| {
-        let event = log::rows::from_row(model.clone()).ok()?;
-        let written = log::rows::to_row(&event);
         // JSON of one meaning has many forms.
         let detail: Option<String> = row.try_get("", "detail").ok()?;
-        let same_form = written.detail.clone().map(Value::from) == detail.map(Value::from);
-        (written == model && same_form).then_some(event)
+        let same_form = model.detail.clone().map(Value::from) == detail.map(Value::from);
+        log::rows::found(&model).event.filter(|_| same_form)
     });
     Ok(Found { sequence, event })
 }

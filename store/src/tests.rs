@@ -2,6 +2,7 @@
 
 mod attempts;
 mod credentials;
+mod exports;
 mod fixture;
 mod lists;
 mod lookups;

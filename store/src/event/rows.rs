@@ -2,12 +2,13 @@
 
 use tidegate_entity::{
     event::Model,
+    event_counter,
     stored::{JsonText, Stored, StoredId},
 };
 
 use crate::error::{Inconsistency, StoreError};
 use tidegate_domain::{
-    chain::Hash,
+    chain::{Books, Found, Hash},
     event::{Event, EventBody, IdempotencyKey},
     time::Timestamp,
 };
@@ -54,6 +55,23 @@ pub(crate) fn from_row(row: Model) -> Result<Event, StoreError> {
         occurred_at: Timestamp::from_micros(row.occurred_at),
         address: row.address.map(|stored| stored.0),
         hash: Some(to_hash(row.hash)?),
+    })
+}
+
+/// The row as an audit takes it: it counts only as the server would have written it.
+pub(crate) fn found(row: &Model) -> Found {
+    let event = from_row(row.clone()).ok();
+    Found {
+        sequence: row.sequence,
+        event: event.filter(|event| to_row(event) == *row),
+    }
+}
+
+pub(crate) fn books(counter: event_counter::Model) -> Result<Books, StoreError> {
+    Ok(Books {
+        last: counter.last_sequence,
+        floor: counter.floor_sequence,
+        floor_hash: counter.floor_hash.map(to_hash).transpose()?,
     })
 }
 

@@ -116,7 +116,8 @@ pub(crate) async fn reader(
     let failed = |error| other(name, &connecting(error));
     let pool = source.administration().await.map_err(failed)?;
     pool.ok_or_else(|| {
-        let cause = "an audit needs a session of its own; --database-direct-url names it";
+        let cause =
+            "an audit or an export needs a session of its own; --database-direct-url names it";
         other(name, &DbErr::Custom(cause.to_owned()))
     })
 }

@@ -1,14 +1,12 @@
 //! The migrations, and that the entities fit what they make.
 
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityName as _, EntityTrait, Statement};
 use sea_orm_migration::MigratorTrait;
-use tidegate_entity::{
-    access_token, attempt, connection, credential, event, event_counter, session, transfer,
-};
+use tidegate_entity::event_counter;
 use tidegate_migration::Migrator;
 
 use super::{
-    super::{Store, sql::classify::REQUEST_INDEX, transfer::PROGRESS},
+    super::{Store, sql::classify::REQUEST_INDEX, tables::each_table, transfer::PROGRESS},
     fixture::Fixture,
 };
 
@@ -28,13 +26,7 @@ async fn objects(store: &Store) -> Vec<String> {
 
 async fn every_entity_selects(store: &Store) {
     let db = &store.writer();
-    transfer::Entity::find().all(db).await.expect("transfer");
-    attempt::Entity::find().all(db).await.expect("attempt");
-    event::Entity::find().all(db).await.expect("event");
-    connection::Entity::find()
-        .all(db)
-        .await
-        .expect("connection");
+    each_table!(T => drop(T::find().all(db).await.expect("rows")));
     let counter = event_counter::Entity::find()
         .all(db)
         .await
@@ -73,16 +65,9 @@ async fn migrations_go_up_down_and_up_again() {
 #[tokio::test]
 async fn entities_and_tables_have_the_same_columns() {
     let fixture = Fixture::new().await;
-    for (table, mut columns) in [
-        ("transfer", columns::<transfer::Entity>()),
-        ("attempt", columns::<attempt::Entity>()),
-        ("event", columns::<event::Entity>()),
-        ("connection", columns::<connection::Entity>()),
-        ("event_counter", columns::<event_counter::Entity>()),
-        ("credential", columns::<credential::Entity>()),
-        ("access_token", columns::<access_token::Entity>()),
-        ("session", columns::<session::Entity>()),
-    ] {
+    let mut tables = Vec::new();
+    each_table!(T => tables.push((T::default().table_name(), columns::<T>())));
+    for (table, mut columns) in tables {
         let sql = format!("SELECT name FROM pragma_table_info('{table}') ORDER BY name");
         let statement = Statement::from_string(DbBackend::Sqlite, sql);
         let rows = fixture
