@@ -67,6 +67,13 @@ pub enum Role {
     Migrate(Database),
     /// Copy the ledger of an SQLite file into another file, beside a server that may be running.
     Backup(Backup),
+    /// Write the ledger as lines of JSON, as of one moment, beside servers that may be running.
+    Export(Export),
+    /// Fill an empty database with what was exported, of SQLite or PostgreSQL: all of it or nothing.
+    ///
+    /// The database must have its schema already (`migrate`). Lines that were altered, cut or put into another order are
+    /// refused by their number.
+    Import(Import),
     /// Look at the settings that a server would start with.
     #[command(subcommand)]
     Config(ConfigRole),
@@ -86,6 +93,29 @@ pub struct Backup {
     /// The copy, which must not be there yet. It is readable for its owner alone, and has its name once it is whole.
     pub file: PathBuf,
     /// Where the ledger is kept.
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// A file, which must not be there yet, is readable for its owner alone, and has its name once it is whole. Without it,
+    /// lines go to stdout.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Where the ledger is kept.
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// What `export` wrote; - is stdin.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
+    /// The database to fill.
     #[command(flatten)]
     pub database: Database,
 }

@@ -1,6 +1,11 @@
 //! The `tidegate-server` binary: arguments in, exit code out.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    fs::File,
+    io::{BufReader, BufWriter, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use mimalloc::MiMalloc;
@@ -8,15 +13,15 @@ use tidegate_server::{
     audit, bootstrap, check,
     clock::Clock,
     config::{
-        AuditRole, Backup, Config, ConfigRole, CreateToken, Database, LogFormat, Role, Settings,
-        TokenRole, Verify,
+        AuditRole, Backup, Config, ConfigRole, CreateToken, Database, Export, Import, LogFormat,
+        Role, Settings, TokenRole, Verify,
     },
     ready,
     serve::{self, Listeners},
     supervisor::Fatal,
     telemetry,
 };
-use tidegate_store::{Migrate, Store};
+use tidegate_store::{Migrate, NewFile, Store};
 use tokio::runtime::Runtime;
 
 /// A third of the processor time of a busy server went into the allocator of the C library.
@@ -58,6 +63,8 @@ async fn run(role: Role, settings: Settings) -> ExitCode {
             .await
             .map(|()| ExitCode::SUCCESS),
         Role::Backup(what) => backup(&what).await.map(|()| ExitCode::SUCCESS),
+        Role::Export(what) => export(&what).await.map(|()| ExitCode::SUCCESS),
+        Role::Import(what) => import(&what).await.map(|()| ExitCode::SUCCESS),
         Role::Config(ConfigRole::Check(config)) => check_settings(&config, &settings).await,
         Role::Config(ConfigRole::Print(_)) => {
             print(settings.to_toml().trim_end()).map(|()| ExitCode::SUCCESS)
@@ -97,6 +104,40 @@ async fn backup(what: &Backup) -> anyhow::Result<()> {
         "the ledger was copied into {}",
         what.file.display()
     ))
+}
+
+async fn export(what: &Export) -> anyhow::Result<()> {
+    let database = &what.database;
+    let options = database.options(Migrate::Check);
+    let exported = match &what.output {
+        None => {
+            let mut stdout = BufWriter::new(std::io::stdout().lock());
+            tidegate_store::export(&database.url, &options, &mut stdout).await?
+        }
+        Some(path) => {
+            let file = NewFile::create(path);
+            let failed = || format!("the export {} cannot be written", path.display());
+            let mut out = BufWriter::new(file.with_context(failed)?);
+            let exported = tidegate_store::export(&database.url, &options, &mut out).await?;
+            out.into_inner()?.keep().with_context(failed)?;
+            exported
+        }
+    };
+    telemetry::say(&format!("exported {exported}"));
+    Ok(())
+}
+
+async fn import(what: &Import) -> anyhow::Result<()> {
+    let database = &what.database;
+    let options = database.options(Migrate::Check);
+    let imported = if what.file == Path::new("-") {
+        tidegate_store::import(&database.url, &options, std::io::stdin().lock()).await?
+    } else {
+        let file = File::open(&what.file);
+        let file = file.with_context(|| format!("{} cannot be read", what.file.display()))?;
+        tidegate_store::import(&database.url, &options, BufReader::new(file)).await?
+    };
+    print(&format!("imported {imported}"))
 }
 
 async fn verify(what: &Verify) -> anyhow::Result<ExitCode> {

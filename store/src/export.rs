@@ -41,8 +41,9 @@ impl fmt::Display for Carried {
     }
 }
 
-/// Writes the ledger at `url` to `out`. The database must have this version's schema. Whoever goes on writing meanwhile is
-/// neither kept waiting nor in the export.
+/// Writes the ledger at `url` to `out`. The database must have this version's schema.
+///
+/// Whoever goes on writing meanwhile is neither kept waiting nor in the export.
 ///
 /// # Errors
 /// One line that says what is wrong. What was written then lacks its last line.

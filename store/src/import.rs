@@ -29,8 +29,9 @@ mod lines;
 const ROWS: usize = 512;
 const BYTES: usize = 1 << 20;
 
-/// Reads an export into the database at `url`, which must have this version's schema and be empty. No server may have an
-/// SQLite file open meanwhile; on PostgreSQL the changes of servers wait, and are refused.
+/// Reads an export into the database at `url`, which must have this version's schema and be empty.
+///
+/// No server may have an SQLite file open meanwhile; on PostgreSQL the changes of servers wait, and are refused.
 ///
 /// # Errors
 /// One line that says what is wrong, with the number of the line of the export. The database is as it was, unless it is

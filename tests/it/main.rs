@@ -12,6 +12,7 @@ mod coverage;
 mod deploy;
 mod drain;
 mod examples;
+mod export;
 mod faults;
 mod idempotency;
 mod leases;

@@ -124,6 +124,8 @@ async fn unknown_keys_are_refused_by_name_for_every_role() {
         &["migrate"],
         &["ready"],
         &["backup", "copy.db"],
+        &["export"],
+        &["import"],
         &["audit", "verify"],
         &["config", "check"],
         &["config", "print"],
