@@ -42,6 +42,10 @@ docs:
 deny:
     cargo deny check bans licenses sources
 
+# Writes proto/generated from the .proto files; FLAGS: --check.
+generate *FLAGS:
+    scripts/generate {{FLAGS}}
+
 # Makes the image that the contract is compared with: for a change that is to break callers.
 contract:
     cd proto && ../target/tools/bin/buf build --exclude-source-info -o descriptor.binpb

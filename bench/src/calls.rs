@@ -12,7 +12,10 @@ use tidegate_proto::v1::{
 };
 use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Channel};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 
 use crate::load::Caller;
 
@@ -25,9 +28,10 @@ pub(crate) const REPORTED: usize = 100;
 
 /// Enough connections for so many calls at once.
 pub(crate) async fn channels(address: &str, calls: usize) -> anyhow::Result<Vec<Transfers>> {
+    let endpoint = Endpoint::from_shared(address.to_owned())?;
     let mut clients = Vec::new();
     for _ in 0..calls.div_ceil(CALLS_PER_CONNECTION) {
-        clients.push(Transfers::connect(address.to_owned()).await?);
+        clients.push(Transfers::new(endpoint.connect().await?));
     }
     Ok((0..calls)
         .map(|call| clients[call % clients.len()].clone())
@@ -252,7 +256,8 @@ pub(crate) fn pour(clients: Vec<Transfers>, uuids: &[String], first: i64) -> Flo
 
 /// Reads the log from its beginning, again and again.
 pub(crate) async fn follow(address: &str) -> anyhow::Result<Flow> {
-    let client = EventServiceClient::connect(address.to_owned()).await?;
+    let endpoint = Endpoint::from_shared(address.to_owned())?;
+    let client = EventServiceClient::new(endpoint.connect().await?);
     let units = Arc::<AtomicU64>::default();
     let counter = Arc::clone(&units);
     let task = tokio::spawn(async move {

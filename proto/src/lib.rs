@@ -2,7 +2,10 @@
 //!
 //! What the calls promise is written in the `.proto` files beside this crate and repeated in the docs of the generated
 //! items; what holds for every call stands at the head of `common.proto`, and every reason of a refusal is a value of
-//! [`v1::ErrorReason`]. This crate holds no code of its own but what keeps secrets out of `Debug`.
+//! [`v1::ErrorReason`]. This crate holds no code of its own but what keeps secrets out of `Debug`. The generated code is
+//! kept with it, so that its build needs no compiler of protos.
+//!
+//! The stubs of servers need the feature `server`.
 
 mod secret;
 
@@ -15,9 +18,8 @@ pub mod v1 {
         missing_docs,
         reason = "generated"
     )]
-    tonic::include_proto!("tidegate.v1");
+    include!("../generated/tidegate.v1.rs");
 }
 
 /// The encoded `FileDescriptorSet` of the package and its imports, for reflection and for tests that walk the contract.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.binpb"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("../generated/descriptor.binpb");

@@ -7,6 +7,7 @@ use tidegate_tests::{
     process::{Reading, binary, command},
     soon,
 };
+use tonic::transport::Endpoint;
 
 use super::*;
 
@@ -79,8 +80,9 @@ async fn a_log_on_a_full_disk_ends_nothing() {
     let connect = async {
         loop {
             let to = format!("http://{address}");
-            match TransferServiceClient::connect(to).await {
-                Ok(client) => return client,
+            let to = Endpoint::from_shared(to).expect("an address");
+            match to.connect().await {
+                Ok(channel) => return TransferServiceClient::new(channel),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }

@@ -47,7 +47,7 @@ async fn is_found_after(runs: u32, task: &str, arguments: &[&str]) -> bool {
     let places = format!("task-{task}={runs}*off->1*panic->off");
     let server = doomed(&database, &places, arguments).await;
     let address = server.address.clone();
-    let endpoint = Endpoint::from_shared(address.clone()).expect("a valid address");
+    let endpoint = Endpoint::from_shared(address).expect("a valid address");
     let Ok(channel) = endpoint.connect().await else {
         ends_for(task, server).await;
         return false;
@@ -61,7 +61,8 @@ async fn is_found_after(runs: u32, task: &str, arguments: &[&str]) -> bool {
     let mut words = words.into_inner();
     // Whatever the task waits for, something happens; what is refused or lost at the end is of no matter.
     let busy = tokio::spawn(async move {
-        while let Ok(mut client) = TransferServiceClient::connect(address.clone()).await {
+        while let Ok(channel) = endpoint.connect().await {
+            let mut client = TransferServiceClient::new(channel);
             if client.create_transfer(plain()).await.is_err() {
                 break;
             }
