@@ -5,10 +5,11 @@ use std::time::Duration;
 use tidegate_proto::v1;
 use tokio::runtime::Handle;
 
+#[cfg(feature = "tls")]
+use crate::probe;
 use crate::{
     Client, ClientSettings, Error, RetryPolicy,
     error::Code,
-    probe,
     security::{Secret, Security},
     transport::{self, Stubs},
 };
@@ -38,23 +39,26 @@ impl ClientBuilder {
     }
 
     /// Takes address, token and certificates from the variables `TIDEGATE_ADDRESS`, `TIDEGATE_TOKEN` or
-    /// `TIDEGATE_TOKEN_FILE`, `TIDEGATE_CA`, `TIDEGATE_CERT` and `TIDEGATE_KEY`. What they do not say comes from the
-    /// [`Profile`](crate::Profile) that `TIDEGATE_PROFILE` names; where neither it nor an address is set, from the user's
-    /// default profile; and where there is none, the address is [`DEFAULT_ADDRESS`](crate::DEFAULT_ADDRESS). A variable that
-    /// is empty is not set.
+    /// `TIDEGATE_TOKEN_FILE`, `TIDEGATE_CA`, `TIDEGATE_CERT` and `TIDEGATE_KEY`. Where they name no address it is
+    /// [`DEFAULT_ADDRESS`](crate::DEFAULT_ADDRESS). A variable that is empty is not set.
+    ///
+    /// With the feature `profiles`, what the variables do not say comes from the profile that `TIDEGATE_PROFILE` names; where
+    /// neither it nor an address is set, from the user's default profile, if there is one. Without the feature
+    /// `TIDEGATE_PROFILE` is refused.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when a variable is not Unicode, the profiles are refused ([`Profiles::load`](crate::Profiles::load)),
-    /// the profile is not there, its secrets would go to another address than its own, or a file cannot be read.
+    /// `INVALID_ARGUMENT` when a variable is not Unicode, the profiles are refused, the profile is not there, its secrets
+    /// would go to another address than its own, or a file cannot be read.
     pub fn from_env() -> Result<Self, Error> {
         ClientSettings::from_env()?.builder()
     }
 
     /// Takes address, token and certificates from one of the user's [`Profiles`](crate::Profiles), whatever the variables
-    /// say.
+    /// say. Needs the feature `profiles`.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).
+    #[cfg(feature = "profiles")]
     pub fn from_profile(name: &str) -> Result<Self, Error> {
         let named = ClientSettings {
             profile: Some(name.to_owned()),
@@ -125,13 +129,16 @@ impl ClientBuilder {
     pub async fn connect(self) -> Result<Client, Error> {
         let address = self.address.clone();
         let is_clear = address.starts_with("http://");
+        #[cfg(feature = "tls")]
         let security = self.security.clone();
         let client = self.connect_lazy()?;
         let question = v1::ListRecentTransfersRequest {
             limit: 1,
             preload: Vec::new(),
         };
-        let answer = match client.call_once(question).await {
+        let answer = client.call_once(question).await;
+        #[cfg(feature = "tls")]
+        let answer = match answer {
             Err(error) if !is_clear && error.is_unexplained() => {
                 let said = probe::listen(&address, &security).await;
                 Err(said.unwrap_or(error))

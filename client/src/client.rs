@@ -46,8 +46,9 @@ impl Client {
         Self::builder(address).connect().await
     }
 
-    /// Connects to the server that the variables name, or the profile that they name, or the user's default profile;
-    /// where there is none, to [`DEFAULT_ADDRESS`]. [`ClientBuilder::from_env`] says which variables, and sets up more.
+    /// Connects to the server that the variables name; with the feature `profiles`, or the profile that they name, or the
+    /// user's default profile; where there is none, to [`DEFAULT_ADDRESS`]. [`ClientBuilder::from_env`] says which variables,
+    /// and sets up more.
     ///
     /// # Errors
     /// As [`ClientBuilder::from_env`] and [`ClientBuilder::connect`].
@@ -55,10 +56,12 @@ impl Client {
         ClientBuilder::from_env()?.connect().await
     }
 
-    /// Connects to the server of one of the user's [`Profiles`](crate::Profiles), whatever the variables say.
+    /// Connects to the server of one of the user's [`Profiles`](crate::Profiles), whatever the variables say. Needs the
+    /// feature `profiles`.
     ///
     /// # Errors
     /// As [`ClientBuilder::from_profile`] and [`ClientBuilder::connect`].
+    #[cfg(feature = "profiles")]
     pub async fn from_profile(name: &str) -> Result<Self, Error> {
         ClientBuilder::from_profile(name)?.connect().await
     }

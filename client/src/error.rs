@@ -6,7 +6,9 @@ mod decode;
 mod tests;
 mod tls;
 
-use std::{collections::BTreeMap, error, fmt, io, sync::Arc, time::Duration};
+#[cfg(feature = "tls")]
+use std::io;
+use std::{collections::BTreeMap, error, fmt, sync::Arc, time::Duration};
 
 use crate::TransferStatus;
 
@@ -251,11 +253,13 @@ impl Error {
     }
 
     /// The connection was made and then ended, and nobody said why.
+    #[cfg(feature = "tls")]
     pub(crate) fn is_unexplained(&self) -> bool {
         self.is_broken() && !self.is_connect() && self.tls_problem().is_none()
     }
 
     /// What a server said instead of, or after, a handshake; `None` when it is about something else than TLS.
+    #[cfg(feature = "tls")]
     pub(crate) fn from_handshake(error: io::Error) -> Option<Self> {
         let meaning = TlsProblem::of(&error)?.meaning();
         let mut told = Self::local(Code::UNAVAILABLE, format!("{meaning}: {error}"));

@@ -4,8 +4,17 @@
 //! and returns a request: set what is optional, then `.await` it. What is not tried again, and why, is in
 //! [`RetryPolicy`]; how to tell errors apart is in [`Error`].
 //!
-//! [`Client::from_env`] connects as the user has set it up: by variables, or by `tidegate login` in a profile.
-//! [`Client::from_profile`] takes one of the [`Profiles`], and [`Client::builder`] nothing but what it is told.
+//! [`Client::from_env`] connects as the user has set it up, by variables, and [`Client::builder`] takes nothing but what it
+//! is told.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! | --- | --- | --- |
+//! | `tls-webpki-roots` | TLS with the authorities that browsers trust, which are compiled in | yes |
+//! | `tls-native-roots` | TLS with the authorities that this machine trusts; with both features, either | |
+//! | `tls` | TLS with the authorities that [`ClientBuilder::ca_certificate`] names, and no others | |
+//! | `profiles` | `Profiles`, the addresses and tokens that `tidegate login` keeps, in [`Client::from_env`] too | |
 //!
 //! # An agent
 //!
@@ -107,13 +116,17 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod call;
 mod client;
 mod convert;
 mod error;
 mod model;
+#[cfg(feature = "tls")]
 mod probe;
+#[cfg(feature = "profiles")]
 mod profile;
 mod reporter;
 mod retry;
@@ -122,15 +135,20 @@ mod settings;
 mod transport;
 mod watch;
 
+#[cfg(feature = "profiles")]
+pub use self::profile::{Profile, Profiles};
 pub use self::{
     builder::ClientBuilder,
     call::*,
     client::{Client, DEFAULT_ADDRESS},
     error::{Error, FieldViolation, TlsProblem},
     model::*,
-    profile::{Profile, Profiles},
     reporter::{ProgressReporter, ReporterStop},
     retry::RetryPolicy,
     settings::ClientSettings,
     watch::{EventsWatch, TransferWatch, TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate},
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -47,7 +47,12 @@ fn config(security: &Security) -> Result<ClientConfig, Box<dyn std::error::Error
     let mut roots = RootCertStore::empty();
     match &security.ca {
         Some(pem) => _ = roots.add_parsable_certificates(certificates(pem)?),
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        None => {
+            #[cfg(feature = "tls-webpki-roots")]
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            #[cfg(feature = "tls-native-roots")]
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?

@@ -79,7 +79,7 @@ impl Iterator for Waits {
 
     fn next(&mut self) -> Option<Duration> {
         let ceiling = self.0.next()?;
-        Some(rand::random_range(Duration::ZERO..=ceiling))
+        Some(ceiling.mul_f64(fastrand::f64()))
     }
 }
 

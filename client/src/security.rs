@@ -5,15 +5,17 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tonic::{
     Request, Status,
     metadata::AsciiMetadataValue,
     service::Interceptor,
-    transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
+    transport::{Endpoint, Uri},
 };
 
 use crate::Error;
+
+#[cfg(feature = "tls")]
+mod tls;
 
 /// What must not be shown.
 #[derive(Clone)]
@@ -49,35 +51,15 @@ impl Security {
             }
             return Ok(endpoint);
         }
-        let tls = self.tls()?;
-        endpoint.tls_config(tls).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            let cause = cause.unwrap_or_else(|| error.to_string());
-            Error::invalid(format!("TLS cannot be used as it is set up: {cause}"))
-        })
+        self.encrypt(endpoint)
     }
 
-    fn tls(&self) -> Result<ClientTlsConfig, Error> {
-        let mut tls = ClientTlsConfig::new();
-        tls = match &self.ca {
-            Some(pem) => {
-                certificates(pem, "the CA bundle")?;
-                tls.ca_certificate(Certificate::from_pem(pem))
-            }
-            None => tls.with_webpki_roots(),
-        };
-        if let Some((certificate, Secret(key))) = &self.identity {
-            certificates(certificate, "the client's certificate")?;
-            // What the parser says could quote the key.
-            PrivateKeyDer::from_pem_slice(key).map_err(|_| {
-                Error::invalid("the client's key is no private key in PEM without a password")
-            })?;
-            tls = tls.identity(Identity::from_pem(certificate, key));
-        }
-        if let Some(name) = &self.domain_name {
-            tls = tls.domain_name(name);
-        }
-        Ok(tls)
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "with TLS it is what is set up")]
+    fn encrypt(&self, _: Endpoint) -> Result<Endpoint, Error> {
+        Err(Error::invalid(
+            "https:// needs tidegate-client with its feature tls-webpki-roots, tls-native-roots or tls",
+        ))
     }
 
     /// What every call carries. A token goes nowhere that others could read it on its way.
@@ -102,16 +84,6 @@ impl Security {
             .map_err(|_| Error::invalid("the token is no valid header value"))?;
         value.set_sensitive(true);
         Ok(Bearer(Some(value)))
-    }
-}
-
-fn certificates(pem: &[u8], what: &str) -> Result<(), Error> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(()),
-        _ => Err(Error::invalid(format!(
-            "{what} holds no certificate in PEM"
-        ))),
     }
 }
 
@@ -218,5 +190,14 @@ mod tests {
             !shown.contains("s3cret") && !shown.contains("115, 51"),
             "{shown}"
         );
+    }
+
+    #[test]
+    #[cfg(not(any(feature = "tls-webpki-roots", feature = "tls-native-roots")))]
+    fn what_was_left_out_is_named() {
+        let endpoint = Endpoint::from_static("https://gate.example");
+        let refusal = Security::default().secure(endpoint).expect_err("no roots");
+        assert!(refusal.is_invalid(), "{refusal:?}");
+        assert!(refusal.message().contains("feature tls-webpki-roots"), "{refusal}");
     }
 }

@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Client, ClientBuilder, DEFAULT_ADDRESS, Error, Profile, Profiles, Token};
+use crate::{Client, ClientBuilder, DEFAULT_ADDRESS, Error, Token};
 
+#[cfg(feature = "profiles")]
+mod profile;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +27,7 @@ mod tests;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientSettings {
-    /// The name of a [`Profile`], from which comes what is not said here.
+    /// The name of a profile, from which comes what is not said here. Needs the feature `profiles`.
     pub profile: Option<String>,
     /// The server, as for [`Client::builder`].
     pub address: Option<String>,
@@ -103,42 +105,14 @@ impl ClientSettings {
         self.token.is_some() || self.token_file.is_some()
     }
 
-    /// Takes from a profile what is not said here: from the one that is named or, where neither a profile nor an address
-    /// is, from the default profile.
-    ///
-    /// # Errors
-    /// `INVALID_ARGUMENT` when the profiles cannot be read ([`Profiles::load`]), when there is no profile of that name, and
-    /// when its token or certificate would go to another address than its own.
-    pub fn with_profile(self) -> Result<Self, Error> {
-        if let Some(name) = &self.profile {
-            let profile = Profiles::load()?.get(name)?.clone();
-            return self.on(&profile);
-        }
-        if self.address.is_some() || Profiles::path().is_none() {
-            return Ok(self);
-        }
-        let profiles = Profiles::load()?;
-        match profiles.default_name() {
-            Some(name) => self.on(profiles.get(name)?),
+    #[cfg(not(feature = "profiles"))]
+    fn with_profile(self) -> Result<Self, Error> {
+        match &self.profile {
             None => Ok(self),
+            Some(name) => Err(Error::invalid(format!(
+                "the profile {name:?} cannot be read: this program has tidegate-client without its feature profiles"
+            ))),
         }
-    }
-
-    fn on(self, profile: &Profile) -> Result<Self, Error> {
-        let of_profile = Self::from(profile);
-        let elsewhere = self.address.as_deref();
-        let Some(address) = elsewhere.filter(|address| !profile.is_for(address)) else {
-            return Ok(self.or(of_profile));
-        };
-        let gives_token = of_profile.has_token() && !self.has_token();
-        let gives_key = of_profile.key.is_some() && self.key.is_none() && self.cert.is_none();
-        if gives_token || gives_key {
-            let own = &profile.address;
-            return Err(Error::invalid(format!(
-                "the profile is for {own}, and its secrets do not go to {address}: leave that address out, or give a token or certificate for it"
-            )));
-        }
-        Ok(self.or(of_profile))
     }
 
     /// The token itself, from wherever it is.
@@ -161,7 +135,7 @@ impl ClientSettings {
         }
     }
 
-    /// A builder with all of this and, for what is not said here, [the profile](Self::with_profile). The address is
+    /// A builder with all of this and, for what is not said here, the profile. The address is
     /// [`DEFAULT_ADDRESS`] where nobody names one.
     ///
     /// # Errors
@@ -190,28 +164,6 @@ impl ClientSettings {
             Some(token) => builder.token(token.reveal()),
             None => builder,
         })
-    }
-}
-
-impl From<&Profile> for ClientSettings {
-    fn from(profile: &Profile) -> Self {
-        let Profile {
-            address,
-            token,
-            token_file,
-            ca,
-            cert,
-            key,
-        } = profile.clone();
-        Self {
-            profile: None,
-            address: Some(address),
-            token,
-            token_file,
-            ca,
-            cert,
-            key,
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, time::Duration};
 
-use futures::{Stream, future::BoxFuture};
+use futures_util::{Stream, future::BoxFuture};
 use tidegate_proto::v1;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use tidegate_proto::v1;
 use uuid::Uuid;
 

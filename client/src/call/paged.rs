@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use crate::Error;

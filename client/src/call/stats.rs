@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 
 use chrono::{DateTime, Utc};
-use futures::{Stream, future::BoxFuture};
+use futures_util::{Stream, future::BoxFuture};
 use tidegate_proto::v1;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, time::Duration};
 
-use futures::future::BoxFuture;
+use futures_util::future::BoxFuture;
 use tidegate_proto::v1;
 use uuid::Uuid;
 

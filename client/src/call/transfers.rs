@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use std::future::IntoFuture;
 
-use futures::{Stream, future::BoxFuture};
+use futures_util::{Stream, future::BoxFuture};
 use serde_json::{Map, Value};
 use tidegate_proto::v1;
 use uuid::Uuid;

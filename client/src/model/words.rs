@@ -4,19 +4,30 @@
 //! The server may learn new values before the client does: every vocabulary that it answers with keeps an unknown one
 //! as its number.
 
-use std::{fmt, str::FromStr};
+use std::{error, fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
-use thiserror::Error;
 use tidegate_proto::v1;
 
 /// A text that is none of a vocabulary's words.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{given:?} is not one of {}", known.join(", "))]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownWord {
     given: String,
     known: Vec<&'static str>,
 }
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is not one of {}",
+            self.given,
+            self.known.join(", ")
+        )
+    }
+}
+
+impl error::Error for UnknownWord {}
 
 /// A value that is a number on the wire.
 pub(crate) trait Wire: Sized {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{
+use futures_util::{
     Stream, StreamExt as _,
     stream::{self, BoxStream},
 };

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{
+use futures_util::{
     Stream, StreamExt as _,
     stream::{self, BoxStream},
 };

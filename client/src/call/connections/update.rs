@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 
-use futures::future::BoxFuture;
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tidegate_proto::v1;
 use uuid::Uuid;

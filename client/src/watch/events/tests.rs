@@ -3,7 +3,7 @@
 
 use std::{future::ready, io};
 
-use futures::{StreamExt as _, stream::BoxStream};
+use futures_util::{StreamExt as _, stream::BoxStream};
 use hyper_util::rt::TokioIo;
 use tidegate_proto::v1::event_service_server::{EventService, EventServiceServer};
 use tokio::{
