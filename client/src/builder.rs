@@ -1,6 +1,6 @@
 //! How a client is set up, and the first call that tells whether a Tidegate server is there.
 
-use std::time::Duration;
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use tidegate_proto::v1;
 use tokio::runtime::Handle;
@@ -8,9 +8,10 @@ use tokio::runtime::Handle;
 #[cfg(feature = "tls")]
 use crate::probe;
 use crate::{
-    Client, ClientSettings, Error, RetryPolicy,
+    Client, ClientSettings, Error, RetryPolicy, Token,
     error::Code,
     security::{Secret, Security},
+    token::{Bearer, TokenSource},
     transport::{self, Stubs},
 };
 
@@ -24,6 +25,7 @@ pub struct ClientBuilder {
     retry: RetryPolicy,
     user_agent: String,
     security: Security,
+    token: Option<TokenSource>,
 }
 
 impl ClientBuilder {
@@ -35,6 +37,7 @@ impl ClientBuilder {
             retry: RetryPolicy::default(),
             user_agent: concat!("tidegate-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             security: Security::default(),
+            token: None,
         }
     }
 
@@ -117,7 +120,47 @@ impl ClientBuilder {
     /// Says who calls, on every call and stream. The token never travels in clear text: with an `http://` address whose
     /// host is not `localhost`, in 127.0.0.0/8 or `::1` the client is not made.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.security.token = Some(Secret(token.into()));
+        self.token = Some(TokenSource::Fixed(Secret(token.into())));
+        self
+    }
+
+    /// As [`token`](Self::token), with the token in this file; white space at its end does not count. The file is read
+    /// again for each try of a call and for each stream that is opened, so what replaces it counts from the next call on,
+    /// on the same connection. Replace it at once, by renaming another over it.
+    ///
+    /// While the file cannot be read, calls fail as with [`token_provider`](Self::token_provider).
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.token = Some(TokenSource::File(path.into()));
+        self
+    }
+
+    /// As [`token`](Self::token), with the token that this function gives. It is asked for each try of a call and for each
+    /// stream that is opened, not for the messages on one, by several calls at once, and within their timeout: let it
+    /// keep what is still good.
+    ///
+    /// ```no_run
+    /// # use tidegate_client::{Client, Error, Token};
+    /// # async fn from_vault() -> std::io::Result<Token> { Ok(Token::from(String::new())) }
+    /// # async fn connect() -> Result<(), Error> {
+    /// let client = Client::builder("https://gate.example").token_provider(from_vault).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Where it fails, nothing is sent: a call ends in `UNAUTHENTICATED` with the function's error as its
+    /// [`source`](std::error::Error::source), and is not tried again. Watches and progress reporters try again, as when
+    /// they have no connection.
+    pub fn token_provider<P, F, T, E>(mut self, provider: P) -> Self
+    where
+        P: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Token>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.token = Some(TokenSource::Provider(Arc::new(move || {
+            let asked = provider();
+            Box::pin(async move { asked.await.map(T::into).map_err(E::into) })
+        })));
         self
     }
 
@@ -169,11 +212,12 @@ impl ClientBuilder {
         })?;
         let endpoint = transport::endpoint(&self.address, self.connect_timeout, &self.user_agent)?;
         let endpoint = self.security.secure(endpoint)?;
-        let bearer = self.security.bearer(endpoint.uri())?;
+        let bearer = Bearer::new(self.token.as_ref(), endpoint.uri())?;
         Ok(Client::new(
             self.address,
-            Stubs::lazy(&endpoint, &bearer),
-            Stubs::lazy(&endpoint, &bearer),
+            Stubs::new(endpoint.connect_lazy()),
+            Stubs::new(endpoint.connect_lazy()),
+            bearer,
             self.timeout,
             self.retry,
             runtime,

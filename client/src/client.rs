@@ -1,15 +1,21 @@
 //! The client: two connections, a timeout and a retry policy, shared by all clones.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use backon::Retryable as _;
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
+use tonic::{Request, Response, Status};
 
 use crate::{
     ClientBuilder, Error, RetryPolicy,
     call::Call,
+    error::Code,
     retry,
-    transport::{Stubs, timed, within},
+    token::Bearer,
+    transport::{Stubs, before, deadline, timed},
 };
 
 /// Where a server listens unless told otherwise.
@@ -26,6 +32,7 @@ struct Shared {
     address: String,
     calls: Stubs,
     streams: Stubs,
+    bearer: Bearer,
     timeout: Duration,
     retry: RetryPolicy,
     runtime: Handle,
@@ -70,6 +77,7 @@ impl Client {
         address: String,
         calls: Stubs,
         streams: Stubs,
+        bearer: Bearer,
         timeout: Duration,
         retry: RetryPolicy,
         runtime: Handle,
@@ -78,6 +86,7 @@ impl Client {
             address,
             calls,
             streams,
+            bearer,
             timeout,
             retry,
             runtime,
@@ -88,11 +97,6 @@ impl Client {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.0.address
-    }
-
-    /// The stubs for long-lived streams, on their own connection.
-    pub(crate) fn streams(&self) -> &Stubs {
-        &self.0.streams
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -110,8 +114,38 @@ impl Client {
 
     /// One try of one call.
     pub(crate) async fn call_once<C: Call>(&self, message: C) -> Result<C::Answer, Error> {
-        let request = timed(message, self.0.timeout);
-        within(self.0.timeout, C::send(self.0.calls.clone(), request)).await
+        let deadline = deadline(self.0.timeout);
+        let request = self.signed(timed(message, self.0.timeout), deadline);
+        let request = request.await?;
+        before(deadline, C::send(self.0.calls.clone(), request)).await
+    }
+
+    /// One try to open a long-lived stream, on the connection for these.
+    pub(crate) async fn open<M, S, F>(
+        &self,
+        message: M,
+        send: impl FnOnce(Stubs, Request<M>) -> F,
+    ) -> Result<S, Error>
+    where
+        F: Future<Output = Result<Response<S>, Status>>,
+    {
+        let deadline = deadline(self.0.timeout);
+        let request = self.signed(Request::new(message), deadline).await?;
+        before(deadline, send(self.0.streams.clone(), request)).await
+    }
+
+    /// Says who makes the request.
+    async fn signed<M>(
+        &self,
+        mut request: Request<M>,
+        deadline: Instant,
+    ) -> Result<Request<M>, Error> {
+        let signed = timeout_at(deadline, self.0.bearer.sign(&mut request));
+        signed.await.unwrap_or_else(|_elapsed| {
+            let text = "the token did not come in time";
+            Err(Error::local(Code::DEADLINE_EXCEEDED, text))
+        })?;
+        Ok(request)
     }
 
     /// One call, in as many tries as the policy allows. The message must carry its request id already.

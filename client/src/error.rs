@@ -10,7 +10,7 @@ mod tls;
 use std::io;
 use std::{collections::BTreeMap, error, fmt, sync::Arc, time::Duration};
 
-use crate::TransferStatus;
+use crate::{TransferStatus, token::Cause};
 
 pub use self::tls::TlsProblem;
 pub(crate) use self::{code::Code, decode::refused_report};
@@ -115,6 +115,20 @@ impl Error {
         Self::local(Code::CANCELLED, "the reporter has ended")
     }
 
+    /// There was no token to show, so nothing was sent.
+    pub(crate) fn no_token(cause: Cause) -> Self {
+        let chain = decode::chain(&*cause).map(ToString::to_string);
+        let why = chain.collect::<Vec<_>>().join(": ");
+        let mut error = Self::local(
+            Code::UNAUTHENTICATED,
+            format!("there is no token to show: {why}"),
+        );
+        if let Some(inner) = Arc::get_mut(&mut error.0) {
+            inner.source = Some(Arc::from(cause));
+        }
+        error
+    }
+
     /// The client's own patience ended.
     pub(crate) fn no_answer() -> Self {
         Self::local(Code::DEADLINE_EXCEEDED, decode::NO_ANSWER)
@@ -187,6 +201,18 @@ impl Error {
         self.0.code == Code::NOT_FOUND
     }
 
+    /// The caller showed no token, or none that is good (any more), or had none to show.
+    #[must_use]
+    pub fn is_unauthenticated(&self) -> bool {
+        self.0.code == Code::UNAUTHENTICATED
+    }
+
+    /// The caller is known and may not do that.
+    #[must_use]
+    pub fn is_permission_denied(&self) -> bool {
+        self.0.code == Code::PERMISSION_DENIED
+    }
+
     /// The request is wrong in itself; see [`field_violations`](Self::field_violations).
     #[must_use]
     pub fn is_invalid(&self) -> bool {
@@ -245,6 +271,11 @@ impl Error {
     #[must_use]
     pub fn tls_problem(&self) -> Option<TlsProblem> {
         TlsProblem::of(self.0.source.as_deref()?)
+    }
+
+    /// There was no token to show. What a server refuses has no cause on this side.
+    pub(crate) fn is_without_token(&self) -> bool {
+        self.is_unauthenticated() && self.0.source.is_some()
     }
 
     /// The connection was never made, so the server saw nothing of the call.

@@ -7,6 +7,9 @@
 //! [`Client::from_env`] connects as the user has set it up, by variables, and [`Client::builder`] takes nothing but what it
 //! is told.
 //!
+//! A token is given as a text ([`ClientBuilder::token`]), as a file that is read again for each call
+//! ([`ClientBuilder::token_file`]), or by an async function ([`ClientBuilder::token_provider`]).
+//!
 //! # Features
 //!
 //! | feature | what it adds | default |
@@ -132,6 +135,7 @@ mod reporter;
 mod retry;
 mod security;
 mod settings;
+mod token;
 mod transport;
 mod watch;
 

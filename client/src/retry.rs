@@ -121,9 +121,12 @@ pub(crate) fn adjusted(error: &Error, drawn: Option<Duration>) -> Option<Duratio
 }
 
 /// Whether a stream that ended so is to be opened again. Beyond what a call is retried for: a server that sheds load,
-/// and one that did not answer in time, for nobody else could try the stream again.
+/// one that did not answer in time, and a token that could not be had, for nobody else could try the stream again.
 pub(crate) fn is_worth_reconnecting(error: &Error) -> bool {
-    is_worth_a_retry(error) || error.is_timeout() || error.is_exhausted()
+    is_worth_a_retry(error)
+        || error.is_timeout()
+        || error.is_exhausted()
+        || error.is_without_token()
 }
 
 #[cfg(test)]

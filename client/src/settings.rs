@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Client, ClientBuilder, DEFAULT_ADDRESS, Error, Token};
+use crate::{Client, ClientBuilder, DEFAULT_ADDRESS, Error, Token, token};
 
 #[cfg(feature = "profiles")]
 mod profile;
@@ -33,7 +33,7 @@ pub struct ClientSettings {
     pub address: Option<String>,
     /// Says who calls.
     pub token: Option<Token>,
-    /// File with the token; white space at its end does not count.
+    /// File with the token, as for [`ClientBuilder::token_file`].
     pub token_file: Option<PathBuf>,
     /// File with the authorities that sign the server's certificate, PEM.
     pub ca: Option<PathBuf>,
@@ -126,10 +126,8 @@ impl ClientSettings {
             )),
             (Some(token), None) => Ok(Some(token.clone())),
             (None, Some(path)) => {
-                let text = String::from_utf8(read(path)?)
-                    .map_err(|_| Error::invalid(format!("{}: is not text", path.display())))?;
-                // Editors end a file with a line break.
-                Ok(Some(Token::from(text.trim_end().to_owned())))
+                let token = token::read(path).map_err(|error| Error::invalid(error.to_string()))?;
+                Ok(Some(token))
             }
             (None, None) => Ok(None),
         }
@@ -160,9 +158,10 @@ impl ClientSettings {
                 ));
             }
         };
-        Ok(match settings.read_token()? {
-            Some(token) => builder.token(token.reveal()),
-            None => builder,
+        Ok(match (settings.read_token()?, settings.token_file) {
+            (_, Some(file)) => builder.token_file(file),
+            (Some(token), None) => builder.token(token.reveal()),
+            (None, None) => builder,
         })
     }
 }

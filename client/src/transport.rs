@@ -10,17 +10,13 @@ use tidegate_proto::v1::{
     credential_service_client::CredentialServiceClient, event_service_client::EventServiceClient,
     transfer_service_client::TransferServiceClient,
 };
+use tokio::time::{Instant, timeout_at};
 use tonic::{
     Response, Status,
-    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint, Uri},
 };
 
-use crate::{
-    Error,
-    error::Code,
-    security::{self, Bearer},
-};
+use crate::{Error, error::Code, security};
 
 /// A silent peer is noticed after this time and the next.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -34,40 +30,25 @@ const ANSWER_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 /// The longest timeout that every gRPC implementation can represent exactly is far longer; nobody waits that long.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A connection whose calls say who makes them.
-type AuthorizedChannel = InterceptedService<Channel, Bearer>;
-
 /// The stubs of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Stubs {
-    pub(crate) transfers: TransferServiceClient<AuthorizedChannel>,
-    pub(crate) events: EventServiceClient<AuthorizedChannel>,
-    pub(crate) connections: ConnectionServiceClient<AuthorizedChannel>,
-    pub(crate) credentials: CredentialServiceClient<AuthorizedChannel>,
+    pub(crate) transfers: TransferServiceClient<Channel>,
+    pub(crate) events: EventServiceClient<Channel>,
+    pub(crate) connections: ConnectionServiceClient<Channel>,
+    pub(crate) credentials: CredentialServiceClient<Channel>,
 }
 
 impl Stubs {
-    /// Must be called within a tokio runtime.
-    pub(crate) fn lazy(endpoint: &Endpoint, bearer: &Bearer) -> Self {
-        Self::carrying(bearer, endpoint.connect_lazy())
-    }
-
-    /// On a connection of any kind, without a token.
-    #[cfg(test)]
-    pub(crate) fn on(channel: Channel) -> Self {
-        Self::carrying(&Bearer::default(), channel)
-    }
-
-    fn carrying(bearer: &Bearer, channel: Channel) -> Self {
-        let authorized = InterceptedService::new(channel, bearer.clone());
+    pub(crate) fn new(channel: Channel) -> Self {
         Self {
-            transfers: TransferServiceClient::new(authorized.clone())
+            transfers: TransferServiceClient::new(channel.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            events: EventServiceClient::new(authorized.clone())
+            events: EventServiceClient::new(channel.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            connections: ConnectionServiceClient::new(authorized.clone())
+            connections: ConnectionServiceClient::new(channel.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            credentials: CredentialServiceClient::new(authorized)
+            credentials: CredentialServiceClient::new(channel)
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
         }
     }
@@ -118,6 +99,11 @@ pub(crate) fn endpoint(
         .initial_stream_window_size(STREAM_WINDOW_BYTES))
 }
 
+/// A try ends then, whatever was asked for.
+pub(crate) fn deadline(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(LONGEST_TIMEOUT)
+}
+
 /// A request that tells the server how long its answer is awaited.
 pub(crate) fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
@@ -125,12 +111,12 @@ pub(crate) fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
     request
 }
 
-/// Awaits the answer for at most `timeout`, the making of the connection included, which the transport leaves out.
-pub(crate) async fn within<T>(
-    timeout: Duration,
+/// Awaits the answer until then, the making of the connection included, which the transport leaves out of its timeout.
+pub(crate) async fn before<T>(
+    deadline: Instant,
     answer: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(timeout, answer).await {
+    match timeout_at(deadline, answer).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(Error::from_status(status)),
         Err(_elapsed) => Err(Error::no_answer()),

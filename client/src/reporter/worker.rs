@@ -21,7 +21,6 @@ use crate::{
     error::refused_report,
     model::Wire as _,
     retry::{self, Endless},
-    transport::within,
 };
 
 /// Reports are at least so far apart.
@@ -89,11 +88,11 @@ impl ReportWorker {
         sender
             .try_send(self.message(&pending_report))
             .map_err(|_| End::Interrupted(None))?;
-        let mut stubs = self.client.streams().clone();
-        let opening = stubs
-            .transfers
-            .report_progress(ReceiverStream::new(letters));
-        let mut answers = within(self.client.timeout(), opening).await?;
+        let letters = ReceiverStream::new(letters);
+        let opening = self.client.open(letters, |mut stubs, request| async move {
+            stubs.transfers.report_progress(request).await
+        });
+        let mut answers = opening.await?;
         loop {
             let sent_at = Instant::now();
             self.await_answer(&mut answers, &pending_report).await?;

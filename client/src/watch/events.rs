@@ -16,7 +16,7 @@ use tidegate_proto::v1::{self, watch_events_response::Update};
 use uuid::Uuid;
 
 use super::reconnect::{Interruption, ReconnectingStream};
-use crate::{Client, Error, Event, LogPosition, convert, transport::within};
+use crate::{Client, Error, Event, LogPosition, convert};
 
 #[cfg(test)]
 mod tests;
@@ -205,8 +205,10 @@ impl Follower {
             ..self.request.message.clone()
         };
         let client = &self.request.client;
-        let mut stubs = client.streams().clone();
-        let stream = within(client.timeout(), stubs.events.watch_events(request)).await;
+        let opening = client.open(request, |mut stubs, request| async move {
+            stubs.events.watch_events(request).await
+        });
+        let stream = opening.await;
         self.connection.opened(stream).await
     }
 

@@ -17,7 +17,7 @@ use super::{
     reconnect::{Interruption, ReconnectingStream},
     seen::SeenRevisions,
 };
-use crate::{Client, Error, LogPosition, Transfer, TransferFilter, convert, transport::within};
+use crate::{Client, Error, LogPosition, Transfer, TransferFilter, convert};
 
 /// Asks to follow transfers; made by [`Client::watch_transfers`].
 #[derive(Clone, Debug)]
@@ -209,8 +209,10 @@ impl Follower {
                 .map(LogPosition::to_wire)
                 .unwrap_or_default(),
         };
-        let mut stubs = client.streams().clone();
-        let stream = within(client.timeout(), stubs.transfers.watch_transfers(request)).await;
+        let opening = client.open(request, |mut stubs, request| async move {
+            stubs.transfers.watch_transfers(request).await
+        });
+        let stream = opening.await;
         match stream {
             Err(error) if self.begins_over(&error) => return Ok(()),
             Ok(_) => {

@@ -14,7 +14,7 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::reconnect::{Interruption, ReconnectingStream};
-use crate::{Client, Error, Transfer, convert, transport::within};
+use crate::{Client, Error, Transfer, convert};
 
 /// The states of one transfer as they come: the present one at once, then its changes; made by [`Client::watch`].
 ///
@@ -101,9 +101,10 @@ impl Follower {
                 let request = v1::WatchTransferRequest {
                     uuid: self.uuid.to_string(),
                 };
-                let mut stubs = self.client.streams().clone();
-                let opening = stubs.transfers.watch_transfer(request);
-                let stream = within(self.client.timeout(), opening).await;
+                let opening = self.client.open(request, |mut stubs, request| async move {
+                    stubs.transfers.watch_transfer(request).await
+                });
+                let stream = opening.await;
                 self.connection.opened(stream).await?;
                 continue;
             }

@@ -71,6 +71,8 @@ pub(crate) struct Heard {
     counts: BTreeMap<&'static str, usize>,
     /// What each call and stream carried to say who makes it.
     pub(crate) authorizations: Vec<Option<String>>,
+    /// Where each call and stream came from: the client's end of its connection.
+    pub(crate) peers: Vec<Option<SocketAddr>>,
     pub(crate) reports: Vec<v1::ReportProgressRequest>,
     /// The answering side of the newest stream of reports.
     reporter: Option<mpsc::Sender<Result<v1::ReportProgressResponse, Status>>>,
@@ -128,7 +130,9 @@ impl Fake {
             let value = request.metadata().get("authorization");
             let value = value.and_then(|value| value.to_str().ok());
             let value = value.map(str::to_owned);
-            listening.heard().authorizations.push(value);
+            let mut heard = listening.heard();
+            heard.authorizations.push(value);
+            heard.peers.push(request.remote_addr());
             Ok(request)
         });
         let listener = listener.into_std().expect("the socket is idle");

@@ -1,7 +1,8 @@
 //! A token is good from its making to its end, and no longer.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
+use tidegate_client::Client;
 use tidegate_proto::v1;
 use tidegate_server::config::Auth;
 use tidegate_tests::{
@@ -128,4 +129,28 @@ async fn a_session_is_redeemed_without_a_token_for_one_that_is_good_for_its_conn
     assert_good(&channel, &redeemed.token, &agent.uuid).await;
     world.clock.advance(HOUR);
     assert_bad_soon(&channel, &redeemed.token).await;
+}
+
+#[tokio::test]
+async fn a_client_with_a_file_goes_on_with_the_token_that_is_put_into_it() {
+    let (world, channel) = world().await;
+    let Member { uuid, token } = issue(&channel, world.admin(), v1::Role::Viewer, "").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    fs::write(&file, &token).expect("it can be written");
+    let client = Client::builder(&world.address).token_file(&file);
+    let client = client.connect().await.expect("the server is there");
+    let first = client.get_caller().await.expect("the token is good");
+    assert_eq!(first.uuid.to_string(), uuid);
+
+    let next = rotate(&world, &channel, &uuid, Duration::ZERO).await;
+    assert_bad_soon(&channel, &token).await;
+    let refusal = client
+        .get_caller()
+        .await
+        .expect_err("the old one has ended");
+    assert!(refusal.is_unauthenticated(), "{refusal:?}");
+    fs::write(&file, &next).expect("it can be written");
+    let second = client.get_caller().await.expect("the new one is good");
+    assert_eq!(second.uuid.to_string(), uuid);
 }

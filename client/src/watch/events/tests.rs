@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status, transport::Server};
 use super::*;
 use crate::{
     RetryPolicy,
+    token::Bearer,
     transport::{Stubs, endpoint},
 };
 
@@ -82,12 +83,13 @@ fn client(asked: mpsc::UnboundedSender<i64>) -> Client {
     });
     let address = "http://in.memory".to_owned();
     let endpoint = endpoint(&address, 5 * SECOND, "test").expect("the address is one");
-    let stubs = Stubs::on(endpoint.connect_with_connector_lazy(connector));
+    let stubs = Stubs::new(endpoint.connect_with_connector_lazy(connector));
     let retry = RetryPolicy::default();
     Client::new(
         address,
         stubs.clone(),
         stubs,
+        Bearer::None,
         10 * SECOND,
         retry,
         Handle::current(),
