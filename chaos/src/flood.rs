@@ -85,7 +85,7 @@ pub async fn run(sockets: u64, tls: bool, seed: u64) -> Report {
             "calls take {ratio} % of their time among silent sockets"
         ));
     }
-    let answer = target.client.get_transfer(target.transfer).await;
+    let answer = target.client.transfers().get(target.transfer).await;
     if let Err(error) = answer {
         report.fault(format!("it serves no longer: {error}"));
     }
@@ -119,7 +119,7 @@ impl Target {
             builder = builder.ca_certificate(authority.as_str());
         }
         let client = builder.connect().await.expect("it is let in");
-        let created = client.create_transfer(Direction::Send, "orders").await;
+        let created = client.transfers().create(Direction::Send, "orders").await;
         Self {
             server,
             client,
@@ -142,7 +142,7 @@ impl Target {
         let mut took = Vec::with_capacity(CALLS);
         for _ in 0..CALLS {
             let began = Instant::now();
-            let answer = self.client.get_transfer(self.transfer).await;
+            let answer = self.client.transfers().get(self.transfer).await;
             answer.expect("it is answered");
             took.push(began.elapsed());
         }

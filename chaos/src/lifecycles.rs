@@ -73,13 +73,16 @@ async fn run_until_stopped(client: Client, shared: Arc<Shared>) {
 }
 
 async fn run_one(client: &Client) -> Result<(), Error> {
-    let made = client.create_transfer(Direction::Send, "rows").await?;
-    client.start_transfer(made.uuid).await?;
+    let made = client.transfers().create(Direction::Send, "rows").await?;
+    client.transfers().start(made.uuid).await?;
     let progress = Progress {
         records_transferred: Some(7),
         ..Progress::default()
     };
-    client.update_progress(made.uuid, progress).await?;
-    client.complete_transfer(made.uuid).await?;
+    client
+        .transfers()
+        .update_progress(made.uuid, progress)
+        .await?;
+    client.transfers().complete(made.uuid).await?;
     Ok(())
 }

@@ -178,7 +178,8 @@ impl LogWatcher {
         let client = Client::builder(balancer.address.clone()).connect_lazy();
         let mut watch = client
             .expect("the address is one")
-            .watch_events()
+            .events()
+            .watch()
             .into_stream();
         let reached = Arc::<AtomicI64>::default();
         let note = Arc::clone(&reached);
@@ -221,7 +222,7 @@ impl LogWatcher {
 impl TransferWatcher {
     fn start(balancer: Balancer) -> Self {
         let client = Client::builder(balancer.address.clone()).connect_lazy();
-        let watch = client.expect("the address is one").watch_transfers();
+        let watch = client.expect("the address is one").transfers().watch_all();
         let mut updates = watch.include_existing(true).into_stream();
         let heard = Arc::<Mutex<Heard>>::default();
         let note = Arc::clone(&heard);

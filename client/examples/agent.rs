@@ -9,12 +9,12 @@ use tidegate_client::{Client, Direction, ReporterStop, Totals, TransferStatus};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let client = Client::from_env().await?;
-    let declared = client.create_transfer(Direction::Send, "orders");
+    let declared = client.transfers().create(Direction::Send, "orders");
     let declared = declared.records_requested(3_000).requires_approval(true);
     let uuid = declared.await?.uuid;
-    client.request_approval(uuid).await?;
+    client.approvals().request(uuid).await?;
     println!("{uuid} waits for its approval");
-    let mut states = client.watch(uuid);
+    let mut states = client.transfers().watch(uuid);
     while let Some(transfer) = states.try_next().await? {
         match transfer.status {
             TransferStatus::PendingApproval => {}
@@ -22,9 +22,9 @@ async fn main() -> anyhow::Result<()> {
             other => anyhow::bail!("{uuid} is {other}"),
         }
     }
-    let started = client.start_transfer(uuid);
+    let started = client.transfers().start(uuid);
     let started = started.heartbeat_timeout(Duration::from_secs(30)).await?;
-    let reporter = client.report_progress(&started);
+    let reporter = client.transfers().report_progress(&started);
     let mut totals = Totals::default();
     for _batch in 0..3 {
         // Here rows are moved.

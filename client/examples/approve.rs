@@ -12,13 +12,14 @@ const SMALL: i64 = 10_000;
 async fn main() -> anyhow::Result<()> {
     let client = Client::from_env().await?;
     let person = std::env::args().nth(1);
-    let mut waiting = client.list_pending_approvals().items();
+    let mut waiting = client.approvals().list_pending().items();
     while let Some(transfer) = waiting.try_next().await? {
         if transfer.records_requested > SMALL {
             continue;
         }
         let mut approval = client
-            .approve_transfer(transfer.uuid)
+            .approvals()
+            .approve(transfer.uuid)
             // Nothing has changed since it was looked at.
             .revision(transfer.revision)
             .comment("small enough");

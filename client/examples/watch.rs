@@ -7,7 +7,7 @@ use tidegate_client::{Client, WatchUpdate};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let client = Client::from_env().await?;
-    let watch = client.watch_transfers().include_existing(true);
+    let watch = client.transfers().watch_all().include_existing(true);
     let mut updates = watch.into_stream();
     while let Some(update) = updates.try_next().await? {
         match update {

@@ -23,7 +23,8 @@ pub const DEFAULT_ADDRESS: &str = "http://127.0.0.1:50051";
 
 /// A connection to a Tidegate server. Cloning is cheap; clones share the connection, which is made anew when it breaks.
 ///
-/// Every method returns a request: set what is optional, then `.await` it. Calls are tried again as [`RetryPolicy`]
+/// The calls are grouped: [`transfers`](Self::transfers), [`approvals`](Self::approvals), [`connections`](Self::connections) and
+/// so on. Each returns a request: set what is optional, then `.await` it. Calls are tried again as [`RetryPolicy`]
 /// says; those that change something carry a request id (a fresh UUID unless given), so that no change is made twice.
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);

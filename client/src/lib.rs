@@ -1,7 +1,7 @@
 //! Typed client of Tidegate, the control plane for transfers of database tables between sites.
 //!
-//! A [`Client`] is cheap to clone and connects again by itself. Each of its methods stands for one call of the service
-//! and returns a request: set what is optional, then `.await` it. What is not tried again, and why, is in
+//! A [`Client`] is cheap to clone and connects again by itself. Its calls are grouped by what they are about, such
+//! as [`client.transfers().get(uuid)`](Transfers::get). Each returns a request: set what is optional, then `.await` it. What is not tried again, and why, is in
 //! [`RetryPolicy`]; how to tell errors apart is in [`Error`].
 //!
 //! [`Client::from_env`] connects as the user has set it up, by variables, and [`Client::builder`] takes nothing but what it
@@ -32,15 +32,15 @@
 //! # async fn agent() -> Result<(), Error> {
 //! let client = Client::connect("http://127.0.0.1:50051").await?;
 //! let transfer = client
-//!     .create_transfer(Direction::Send, "public.orders")
+//!     .transfers().create(Direction::Send, "public.orders")
 //!     .records_requested(10_000)
 //!     .await?;
 //! let transfer = client
-//!     .start_transfer(transfer.uuid)
+//!     .transfers().start(transfer.uuid)
 //!     .heartbeat_timeout(Duration::from_secs(30))
 //!     .await?;
 //!
-//! let reporter = client.report_progress(&transfer);
+//! let reporter = client.transfers().report_progress(&transfer);
 //! let mut totals = Totals::default();
 //! while let Some(rows) = move_batch().await {
 //!     totals.records_transferred += rows;
@@ -73,9 +73,9 @@
 //!
 //! # async fn approver() -> Result<(), Error> {
 //! let client = Client::from_env().await?;
-//! let mut waiting = client.list_pending_approvals().items();
+//! let mut waiting = client.approvals().list_pending().items();
 //! while let Some(transfer) = waiting.try_next().await? {
-//!     match client.approve_transfer(transfer.uuid).comment("as agreed").await {
+//!     match client.approvals().approve(transfer.uuid).comment("as agreed").await {
 //!         Ok(transfer) => println!("{} is {}", transfer.table_name, transfer.status),
 //!         // Somebody else was faster, or the deadline has passed.
 //!         Err(error) if error.is_precondition() => println!("{error}"),
@@ -101,7 +101,7 @@
 //!     ..TransferFilter::default()
 //! };
 //! let mut updates = client
-//!     .watch_transfers()
+//!     .transfers().watch_all()
 //!     .filter(orders)
 //!     .include_existing(true)
 //!     .into_stream();
@@ -137,6 +137,7 @@ mod security;
 mod settings;
 mod token;
 mod transport;
+mod view;
 mod watch;
 
 #[cfg(feature = "profiles")]
@@ -150,6 +151,7 @@ pub use self::{
     reporter::{ProgressReporter, ReporterStop},
     retry::RetryPolicy,
     settings::ClientSettings,
+    view::{Approvals, Connections, Credentials, Events, Sessions, Stats, Transfers},
     watch::{EventsWatch, TransferWatch, TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate},
 };
 

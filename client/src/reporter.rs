@@ -8,10 +8,10 @@ mod worker;
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{slot::ReportSlot, worker::ReportWorker};
-use crate::{Client, Error, Phase, Run, Stop, Totals, Transfer, TransferStatus};
+use crate::{Client, Error, Phase, Run, Stop, Totals, Transfer, TransferStatus, Transfers};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Reports the progress of one transfer from a task of its own; made by [`Client::report_progress`].
+/// Reports the progress of one transfer from a task of its own; made by [`Transfers::report_progress`].
 ///
 /// Reporting never waits: the newest totals replace what was not sent yet, and are sent at most every 100 ms over one
 /// stream, which is opened anew, with growing pauses, whenever it breaks. Totals are absolute, so whatever gets lost
@@ -57,9 +57,9 @@ impl fmt::Display for ReporterStop {
     }
 }
 
-impl Client {
-    /// Begins to report the progress of a transfer that was started: best of what [`start_transfer`](Self::start_transfer)
-    /// answered, so that the reports name its lease.
+impl Transfers {
+    /// Begins to report the progress of a transfer that was started: best of what [`start`](Self::start) answered,
+    /// so that the reports name its lease.
     ///
     /// The server is told of the reporter at once, so a cancellation is noticed even before the first report.
     pub fn report_progress(&self, run: impl Into<Run>) -> ProgressReporter {
@@ -68,10 +68,10 @@ impl Client {
         if run.heartbeat_timeout.is_some() {
             slot.set_heartbeat(run.heartbeat_timeout);
         }
-        let worker = ReportWorker::new(self.clone(), run, Arc::clone(&slot));
-        let task = self.runtime().spawn(worker.run());
+        let worker = ReportWorker::new(self.client.clone(), run, Arc::clone(&slot));
+        let task = self.client.runtime().spawn(worker.run());
         ProgressReporter {
-            client: self.clone(),
+            client: self.client.clone(),
             run,
             slot,
             _task: AbortOnDropHandle::new(task),
@@ -135,11 +135,12 @@ impl ProgressReporter {
     /// # Errors
     /// The refusal of the completion: `LEASE_LOST`, `ILLEGAL_TRANSITION` when the transfer is no longer in progress,
     /// `PROGRESS_REGRESSED` for totals below those reported. `UNAVAILABLE` after all tries: the transfer may or may not
-    /// be completed, and [`Client::complete_transfer`] may be called for it again.
+    /// be completed, and [`Transfers::complete`] may be called for it again.
     pub async fn finish(self, totals: Totals) -> Result<Transfer, Error> {
         // The reporter lives on until the answer is there, so that the heartbeat goes on during retries.
         self.client
-            .complete_transfer(self.run)
+            .transfers()
+            .complete(self.run)
             .progress(totals.into())
             .await
     }
@@ -153,7 +154,7 @@ impl ProgressReporter {
     /// As [`finish`](Self::finish).
     pub async fn acknowledge_stop(&self, totals: Totals) -> Result<Option<Transfer>, Error> {
         self.store_checkpoint().await;
-        let call = self.client.acknowledge_stop(self.run);
+        let call = self.client.transfers().acknowledge_stop(self.run);
         match call.progress(totals.into()).await {
             Err(error) if error.reason() == Some("STOP_NOT_REQUESTED") => Ok(None),
             answer => answer.map(Some),
@@ -170,7 +171,8 @@ impl ProgressReporter {
     pub async fn fail(self, message: impl Into<String>, totals: Totals) -> Result<Transfer, Error> {
         self.store_checkpoint().await;
         self.client
-            .fail_transfer(self.run, message)
+            .transfers()
+            .fail(self.run, message)
             .progress(totals.into())
             .await
     }

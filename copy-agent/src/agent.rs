@@ -58,7 +58,7 @@ impl Ended {
 pub(crate) async fn run(args: Args) -> Result<Counts> {
     let client = Client::connect(&args.address).await?;
     let transfer = match args.transfer {
-        Some(uuid) => client.get_transfer(uuid).await?,
+        Some(uuid) => client.transfers().get(uuid).await?,
         None => declare(&client, &args).await?,
     };
     say(&format!("transfer {}", transfer.uuid));
@@ -66,7 +66,8 @@ pub(crate) async fn run(args: Args) -> Result<Counts> {
     match transfer.status {
         TransferStatus::Pending | TransferStatus::Approved => {
             let transfer = client
-                .start_transfer(transfer.uuid)
+                .transfers()
+                .start(transfer.uuid)
                 .heartbeat_timeout(HEARTBEAT_TIMEOUT)
                 .await?;
             begin(&client, &transfer, &args).await
@@ -98,7 +99,8 @@ async fn declare(client: &Client, args: &Args) -> Result<Transfer> {
     );
     metadata.insert("target_file".to_owned(), Value::String(file_name(&args.to)));
     let mut request = client
-        .create_transfer(Direction::Receive, &table.name)
+        .transfers()
+        .create(Direction::Receive, &table.name)
         .records_requested(rows)
         .conflict_strategy(to_conflict_strategy(
             args.strategy.unwrap_or(Strategy::Skip),
@@ -115,7 +117,7 @@ async fn declare(client: &Client, args: &Args) -> Result<Transfer> {
 async fn when_approved(client: &Client, transfer: Transfer, require: bool) -> Result<Transfer> {
     let transfer = match transfer.status {
         TransferStatus::Pending if require || transfer.requires_approval => {
-            client.request_approval(transfer.uuid).await?
+            client.approvals().request(transfer.uuid).await?
         }
         _ => transfer,
     };
@@ -123,7 +125,7 @@ async fn when_approved(client: &Client, transfer: Transfer, require: bool) -> Re
         return Ok(transfer);
     }
     say("waiting for the approval");
-    let mut watch = client.watch(transfer.uuid);
+    let mut watch = client.transfers().watch(transfer.uuid);
     while let Some(now) = watch.next().await {
         let now = now?;
         match now.status {
@@ -148,7 +150,7 @@ async fn begin(client: &Client, transfer: &Transfer, args: &Args) -> Result<Coun
     match open(transfer, args) {
         Ok(copier) => copy(client, transfer, copier, args.pause_per_batch).await,
         Err(error) => {
-            let answer = client.fail_transfer(transfer, message_of(&error)).await;
+            let answer = client.transfers().fail(transfer, message_of(&error)).await;
             Err(failed(client, transfer.uuid, answer, error).await)
         }
     }
@@ -212,7 +214,7 @@ async fn copy(
     pause: Duration,
 ) -> Result<Counts> {
     let uuid = transfer.uuid;
-    let reporter = client.report_progress(transfer);
+    let reporter = client.transfers().report_progress(transfer);
     let mut told = Instant::now();
     loop {
         report(&reporter, &copier);
@@ -289,7 +291,7 @@ async fn finish(
 
 /// Why the copy may not go on, as the ledger has it now.
 async fn stopped(client: &Client, uuid: Uuid, stop: ReporterStop) -> anyhow::Error {
-    match (client.get_transfer(uuid).await, stop) {
+    match (client.transfers().get(uuid).await, stop) {
         (Ok(transfer), _) if transfer.status.is_terminal() => Ended::of(&transfer).into(),
         (_, ReporterStop::Left(status)) => Ended {
             uuid,

@@ -85,7 +85,8 @@ impl Scene {
         self.server
             .client()
             .await
-            .get_transfer(uuid)
+            .transfers()
+            .get(uuid)
             .await
             .expect("it is there")
     }
@@ -137,7 +138,8 @@ impl Agent {
 async fn reaches(client: &Client, uuid: Uuid, rows: i64) {
     soon("the progress", async {
         while client
-            .get_transfer(uuid)
+            .transfers()
+            .get(uuid)
             .await
             .expect("it is there")
             .progress
@@ -189,7 +191,8 @@ async fn every_strategy_fills_an_empty_target() {
         .server
         .client()
         .await
-        .list_table_stats()
+        .stats()
+        .tables()
         .await
         .expect("it sums up");
     assert!(!stats.more);
@@ -302,7 +305,8 @@ async fn a_denial_ends_it_before_it_begins() {
     let client = scene.server.client().await;
     soon("the wait for the approval", async {
         while client
-            .get_transfer(agent.uuid)
+            .transfers()
+            .get(agent.uuid)
             .await
             .expect("it is there")
             .status
@@ -314,7 +318,8 @@ async fn a_denial_ends_it_before_it_begins() {
     .await;
     let approver = APPROVER.parse().expect("a uuid");
     client
-        .deny_transfer(agent.uuid)
+        .approvals()
+        .deny(agent.uuid)
         .on_behalf_of(approver)
         .reason("not this table")
         .await
@@ -393,7 +398,7 @@ async fn a_paused_copy_goes_on_where_it_was() {
     let agent = scene.agent(&scene.target, &SLOWLY).await;
     let uuid = agent.uuid;
     reaches(&client, uuid, 5_000).await;
-    let asked = client.pause_transfer(uuid).reason("maintenance").await;
+    let asked = client.transfers().pause(uuid).reason("maintenance").await;
     assert!(asked.expect("it can be paused").is_asked_to_stop());
     let ended = agent.end().await;
     assert!(ended.stderr.contains("paused"), "{ended:?}");
@@ -409,7 +414,11 @@ async fn a_paused_copy_goes_on_where_it_was() {
     let copied = Pair::open(&scene.source, &scene.target).rows();
     assert_eq!(copied, paused.progress.records_transferred, "to the row");
 
-    client.resume_transfer(uuid).await.expect("it is resumed");
+    client
+        .transfers()
+        .resume(uuid)
+        .await
+        .expect("it is resumed");
     let arguments = ["--transfer", &uuid.to_string()];
     scene
         .agent(&scene.target, &arguments)
@@ -431,7 +440,8 @@ async fn a_cancelled_copy_stops() {
     reaches(&client, uuid, 3_000).await;
     let watch = scene.watch(uuid);
     client
-        .cancel_transfer(uuid)
+        .transfers()
+        .cancel(uuid)
         .reason("the wrong table")
         .await
         .expect("it can be cancelled");

@@ -12,7 +12,7 @@ use tidegate_tests::soon;
 
 /// A new transfer that may be started so often.
 async fn declared(client: &Client, max_attempts: u32) -> Transfer {
-    let create = client.create_transfer(Direction::Send, "characters");
+    let create = client.transfers().create(Direction::Send, "characters");
     let created = create.max_attempts(max_attempts).await;
     created.expect("it is declared")
 }
@@ -25,7 +25,7 @@ async fn until(
 ) -> Transfer {
     soon("the change of the transfer", async {
         loop {
-            if let Ok(now) = client.get_transfer(transfer.uuid).await
+            if let Ok(now) = client.transfers().get(transfer.uuid).await
                 && is_so(&now)
             {
                 return now;
@@ -38,7 +38,11 @@ async fn until(
 
 /// The attempts at a transfer, which follow each other without an overlap and without a gap in their numbers.
 async fn story(client: &Client, transfer: &Transfer) -> Vec<AttemptEnd> {
-    let attempts = client.list_attempts(transfer.uuid).await.expect("a list");
+    let attempts = client
+        .transfers()
+        .list_attempts(transfer.uuid)
+        .await
+        .expect("a list");
     for (number, attempt) in (1..).zip(&attempts) {
         assert_eq!(attempt.lease_epoch, number, "{attempts:?}");
     }

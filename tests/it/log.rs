@@ -374,7 +374,7 @@ async fn the_client_rides_out_cuts_and_restarts_without_a_gap() {
     let client = Client::connect(relay.address.clone())
         .await
         .expect("it listens");
-    let mut watch = client.watch_events().into_stream();
+    let mut watch = client.events().watch().into_stream();
     for round in 0_i64..20 {
         for _ in 0..3 {
             raw.declared().await;
@@ -393,7 +393,8 @@ async fn the_client_rides_out_cuts_and_restarts_without_a_gap() {
     let ours = raw.declared().await.uuid;
     let from = world.client().await;
     let mut filtered = from
-        .watch_events()
+        .events()
+        .watch()
         .after(5)
         .transfer_uuid(Uuid::parse_str(&ours).expect("a uuid"))
         .into_stream();
@@ -411,12 +412,12 @@ async fn the_client_says_when_its_position_is_gone() {
     world.clock.advance(DAY + DAY);
     trimmed_to_nothing(&mut raw).await;
     let client = world.client().await;
-    let mut watch = client.watch_events().after(1).into_stream();
+    let mut watch = client.events().watch().after(1).into_stream();
     let end = soon("the refusal", watch.next()).await.expect("a word");
     let error = end.expect_err("it is gone");
     assert_eq!(error.reason(), Some("CURSOR_EXPIRED"));
     assert!(watch.next().await.is_none(), "the refusal is final");
-    let mut fresh = client.watch_events().into_stream();
+    let mut fresh = client.events().watch().into_stream();
     raw.declared().await;
     assert_eq!(events(&mut fresh, 1).await, [4]);
 }

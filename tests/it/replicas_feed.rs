@@ -316,7 +316,7 @@ mod postgres_only {
             while seen < last {
                 turn += 1;
                 let client: &Client = &clients[turn % 2];
-                let mut watch = client.watch_events().after(seen).into_stream();
+                let mut watch = client.events().watch().after(seen).into_stream();
                 for _ in 0..5 {
                     let event = soon("an event", watch.next()).await.expect("no end");
                     assert_eq!(event.expect("no refusal").sequence, seen + 1);

@@ -32,7 +32,8 @@ pub(super) async fn run(
             let connection = resolve::any_connection(client, connection).await?;
             let names = names(client, out).await;
             let request = client
-                .list_pending_approvals()
+                .approvals()
+                .list_pending()
                 .with_connection()
                 .page_size(limit.page_size())
                 .with(connection, |request, uuid| request.connection_uuid(uuid))
@@ -46,7 +47,7 @@ pub(super) async fn run(
             let found = resolve::transfers(client, &transfers.ids).await?;
             let names = names(client, out).await;
             let get = async |uuid| {
-                let transfer = client.get_transfer(uuid).with_connection().await?;
+                let transfer = client.transfers().get(uuid).with_connection().await?;
                 Ok(Waiting::new(transfer, &names))
             };
             each(&transfers.ids, found, out, get, |out, _, waiting| {
@@ -56,7 +57,7 @@ pub(super) async fn run(
         }
         ApprovalCommand::Decision(command) => transfer::decide(client, command, out).await,
         ApprovalCommand::Expire => {
-            let expired = client.expire_pending_approvals().await?;
+            let expired = client.approvals().expire_pending().await?;
             let noun = if expired == 1 {
                 "transfer"
             } else {
@@ -79,7 +80,7 @@ async fn names(client: &Client, out: &Output) -> HashMap<Uuid, String> {
 
 /// What the holders of credentials are called; nothing where the caller may not know.
 pub(super) async fn people(client: &Client) -> HashMap<Uuid, String> {
-    let credentials = client.list_credentials().page_size(MOST_NAMES).await;
+    let credentials = client.credentials().list().page_size(MOST_NAMES).await;
     let known = credentials.map(|page| page.items).unwrap_or_default();
     let named = known.into_iter().map(|known| (known.uuid, known.name));
     named.collect()

@@ -25,7 +25,7 @@ pub(super) async fn run(
         ConnectionCommand::Step(command) => step(client, command).await?,
         ConnectionCommand::Get { connection } => {
             let uuid = resolve::connection(client, connection.connection).await?;
-            client.get_connection(uuid).await?
+            client.connections().get(uuid).await?
         }
         ConnectionCommand::RotateToken {
             connection,
@@ -39,7 +39,8 @@ pub(super) async fn run(
                 request,
             } = rotation;
             let rotate = client
-                .rotate_connection_token(uuid)
+                .connections()
+                .rotate_token(uuid)
                 .with(overlap, |rotate, time| rotate.overlap(time))
                 .with(life.expires_in, |rotate, time| rotate.expires_in(time))
                 .with(request.request_id, |rotate, id| rotate.request_id(id));
@@ -53,7 +54,7 @@ pub(super) async fn run(
             let said = connection.connection.to_string();
             let uuid = resolve::connection(client, connection.connection).await?;
             confirm(asked, &format!("delete connection {said}")).await?;
-            let delete = client.delete_connection(uuid);
+            let delete = client.connections().delete(uuid);
             delete
                 .with(request.request_id, |delete, id| delete.request_id(id))
                 .await?;
@@ -67,7 +68,8 @@ pub(super) async fn run(
             limit,
         } => {
             let request = client
-                .list_connections()
+                .connections()
+                .list()
                 .status(status)
                 .page_size(limit.page_size())
                 .with(direction, |request, direction| request.direction(direction));
@@ -82,7 +84,8 @@ pub(super) async fn run(
 
 async fn create(client: &Client, args: CreateConnectionArgs) -> Result<Connection, Failure> {
     let connection = client
-        .create_connection(args.name, args.direction, args.site_url)
+        .connections()
+        .create(args.name, args.direction, args.site_url)
         .pending(args.pending)
         .allow_duplicate(args.allow_duplicate)
         .policy(policy::policy(args.policy))
@@ -95,7 +98,8 @@ async fn create(client: &Client, args: CreateConnectionArgs) -> Result<Connectio
 async fn update(client: &Client, args: UpdateConnectionArgs) -> Result<Connection, Failure> {
     let uuid = resolve::connection(client, args.connection.connection).await?;
     let update = client
-        .update_connection(uuid)
+        .connections()
+        .update(uuid)
         .allow_duplicate(args.allow_duplicate)
         .with(args.name, |update, name| update.name(name))
         .with(args.site_url, |update, url| update.site_url(url))
@@ -115,7 +119,7 @@ async fn step(client: &Client, command: ConnectionStep) -> Result<Connection, Fa
             request,
         } => {
             let uuid = resolve::connection(client, connection.connection).await?;
-            let call = client.approve_connection(uuid);
+            let call = client.connections().approve(uuid);
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
@@ -126,7 +130,8 @@ async fn step(client: &Client, command: ConnectionStep) -> Result<Connection, Fa
         } => {
             let uuid = resolve::connection(client, connection.connection).await?;
             let call = client
-                .suspend_connection(uuid)
+                .connections()
+                .suspend(uuid)
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(reason, |call, text| call.reason(text)).await?
         }
@@ -135,7 +140,7 @@ async fn step(client: &Client, command: ConnectionStep) -> Result<Connection, Fa
             request,
         } => {
             let uuid = resolve::connection(client, connection.connection).await?;
-            let call = client.reactivate_connection(uuid);
+            let call = client.connections().reactivate(uuid);
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
         }
@@ -150,7 +155,8 @@ async fn step(client: &Client, command: ConnectionStep) -> Result<Connection, Fa
             let what = format!("revoke for good connection {said}, with its agents' credentials");
             confirm(asked, &what).await?;
             let call = client
-                .revoke_connection(uuid)
+                .connections()
+                .revoke(uuid)
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(reason, |call, text| call.reason(text)).await?
         }

@@ -36,7 +36,8 @@ pub(super) async fn run(
         } => {
             let connection = resolve::any_connection(client, connection).await?;
             let create = client
-                .create_credential(name, role)
+                .credentials()
+                .create(name, role)
                 .acts_for_others(acts_for_others)
                 .with(connection, |create, uuid| create.connection(uuid))
                 .with(life.expires_in, |create, time| create.expires_in(time))
@@ -45,7 +46,7 @@ pub(super) async fn run(
         }
         CredentialCommand::Get { credential } => {
             let uuid = resolve::credential(client, credential.credential).await?;
-            let credential = client.get_credential(uuid).await?;
+            let credential = client.credentials().get(uuid).await?;
             out.details(&credential, |look| details(&credential, look))
         }
         CredentialCommand::List {
@@ -55,7 +56,8 @@ pub(super) async fn run(
         } => {
             let connection = resolve::any_connection(client, connection).await?;
             let request = client
-                .list_credentials()
+                .credentials()
+                .list()
                 .page_size(limit.page_size())
                 .with(role, |request, role| request.role(role))
                 .with(connection, |request, uuid| request.connection(uuid));
@@ -74,7 +76,8 @@ pub(super) async fn run(
                 request,
             } = rotation;
             let rotate = client
-                .rotate_credential(uuid)
+                .credentials()
+                .rotate(uuid)
                 .with(overlap, |rotate, time| rotate.overlap(time))
                 .with(life.expires_in, |rotate, time| rotate.expires_in(time))
                 .with(request.request_id, |rotate, id| rotate.request_id(id));
@@ -91,7 +94,8 @@ pub(super) async fn run(
             let what = format!("revoke for good credential {said}, with all its tokens");
             confirm(asked, &what).await?;
             let revoke = client
-                .revoke_credential(uuid)
+                .credentials()
+                .revoke(uuid)
                 .with(reason, |revoke, reason| revoke.reason(reason))
                 .with(request.request_id, |revoke, id| revoke.request_id(id));
             let credential = revoke.await?;
@@ -102,7 +106,7 @@ pub(super) async fn run(
 
 /// Shows whose token this is.
 pub(super) async fn whoami(client: &Client, out: &mut Output) -> Result<(), Failure> {
-    match client.get_caller().await? {
+    match client.credentials().caller().await? {
         Some(credential) => out.details(&credential, |look| details(&credential, look)),
         None => out.thing(&None::<Credential>, |_| {
             "nobody: the server does not require authentication".to_owned()

@@ -90,7 +90,8 @@ impl About {
 
     fn list(&self, client: &Client) -> ListEvents {
         client
-            .list_events()
+            .events()
+            .list()
             .with(self.transfer, |request, uuid| request.transfer_uuid(uuid))
             .with(self.connection, |request, uuid| {
                 request.connection_uuid(uuid)
@@ -99,7 +100,8 @@ impl About {
 
     fn watch(&self, client: &Client) -> WatchEvents {
         client
-            .watch_events()
+            .events()
+            .watch()
             .with(self.transfer, |request, uuid| request.transfer_uuid(uuid))
             .with(self.connection, |request, uuid| {
                 request.connection_uuid(uuid)
@@ -115,13 +117,13 @@ async fn export(
     out: &mut Output,
 ) -> Result<(), Failure> {
     if follow {
-        let mut events = client.watch_events().after(after).into_stream();
+        let mut events = client.events().watch().after(after).into_stream();
         while let Some(event) = events.next().await {
             out.json_line(&event?)?;
         }
         return Err(Failure::WatchEnded);
     }
-    let request = client.list_events().after(after);
+    let request = client.events().list().after(after);
     let mut events = request.page_size(EXPORT_PAGE).items();
     while let Some(event) = events.next().await {
         out.json_line(&event?)?;

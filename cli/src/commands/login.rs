@@ -140,7 +140,7 @@ async fn caller(
         ..settings.clone()
     };
     let client = connect_to(connect, settings).await?;
-    Ok(client.get_caller().await?)
+    Ok(client.credentials().caller().await?)
 }
 
 fn wants_token(error: &Error) -> bool {

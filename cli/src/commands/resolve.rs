@@ -33,7 +33,7 @@ pub(super) async fn transfers(
     client: &Client,
     which: &[Which],
 ) -> Result<Vec<Result<Uuid, Failure>>, Failure> {
-    let items = client.list_transfers().page_size(PAGE).items();
+    let items = client.transfers().list().page_size(PAGE).items();
     let candidates = items.map_ok(|transfer| Candidate {
         uuid: transfer.uuid,
         name: None,
@@ -44,7 +44,7 @@ pub(super) async fn transfers(
 
 /// The one connection that is meant.
 pub(super) async fn connection(client: &Client, which: Which) -> Result<Uuid, Failure> {
-    let items = client.list_connections().page_size(PAGE).items();
+    let items = client.connections().list().page_size(PAGE).items();
     let candidates = items.map_ok(|connection| Candidate {
         uuid: connection.uuid,
         about: format!("{} {}", connection.status, connection.name),
@@ -77,7 +77,7 @@ pub(super) async fn any_transfer(
 
 /// The one credential that is meant.
 pub(super) async fn credential(client: &Client, which: Which) -> Result<Uuid, Failure> {
-    let items = client.list_credentials().page_size(PAGE).items();
+    let items = client.credentials().list().page_size(PAGE).items();
     let candidates = items.map_ok(|credential| Candidate {
         uuid: credential.uuid,
         about: format!("{} {}", credential.role, credential.name),

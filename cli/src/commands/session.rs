@@ -33,7 +33,8 @@ pub(super) async fn run(
             request,
         } => {
             let create = client
-                .create_session(resolve::connection(client, connection).await?)
+                .sessions()
+                .create(resolve::connection(client, connection).await?)
                 .with(expires_in, |create, time| create.expires_in(time))
                 .with(token_expires_in, |create, time| {
                     create.token_expires_in(time)
@@ -62,7 +63,7 @@ pub(super) async fn run(
             })
         }
         SessionCommand::Redeem { code, shown } => {
-            let issued = client.redeem_session(code.0).await?;
+            let issued = client.sessions().redeem(code.0).await?;
             credential::show(&issued, shown, out)
         }
     }

@@ -18,7 +18,7 @@ pub(super) async fn run(
     match command {
         StatsCommand::Connection { connection } => {
             let uuid = resolve::connection(client, connection.connection).await?;
-            let stats = client.get_connection_stats(uuid).await?;
+            let stats = client.stats().connection(uuid).await?;
             out.details(&stats, |_| details(&stats))
         }
         StatsCommand::Table {
@@ -29,7 +29,8 @@ pub(super) async fn run(
         } => {
             let connection = resolve::any_connection(client, connection).await?;
             let request = client
-                .list_table_stats()
+                .stats()
+                .tables()
                 .with(direction, |request, direction| request.direction(direction))
                 .with(connection, |request, uuid| request.connection_uuid(uuid))
                 .with(from, |request, time| request.from(time))

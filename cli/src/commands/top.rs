@@ -50,7 +50,7 @@ pub(super) async fn run(client: &Client, admin: Option<Uuid>, out: &Output) -> R
         status: statuses.collect(),
         ..TransferFilter::default()
     };
-    let watch = client.watch_transfers().filter(filter);
+    let watch = client.transfers().watch_all().filter(filter);
     let watch = watch.include_existing(true).into_stream();
     let screen = Screen::open()?;
     Desk::new(client, admin, watch, screen).serve().await
@@ -196,19 +196,22 @@ impl Desk {
         let client = &self.client;
         match verb {
             Verb::Approve => client
-                .approve_transfer(uuid)
+                .approvals()
+                .approve(uuid)
                 .revision(revision)
                 .with(self.admin, |call, person| call.on_behalf_of(person))
                 .with(text, |call, text| call.comment(text))
                 .into_future(),
             Verb::Deny => client
-                .deny_transfer(uuid)
+                .approvals()
+                .deny(uuid)
                 .revision(revision)
                 .with(self.admin, |call, person| call.on_behalf_of(person))
                 .with(text, |call, text| call.reason(text))
                 .into_future(),
             Verb::Cancel => client
-                .cancel_transfer(uuid)
+                .transfers()
+                .cancel(uuid)
                 .with(text, |call, text| call.reason(text))
                 .into_future(),
         }
@@ -252,7 +255,7 @@ fn keyboard() -> mpsc::UnboundedReceiver<io::Result<Event>> {
 /// What connections and the holders of credentials are called, as far as the caller may know.
 async fn names(client: Client) -> Names {
     let mut names = people(&client).await;
-    let connections = client.list_connections().page_size(MOST_NAMES).await;
+    let connections = client.connections().list().page_size(MOST_NAMES).await;
     let known = connections.map(|page| page.items).unwrap_or_default();
     names.extend(known.into_iter().map(|it| (it.uuid, it.name)));
     names

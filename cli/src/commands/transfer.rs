@@ -35,7 +35,7 @@ pub(super) async fn run(
         } => {
             let found = resolve::transfers(client, &transfers.ids).await?;
             let get = async |uuid| {
-                let request = client.get_transfer(uuid);
+                let request = client.transfers().get(uuid);
                 let request = if with_connection {
                     request.with_connection()
                 } else {
@@ -50,7 +50,7 @@ pub(super) async fn run(
         }
         TransferCommand::Count(filter) => {
             let filter = resolve::filter(client, filter).await?;
-            let count = client.count_transfers().filter(filter).await?;
+            let count = client.transfers().count().filter(filter).await?;
             out.thing(&json!({ "count": count.to_string() }), |_| {
                 text::count(count)
             })
@@ -68,7 +68,7 @@ pub(super) async fn run(
         }
         TransferCommand::Attempts { transfer, before } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
-            let call = client.list_attempts(uuid);
+            let call = client.transfers().list_attempts(uuid);
             let attempts = call.with(before, |call, lease| call.before(lease)).await?;
             if let Some(earlier) = attempts.first().filter(|first| first.lease_epoch > 1) {
                 let lease = earlier.lease_epoch;
@@ -97,7 +97,8 @@ fn shown(out: &mut Output, _: Uuid, transfer: &Transfer) -> Result<(), Failure> 
 
 async fn list(client: &Client, args: ListArgs, out: &mut Output) -> Result<(), Failure> {
     let request = client
-        .list_transfers()
+        .transfers()
+        .list()
         .filter(resolve::filter(client, args.filter).await?)
         .order(args.order)
         .page_size(args.limit.page_size())
@@ -110,7 +111,8 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
     let connection = resolve::any_connection(client, args.connection).await?;
     let retry_of = resolve::any_transfer(client, args.retry_of).await?;
     let transfer = client
-        .create_transfer(args.direction, args.table)
+        .transfers()
+        .create(args.direction, args.table)
         .requires_approval(args.requires_approval)
         .with(connection, |create, uuid| create.connection_uuid(uuid))
         .with(args.session_code, |create, code| create.session_code(code))
@@ -147,7 +149,8 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
             request,
         } => {
             let call = client
-                .request_approval(resolve::transfer(client, transfer.id).await?)
+                .approvals()
+                .request(resolve::transfer(client, transfer.id).await?)
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(expires_in, |call, time| call.expires_in(time))
                 .await?
@@ -159,7 +162,8 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
             request,
         } => {
             let call = client
-                .start_transfer(resolve::transfer(client, transfer.id).await?)
+                .transfers()
+                .start(resolve::transfer(client, transfer.id).await?)
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(agent_instance, |call, name| call.agent_instance(name))
                 .with(heartbeat_timeout, |call, time| call.heartbeat_timeout(time))
@@ -174,6 +178,7 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client
+                .transfers()
                 .update_progress(lease.of(uuid), totals.into())
                 .with(request.request_id, |call, id| call.request_id(id));
             call.with(checkpoint, |call, text| call.checkpoint(text))
@@ -187,7 +192,8 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client
-                .complete_transfer(lease.of(uuid))
+                .transfers()
+                .complete(lease.of(uuid))
                 .progress(totals.into());
             call.with(request.request_id, |call, id| call.request_id(id))
                 .await?
@@ -201,6 +207,7 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client
+                .transfers()
                 .acknowledge_stop(lease.of(uuid))
                 .progress(totals.into())
                 .with(request.request_id, |call, id| call.request_id(id));
@@ -218,7 +225,8 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         } => {
             let uuid = resolve::transfer(client, transfer.id).await?;
             let call = client
-                .fail_transfer(lease.of(uuid), error_message)
+                .transfers()
+                .fail(lease.of(uuid), error_message)
                 .retryable(retryable)
                 .with(code, |call, code| call.code(code))
                 .progress(totals.into());
@@ -248,7 +256,8 @@ pub(super) async fn decide(
         } => {
             let approve = async |uuid| {
                 let call = client
-                    .approve_transfer(uuid)
+                    .approvals()
+                    .approve(uuid)
                     .with(admin, |call, person| call.on_behalf_of(person))
                     .with(revision, |call, revision| call.revision(revision))
                     .with(request.request_id.clone(), |call, id| call.request_id(id));
@@ -270,7 +279,8 @@ pub(super) async fn decide(
         } => {
             let deny = async |uuid| {
                 let call = client
-                    .deny_transfer(uuid)
+                    .approvals()
+                    .deny(uuid)
                     .with(admin, |call, person| call.on_behalf_of(person))
                     .with(revision, |call, revision| call.revision(revision))
                     .with(request.request_id.clone(), |call, id| call.request_id(id));
@@ -299,7 +309,8 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
         } => {
             let cancel = async |uuid| {
                 let call = client
-                    .cancel_transfer(uuid)
+                    .transfers()
+                    .cancel(uuid)
                     .with(id(&request), |call, id| call.request_id(id))
                     .with(stop.reason.clone(), |call, text| call.reason(text));
                 Ok(call
@@ -317,7 +328,8 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
         } => {
             let pause = async |uuid| {
                 let call = client
-                    .pause_transfer(uuid)
+                    .transfers()
+                    .pause(uuid)
                     .with(id(&request), |call, id| call.request_id(id))
                     .with(stop.reason.clone(), |call, text| call.reason(text));
                 Ok(call
@@ -333,7 +345,7 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
             request,
         } => {
             let resume = async |uuid| {
-                let call = client.resume_transfer(uuid);
+                let call = client.transfers().resume(uuid);
                 Ok(call
                     .with(id(&request), |call, id| call.request_id(id))
                     .await?)
@@ -347,7 +359,7 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
             request,
         } => {
             let delete = async |uuid| {
-                let call = client.delete_transfer(uuid);
+                let call = client.transfers().delete(uuid);
                 Ok(call
                     .with(id(&request), |call, id| call.request_id(id))
                     .await?)

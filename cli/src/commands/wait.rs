@@ -20,7 +20,7 @@ pub(super) async fn until(
     statuses: &[TransferStatus],
     longest: Option<Duration>,
 ) -> Result<Transfer, Failure> {
-    let mut states = client.watch(uuid);
+    let mut states = client.transfers().watch(uuid);
     let mut last = None;
     let reached = async {
         let mut away = Away::default();

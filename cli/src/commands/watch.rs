@@ -35,14 +35,20 @@ const RESTARTED: &str = "what was shown may not have happened: the ledger went b
 pub(super) async fn run(client: &Client, args: WatchArgs, out: &mut Output) -> Result<(), Failure> {
     let watched = if args.ids.is_empty() {
         let request = client
-            .watch_transfers()
+            .transfers()
+            .watch_all()
             .filter(resolve::filter(client, args.filter).await?)
             .include_existing(args.include_existing);
         Watched::All(request.into_stream())
     } else {
         let found = resolve::transfers(client, &args.ids).await?;
         let uuids: BTreeSet<Uuid> = found.into_iter().collect::<Result<_, _>>()?;
-        Watched::Named(uuids.into_iter().map(|uuid| client.watch(uuid)).collect())
+        Watched::Named(
+            uuids
+                .into_iter()
+                .map(|uuid| client.transfers().watch(uuid))
+                .collect(),
+        )
     };
     let mut follower = Follower::new(watched, out);
     follower.follow(out).await

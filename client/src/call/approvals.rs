@@ -7,34 +7,34 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::{Call, Page, paged, pages, request, with_connection};
-use crate::{Client, Error, Transfer, convert, transport::Stubs};
+use crate::{Approvals, Client, Error, Transfer, convert, transport::Stubs};
 
 request! {
-    /// Asks for a decision; made by [`Client::request_approval`].
+    /// Asks for a decision; made by [`Approvals::request`].
     change RequestApproval(RequestApprovalRequest) by transfers.request_approval,
     RequestApprovalResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Approves a transfer; made by [`Client::approve_transfer`].
+    /// Approves a transfer; made by [`Approvals::approve`].
     change ApproveTransfer(ApproveTransferRequest) by transfers.approve_transfer,
     ApproveTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Denies a transfer; made by [`Client::deny_transfer`].
+    /// Denies a transfer; made by [`Approvals::deny`].
     change DenyTransfer(DenyTransferRequest) by transfers.deny_transfer,
     DenyTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Expires what is overdue; made by [`Client::expire_pending_approvals`].
+    /// Expires what is overdue; made by [`Approvals::expire_pending`].
     change ExpirePendingApprovals(ExpirePendingApprovalsRequest) by transfers.expire_pending_approvals,
     ExpirePendingApprovalsResponse => i64 { |answer| Ok(answer.expired_count) }
 }
 
 request! {
-    /// Lists what awaits a decision; made by [`Client::list_pending_approvals`].
+    /// Lists what awaits a decision; made by [`Approvals::list_pending`].
     read ListPendingApprovals(ListPendingApprovalsRequest) by transfers.list_pending_approvals,
     ListPendingApprovalsResponse => Page<Transfer> {
         |answer| convert::page(answer.transfers, answer.next_page_token, convert::present_transfer)
@@ -44,11 +44,11 @@ request! {
 with_connection!(ListPendingApprovals);
 pages!(ListPendingApprovals of Transfer {});
 
-impl Client {
+impl Approvals {
     /// Asks for a decision on a transfer that is `Pending`; from then on it requires approval.
-    pub fn request_approval(&self, uuid: Uuid) -> RequestApproval {
+    pub fn request(&self, uuid: Uuid) -> RequestApproval {
         RequestApproval {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::RequestApprovalRequest {
                 uuid: uuid.to_string(),
                 ..v1::RequestApprovalRequest::default()
@@ -60,9 +60,9 @@ impl Client {
     /// [`on_behalf_of`](ApproveTransfer::on_behalf_of).
     ///
     /// At or after its deadline it is refused with `APPROVAL_EXPIRED`, and the transfer is `Expired`.
-    pub fn approve_transfer(&self, uuid: Uuid) -> ApproveTransfer {
+    pub fn approve(&self, uuid: Uuid) -> ApproveTransfer {
         ApproveTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ApproveTransferRequest {
                 uuid: uuid.to_string(),
                 ..v1::ApproveTransferRequest::default()
@@ -74,9 +74,9 @@ impl Client {
     /// [`on_behalf_of`](DenyTransfer::on_behalf_of).
     ///
     /// At or after its deadline it is refused with `APPROVAL_EXPIRED`, and the transfer is `Expired`.
-    pub fn deny_transfer(&self, uuid: Uuid) -> DenyTransfer {
+    pub fn deny(&self, uuid: Uuid) -> DenyTransfer {
         DenyTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::DenyTransferRequest {
                 uuid: uuid.to_string(),
                 ..v1::DenyTransferRequest::default()
@@ -86,17 +86,17 @@ impl Client {
 
     /// Expires every transfer whose approval deadline has passed, as the server does by itself from time to time, and
     /// answers how many there were.
-    pub fn expire_pending_approvals(&self) -> ExpirePendingApprovals {
+    pub fn expire_pending(&self) -> ExpirePendingApprovals {
         ExpirePendingApprovals {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ExpirePendingApprovalsRequest::default(),
         }
     }
 
     /// Lists transfers that await a decision, nearest deadline first, without those past it.
-    pub fn list_pending_approvals(&self) -> ListPendingApprovals {
+    pub fn list_pending(&self) -> ListPendingApprovals {
         ListPendingApprovals {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListPendingApprovalsRequest::default(),
         }
     }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Call, Page, paged, pages, request};
 use crate::{
-    Client, Connection, ConnectionDirection, ConnectionPolicy, ConnectionStatus, Error, convert,
-    model::Wire as _, transport::Stubs,
+    Client, Connection, ConnectionDirection, ConnectionPolicy, ConnectionStatus, Connections,
+    Error, convert, model::Wire as _, transport::Stubs,
 };
 
 mod update;
@@ -18,49 +18,49 @@ mod update;
 pub use update::UpdateConnection;
 
 request! {
-    /// Creates a connection; made by [`Client::create_connection`].
+    /// Creates a connection; made by [`Connections::create`].
     change CreateConnection(CreateConnectionRequest) by connections.create_connection,
     CreateConnectionResponse => Connection { |answer| convert::connection(answer.connection) }
 }
 
 request! {
-    /// Puts into use a connection; made by [`Client::approve_connection`].
+    /// Puts into use a connection; made by [`Connections::approve`].
     change ApproveConnection(ApproveConnectionRequest) by connections.approve_connection,
     ApproveConnectionResponse => Connection { |answer| convert::connection(answer.connection) }
 }
 
 request! {
-    /// Pauses a connection; made by [`Client::suspend_connection`].
+    /// Pauses a connection; made by [`Connections::suspend`].
     change SuspendConnection(SuspendConnectionRequest) by connections.suspend_connection,
     SuspendConnectionResponse => Connection { |answer| convert::connection(answer.connection) }
 }
 
 request! {
-    /// Puts into use again a connection; made by [`Client::reactivate_connection`].
+    /// Puts into use again a connection; made by [`Connections::reactivate`].
     change ReactivateConnection(ReactivateConnectionRequest) by connections.reactivate_connection,
     ReactivateConnectionResponse => Connection { |answer| convert::connection(answer.connection) }
 }
 
 request! {
-    /// Ends a connection; made by [`Client::revoke_connection`].
+    /// Ends a connection; made by [`Connections::revoke`].
     change RevokeConnection(RevokeConnectionRequest) by connections.revoke_connection,
     RevokeConnectionResponse => Connection { |answer| convert::connection(answer.connection) }
 }
 
 request! {
-    /// Deletes a connection; made by [`Client::delete_connection`].
+    /// Deletes a connection; made by [`Connections::delete`].
     change DeleteConnection(DeleteConnectionRequest) by connections.delete_connection,
     DeleteConnectionResponse => () { |_| Ok(()) }
 }
 
 request! {
-    /// Asks for one connection; made by [`Client::get_connection`].
+    /// Asks for one connection; made by [`Connections::get`].
     read GetConnection(GetConnectionRequest) by connections.get_connection,
     GetConnectionResponse => Connection { |answer| convert::connection(answer.connection) }
 }
 
 request! {
-    /// Lists connections; made by [`Client::list_connections`].
+    /// Lists connections; made by [`Connections::list`].
     read ListConnections(ListConnectionsRequest) by connections.list_connections,
     ListConnectionsResponse => Page<Connection> {
         |answer| convert::page(answer.connections, answer.next_page_token, convert::present_connection)
@@ -69,17 +69,17 @@ request! {
 
 pages!(ListConnections of Connection {});
 
-impl Client {
+impl Connections {
     /// Creates a connection, active at once unless it is to be pending, to the site at `site_url`, an http or https URL. Name and URL have at most
     /// 255 characters; names need not be unique.
-    pub fn create_connection(
+    pub fn create(
         &self,
         name: impl Into<String>,
         direction: ConnectionDirection,
         site_url: impl Into<String>,
     ) -> CreateConnection {
         CreateConnection {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::CreateConnectionRequest {
                 name: name.into(),
                 direction: direction.to_wire(),
@@ -94,18 +94,18 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn limit(client: tidegate_client::Client, uuid: uuid::Uuid) -> Result<(), tidegate_client::Error> {
-    /// client.update_connection(uuid).allowed_tables(["public.orders"]).max_transfers(10).await?;
+    /// client.connections().update(uuid).allowed_tables(["public.orders"]).max_transfers(10).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn update_connection(&self, uuid: Uuid) -> UpdateConnection {
-        UpdateConnection::new(self.clone(), uuid)
+    pub fn update(&self, uuid: Uuid) -> UpdateConnection {
+        UpdateConnection::new(self.client.clone(), uuid)
     }
 
     /// Puts a connection that is `Pending` into use.
-    pub fn approve_connection(&self, uuid: Uuid) -> ApproveConnection {
+    pub fn approve(&self, uuid: Uuid) -> ApproveConnection {
         ApproveConnection {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ApproveConnectionRequest {
                 uuid: uuid.to_string(),
                 request_id: String::new(),
@@ -114,9 +114,9 @@ impl Client {
     }
 
     /// Pauses a connection that is `Active`: its transfers are neither created nor started. Those in progress may end.
-    pub fn suspend_connection(&self, uuid: Uuid) -> SuspendConnection {
+    pub fn suspend(&self, uuid: Uuid) -> SuspendConnection {
         SuspendConnection {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::SuspendConnectionRequest {
                 uuid: uuid.to_string(),
                 ..Default::default()
@@ -126,9 +126,9 @@ impl Client {
 
     /// Puts a connection that is `Suspended` or `Expired` into use again. Past its end it is refused with
     /// `CONNECTION_EXPIRED`.
-    pub fn reactivate_connection(&self, uuid: Uuid) -> ReactivateConnection {
+    pub fn reactivate(&self, uuid: Uuid) -> ReactivateConnection {
         ReactivateConnection {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ReactivateConnectionRequest {
                 uuid: uuid.to_string(),
                 request_id: String::new(),
@@ -137,9 +137,9 @@ impl Client {
     }
 
     /// Ends a connection for good, with the credentials of its agents.
-    pub fn revoke_connection(&self, uuid: Uuid) -> RevokeConnection {
+    pub fn revoke(&self, uuid: Uuid) -> RevokeConnection {
         RevokeConnection {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::RevokeConnectionRequest {
                 uuid: uuid.to_string(),
                 ..Default::default()
@@ -149,9 +149,9 @@ impl Client {
 
     /// Deletes a connection that is `Pending`, `Revoked` or `Expired` and has no transfer that could still change. Its
     /// transfers and events stay.
-    pub fn delete_connection(&self, uuid: Uuid) -> DeleteConnection {
+    pub fn delete(&self, uuid: Uuid) -> DeleteConnection {
         DeleteConnection {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::DeleteConnectionRequest {
                 uuid: uuid.to_string(),
                 request_id: String::new(),
@@ -160,9 +160,9 @@ impl Client {
     }
 
     /// Asks for one connection. Refused with `NOT_FOUND` when there is none.
-    pub fn get_connection(&self, uuid: Uuid) -> GetConnection {
+    pub fn get(&self, uuid: Uuid) -> GetConnection {
         GetConnection {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::GetConnectionRequest {
                 uuid: uuid.to_string(),
             },
@@ -170,9 +170,9 @@ impl Client {
     }
 
     /// Lists connections, newest first.
-    pub fn list_connections(&self) -> ListConnections {
+    pub fn list(&self) -> ListConnections {
         ListConnections {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListConnectionsRequest::default(),
         }
     }

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::{Call, Page, paged, pages, request};
 use crate::{
-    Client, Credential, Error, IssuedToken, OpenedSession, Role, convert, model::Wire as _,
-    transport::Stubs,
+    Client, Connections, Credential, Credentials, Error, IssuedToken, OpenedSession, Role,
+    Sessions, convert, model::Wire as _, transport::Stubs,
 };
 
 request! {
-    /// Asks who the caller is; made by [`Client::get_caller`].
+    /// Asks who the caller is; made by [`Credentials::caller`].
     read GetCaller(GetCallerRequest) by credentials.get_caller,
     GetCallerResponse => Option<Credential> {
         |answer| answer.credential.map(convert::present_credential).transpose()
@@ -21,7 +21,7 @@ request! {
 }
 
 request! {
-    /// Creates a credential; made by [`Client::create_credential`].
+    /// Creates a credential; made by [`Credentials::create`].
     change CreateCredential(CreateCredentialRequest) by credentials.create_credential,
     CreateCredentialResponse => IssuedToken {
         |answer| convert::issued(answer.credential, answer.token)
@@ -29,13 +29,13 @@ request! {
 }
 
 request! {
-    /// Asks for one credential; made by [`Client::get_credential`].
+    /// Asks for one credential; made by [`Credentials::get`].
     read GetCredential(GetCredentialRequest) by credentials.get_credential,
     GetCredentialResponse => Credential { |answer| convert::credential(answer.credential) }
 }
 
 request! {
-    /// Lists credentials; made by [`Client::list_credentials`].
+    /// Lists credentials; made by [`Credentials::list`].
     read ListCredentials(ListCredentialsRequest) by credentials.list_credentials,
     ListCredentialsResponse => Page<Credential> {
         |answer| convert::page(answer.credentials, answer.next_page_token, convert::present_credential)
@@ -45,7 +45,7 @@ request! {
 pages!(ListCredentials of Credential {});
 
 request! {
-    /// Gives a credential a new token; made by [`Client::rotate_credential`].
+    /// Gives a credential a new token; made by [`Credentials::rotate`].
     change RotateCredential(RotateCredentialRequest) by credentials.rotate_credential,
     RotateCredentialResponse => IssuedToken {
         |answer| convert::issued(answer.credential, answer.token)
@@ -53,7 +53,7 @@ request! {
 }
 
 request! {
-    /// Gives the agent of a connection a new token; made by [`Client::rotate_connection_token`].
+    /// Gives the agent of a connection a new token; made by [`Connections::rotate_token`].
     change RotateConnectionToken(RotateConnectionTokenRequest) by connections.rotate_connection_token,
     RotateConnectionTokenResponse => IssuedToken {
         |answer| convert::issued(answer.credential, answer.token)
@@ -61,40 +61,40 @@ request! {
 }
 
 request! {
-    /// Ends a credential; made by [`Client::revoke_credential`].
+    /// Ends a credential; made by [`Credentials::revoke`].
     change RevokeCredential(RevokeCredentialRequest) by credentials.revoke_credential,
     RevokeCredentialResponse => Credential { |answer| convert::credential(answer.credential) }
 }
 
 request! {
-    /// Opens a session; made by [`Client::create_session`].
+    /// Opens a session; made by [`Sessions::create`].
     change CreateSession(CreateSessionRequest) by credentials.create_session,
     CreateSessionResponse => OpenedSession { convert::opened }
 }
 
 request! {
-    /// Redeems a session code; made by [`Client::redeem_session`].
+    /// Redeems a session code; made by [`Sessions::redeem`].
     read RedeemSession(RedeemSessionRequest) by credentials.redeem_session,
     RedeemSessionResponse => IssuedToken {
         |answer| convert::issued(answer.credential, answer.token)
     }
 }
 
-impl Client {
+impl Credentials {
     /// Asks who the caller is: the credential of the client's token, or `None` when the server does not require
     /// authentication.
-    pub fn get_caller(&self) -> GetCaller {
+    pub fn caller(&self) -> GetCaller {
         GetCaller {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::GetCallerRequest {},
         }
     }
 
     /// Creates a credential with a token of 90 days unless told otherwise. The name has at most 255 characters. An agent
     /// needs a [`connection`](CreateCredential::connection).
-    pub fn create_credential(&self, name: impl Into<String>, role: Role) -> CreateCredential {
+    pub fn create(&self, name: impl Into<String>, role: Role) -> CreateCredential {
         CreateCredential {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::CreateCredentialRequest {
                 name: name.into(),
                 role: role.to_wire(),
@@ -104,9 +104,9 @@ impl Client {
     }
 
     /// Asks for one credential. Refused with `NOT_FOUND` when there is none.
-    pub fn get_credential(&self, uuid: Uuid) -> GetCredential {
+    pub fn get(&self, uuid: Uuid) -> GetCredential {
         GetCredential {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::GetCredentialRequest {
                 uuid: uuid.to_string(),
             },
@@ -114,18 +114,18 @@ impl Client {
     }
 
     /// Lists credentials, newest first.
-    pub fn list_credentials(&self) -> ListCredentials {
+    pub fn list(&self) -> ListCredentials {
         ListCredentials {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListCredentialsRequest::default(),
         }
     }
 
     /// Gives a credential a new token. The one before it ends at once unless an overlap is set. Refused when the
     /// credential was revoked.
-    pub fn rotate_credential(&self, uuid: Uuid) -> RotateCredential {
+    pub fn rotate(&self, uuid: Uuid) -> RotateCredential {
         RotateCredential {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::RotateCredentialRequest {
                 uuid: uuid.to_string(),
                 ..Default::default()
@@ -133,33 +133,37 @@ impl Client {
         }
     }
 
-    /// Gives the connection's own agent a new token, and makes that agent where there is none. Refused when the
-    /// connection was revoked.
-    pub fn rotate_connection_token(&self, connection_uuid: Uuid) -> RotateConnectionToken {
-        RotateConnectionToken {
-            client: self.clone(),
-            message: v1::RotateConnectionTokenRequest {
-                uuid: connection_uuid.to_string(),
-                ..Default::default()
-            },
-        }
-    }
-
     /// Ends a credential for good, with all its tokens. Does nothing to one that was revoked before.
-    pub fn revoke_credential(&self, uuid: Uuid) -> RevokeCredential {
+    pub fn revoke(&self, uuid: Uuid) -> RevokeCredential {
         RevokeCredential {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::RevokeCredentialRequest {
                 uuid: uuid.to_string(),
                 ..Default::default()
             },
         }
     }
+}
 
+impl Connections {
+    /// Gives the connection's own agent a new token, and makes that agent where there is none. Refused when the
+    /// connection was revoked.
+    pub fn rotate_token(&self, connection_uuid: Uuid) -> RotateConnectionToken {
+        RotateConnectionToken {
+            client: self.client.clone(),
+            message: v1::RotateConnectionTokenRequest {
+                uuid: connection_uuid.to_string(),
+                ..Default::default()
+            },
+        }
+    }
+}
+
+impl Sessions {
     /// Opens a session: a code that an agent redeems, once, for a token of this connection, which must be active.
-    pub fn create_session(&self, connection_uuid: Uuid) -> CreateSession {
+    pub fn create(&self, connection_uuid: Uuid) -> CreateSession {
         CreateSession {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::CreateSessionRequest {
                 connection_uuid: connection_uuid.to_string(),
                 ..Default::default()
@@ -171,9 +175,9 @@ impl Client {
     ///
     /// A code is good once. When the answer is lost the code is spent, and the next try is refused with
     /// `SESSION_CODE_INVALID`: ask for another code.
-    pub fn redeem_session(&self, session_code: impl Into<String>) -> RedeemSession {
+    pub fn redeem(&self, session_code: impl Into<String>) -> RedeemSession {
         RedeemSession {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::RedeemSessionRequest {
                 session_code: session_code.into(),
             },

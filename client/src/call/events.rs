@@ -7,21 +7,21 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::{Call, request};
-use crate::{Client, Error, Event, LogPosition, convert, transport::Stubs};
+use crate::{Client, Error, Event, Events, LogPosition, convert, transport::Stubs};
 
 request! {
-    /// Reads the log; made by [`Client::list_events`].
+    /// Reads the log; made by [`Events::list`].
     read ListEvents(ListEventsRequest) by events.list_events,
     ListEventsResponse => Vec<Event> {
         |answer| answer.events.into_iter().map(convert::event).collect()
     }
 }
 
-impl Client {
+impl Events {
     /// Lists events in ascending sequence. An answer may hold fewer than asked for; only an empty one is the end.
-    pub fn list_events(&self) -> ListEvents {
+    pub fn list(&self) -> ListEvents {
         ListEvents {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListEventsRequest::default(),
         }
     }

@@ -7,16 +7,18 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::{Call, request};
-use crate::{Attempt, Client, Error, Progress, Run, Transfer, convert, transport::Stubs};
+use crate::{
+    Attempt, Client, Error, Progress, Run, Transfer, Transfers, convert, transport::Stubs,
+};
 
 request! {
-    /// Starts a transfer; made by [`Client::start_transfer`].
+    /// Starts a transfer; made by [`Transfers::start`].
     change StartTransfer(StartTransferRequest) by transfers.start_transfer,
     StartTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Lists the attempts at a transfer; made by [`Client::list_attempts`].
+    /// Lists the attempts at a transfer; made by [`Transfers::list_attempts`].
     read ListAttempts(ListAttemptsRequest) by transfers.list_attempts,
     ListAttemptsResponse => Vec<Attempt> {
         |answer| answer.attempts.into_iter().map(convert::attempt).collect()
@@ -24,33 +26,33 @@ request! {
 }
 
 request! {
-    /// Reports progress once; made by [`Client::update_progress`].
+    /// Reports progress once; made by [`Transfers::update_progress`].
     change UpdateProgress(UpdateProgressRequest) by transfers.update_progress,
     UpdateProgressResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Completes a transfer; made by [`Client::complete_transfer`].
+    /// Completes a transfer; made by [`Transfers::complete`].
     change CompleteTransfer(CompleteTransferRequest) by transfers.complete_transfer,
     CompleteTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Gives a transfer up; made by [`Client::fail_transfer`].
+    /// Gives a transfer up; made by [`Transfers::fail`].
     change FailTransfer(FailTransferRequest) by transfers.fail_transfer,
     FailTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
-impl Client {
+impl Transfers {
     /// Starts a transfer that is `Pending` and needs no approval, or is `Approved`. Of several callers one wins; the
     /// others are refused with `ILLEGAL_TRANSITION`, whose metadata says who runs it and until when. Without a needed
     /// approval: `APPROVAL_REQUIRED`.
     ///
-    /// The answer names the lease: give it on to [`report_progress`](Client::report_progress) and the like, so that an
+    /// The answer names the lease: give it on to [`report_progress`](crate::Transfers::report_progress) and the like, so that an
     /// agent that has lost it cannot disturb the next one. Its `checkpoint` is where to resume.
-    pub fn start_transfer(&self, uuid: Uuid) -> StartTransfer {
+    pub fn start(&self, uuid: Uuid) -> StartTransfer {
         StartTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::StartTransferRequest {
                 uuid: uuid.to_string(),
                 ..v1::StartTransferRequest::default()
@@ -62,7 +64,7 @@ impl Client {
     /// ones when the first one's `lease_epoch` is not 1: see [`before`](ListAttempts::before).
     pub fn list_attempts(&self, uuid: Uuid) -> ListAttempts {
         ListAttempts {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListAttemptsRequest {
                 uuid: uuid.to_string(),
                 ..v1::ListAttemptsRequest::default()
@@ -71,13 +73,13 @@ impl Client {
     }
 
     /// Reports progress of a transfer that is `InProgress`, and renews its heartbeat. For a report now and then; an
-    /// agent under way uses [`Client::report_progress`].
+    /// agent under way uses [`Transfers::report_progress`].
     ///
     /// Totals below the stored ones are refused with `PROGRESS_REGRESSED`, a lease that was lost with `LEASE_LOST`.
     pub fn update_progress(&self, run: impl Into<Run>, progress: Progress) -> UpdateProgress {
         let run = run.into();
         UpdateProgress {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::UpdateProgressRequest {
                 uuid: run.uuid.to_string(),
                 lease_epoch: run.epoch(),
@@ -88,10 +90,10 @@ impl Client {
     }
 
     /// Completes a transfer that is `InProgress`. A lease that was lost is refused with `LEASE_LOST`.
-    pub fn complete_transfer(&self, run: impl Into<Run>) -> CompleteTransfer {
+    pub fn complete(&self, run: impl Into<Run>) -> CompleteTransfer {
         let run = run.into();
         CompleteTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::CompleteTransferRequest {
                 uuid: run.uuid.to_string(),
                 lease_epoch: run.epoch(),
@@ -102,14 +104,10 @@ impl Client {
 
     /// Gives up a transfer that is `InProgress`. `error_message` says why, in 1 to 2,000 characters.
     /// A lease that was lost is refused with `LEASE_LOST`.
-    pub fn fail_transfer(
-        &self,
-        run: impl Into<Run>,
-        error_message: impl Into<String>,
-    ) -> FailTransfer {
+    pub fn fail(&self, run: impl Into<Run>, error_message: impl Into<String>) -> FailTransfer {
         let run = run.into();
         FailTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::FailTransferRequest {
                 uuid: run.uuid.to_string(),
                 lease_epoch: run.epoch(),

@@ -9,18 +9,18 @@ use uuid::Uuid;
 
 use super::{Call, Listing, Page, paged, pages, request, with_connection};
 use crate::{
-    Client, ConnectionStats, Direction, Error, TableStats, Transfer, convert, model::Wire as _,
-    transport::Stubs,
+    Client, ConnectionStats, Direction, Error, Stats, TableStats, Transfer, Transfers, convert,
+    model::Wire as _, transport::Stubs,
 };
 
 request! {
-    /// Sums up one connection; made by [`Client::get_connection_stats`].
+    /// Sums up one connection; made by [`Stats::connection`].
     read GetConnectionStats(GetConnectionStatsRequest) by transfers.get_connection_stats,
     GetConnectionStatsResponse => ConnectionStats { |answer| Ok(convert::connection_stats(answer)) }
 }
 
 request! {
-    /// Sums up by table; made by [`Client::list_table_stats`].
+    /// Sums up by table; made by [`Stats::tables`].
     read ListTableStats(ListTableStatsRequest) by transfers.list_table_stats,
     ListTableStatsResponse => Listing<TableStats> {
         |answer| Ok(Listing {
@@ -31,7 +31,7 @@ request! {
 }
 
 request! {
-    /// Lists the newest transfers; made by [`Client::list_recent_transfers`].
+    /// Lists the newest transfers; made by [`Transfers::list_recent`].
     read ListRecentTransfers(ListRecentTransfersRequest) by transfers.list_recent_transfers,
     ListRecentTransfersResponse => Listing<Transfer> {
         |answer| {
@@ -42,7 +42,7 @@ request! {
 }
 
 request! {
-    /// Lists running transfers; made by [`Client::list_active_transfers`].
+    /// Lists running transfers; made by [`Transfers::list_active`].
     read ListActiveTransfers(ListActiveTransfersRequest) by transfers.list_active_transfers,
     ListActiveTransfersResponse => Page<Transfer> {
         |answer| convert::page(answer.transfers, answer.next_page_token, convert::present_transfer)
@@ -52,11 +52,11 @@ request! {
 with_connection!(ListRecentTransfers, ListActiveTransfers);
 pages!(ListActiveTransfers of Transfer {});
 
-impl Client {
+impl Stats {
     /// Sums up the transfers of one connection, in every status; zeros when there are none.
-    pub fn get_connection_stats(&self, connection_uuid: Uuid) -> GetConnectionStats {
+    pub fn connection(&self, connection_uuid: Uuid) -> GetConnectionStats {
         GetConnectionStats {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::GetConnectionStatsRequest {
                 connection_uuid: connection_uuid.to_string(),
             },
@@ -65,25 +65,27 @@ impl Client {
 
     /// Sums up completed transfers by table: most transfers first, then by name; at most 1,000 tables, and whether there
     /// are more.
-    pub fn list_table_stats(&self) -> ListTableStats {
+    pub fn tables(&self) -> ListTableStats {
         ListTableStats {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListTableStatsRequest::default(),
         }
     }
+}
 
+impl Transfers {
     /// Lists the newest transfers, newest first, and whether there are older ones.
-    pub fn list_recent_transfers(&self) -> ListRecentTransfers {
+    pub fn list_recent(&self) -> ListRecentTransfers {
         ListRecentTransfers {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListRecentTransfersRequest::default(),
         }
     }
 
     /// Lists transfers that are `InProgress`, newest first.
-    pub fn list_active_transfers(&self) -> ListActiveTransfers {
+    pub fn list_active(&self) -> ListActiveTransfers {
         ListActiveTransfers {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListActiveTransfersRequest::default(),
         }
     }

@@ -7,38 +7,38 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::{Call, request};
-use crate::{Client, Error, Progress, Run, Transfer, convert, transport::Stubs};
+use crate::{Client, Error, Progress, Run, Transfer, Transfers, convert, transport::Stubs};
 
 request! {
-    /// Calls a transfer off; made by [`Client::cancel_transfer`].
+    /// Calls a transfer off; made by [`Transfers::cancel`].
     change CancelTransfer(CancelTransferRequest) by transfers.cancel_transfer,
     CancelTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Pauses a transfer; made by [`Client::pause_transfer`].
+    /// Pauses a transfer; made by [`Transfers::pause`].
     change PauseTransfer(PauseTransferRequest) by transfers.pause_transfer,
     PauseTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Resumes a transfer; made by [`Client::resume_transfer`].
+    /// Resumes a transfer; made by [`Transfers::resume`].
     change ResumeTransfer(ResumeTransferRequest) by transfers.resume_transfer,
     ResumeTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Says that a transfer runs no more; made by [`Client::acknowledge_stop`].
+    /// Says that a transfer runs no more; made by [`Transfers::acknowledge_stop`].
     change AcknowledgeStop(AcknowledgeStopRequest) by transfers.acknowledge_stop,
     AcknowledgeStopResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
-impl Client {
+impl Transfers {
     /// Calls off a transfer that is `Pending`, `PendingApproval` or `Approved`. The agent of one that is `InProgress` is
     /// asked to stop, which `stop` of the answer tells: it is `Cancelled` once the agent has, or at the end of the grace.
-    pub fn cancel_transfer(&self, uuid: Uuid) -> CancelTransfer {
+    pub fn cancel(&self, uuid: Uuid) -> CancelTransfer {
         CancelTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::CancelTransferRequest {
                 uuid: uuid.to_string(),
                 ..v1::CancelTransferRequest::default()
@@ -50,9 +50,9 @@ impl Client {
     /// the transfer is `Pending` or `Approved` again once the agent has, or at the end of the grace.
     ///
     /// One that is about to be cancelled is refused with `CANCEL_REQUESTED`.
-    pub fn pause_transfer(&self, uuid: Uuid) -> PauseTransfer {
+    pub fn pause(&self, uuid: Uuid) -> PauseTransfer {
         PauseTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::PauseTransferRequest {
                 uuid: uuid.to_string(),
                 ..v1::PauseTransferRequest::default()
@@ -61,9 +61,9 @@ impl Client {
     }
 
     /// Takes a pause back, or the request for one. Does nothing to a transfer that is not paused.
-    pub fn resume_transfer(&self, uuid: Uuid) -> ResumeTransfer {
+    pub fn resume(&self, uuid: Uuid) -> ResumeTransfer {
         ResumeTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ResumeTransferRequest {
                 uuid: uuid.to_string(),
                 ..v1::ResumeTransferRequest::default()
@@ -76,7 +76,7 @@ impl Client {
     pub fn acknowledge_stop(&self, run: impl Into<Run>) -> AcknowledgeStop {
         let run = run.into();
         AcknowledgeStop {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::AcknowledgeStopRequest {
                 uuid: run.uuid.to_string(),
                 lease_epoch: run.epoch(),

@@ -10,24 +10,24 @@ use uuid::Uuid;
 
 use super::{Call, Page, paged, pages, request, with_connection};
 use crate::{
-    Client, ConflictStrategy, Direction, Error, SortOrder, Transfer, TransferFilter, convert,
-    model::Wire as _, transport::Stubs,
+    Client, ConflictStrategy, Direction, Error, SortOrder, Transfer, TransferFilter, Transfers,
+    convert, model::Wire as _, transport::Stubs,
 };
 
 request! {
-    /// Declares a transfer; made by [`Client::create_transfer`].
+    /// Declares a transfer; made by [`Transfers::create`].
     change CreateTransfer(CreateTransferRequest) by transfers.create_transfer,
     CreateTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Asks for one transfer; made by [`Client::get_transfer`].
+    /// Asks for one transfer; made by [`Transfers::get`].
     read GetTransfer(GetTransferRequest) by transfers.get_transfer,
     GetTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 request! {
-    /// Lists transfers; made by [`Client::list_transfers`].
+    /// Lists transfers; made by [`Transfers::list`].
     read ListTransfers(ListTransfersRequest) by transfers.list_transfers,
     ListTransfersResponse => Page<Transfer> {
         |answer| convert::page(answer.transfers, answer.next_page_token, convert::present_transfer)
@@ -35,13 +35,13 @@ request! {
 }
 
 request! {
-    /// Counts transfers; made by [`Client::count_transfers`].
+    /// Counts transfers; made by [`Transfers::count`].
     read CountTransfers(CountTransfersRequest) by transfers.count_transfers,
     CountTransfersResponse => i64 { |answer| Ok(answer.count) }
 }
 
 request! {
-    /// Deletes a transfer; made by [`Client::delete_transfer`].
+    /// Deletes a transfer; made by [`Transfers::delete`].
     change DeleteTransfer(DeleteTransferRequest) by transfers.delete_transfer,
     DeleteTransferResponse => () { |_answer| Ok(()) }
 }
@@ -49,18 +49,14 @@ request! {
 with_connection!(GetTransfer, ListTransfers);
 pages!(ListTransfers of Transfer { skip });
 
-impl Client {
+impl Transfers {
     /// Declares a transfer of `table_name`, at most 255 characters. Its status is `Pending`, its progress 0.
     ///
     /// Refused: bad fields, all at once, with `INVALID_ARGUMENT`; an unknown connection or transfer to retry with
     /// `NOT_FOUND`.
-    pub fn create_transfer(
-        &self,
-        direction: Direction,
-        table_name: impl Into<String>,
-    ) -> CreateTransfer {
+    pub fn create(&self, direction: Direction, table_name: impl Into<String>) -> CreateTransfer {
         CreateTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::CreateTransferRequest {
                 direction: direction.to_wire(),
                 table_name: table_name.into(),
@@ -70,9 +66,9 @@ impl Client {
     }
 
     /// Asks for one transfer. Refused with `NOT_FOUND` when there is none.
-    pub fn get_transfer(&self, uuid: Uuid) -> GetTransfer {
+    pub fn get(&self, uuid: Uuid) -> GetTransfer {
         GetTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::GetTransferRequest {
                 uuid: uuid.to_string(),
                 preload: Vec::new(),
@@ -82,25 +78,25 @@ impl Client {
 
     /// Lists transfers, newest first unless told otherwise, in pages that neither skip nor repeat one while others come
     /// and go.
-    pub fn list_transfers(&self) -> ListTransfers {
+    pub fn list(&self) -> ListTransfers {
         ListTransfers {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::ListTransfersRequest::default(),
         }
     }
 
     /// Counts the transfers that a filter means; all of them without one.
-    pub fn count_transfers(&self) -> CountTransfers {
+    pub fn count(&self) -> CountTransfers {
         CountTransfers {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::CountTransfersRequest::default(),
         }
     }
 
     /// Deletes a transfer in a terminal status; its events stay. Refused with `ILLEGAL_TRANSITION` in any other status.
-    pub fn delete_transfer(&self, uuid: Uuid) -> DeleteTransfer {
+    pub fn delete(&self, uuid: Uuid) -> DeleteTransfer {
         DeleteTransfer {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::DeleteTransferRequest {
                 uuid: uuid.to_string(),
                 request_id: String::new(),

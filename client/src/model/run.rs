@@ -8,7 +8,7 @@ use super::Transfer;
 
 /// A transfer and the lease under which it is run.
 ///
-/// Made from what [`Client::start_transfer`](crate::Client::start_transfer) answers: then the server refuses with
+/// Made from what [`Transfers::start`](crate::Transfers::start) answers: then the server refuses with
 /// `LEASE_LOST` whatever is said after the lease was lost. Made from a bare uuid it names no lease, which is enough under
 /// the first lease of an agent without an instance name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tidegate_proto::v1::{self, watch_events_response::Update};
 use uuid::Uuid;
 
 use super::reconnect::{Interruption, ReconnectingStream};
-use crate::{Client, Error, Event, LogPosition, convert};
+use crate::{Client, Error, Event, Events, LogPosition, convert};
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ mod tests;
 /// The server says something every 10 s at least; a stream that was silent for so long is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Asks to follow the log; made by [`Client::watch_events`].
+/// Asks to follow the log; made by [`Events::watch`].
 #[derive(Clone, Debug)]
 #[must_use = "a watch begins with `into_stream`"]
 pub struct WatchEvents {
@@ -58,11 +58,11 @@ fn read(position: &Reached) -> LogPosition {
         .clone()
 }
 
-impl Client {
+impl Events {
     /// Follows the log, over any interruption.
-    pub fn watch_events(&self) -> WatchEvents {
+    pub fn watch(&self) -> WatchEvents {
         WatchEvents {
-            client: self.clone(),
+            client: self.client.clone(),
             message: v1::WatchEventsRequest::default(),
             after: LogPosition::default(),
         }

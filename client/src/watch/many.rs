@@ -17,9 +17,9 @@ use super::{
     reconnect::{Interruption, ReconnectingStream},
     seen::SeenRevisions,
 };
-use crate::{Client, Error, LogPosition, Transfer, TransferFilter, convert};
+use crate::{Client, Error, LogPosition, Transfer, TransferFilter, Transfers, convert};
 
-/// Asks to follow transfers; made by [`Client::watch_transfers`].
+/// Asks to follow transfers; made by [`Transfers::watch_all`].
 #[derive(Clone, Debug)]
 #[must_use = "a watch begins with `into_stream`"]
 pub struct WatchTransfers {
@@ -79,11 +79,11 @@ impl TransfersWatch {
     }
 }
 
-impl Client {
+impl Transfers {
     /// Follows all transfers, or those that a filter means, over any interruption.
-    pub fn watch_transfers(&self) -> WatchTransfers {
+    pub fn watch_all(&self) -> WatchTransfers {
         WatchTransfers {
-            client: self.clone(),
+            client: self.client.clone(),
             filter: TransferFilter::default(),
             include_existing: false,
         }

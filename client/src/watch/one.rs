@@ -14,9 +14,9 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::reconnect::{Interruption, ReconnectingStream};
-use crate::{Client, Error, Transfer, convert};
+use crate::{Client, Error, Transfer, Transfers, convert};
 
-/// The states of one transfer as they come: the present one at once, then its changes; made by [`Client::watch`].
+/// The states of one transfer as they come: the present one at once, then its changes; made by [`Transfers::watch`].
 ///
 /// Ends after the transfer's terminal state. Changes that follow each other quickly are conflated, so revisions may be
 /// left out, but they never repeat or go down. Whatever interrupts the connection is ridden out, for as long as it takes;
@@ -37,13 +37,13 @@ impl TransferWatch {
     }
 }
 
-impl Client {
+impl Transfers {
     /// Follows one transfer to its end, over any interruption. Connects when first polled.
     pub fn watch(&self, uuid: Uuid) -> TransferWatch {
         let follower = Follower {
-            client: self.clone(),
+            client: self.client.clone(),
             uuid,
-            connection: ReconnectingStream::new(self.clone()),
+            connection: ReconnectingStream::new(self.client.clone()),
             revision: 0,
             done: false,
         };

@@ -55,11 +55,13 @@ async fn a_change_is_retried_with_the_same_request_id() {
     let client = fake.client();
 
     let transfer = client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap();
     client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap();
 
@@ -77,7 +79,7 @@ async fn a_request_id_that_was_given_is_kept() {
     let (script, ids) = creation(1, refusal(Code::Unavailable, "SHUTTING_DOWN"));
     let fake = Fake::play(script).await;
 
-    let request = fake.client().create_transfer(Direction::Send, "orders");
+    let request = fake.client().transfers().create(Direction::Send, "orders");
     request.request_id("mine").await.unwrap();
 
     assert_eq!(*ids.lock().unwrap(), ["mine", "mine"]);
@@ -90,7 +92,8 @@ async fn tries_are_limited() {
 
     let error = fake
         .client()
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap_err();
 
@@ -111,7 +114,8 @@ async fn refusals_are_not_retried() {
         let fake = Fake::play(script).await;
         let error = fake
             .client()
-            .create_transfer(Direction::Send, "orders")
+            .transfers()
+            .create(Direction::Send, "orders")
             .await
             .unwrap_err();
         assert_eq!(error.reason(), Some(reason));
@@ -130,7 +134,7 @@ async fn the_pause_that_the_server_asks_for_is_kept() {
         let fake = Fake::play(script).await;
 
         let begun = Instant::now();
-        let request = fake.client().create_transfer(Direction::Send, "orders");
+        let request = fake.client().transfers().create(Direction::Send, "orders");
         request.await.unwrap();
 
         assert!(begun.elapsed() >= pause, "{:?}", begun.elapsed());
@@ -154,7 +158,8 @@ async fn a_server_that_starts_late_is_waited_for() {
 
     let creation_under_way = tokio::spawn(
         client
-            .create_transfer(Direction::Send, "orders")
+            .transfers()
+            .create(Direction::Send, "orders")
             .into_future(),
     );
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -172,7 +177,8 @@ async fn a_call_is_retried_when_the_connection_breaks_under_it() {
     let address = fake.address();
     let client = client(address);
     client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap();
 
@@ -188,7 +194,8 @@ async fn a_call_is_retried_when_the_connection_breaks_under_it() {
     let _fake = Fake::play_on(listener, script);
 
     client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap();
     assert_eq!(ids.lock().unwrap().len(), 1);
@@ -211,7 +218,8 @@ async fn no_answer_in_time_is_a_timeout() {
         .unwrap();
 
     let error = client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap_err();
 
@@ -226,7 +234,8 @@ async fn a_servers_own_timeout_is_a_timeout() {
     let fake = Fake::play(script).await;
     let error = fake
         .client()
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
@@ -249,11 +258,12 @@ async fn an_answer_without_its_transfer_is_an_error() {
     let client = fake.client();
 
     let error = client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .unwrap_err();
     assert_eq!(error.code_name(), "INTERNAL");
-    let error = client.get_transfer(ORDERS).await.unwrap_err();
+    let error = client.transfers().get(ORDERS).await.unwrap_err();
     assert_eq!(error.code_name(), "INTERNAL");
     assert!(error.message().contains("connection_uuid"), "{error}");
 }
@@ -284,7 +294,13 @@ async fn all_pages_are_followed_and_skipping_is_done_once() {
         ..Script::default()
     };
     let fake = Fake::play(script).await;
-    let items = fake.client().list_transfers().skip(5).page_size(2).items();
+    let items = fake
+        .client()
+        .transfers()
+        .list()
+        .skip(5)
+        .page_size(2)
+        .items();
     let transfers: Vec<_> = items.try_collect().await.unwrap();
     assert_eq!(transfers.len(), 3);
 }

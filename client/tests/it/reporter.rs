@@ -56,7 +56,7 @@ async fn stopped(reporter: &ProgressReporter) -> ReporterStop {
 #[tokio::test]
 async fn a_burst_becomes_a_few_messages_and_the_last_one_wins() {
     let fake = Fake::play(started(None)).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     assert_eq!(reporter.acknowledged(), None);
 
     for count in 1..=1_000 {
@@ -75,7 +75,7 @@ async fn a_burst_becomes_a_few_messages_and_the_last_one_wins() {
 #[tokio::test]
 async fn reports_are_a_tenth_of_a_second_apart() {
     let fake = Fake::play(started(None)).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     let begun = std::time::Instant::now();
     let mut count = 0;
     while begun.elapsed() < Duration::from_millis(550) {
@@ -101,7 +101,7 @@ async fn it_reconnects_and_resends_what_is_not_stored() {
         }
     }));
     let fake = Fake::play(script).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
 
     reporter.report_with_checkpoint(rows(5), *b"page 5");
     flushed(&reporter).await.unwrap();
@@ -134,7 +134,7 @@ async fn it_reconnects_and_resends_what_is_not_stored() {
 async fn it_outlives_the_server() {
     let fake = Fake::play(started(None)).await;
     let address = fake.address();
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report(rows(1));
     flushed(&reporter).await.unwrap();
 
@@ -167,7 +167,7 @@ async fn a_request_to_stop_is_told_while_the_reports_go_on() {
         _ => Reply::Silence,
     }));
     let fake = Fake::play(script).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     fake.until("the first message", |heard| !heard.reports.is_empty())
         .await;
     reporter.report(rows(1));
@@ -203,7 +203,7 @@ async fn a_request_to_stop_is_told_while_the_reports_go_on() {
 #[tokio::test]
 async fn a_cancellation_is_told_even_before_the_first_report() {
     let fake = Fake::play(started(None)).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     fake.until("the first message", |heard| !heard.reports.is_empty())
         .await;
     assert!(reporter.status().is_none());
@@ -246,7 +246,7 @@ async fn a_refused_report_tells_why() {
         None => Reply::Stored,
     }));
     let fake = Fake::play(script).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report(rows(1));
 
     let ReporterStop::Refused(error) = stopped(&reporter).await else {
@@ -267,7 +267,7 @@ async fn an_illegal_report_tells_where_the_transfer_stands() {
             refused(9, "ILLEGAL_TRANSITION", status)
         }));
         let fake = Fake::play(script).await;
-        let reporter = fake.client().report_progress(ORDERS);
+        let reporter = fake.client().transfers().report_progress(ORDERS);
         match stopped(&reporter).await {
             ReporterStop::Left(TransferStatus::Failed) => assert!(left),
             ReporterStop::Refused(error) => assert!(!left && error.is_illegal_transition()),
@@ -287,7 +287,7 @@ async fn a_report_that_cannot_be_stored_now_is_sent_again() {
         }
     }));
     let fake = Fake::play(script).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report(rows(1));
     flushed(&reporter).await.unwrap();
     assert!(reporter.status().is_none());
@@ -297,7 +297,7 @@ async fn a_report_that_cannot_be_stored_now_is_sent_again() {
 async fn silence_is_filled_with_heartbeats() {
     // A third of the timeout, 200 ms, may pass in silence.
     let fake = Fake::play(started(Some(Duration::from_millis(600)))).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report(rows(4));
     flushed(&reporter).await.unwrap();
 
@@ -316,7 +316,7 @@ async fn silence_is_filled_with_heartbeats() {
 #[tokio::test]
 async fn without_a_timeout_there_are_no_heartbeats() {
     let fake = Fake::play(started(None)).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report(rows(4));
     flushed(&reporter).await.unwrap();
     let before = fake.heard().reports.len();
@@ -347,7 +347,7 @@ async fn finishing_completes_with_the_final_totals_and_one_request_id() {
         })
     }));
     let fake = Fake::play(script).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report(rows(1));
     fake.until("the stream", |heard| !heard.reports.is_empty())
         .await;
@@ -379,7 +379,7 @@ async fn failing_stores_the_checkpoint_first() {
         })
     }));
     let fake = Fake::play(script).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report_with_checkpoint(rows(3), *b"page 3");
 
     let failed = reporter.fail("disk full", rows(3)).await.unwrap();
@@ -396,7 +396,7 @@ async fn failing_stores_the_checkpoint_first() {
 #[tokio::test]
 async fn dropping_it_completes_nothing() {
     let fake = Fake::play(started(None)).await;
-    let reporter = fake.client().report_progress(ORDERS);
+    let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report(rows(1));
     flushed(&reporter).await.unwrap();
 

@@ -52,9 +52,9 @@ async fn every_call_and_every_stream_carries_it() {
     assert!(!format!("{client:?}").contains("s3cret"), "{client:?}");
 
     let uuid = Uuid::new_v4();
-    let mut one = client.watch(uuid);
-    let mut many = client.watch_transfers().into_stream();
-    let reporter = client.report_progress(uuid);
+    let mut one = client.transfers().watch(uuid);
+    let mut many = client.transfers().watch_all().into_stream();
+    let reporter = client.transfers().report_progress(uuid);
     reporter.report(Totals::default());
     let listen = async {
         tokio::select! {
@@ -67,7 +67,8 @@ async fn every_call_and_every_stream_carries_it() {
         .await
         .expect("they are made");
     client
-        .list_recent_transfers()
+        .transfers()
+        .list_recent()
         .await
         .expect("it is answered");
 
@@ -113,7 +114,8 @@ async fn a_file_that_changes_counts_from_the_next_call_on_and_on_the_same_connec
     let client = builder(&fake).token_file(&file).connect_lazy();
     let client = client.expect("the file has a token");
     client
-        .list_recent_transfers()
+        .transfers()
+        .list_recent()
         .await
         .expect("it is answered");
 
@@ -122,7 +124,8 @@ async fn a_file_that_changes_counts_from_the_next_call_on_and_on_the_same_connec
     fs::write(&next, "tdg_other\n").expect("it can be written");
     fs::rename(&next, &file).expect("it takes the place");
     client
-        .list_recent_transfers()
+        .transfers()
+        .list_recent()
         .await
         .expect("it is answered");
     assert_eq!(carried(&fake), ["tdg_first", "tdg_other"]);
@@ -130,7 +133,11 @@ async fn a_file_that_changes_counts_from_the_next_call_on_and_on_the_same_connec
     assert_eq!(peers.len(), 1, "{peers:?}");
 
     fs::remove_file(&file).expect("it is there");
-    let refusal = client.list_recent_transfers().await.expect_err("no token");
+    let refusal = client
+        .transfers()
+        .list_recent()
+        .await
+        .expect_err("no token");
     assert!(refusal.is_unauthenticated(), "{refusal:?}");
     let name = file.display().to_string();
     assert!(refusal.message().contains(&name), "{refusal}");
@@ -174,12 +181,13 @@ async fn a_provider_is_asked_for_each_try_and_each_stream_and_never_for_a_messag
     let client = builder(&fake).token_provider(provider).connect_lazy();
     let client = client.expect("a good address");
     client
-        .list_recent_transfers()
+        .transfers()
+        .list_recent()
         .await
         .expect("the second try succeeds");
     assert_eq!(carried(&fake), ["tdg_0", "tdg_1"]);
 
-    let reporter = client.report_progress(Uuid::new_v4());
+    let reporter = client.transfers().report_progress(Uuid::new_v4());
     let _reporter = reporter.heartbeat(Duration::from_millis(300));
     fake.until("heartbeats", |heard| heard.reports.len() >= 3)
         .await;
@@ -197,7 +205,11 @@ async fn a_provider_that_fails_is_named_and_the_call_is_not_tried_again() {
     };
     let client = builder(&fake).token_provider(provider).connect_lazy();
     let client = client.expect("a good address");
-    let refusal = client.list_recent_transfers().await.expect_err("no token");
+    let refusal = client
+        .transfers()
+        .list_recent()
+        .await
+        .expect_err("no token");
     assert!(refusal.is_unauthenticated(), "{refusal:?}");
     assert_eq!(
         refusal.to_string(),
@@ -212,7 +224,11 @@ async fn a_provider_that_fails_is_named_and_the_call_is_not_tried_again() {
     let spaced = || ready(Ok::<_, io::Error>("s3cret of two words".to_owned()));
     let client = builder(&fake).token_provider(spaced).connect_lazy();
     let client = client.expect("a good address");
-    let refusal = client.list_recent_transfers().await.expect_err("no token");
+    let refusal = client
+        .transfers()
+        .list_recent()
+        .await
+        .expect_err("no token");
     assert!(refusal.is_unauthenticated(), "{refusal:?}");
     assert!(!format!("{refusal:?}").contains("s3cret"), "{refusal:?}");
 }
@@ -223,7 +239,11 @@ async fn a_provider_that_never_answers_is_waited_for_no_longer_than_a_server() {
     let builder = builder(&fake).timeout(Duration::from_millis(50));
     let client = builder.token_provider(pending::<io::Result<String>>);
     let client = client.connect_lazy().expect("a good address");
-    let refusal = client.list_recent_transfers().await.expect_err("no token");
+    let refusal = client
+        .transfers()
+        .list_recent()
+        .await
+        .expect_err("no token");
     assert!(refusal.is_timeout(), "{refusal:?}");
     assert!(
         refusal.message().contains("the token did not come"),
@@ -257,7 +277,7 @@ async fn a_watch_waits_for_a_provider_that_fails_for_a_while() {
     };
     let client = builder(&fake).token_provider(provider).connect_lazy();
     let client = client.expect("a good address");
-    let mut watch = client.watch_transfers().into_stream();
+    let mut watch = client.transfers().watch_all().into_stream();
     let waited = tokio::time::timeout(Duration::from_millis(200), watch.try_next()).await;
     waited.expect_err("nothing is told, and nothing ends");
     let why = watch.interruption().expect("there is no connection");

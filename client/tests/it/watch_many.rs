@@ -162,7 +162,8 @@ async fn what_was_told_is_not_told_again() {
     let fake = Fake::play(script).await;
     let mut watch = fake
         .client()
-        .watch_transfers()
+        .transfers()
+        .watch_all()
         .include_existing(true)
         .into_stream();
 
@@ -208,7 +209,7 @@ async fn a_watch_goes_on_from_the_last_position() {
         ),
     ]);
     let fake = Fake::play(script).await;
-    let watch = fake.client().watch_transfers();
+    let watch = fake.client().transfers().watch_all();
     let mut watch = watch.include_existing(true).into_stream();
     let first = ["a:1", "b:3", "caught up", "c:2", "-d", "a:4"];
     let told = told(&mut watch, 7).await;
@@ -235,7 +236,7 @@ async fn what_existed_before_is_not_told_unasked() {
         ),
     ]);
     let fake = Fake::play(script).await;
-    let mut watch = fake.client().watch_transfers().start();
+    let mut watch = fake.client().transfers().watch_all().start();
     assert_eq!(told(&mut watch, 3).await, ["caught up", "a:2", "b:1"]);
 }
 
@@ -265,7 +266,7 @@ async fn without_a_way_to_go_on_everything_is_asked_for() {
             Err(refusal(Code::NotFound, "TRANSFER_NOT_FOUND"))
         }));
         let fake = Fake::play(script).await;
-        let watch = fake.client().watch_transfers();
+        let watch = fake.client().transfers().watch_all();
         let mut watch = watch.include_existing(true).into_stream();
         let again: &[&str] = match reason {
             "CURSOR_EXPIRED" => &["-a"],
@@ -319,7 +320,7 @@ async fn a_position_is_passed_back_with_its_hash() {
         ..Script::default()
     };
     let fake = Fake::play(script).await;
-    let mut watch = fake.client().watch_transfers().start();
+    let mut watch = fake.client().transfers().watch_all().start();
     let expected = ["caught up", "restarted", "a:1", "caught up"];
     assert_eq!(told(&mut watch, 4).await, expected);
 }
@@ -355,7 +356,8 @@ async fn what_vanished_meanwhile_is_looked_up() {
     let fake = Fake::play(script).await;
     let mut watch = fake
         .client()
-        .watch_transfers()
+        .transfers()
+        .watch_all()
         .filter(TransferFilter {
             status: vec![TransferStatus::Pending],
             ..TransferFilter::default()
@@ -382,7 +384,8 @@ async fn a_filter_that_is_refused_ends_it() {
     let fake = Fake::play(script).await;
     let mut watch = fake
         .client()
-        .watch_transfers()
+        .transfers()
+        .watch_all()
         .include_existing(true)
         .into_stream();
     let update = timeout(PATIENCE, watch.next()).await.unwrap();

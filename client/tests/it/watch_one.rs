@@ -64,7 +64,7 @@ async fn it_reconnects_and_never_goes_back() {
         ],
     });
     let fake = Fake::play(script).await;
-    let mut watch = fake.client().watch(ORDERS);
+    let mut watch = fake.client().transfers().watch(ORDERS);
 
     let mut revisions = Vec::new();
     while let Some(transfer) = next(&mut watch).await {
@@ -89,7 +89,7 @@ async fn a_ledger_that_went_back_is_said() {
         _ => vec![state(2, Wire::Approved)],
     });
     let fake = Fake::play(script).await;
-    let mut watch = fake.client().watch(ORDERS);
+    let mut watch = fake.client().transfers().watch(ORDERS);
     assert_eq!(next(&mut watch).await.unwrap().unwrap().revision, 4);
     let error = next(&mut watch).await.unwrap().unwrap_err();
     assert_eq!(error.reason(), Some("LOG_DIVERGED"));
@@ -101,7 +101,7 @@ async fn a_ledger_that_went_back_is_said() {
 async fn it_outlives_the_server() {
     let fake = Fake::play(streams(1, |_| vec![state(2, Wire::InProgress)])).await;
     let address = fake.address();
-    let mut watch = fake.client().watch(ORDERS);
+    let mut watch = fake.client().transfers().watch(ORDERS);
     assert_eq!(next(&mut watch).await.unwrap().unwrap().revision, 2);
 
     drop(fake);
@@ -132,7 +132,7 @@ async fn a_transfer_that_does_not_exist_ends_it() {
         ..Script::default()
     };
     let fake = Fake::play(script).await;
-    let mut watch = fake.client().watch(ORDERS);
+    let mut watch = fake.client().transfers().watch(ORDERS);
 
     assert!(next(&mut watch).await.unwrap().unwrap_err().is_not_found());
     assert!(next(&mut watch).await.is_none());
@@ -148,7 +148,7 @@ async fn a_transfer_that_is_deleted_ends_it() {
         ]
     });
     let fake = Fake::play(script).await;
-    let mut watch = fake.client().watch(ORDERS);
+    let mut watch = fake.client().transfers().watch(ORDERS);
 
     assert!(next(&mut watch).await.unwrap().is_ok());
     assert!(next(&mut watch).await.unwrap().unwrap_err().is_not_found());
@@ -161,7 +161,7 @@ async fn an_answer_that_makes_no_sense_ends_it() {
         vec![Ok(v1::WatchTransferResponse { transfer: None })]
     });
     let fake = Fake::play(script).await;
-    let mut watch = fake.client().watch(ORDERS);
+    let mut watch = fake.client().transfers().watch(ORDERS);
     let error = next(&mut watch).await.unwrap().unwrap_err();
     assert_eq!(error.code_name(), "INTERNAL");
     assert!(next(&mut watch).await.is_none());

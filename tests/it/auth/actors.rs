@@ -99,12 +99,12 @@ async fn an_approver_with_a_token_names_nobody() {
     let client = Client::builder(world.address.as_str()).token(actors.approver.token.as_str());
     let client = client.connect().await.expect("the server listens");
     let admin = ADMIN.parse().expect("a uuid");
-    let refusal = client.approve_transfer(one).on_behalf_of(admin).await;
+    let refusal = client.approvals().approve(one).on_behalf_of(admin).await;
     let refusal = refusal.expect_err("that is somebody else");
     assert_eq!(refusal.reason(), Some("ACTOR_MISMATCH"));
-    let approved = client.approve_transfer(one).await.expect("it waits");
+    let approved = client.approvals().approve(one).await.expect("it waits");
     assert_eq!(approved.approved_by_uuid, me);
-    let denied = client.deny_transfer(other).await.expect("it waits");
+    let denied = client.approvals().deny(other).await.expect("it waits");
     assert_eq!(denied.denied_by_uuid, me);
 }
 

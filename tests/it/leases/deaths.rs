@@ -34,10 +34,11 @@ const fn totals(records: i64) -> Totals {
 /// Starts the transfer and reports a row after the other from its checkpoint on, up to `until`.
 async fn run(client: &Client, transfer: &Transfer, until: i64) -> (Transfer, ProgressReporter) {
     let start = client
-        .start_transfer(transfer.uuid)
+        .transfers()
+        .start(transfer.uuid)
         .heartbeat_timeout(HEARTBEAT);
     let started = start.agent_instance("worker").await.expect("it starts");
-    let reporter = client.report_progress(&started);
+    let reporter = client.transfers().report_progress(&started);
     let resumed = <[u8; 8]>::try_from(started.checkpoint.as_slice()).map_or(0, i64::from_be_bytes);
     for row in resumed..until {
         reporter.report_with_checkpoint(totals(row + 1), (row + 1).to_be_bytes());
@@ -71,7 +72,8 @@ async fn a_hundred_dead_agents_and_every_transfer_ends_once() {
             );
             // It was not dead, only slow.
             let late = client
-                .complete_transfer(&started)
+                .transfers()
+                .complete(&started)
                 .await
                 .expect_err("too late");
             assert!(late.is_lease_lost(), "{late}");
@@ -106,7 +108,7 @@ async fn the_last_attempt_fails_it() {
             it.status == TransferStatus::Pending
         })
         .await;
-        let start = client.start_transfer(transfer.uuid);
+        let start = client.transfers().start(transfer.uuid);
         start.heartbeat_timeout(HEARTBEAT).await.expect("it starts");
     }
     let failed = until(&client, &transfer, |it| it.status.is_terminal()).await;
@@ -114,10 +116,12 @@ async fn the_last_attempt_fails_it() {
     let ends = story(&client, &transfer).await;
     assert_eq!(ends, [AttemptEnd::Requeued, AttemptEnd::Failed]);
     client
-        .delete_transfer(transfer.uuid)
+        .transfers()
+        .delete(transfer.uuid)
         .await
         .expect("it goes");
     let gone = client
+        .transfers()
         .list_attempts(transfer.uuid)
         .await
         .expect_err("its attempts go, too");
@@ -130,21 +134,24 @@ async fn an_approved_transfer_needs_no_second_approval() {
     let client = world.client().await;
     let transfer = declared(&client, 2).await;
     client
-        .request_approval(transfer.uuid)
+        .approvals()
+        .request(transfer.uuid)
         .await
         .expect("it is asked");
     let admin = uuid::Uuid::from_u128(7);
     client
-        .approve_transfer(transfer.uuid)
+        .approvals()
+        .approve(transfer.uuid)
         .on_behalf_of(admin)
         .await
         .expect("it is approved");
-    let start = client.start_transfer(transfer.uuid);
+    let start = client.transfers().start(transfer.uuid);
     start.heartbeat_timeout(HEARTBEAT).await.expect("it starts");
     let queued = until(&client, &transfer, |it| it.started_at.is_none()).await;
     assert_eq!(queued.status, TransferStatus::Approved);
     let again = client
-        .start_transfer(transfer.uuid)
+        .transfers()
+        .start(transfer.uuid)
         .await
         .expect("it starts again");
     assert_eq!(again.lease_epoch, 2);

@@ -28,10 +28,11 @@ impl Agent {
     async fn start(client: &Client, limit: Duration) -> Self {
         let transfer = declared(client, 1).await;
         let start = client
-            .start_transfer(transfer.uuid)
+            .transfers()
+            .start(transfer.uuid)
             .heartbeat_timeout(limit);
         let started = start.await.expect("it starts");
-        let reporter = client.report_progress(&started);
+        let reporter = client.transfers().report_progress(&started);
         let mut agent = Self {
             client: client.clone(),
             started,
@@ -151,9 +152,13 @@ async fn a_day_away_is_no_different() {
     let client = world.client().await;
     // Many sweeps later both are as they were.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    kept.reporter = client.report_progress(&kept.started);
+    kept.reporter = client.transfers().report_progress(&kept.started);
     kept.goes_on().await;
-    let still = client.get_transfer(dead.uuid).await.expect("it is there");
+    let still = client
+        .transfers()
+        .get(dead.uuid)
+        .await
+        .expect("it is there");
     assert_eq!(still.status, TransferStatus::InProgress);
     world.clock.advance(limit / 2);
     kept.goes_on().await;

@@ -30,7 +30,8 @@ async fn a_policy_comes_back_as_it_was_built() {
         .heartbeat_timeout(Duration::from_secs(30))
         .self_approval(true);
     let created = client
-        .create_connection("north", ConnectionDirection::Sender, "https://n.example")
+        .connections()
+        .create("north", ConnectionDirection::Sender, "https://n.example")
         .policy(policy.clone())
         .pending(true)
         .await
@@ -39,7 +40,8 @@ async fn a_policy_comes_back_as_it_was_built() {
     assert_eq!(created.status, ConnectionStatus::Pending);
 
     let updated = client
-        .update_connection(created.uuid)
+        .connections()
+        .update(created.uuid)
         .name("south")
         .allowed_tables(["characters"])
         .max_transfers(None)
@@ -56,7 +58,8 @@ async fn a_policy_comes_back_as_it_was_built() {
     assert_eq!(updated.policy, expected);
     assert_eq!((updated.name.as_str(), updated.revision), ("south", 2));
     let cleared = client
-        .update_connection(created.uuid)
+        .connections()
+        .update(created.uuid)
         .policy(ConnectionPolicy::default())
         .await
         .expect("it is accepted");
@@ -68,7 +71,8 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
     let world = World::start_with(WorldOptions::still()).await;
     let client = world.client().await;
     let site = client
-        .create_connection("north", ConnectionDirection::Sender, "https://n.example")
+        .connections()
+        .create("north", ConnectionDirection::Sender, "https://n.example")
         .policy(
             ConnectionPolicy::default()
                 .max_transfers(1)
@@ -79,11 +83,13 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
         .expect("it is accepted");
     let uuid = site.uuid;
     client
-        .approve_connection(uuid)
+        .connections()
+        .approve(uuid)
         .await
         .expect("it is pending");
     let transfer = client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .connection_uuid(uuid)
         .await
         .expect("it is allowed");
@@ -92,12 +98,13 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
         (true, 2)
     );
     client
-        .request_approval(transfer.uuid)
+        .approvals()
+        .request(transfer.uuid)
         .await
         .expect("pending");
     let me = Uuid::from_u128(7);
     let approve = |revision| {
-        let request = client.approve_transfer(transfer.uuid).on_behalf_of(me);
+        let request = client.approvals().approve(transfer.uuid).on_behalf_of(me);
         request.revision(revision)
     };
     let stale = approve(1).await;
@@ -105,30 +112,53 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
     assert_eq!(stale.reason(), Some("STALE_REVISION"));
     let approved = approve(2).await;
     approved.expect("it is current");
-    client.start_transfer(transfer.uuid).await.expect("allowed");
-    let site = client.get_connection(uuid).await.expect("it is there");
+    client
+        .transfers()
+        .start(transfer.uuid)
+        .await
+        .expect("allowed");
+    let site = client.connections().get(uuid).await.expect("it is there");
     assert_eq!(site.transfers_used, 1);
 
-    let suspended = client.suspend_connection(uuid).reason("noise").await;
+    let suspended = client.connections().suspend(uuid).reason("noise").await;
     let suspended = suspended.expect("it is active");
     assert_eq!(suspended.status_reason.as_deref(), Some("noise"));
     let refused = client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .connection_uuid(uuid)
         .await
         .expect_err("it is suspended");
     assert_eq!(refused.reason(), Some("CONNECTION_NOT_ACTIVE"));
-    client.reactivate_connection(uuid).await.expect("suspended");
-    client.revoke_connection(uuid).await.expect("it is active");
+    client
+        .connections()
+        .reactivate(uuid)
+        .await
+        .expect("suspended");
+    client
+        .connections()
+        .revoke(uuid)
+        .await
+        .expect("it is active");
     let listed = client
-        .list_connections()
+        .connections()
+        .list()
         .status([ConnectionStatus::Revoked]);
     assert_eq!(listed.await.expect("a page").items[0].uuid, uuid);
     client
-        .complete_transfer(transfer.uuid)
+        .transfers()
+        .complete(transfer.uuid)
         .await
         .expect("running");
-    client.delete_connection(uuid).await.expect("nothing runs");
-    let gone = client.get_connection(uuid).await.expect_err("it is gone");
+    client
+        .connections()
+        .delete(uuid)
+        .await
+        .expect("nothing runs");
+    let gone = client
+        .connections()
+        .get(uuid)
+        .await
+        .expect_err("it is gone");
     assert_eq!(gone.reason(), Some("CONNECTION_NOT_FOUND"));
 }

@@ -165,7 +165,11 @@ async fn a_file_alone_is_enough_for_a_server_and_its_other_roles() {
         .connect()
         .await
         .expect("it serves");
-    client.count_transfers().await.expect("the token is known");
+    client
+        .transfers()
+        .count()
+        .await
+        .expect("the token is known");
     let listens = said.so_far();
     let listens = listens
         .lines()

@@ -159,7 +159,12 @@ async fn connections_that_wait_are_served_when_more_may_be() {
         let client = Client::builder(&address)
             .timeout(Duration::from_secs(30))
             .connect();
-        client.await.expect("there is room").count_transfers().await
+        client
+            .await
+            .expect("there is room")
+            .transfers()
+            .count()
+            .await
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished(), "there was room");

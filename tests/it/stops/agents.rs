@@ -8,9 +8,12 @@ use tidegate_client::{
 use tidegate_tests::{World, WorldOptions, soon};
 
 async fn run(client: &Client) -> Transfer {
-    let created = client.create_transfer(Direction::Send, "characters").await;
+    let created = client
+        .transfers()
+        .create(Direction::Send, "characters")
+        .await;
     let uuid = created.expect("it is declared").uuid;
-    client.start_transfer(uuid).await.expect("it starts")
+    client.transfers().start(uuid).await.expect("it starts")
 }
 
 async fn patient() -> World {
@@ -27,7 +30,7 @@ async fn the_reporter_says_it_and_takes_it_back() {
     let client = world.client().await;
     let operator = world.client().await;
     let run = run(&client).await;
-    let reporter = client.report_progress(&run);
+    let reporter = client.transfers().report_progress(&run);
     let rows = |count| Totals {
         records_transferred: count,
         records_created: count,
@@ -37,14 +40,16 @@ async fn the_reporter_says_it_and_takes_it_back() {
     reporter.flush().await.expect("it is stored");
 
     let asked = operator
-        .pause_transfer(run.uuid)
+        .transfers()
+        .pause(run.uuid)
         .reason("maintenance")
         .await;
     assert!(asked.expect("it is asked").is_asked_to_stop());
     let stop = soon("the word of it", reporter.stopped()).await;
     assert_eq!(stop.to_string(), "asked to pause: maintenance");
     operator
-        .resume_transfer(run.uuid)
+        .transfers()
+        .resume(run.uuid)
         .await
         .expect("taken back");
     let goes_on = reporter.acknowledge_stop(rows(1)).await;
@@ -57,7 +62,8 @@ async fn the_reporter_says_it_and_takes_it_back() {
     .await;
 
     operator
-        .pause_transfer(run.uuid)
+        .transfers()
+        .pause(run.uuid)
         .await
         .expect("it is asked");
     let stop = soon("the word of it", reporter.stopped()).await;
@@ -89,13 +95,15 @@ async fn who_does_not_listen_is_stopped_at_the_end_of_the_grace() {
     let client = world.client().await;
     let operator = world.client().await;
     let [cancelled, paused] = [run(&client).await, run(&client).await];
-    let reporters = [&cancelled, &paused].map(|run| client.report_progress(run));
+    let reporters = [&cancelled, &paused].map(|run| client.transfers().report_progress(run));
     operator
-        .cancel_transfer(cancelled.uuid)
+        .transfers()
+        .cancel(cancelled.uuid)
         .await
         .expect("it is asked");
     operator
-        .pause_transfer(paused.uuid)
+        .transfers()
+        .pause(paused.uuid)
         .await
         .expect("it is asked");
     let beats = async {
@@ -115,7 +123,11 @@ async fn who_does_not_listen_is_stopped_at_the_end_of_the_grace() {
         ] {
             let now = soon("the end of the grace", async {
                 loop {
-                    let now = operator.get_transfer(run.uuid).await.expect("it is there");
+                    let now = operator
+                        .transfers()
+                        .get(run.uuid)
+                        .await
+                        .expect("it is there");
                     if now.status == status {
                         return now;
                     }
@@ -144,7 +156,8 @@ async fn who_does_not_listen_is_stopped_at_the_end_of_the_grace() {
         })
         .await;
         let late = client
-            .complete_transfer(run)
+            .transfers()
+            .complete(run)
             .await
             .expect_err("it is too late");
         assert!(
@@ -159,7 +172,7 @@ async fn without_a_grace_the_end_is_at_once() {
     let world = patient().await;
     let client = world.client().await;
     let run = run(&client).await;
-    let cancel = client.cancel_transfer(run.uuid).grace(Duration::ZERO);
+    let cancel = client.transfers().cancel(run.uuid).grace(Duration::ZERO);
     let ended = cancel.await.expect("it is cancelled");
     assert_eq!(ended.status, TransferStatus::Cancelled);
     assert!(ended.stop.is_some_and(|stop| stop.forced));

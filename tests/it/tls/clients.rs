@@ -23,11 +23,12 @@ async fn the_client_and_its_streams_work() {
     let gate = Gate::new().await;
     let client = gate.builder().connect().await.expect("it is let in");
     let created = client
-        .create_transfer(Direction::Send, "orders")
+        .transfers()
+        .create(Direction::Send, "orders")
         .await
         .expect("it is created");
     assert_eq!(created.observed_ip.as_deref(), Some("127.0.0.1"));
-    let mut watch = client.watch(created.uuid);
+    let mut watch = client.transfers().watch(created.uuid);
     let first = soon("the first update", watch.next()).await;
     let first = first.expect("it tells").expect("no failure");
     assert_eq!(first.uuid, created.uuid);

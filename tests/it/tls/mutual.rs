@@ -35,7 +35,7 @@ async fn the_right_certificate_is_let_in() {
     let own = clients.client("an agent");
     let client = gate.builder().identity(own.certificate, own.key);
     let client = client.connect().await.expect("it is let in");
-    let created = client.create_transfer(Direction::Send, "orders").await;
+    let created = client.transfers().create(Direction::Send, "orders").await;
     created.expect("it is created");
 }
 

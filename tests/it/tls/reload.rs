@@ -34,9 +34,9 @@ const REFUSED: &str = "the changed files cannot be used";
 async fn new_connections_see_a_new_certificate_while_an_old_stream_lives_on() {
     let gate = Gate::new().await;
     let client = gate.builder().connect().await.expect("it is let in");
-    let created = client.create_transfer(Direction::Send, "orders").await;
+    let created = client.transfers().create(Direction::Send, "orders").await;
     let uuid = created.expect("it is created").uuid;
-    let mut watch = client.watch(uuid);
+    let mut watch = client.transfers().watch(uuid);
     soon("the first update", watch.next())
         .await
         .expect("it tells")
@@ -48,7 +48,7 @@ async fn new_connections_see_a_new_certificate_while_an_old_stream_lives_on() {
     until("the word of it", async || said(&gate, USED) == 1).await;
 
     let other = gate.builder().connect().await.expect("it is let in");
-    other.start_transfer(uuid).await.expect("it is started");
+    other.transfers().start(uuid).await.expect("it is started");
     let update = soon("an update on the old stream", watch.next()).await;
     let update = update.expect("it lives").expect("no failure");
     assert_eq!(update.revision, 2);

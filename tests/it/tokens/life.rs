@@ -140,17 +140,32 @@ async fn a_client_with_a_file_goes_on_with_the_token_that_is_put_into_it() {
     fs::write(&file, &token).expect("it can be written");
     let client = Client::builder(&world.address).token_file(&file);
     let client = client.connect().await.expect("the server is there");
-    let first = client.get_caller().await.expect("the token is good");
-    assert_eq!(first.uuid.to_string(), uuid);
+    let first = client
+        .credentials()
+        .caller()
+        .await
+        .expect("the token is good");
+    assert_eq!(
+        first.map(|caller| caller.uuid.to_string()),
+        Some(uuid.clone())
+    );
 
     let next = rotate(&world, &channel, &uuid, Duration::ZERO).await;
     assert_bad_soon(&channel, &token).await;
     let refusal = client
-        .get_caller()
+        .credentials()
+        .caller()
         .await
         .expect_err("the old one has ended");
     assert!(refusal.is_unauthenticated(), "{refusal:?}");
     fs::write(&file, &next).expect("it can be written");
-    let second = client.get_caller().await.expect("the new one is good");
-    assert_eq!(second.uuid.to_string(), uuid);
+    let second = client
+        .credentials()
+        .caller()
+        .await
+        .expect("the new one is good");
+    assert_eq!(
+        second.map(|caller| caller.uuid.to_string()),
+        Some(uuid.clone())
+    );
 }

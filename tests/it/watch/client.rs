@@ -67,7 +67,8 @@ async fn the_client_tells_everything_once_over_cuts() {
     let client = tidegate_client::Client::builder(relay.address.clone()).connect_lazy();
     let client = client.expect("an address");
     let mut watch = client
-        .watch_transfers()
+        .transfers()
+        .watch_all()
         .include_existing(true)
         .into_stream();
     let mut told = Vec::new();
@@ -112,7 +113,8 @@ async fn the_client_begins_over_when_its_position_has_expired() {
     let client = tidegate_client::Client::builder(relay.address.clone()).connect_lazy();
     let client = client.expect("an address");
     let mut watch = client
-        .watch_transfers()
+        .transfers()
+        .watch_all()
         .include_existing(true)
         .into_stream();
     let mut told = Vec::new();

@@ -11,7 +11,7 @@ const GROWTH: i64 = 8;
 
 /// The sequence of the newest event; 0 when there is none. Whoever asks for what is beyond it is told.
 pub(super) async fn newest(client: &Client) -> Result<i64, Error> {
-    match client.list_events().after(i64::MAX).page_size(1).await {
+    match client.events().list().after(i64::MAX).page_size(1).await {
         Ok(_) => Ok(i64::MAX),
         Err(error) if error.reason() == Some("CURSOR_AHEAD") => {
             let newest = error.metadata().get("newest_sequence");
@@ -48,7 +48,7 @@ pub(super) async fn last(client: &Client, about: &About, count: u32) -> Result<V
 /// The place after which the events are of a time or later.
 pub(super) async fn before(client: &Client, time: DateTime<Utc>) -> Result<i64, Error> {
     let at = async |after: i64| {
-        let events = client.list_events().after(after).page_size(1).await?;
+        let events = client.events().list().after(after).page_size(1).await?;
         Ok::<_, Error>(events.into_iter().next())
     };
     let Some(oldest) = at(0).await? else {

@@ -99,7 +99,7 @@ fn client(asked: mpsc::UnboundedSender<i64>) -> Client {
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_a_word_for_half_a_minute_is_opened_anew_and_one_with_bookmarks_is_not() {
     let (asked, mut asks) = mpsc::unbounded_channel();
-    let mut watch = client(asked).watch_events().into_stream();
+    let mut watch = client(asked).events().watch().into_stream();
     let told = tokio::spawn(async move { watch.next().await });
     assert_eq!(asks.recv().await, Some(0));
     let opened = Instant::now();

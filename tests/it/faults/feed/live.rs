@@ -167,20 +167,21 @@ async fn states_that_are_older_than_those_told_before_are_told() {
 async fn the_client_says_so_and_begins_over_where_it_can() {
     let (world, mut raw, database, first) = started().await;
     let client: Client = world.client().await;
-    let mut log = client.watch_events().into_stream();
+    let mut log = client.events().watch().into_stream();
     for _ in 0..5 {
         soon("an event", log.next())
             .await
             .expect("no end")
             .expect("no refusal");
     }
-    let mut one = client.watch(first.parse().expect("a uuid"));
+    let mut one = client.transfers().watch(first.parse().expect("a uuid"));
     soon("its state", one.next())
         .await
         .expect("no end")
         .expect("no refusal");
     let mut all = client
-        .watch_transfers()
+        .transfers()
+        .watch_all()
         .include_existing(true)
         .into_stream();
     let mut told = async |until: WatchUpdate| {
