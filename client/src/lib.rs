@@ -17,6 +17,7 @@
 //! | `tls-webpki-roots` | TLS with the authorities that browsers trust, which are compiled in | yes |
 //! | `tls-native-roots` | TLS with the authorities that this machine trusts; with both features, either | |
 //! | `tls` | TLS with the authorities that [`ClientBuilder::ca_certificate`] names, and no others | |
+//! | `blocking` | `blocking::Client`, for programs without an async runtime | |
 //! | `profiles` | `Profiles`, the addresses and tokens that `tidegate login` keeps, in [`Client::from_env`] too | |
 //!
 //! # An agent
@@ -121,6 +122,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod call;
 mod client;

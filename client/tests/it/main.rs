@@ -2,6 +2,8 @@
 //!
 //! What a true server does is tested with the server; here it is what servers and networks do when things go wrong.
 
+#[cfg(feature = "blocking")]
+mod blocking;
 mod calls;
 mod connect;
 mod fake;
