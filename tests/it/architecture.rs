@@ -149,6 +149,7 @@ fn no_file_outgrows_its_reader() {
         "entity/src",
         "migration/src",
         "proto/src",
+        "testing/src",
         "tests/src",
         "tests/it",
         "chaos/src",
