@@ -126,7 +126,8 @@ impl ClientBuilder {
 
     /// As [`token`](Self::token), with the token in this file; white space at its end does not count. The file is read
     /// again for each try of a call and for each stream that is opened, so what replaces it counts from the next call on,
-    /// on the same connection. Replace it at once, by renaming another over it.
+    /// on the same connection. A watch or a progress reporter whose token ends goes on with the new one. Replace the file at
+    /// once, by renaming another over it.
     ///
     /// While the file cannot be read, calls fail as with [`token_provider`](Self::token_provider).
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {

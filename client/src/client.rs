@@ -135,6 +135,12 @@ impl Client {
         before(deadline, send(self.0.streams.clone(), request)).await
     }
 
+    /// Whether a stream that was let in, and ended so, may be let in again: its token has ended, and the source of tokens may
+    /// have another one.
+    pub(crate) fn may_have_new_token(&self, end: &Error) -> bool {
+        end.is_unauthenticated() && matches!(self.0.bearer, Bearer::Asked(_))
+    }
+
     /// Says who makes the request.
     async fn signed<M>(
         &self,

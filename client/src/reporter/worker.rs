@@ -82,7 +82,7 @@ impl ReportWorker {
     async fn report(&mut self) -> Result<Infallible, End> {
         self.learn_heartbeat().await?;
         let (sender, letters) = mpsc::channel(1);
-        let mut pending_report = self.slot.pending_report();
+        let pending_report = self.slot.pending_report();
         // The first one lies ready before the stream is opened: some servers answer only then. It also makes the server
         // watch over the transfer for this stream, even if it says nothing new.
         sender
@@ -93,14 +93,30 @@ impl ReportWorker {
             stubs.transfers.report_progress(request).await
         });
         let mut answers = opening.await?;
+        let Err(end) = self.exchange(&mut answers, &sender, pending_report).await;
+        Err(match end {
+            End::Stop(ReporterStop::Refused(error)) if self.client.may_have_new_token(&error) => {
+                End::Interrupted(Some(error))
+            }
+            end => end,
+        })
+    }
+
+    /// Reports over a stream that is open, the pending report being on its way.
+    async fn exchange(
+        &mut self,
+        answers: &mut Answers,
+        sender: &mpsc::Sender<v1::ReportProgressRequest>,
+        mut pending_report: PendingReport,
+    ) -> Result<Infallible, End> {
         loop {
             let sent_at = Instant::now();
-            self.await_answer(&mut answers, &pending_report).await?;
-            self.await_occasion(&mut answers, sent_at).await?;
+            self.await_answer(answers, &pending_report).await?;
+            self.await_occasion(answers, sent_at).await?;
             pending_report = self.slot.pending_report();
             if sender.send(self.message(&pending_report)).await.is_err() {
                 // The transport gave the stream up; its answers say why.
-                return Err(self.await_end(&mut answers).await);
+                return Err(self.await_end(answers).await);
             }
         }
     }

@@ -98,7 +98,10 @@ impl<M> ReconnectingStream<M> {
             Err(status) => Some(Error::from_status(status)),
         };
         self.stream = None;
-        self.pause(end).await?;
+        match end {
+            Some(end) if self.client.may_have_new_token(&end) => self.wait(Some(end)).await,
+            end => self.pause(end).await?,
+        }
         Ok(None)
     }
 
@@ -128,6 +131,11 @@ impl<M> ReconnectingStream<M> {
         {
             return Err(self.client.located(error.clone()));
         }
+        self.wait(error).await;
+        Ok(())
+    }
+
+    async fn wait(&mut self, error: Option<Error>) {
         // Once for each connection, and not for tries that fail after it.
         let opened_at = self.opened_at.take();
         if opened_at.is_some_and(|opened_at| opened_at.elapsed() >= STEADY) {
@@ -141,7 +149,6 @@ impl<M> ReconnectingStream<M> {
         let why = error.clone().unwrap_or_else(ended);
         self.interruption.set(Some(self.client.located(why)));
         self.pauses.wait(error.as_ref()).await;
-        Ok(())
     }
 }
 

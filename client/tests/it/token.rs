@@ -16,10 +16,10 @@ use std::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use tidegate_client::{Client, ClientBuilder, RetryPolicy, Totals};
 use tidegate_proto::v1;
-use tonic::Status;
+use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::fake::{Fake, PATIENCE, Reply, Said, Script};
+use crate::fake::{Fake, PATIENCE, Reply, Said, Script, refusal};
 
 fn script() -> Script {
     Script {
@@ -288,4 +288,70 @@ async fn a_watch_waits_for_a_provider_that_fails_for_a_while() {
     let told = tokio::time::timeout(PATIENCE, watch.try_next()).await;
     told.expect("it is told").expect("the watch goes on");
     assert_eq!(carried(&fake), ["tdg_open"]);
+}
+
+/// A watch and a reporter that are let in, and sent away once as their token ends.
+fn tokens_end() -> Script {
+    let sent_away = || refusal(Code::Unauthenticated, "UNAUTHENTICATED");
+    Script {
+        watch_many: Some(Box::new(move |number, _| {
+            Ok(Said {
+                messages: match number {
+                    0 => vec![Err(sent_away())],
+                    _ => Vec::new(),
+                },
+                stays: number > 0,
+            })
+        })),
+        reports: Some(Box::new(move |stream, _, _| match stream {
+            0 => Reply::End(sent_away()),
+            _ => Reply::Stored,
+        })),
+        ..script()
+    }
+}
+
+#[tokio::test]
+async fn streams_go_on_with_another_token_when_theirs_ends() {
+    let fake = Fake::play(tokens_end()).await;
+    let asked = Arc::<AtomicUsize>::default();
+    let provider = move || {
+        ready(Ok::<_, io::Error>(format!(
+            "tdg_{}",
+            asked.fetch_add(1, SeqCst)
+        )))
+    };
+    let client = builder(&fake).token_provider(provider).connect_lazy();
+    let client = client.expect("a good address");
+    let mut watch = client.transfers().watch_all().into_stream();
+    let waited = tokio::time::timeout(Duration::from_millis(200), watch.try_next()).await;
+    waited.expect_err("the second stream says nothing, and nothing ends");
+    assert_eq!(carried(&fake), ["tdg_0", "tdg_1"]);
+
+    let reporter = client.transfers().report_progress(Uuid::new_v4());
+    let reporter = reporter.heartbeat(Duration::from_secs(60));
+    reporter.report(Totals::default());
+    let stored = tokio::time::timeout(PATIENCE, reporter.flush()).await;
+    stored
+        .expect("in time")
+        .expect("the second stream stores it");
+    assert_eq!(carried(&fake), ["tdg_0", "tdg_1", "tdg_2", "tdg_3"]);
+}
+
+#[tokio::test]
+async fn streams_end_with_the_only_token_there_is() {
+    let fake = Fake::play(tokens_end()).await;
+    let client = builder(&fake).token("tdg_only").connect_lazy();
+    let client = client.expect("a good address");
+    let mut watch = client.transfers().watch_all().into_stream();
+    let end = tokio::time::timeout(PATIENCE, watch.try_next()).await;
+    let end = end.expect("in time").expect_err("it is sent away");
+    assert!(end.is_unauthenticated(), "{end:?}");
+
+    let reporter = client.transfers().report_progress(Uuid::new_v4());
+    let reporter = reporter.heartbeat(Duration::from_secs(60));
+    reporter.report(Totals::default());
+    let end = tokio::time::timeout(PATIENCE, reporter.flush()).await;
+    let end = end.expect("in time").expect_err("it is sent away");
+    assert!(end.is_unauthenticated(), "{end:?}");
 }

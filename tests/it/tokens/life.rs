@@ -2,7 +2,8 @@
 
 use std::{fs, time::Duration};
 
-use tidegate_client::Client;
+use futures::StreamExt as _;
+use tidegate_client::{Client, Direction};
 use tidegate_proto::v1;
 use tidegate_server::config::Auth;
 use tidegate_tests::{
@@ -168,4 +169,32 @@ async fn a_client_with_a_file_goes_on_with_the_token_that_is_put_into_it() {
         second.map(|caller| caller.uuid.to_string()),
         Some(uuid.clone())
     );
+}
+
+#[tokio::test]
+async fn a_watch_outlives_the_token_that_it_was_opened_with() {
+    let (world, channel) = world().await;
+    let Member { uuid, token } = issue(&channel, world.admin(), v1::Role::Viewer, "").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    fs::write(&file, &token).expect("it can be written");
+    let client = Client::builder(&world.address).token_file(&file);
+    let client = client.connect().await.expect("the server is there");
+    let mut watch = client.transfers().watch_all().into_stream();
+    let first = soon("the first word", watch.next()).await;
+    first.expect("it goes on").expect("it is let in");
+
+    let next = rotate(&world, &channel, &uuid, HOUR).await;
+    fs::write(&file, &next).expect("it can be written");
+    world.clock.advance(HOUR);
+    assert_bad_soon(&channel, &token).await;
+    // Open streams end within two seconds.
+    let still = tokio::time::timeout(Duration::from_secs(3), watch.next()).await;
+    still.expect_err("nothing has happened, and nothing ends");
+    let admin = Client::builder(&world.address).token(world.admin());
+    let admin = admin.connect().await.expect("the server is there");
+    let create = admin.transfers().create(Direction::Send, "orders");
+    create.await.expect("it is declared");
+    let told = soon("the transfer", watch.next()).await;
+    told.expect("it goes on").expect("it is let in again");
 }
