@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
 use tidegate_client::{Client, Direction, ReporterStop, Totals, TransferStatus};
 
 #[tokio::main]
@@ -14,14 +13,15 @@ async fn main() -> anyhow::Result<()> {
     let uuid = declared.await?.uuid;
     client.approvals().request(uuid).await?;
     println!("{uuid} waits for its approval");
-    let mut states = client.transfers().watch(uuid);
-    while let Some(transfer) = states.try_next().await? {
-        match transfer.status {
-            TransferStatus::PendingApproval => {}
-            TransferStatus::Approved => break,
-            other => anyhow::bail!("{uuid} is {other}"),
-        }
-    }
+    let decided = client
+        .transfers()
+        .wait_until(uuid, &[TransferStatus::Approved]);
+    let decided = decided.await?;
+    anyhow::ensure!(
+        decided.status == TransferStatus::Approved,
+        "{uuid} is {}",
+        decided.status
+    );
     let started = client.transfers().start(uuid);
     let started = started.heartbeat_timeout(Duration::from_secs(30)).await?;
     let reporter = client.transfers().report_progress(&started);

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use futures::StreamExt;
 use serde_json::{Map, Value};
 use tidegate_client::{
     Client, Direction, ProgressReporter, ReporterStop, Transfer, TransferStatus,
@@ -125,24 +124,16 @@ async fn when_approved(client: &Client, transfer: Transfer, require: bool) -> Re
         return Ok(transfer);
     }
     say("waiting for the approval");
-    let mut watch = client.transfers().watch(transfer.uuid);
-    while let Some(now) = watch.next().await {
-        let now = now?;
-        match now.status {
-            TransferStatus::Pending | TransferStatus::PendingApproval => {}
-            TransferStatus::Approved => {
-                say("approved");
-                return Ok(now);
-            }
-            // Another agent was quicker: going on here would be a second copy beside its own.
-            TransferStatus::InProgress => bail!("another agent has started transfer {}", now.uuid),
-            _ => return Ok(now),
-        }
+    let decided = [TransferStatus::Approved, TransferStatus::InProgress];
+    let waiting = client.transfers().wait_until(transfer.uuid, &decided);
+    let now = waiting.await?;
+    match now.status {
+        TransferStatus::Approved => say("approved"),
+        // Another agent was quicker: going on here would be a second copy beside its own.
+        TransferStatus::InProgress => bail!("another agent has started transfer {}", now.uuid),
+        _ => {}
     }
-    bail!(
-        "the watch of transfer {} ended before the approval",
-        transfer.uuid
-    )
+    Ok(now)
 }
 
 /// Copies from the beginning. The transfer is this agent's now, so whatever goes wrong is also told to the ledger.

@@ -2,19 +2,20 @@
 
 use std::{
     fmt,
+    future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use futures_util::{
-    Stream, StreamExt as _,
+    Stream, StreamExt as _, TryStreamExt as _,
     stream::{self, BoxStream},
 };
 use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::reconnect::{Interruption, ReconnectingStream};
-use crate::{Client, Error, Transfer, Transfers, convert};
+use crate::{Client, Error, Transfer, TransferStatus, Transfers, convert};
 
 /// The states of one transfer as they come: the present one at once, then its changes; made by [`Transfers::watch`].
 ///
@@ -55,6 +56,29 @@ impl Transfers {
         TransferWatch {
             states: states.boxed(),
             interruption,
+        }
+    }
+
+    /// Waits until a transfer has one of these statuses or has ended, over any interruption, and answers with it as it is
+    /// then. A status that it has only for a moment may be passed over. There is no limit of time:
+    /// `tokio::time::timeout` sets one.
+    ///
+    /// # Errors
+    /// As [`TransferWatch`] has them.
+    pub fn wait_until(
+        &self,
+        uuid: Uuid,
+        statuses: &[TransferStatus],
+    ) -> impl Future<Output = Result<Transfer, Error>> + Send + use<> {
+        let mut states = self.watch(uuid);
+        let statuses = statuses.to_vec();
+        async move {
+            while let Some(transfer) = states.try_next().await? {
+                if statuses.contains(&transfer.status) || transfer.status.is_terminal() {
+                    return Ok(transfer);
+                }
+            }
+            Err(Error::malformed("a watch ended before its transfer"))
         }
     }
 }

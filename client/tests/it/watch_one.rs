@@ -166,3 +166,22 @@ async fn an_answer_that_makes_no_sense_ends_it() {
     assert_eq!(error.code_name(), "INTERNAL");
     assert!(next(&mut watch).await.is_none());
 }
+
+#[tokio::test]
+async fn a_status_is_waited_for_over_interruptions_and_no_longer_than_to_the_end() {
+    let script = streams(2, |number| match number {
+        0 => vec![state(1, Wire::PendingApproval)],
+        _ => vec![state(2, Wire::Approved), state(3, Wire::Completed)],
+    });
+    let fake = Fake::play(script).await;
+    let transfers = fake.client().transfers();
+    let waiting = transfers.wait_until(ORDERS, &[TransferStatus::Approved]);
+    let approved = timeout(PATIENCE, waiting).await.expect("it is reached");
+    assert_eq!(approved.expect("it is there").revision, 2);
+    let waiting = transfers.wait_until(ORDERS, &[TransferStatus::Failed]);
+    let ended = timeout(PATIENCE, waiting).await.expect("it ends");
+    assert_eq!(
+        ended.expect("it is there").status,
+        TransferStatus::Completed
+    );
+}
