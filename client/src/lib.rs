@@ -1,8 +1,8 @@
 //! Typed client of Tidegate, the control plane for transfers of database tables between sites.
 //!
-//! A [`Client`] is cheap to clone and connects again by itself. Its calls are grouped by what they are about, such
-//! as [`client.transfers().get(uuid)`](Transfers::get). Each returns a request: set what is optional, then `.await` it. What is not tried again, and why, is in
-//! [`RetryPolicy`]; how to tell errors apart is in [`Error`].
+//! A [`Client`] is cheap to clone and connects again by itself. Its calls are grouped by what they are about, such as
+//! [`client.transfers().get(uuid)`](Transfers::get). Each returns a request: set what is optional, then `.await` it. What
+//! is not tried again, and why, is in [`RetryPolicy`]; how to tell errors apart is in [`Error`].
 //!
 //! [`Client::from_env`] connects as the user has set it up, by variables, and [`Client::builder`] takes nothing but what it
 //! is told.
