@@ -12,7 +12,7 @@ use crate::{
     transport::Stubs,
 };
 
-/// Changes the fields of a connection that are set here, and no others; made by [`Connections::update`].
+/// Changes the fields of a connection that are set here, and no others; made by [`Connections::update`](crate::Connections::update).
 #[derive(Clone, Debug)]
 #[must_use = "a request is sent when it is awaited"]
 pub struct UpdateConnection {
