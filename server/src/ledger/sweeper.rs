@@ -98,6 +98,13 @@ impl ReachabilityWatch {
     }
 }
 
+/// What a transfer waits for until it expires.
+#[derive(Clone, Copy)]
+enum Awaited {
+    Decision,
+    Start,
+}
+
 /// As many as fit into half a batch, so that callers are never crowded out.
 #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
 const STRIDE: u32 = (BATCH / 2) as u32;
@@ -164,7 +171,7 @@ impl Sweeper {
         self.metrics
             .swept
             .inc_by("approval", expired.unsigned_abs());
-        let not_started = self.expire_starts().await?;
+        let not_started = self.expire(Awaited::Start, &Caller::server()).await?;
         self.metrics
             .swept
             .inc_by("start", not_started.unsigned_abs());
@@ -260,32 +267,20 @@ impl Sweeper {
     /// # Errors
     /// Whatever kept it from finishing; what it expired until then stays so.
     pub async fn expire_approvals(&self, caller: &Caller) -> Result<i64, Error> {
-        let mut total = 0;
-        loop {
-            let overdue = self
-                .store
-                .overdue_approvals(self.time.now().await?, STRIDE)
-                .await?;
-            let ended = self
-                .end(&overdue, caller, &Verb::Expire, |it| {
-                    it.status == TransferStatus::Expired
-                })
-                .await?;
-            total += ended;
-            if overdue.len() < STRIDE as usize || ended == 0 {
-                return Ok(total);
-            }
-        }
+        self.expire(Awaited::Decision, caller).await
     }
 
-    /// Expires every transfer that was not started in time.
-    async fn expire_starts(&self) -> Result<i64, Error> {
+    /// Expires every transfer for which what it waits for is overdue now.
+    async fn expire(&self, awaited: Awaited, caller: &Caller) -> Result<i64, Error> {
         let mut total = 0;
         loop {
             let now = self.time.now().await?;
-            let overdue = self.store.overdue_starts(now, STRIDE).await?;
+            let overdue = match awaited {
+                Awaited::Decision => self.store.overdue_approvals(now, STRIDE).await?,
+                Awaited::Start => self.store.overdue_starts(now, STRIDE).await?,
+            };
             let ended = self
-                .end(&overdue, &Caller::server(), &Verb::Expire, |it| {
+                .end(&overdue, caller, &Verb::Expire, |it| {
                     it.status == TransferStatus::Expired
                 })
                 .await?;
