@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{Call, request};
 use crate::{
-    Attempt, Client, Error, Progress, Run, Transfer, Transfers, convert, transport::Stubs,
+    Attempt, Client, Error, FailureCode, Progress, RecordProblems, Run, Transfer, Transfers,
+    convert, model::Wire as _, transport::Stubs,
 };
 
 request! {
@@ -150,34 +151,12 @@ impl UpdateProgress {
         self.message.checkpoint = Some(checkpoint.into());
         self
     }
-
-    /// Records that made trouble, all since the start: at most 16 kinds, and 4,096 bytes as JSON. What is stored stays by
-    /// default.
-    pub fn record_problems(
-        mut self,
-        problems: impl IntoIterator<Item = crate::RecordProblems>,
-    ) -> Self {
-        let problems = problems.into_iter().map(convert::to_record_problems);
-        self.message.record_problems = problems.collect();
-        self
-    }
 }
 
 impl CompleteTransfer {
     /// Final totals; what is stored stays by default.
     pub fn progress(mut self, progress: Progress) -> Self {
         self.message.progress = Some(convert::to_progress(progress));
-        self
-    }
-
-    /// Records that made trouble, all since the start: at most 16 kinds, and 4,096 bytes as JSON. What is stored stays by
-    /// default.
-    pub fn record_problems(
-        mut self,
-        problems: impl IntoIterator<Item = crate::RecordProblems>,
-    ) -> Self {
-        let problems = problems.into_iter().map(convert::to_record_problems);
-        self.message.record_problems = problems.collect();
         self
     }
 }
@@ -189,20 +168,9 @@ impl FailTransfer {
         self
     }
 
-    /// Records that made trouble, all since the start: at most 16 kinds, and 4,096 bytes as JSON. What is stored stays by
-    /// default.
-    pub fn record_problems(
-        mut self,
-        problems: impl IntoIterator<Item = crate::RecordProblems>,
-    ) -> Self {
-        let problems = problems.into_iter().map(convert::to_record_problems);
-        self.message.record_problems = problems.collect();
-        self
-    }
-
     /// Where the cause lies.
-    pub fn code(mut self, code: crate::FailureCode) -> Self {
-        self.message.code = crate::model::Wire::to_wire(code);
+    pub fn code(mut self, code: FailureCode) -> Self {
+        self.message.code = code.to_wire();
         self
     }
 
@@ -212,3 +180,23 @@ impl FailTransfer {
         self
     }
 }
+
+/// Gives the calls that end or go on with a run what they have in common.
+macro_rules! record_problems {
+    ($($call:ident),+) => { $(
+        impl $call {
+            /// Records that made trouble, all since the start: at most 16 kinds, and 4,096 bytes as JSON. What is stored
+            /// stays by default.
+            pub fn record_problems(
+                mut self,
+                problems: impl IntoIterator<Item = RecordProblems>,
+            ) -> Self {
+                let problems = problems.into_iter().map(convert::to_record_problems);
+                self.message.record_problems = problems.collect();
+                self
+            }
+        }
+    )+ };
+}
+
+record_problems!(UpdateProgress, CompleteTransfer, FailTransfer);
