@@ -9,6 +9,7 @@ use crate::{
 
 mod attempts;
 mod limits;
+mod outcome;
 mod sequences;
 mod stops;
 
