@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     caller::Caller,
     command::Verb,
-    connection::{Connection, ConnectionStatus, Usage},
+    connection::{Connection, Usage},
     decide::{Change, decide},
     progress::{Imbalance, TotalsRule},
     refusal::{Named, Refusal},
@@ -18,10 +18,13 @@ use super::{
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
-use crate::{
-    id::{ConnectionId, TransferId},
-    validate::Check,
-};
+use crate::{id::TransferId, validate::Check};
+use admit::{first, too_many};
+
+mod admit;
+
+pub use admit::in_use;
+pub(crate) use admit::start as standing_against_start;
 
 /// What an accepted command does to a transfer and to the budgets of its connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,9 +70,7 @@ pub fn create(
     let (mut self_approval, mut policy_revision) = (false, 0);
     let (mut start_within, mut finish_within) = (None, None);
     if let Some(connection) = connection {
-        admit_site(connection, &new.table_name, caller, now)?;
-        admit_usage(connection, true)?;
-        admit_request(connection, new.records_requested)?;
+        first(admit::creation(connection, &new, caller, now))?;
         let policy = connection.policy();
         new.requires_approval |= policy.requires_approval(&new.table_name);
         new.conflict_strategy = new.conflict_strategy.or(policy.default_conflict_strategy);
@@ -269,118 +270,25 @@ fn keep_apart(transfer: &Transfer, by: Uuid, caller: &Caller) -> Result<(), Refu
     Ok(())
 }
 
-/// Whether the connection is in use at `now`, for transfers and sessions alike.
-///
-/// # Errors
-/// [`Refusal::ConnectionExpired`] after its end, otherwise [`Refusal::ConnectionNotActive`].
-pub fn in_use(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
-    let (connection_uuid, policy) = (connection.uuid, connection.policy());
-    let expires_at = policy.expires_at;
-    match connection.status {
-        ConnectionStatus::Expired => Err(Refusal::ConnectionExpired {
-            connection_uuid,
-            expires_at,
-        }),
-        ConnectionStatus::Active if policy.is_over(now) => Err(Refusal::ConnectionExpired {
-            connection_uuid,
-            expires_at,
-        }),
-        ConnectionStatus::Active => Ok(()),
-        status => Err(Refusal::ConnectionNotActive {
-            connection_uuid,
-            status,
-        }),
-    }
+/// Why `caller` may not approve `transfer`, whatever their role; `None` where nobody knows who they are, since they may
+/// name anybody.
+pub(crate) fn approval_refusal(transfer: &Transfer, caller: &Caller) -> Option<Refusal> {
+    let credential = caller.credential()?;
+    keep_apart(transfer, credential.into(), caller).err()
 }
 
-/// Whether a transfer of `table` may be created or started now, by this caller.
-fn admit_site(
-    connection: &Connection,
-    table: &str,
-    caller: &Caller,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    in_use(connection, now)?;
-    let (connection_uuid, policy) = (connection.uuid, connection.policy());
-    if !policy.admits_address(caller.address) {
-        let address = caller.address;
-        return Err(Refusal::IpNotAllowed {
-            connection_uuid,
-            address,
-        });
-    }
-    if let Some(allowed_hours) = policy.allowed_hours.filter(|_| !policy.admits_time(now)) {
-        return Err(Refusal::OutsideAllowedHours {
-            connection_uuid,
-            allowed_hours,
-            now,
-        });
-    }
-    if !policy.admits_table(table) {
-        let table_name = table.to_owned();
-        return Err(Refusal::TableNotAllowed {
-            connection_uuid,
-            table_name,
-        });
-    }
-    Ok(())
-}
-
-/// Whether the budgets of the connection leave anything; `more` is whether one more transfer is to be counted.
-fn admit_usage(connection: &Connection, more: bool) -> Result<(), Refusal> {
-    let (connection_uuid, policy) = (connection.uuid, connection.policy());
-    if let Some(max_transfers) = policy
-        .max_transfers
-        .filter(|limit| more && connection.used.transfers >= *limit)
-    {
-        return Err(Refusal::TransferLimitReached {
-            connection_uuid,
-            max_transfers,
-        });
-    }
-    if let Some(limit) = policy
-        .max_records_total
-        .filter(|limit| connection.used.records >= *limit)
-    {
-        return Err(too_many(connection_uuid, "max_records_total", limit, 0));
-    }
-    Ok(())
-}
-
-fn admit_request(connection: &Connection, records: i64) -> Result<(), Refusal> {
-    match connection.policy().max_records_per_request {
-        Some(limit) if records > limit => Err(too_many(
-            connection.uuid,
-            "max_records_per_request",
-            limit,
-            limit,
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The usage after one more start. A connection that is gone cannot allow one.
+/// The usage after one more start.
 fn charge_start(
     transfer: &Transfer,
     connection: Option<&Connection>,
     caller: &Caller,
     now: Timestamp,
 ) -> Result<Option<Usage>, Refusal> {
-    let Some(connection) = connection else {
-        return match transfer.declared.connection_uuid {
-            Some(uuid) => Err(Refusal::ConnectionNotFound { uuid }),
-            None => Ok(None),
-        };
-    };
+    first(admit::start(transfer, connection, caller, now))?;
     // The further attempts of a transfer are counted with its first.
-    let is_first = transfer.lease_epoch == 0;
-    admit_site(connection, &transfer.declared.table_name, caller, now)?;
-    admit_usage(connection, is_first)?;
-    admit_request(connection, transfer.declared.records_requested)?;
-    if !is_first {
-        return Ok(None);
-    }
-    Ok(connection.policy().max_transfers.map(|_| Usage {
+    let counts =
+        |it: &&Connection| transfer.lease_epoch == 0 && it.policy().max_transfers.is_some();
+    Ok(connection.filter(counts).map(|connection| Usage {
         transfers: connection.used.transfers + 1,
         ..connection.used
     }))
@@ -432,19 +340,6 @@ fn charge_records(
         records: connection.used.records + more,
         ..connection.used
     }))
-}
-
-const fn too_many(
-    connection_uuid: ConnectionId,
-    name: &'static str,
-    value: i64,
-    remaining: i64,
-) -> Refusal {
-    Refusal::RecordLimitReached {
-        connection_uuid,
-        limit: Named { name, value },
-        remaining,
-    }
 }
 
 #[cfg(test)]

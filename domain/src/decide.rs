@@ -186,42 +186,53 @@ pub fn creation(initiated_by_uuid: Option<Uuid>) -> EventBody {
 }
 
 fn permit(transfer: &Transfer, action: Action, now: Timestamp) -> Result<(), Refusal> {
-    let uuid = transfer.uuid;
-    if let Some(refusal) = too_late(transfer, action, now) {
-        return Err(refusal);
-    }
-    if !action.may_leave(transfer.status) {
-        let is_taken = action == Action::Start && transfer.status == TransferStatus::InProgress;
-        return Err(Refusal::IllegalTransition {
-            uuid,
-            status: transfer.status,
-            action,
-            lease: transfer.lease().filter(|_| is_taken),
-        });
-    }
-    if let Some(pause) = transfer.pause().filter(|_| action == Action::Start) {
-        return Err(Refusal::TransferPaused {
-            uuid,
-            cause: pause.cause,
-            reason: pause.reason.clone(),
-        });
-    }
-    if let Some(not_before) = transfer
-        .declared
-        .not_before
-        .filter(|start| action == Action::Start && now < *start)
-    {
-        return Err(Refusal::TooEarly { uuid, not_before });
-    }
-    let unapproved = transfer.status == TransferStatus::Pending && transfer.requires_approval;
-    if action == Action::Start && unapproved {
-        return Err(Refusal::ApprovalRequired {
-            uuid,
-            status: transfer.status,
-            action,
-        });
-    }
-    Ok(())
+    let first = standing_against(transfer, action, now).next();
+    first.map_or(Ok(()), Err)
+}
+
+/// What the transfer's own state has against `action`: all of it, in the order in which it is told.
+pub(crate) fn standing_against(
+    transfer: &Transfer,
+    action: Action,
+    now: Timestamp,
+) -> impl Iterator<Item = Refusal> {
+    [too_late, not_from_here, paused, too_early, unapproved]
+        .into_iter()
+        .filter_map(move |check| check(transfer, action, now))
+}
+
+fn not_from_here(transfer: &Transfer, action: Action, _: Timestamp) -> Option<Refusal> {
+    let is_taken = action == Action::Start && transfer.status == TransferStatus::InProgress;
+    (!action.may_leave(transfer.status)).then(|| Refusal::IllegalTransition {
+        uuid: transfer.uuid,
+        status: transfer.status,
+        action,
+        lease: transfer.lease().filter(|_| is_taken),
+    })
+}
+
+fn paused(transfer: &Transfer, action: Action, _: Timestamp) -> Option<Refusal> {
+    let pause = transfer.pause().filter(|_| action == Action::Start)?;
+    Some(Refusal::TransferPaused {
+        uuid: transfer.uuid,
+        cause: pause.cause,
+        reason: pause.reason.clone(),
+    })
+}
+
+fn too_early(transfer: &Transfer, action: Action, now: Timestamp) -> Option<Refusal> {
+    let (uuid, not_before) = (transfer.uuid, transfer.declared.not_before?);
+    (action == Action::Start && now < not_before).then_some(Refusal::TooEarly { uuid, not_before })
+}
+
+fn unapproved(transfer: &Transfer, action: Action, _: Timestamp) -> Option<Refusal> {
+    let (uuid, status) = (transfer.uuid, transfer.status);
+    let waits = status == TransferStatus::Pending && transfer.requires_approval;
+    (action == Action::Start && waits).then_some(Refusal::ApprovalRequired {
+        uuid,
+        status,
+        action,
+    })
 }
 
 /// Who comes after a deadline is told so, whether or not somebody has noted it already.
@@ -302,6 +313,11 @@ fn queue_again(transfer: &mut Transfer) -> TransferStatus {
     transfer.heartbeat_expires_at = None;
     transfer.lease_owner_uuid = None;
     transfer.agent_instance.clear();
+    queued_as(transfer)
+}
+
+/// Where a run was started from.
+pub(crate) const fn queued_as(transfer: &Transfer) -> TransferStatus {
     match transfer.approved {
         Some(_) => TransferStatus::Approved,
         None => TransferStatus::Pending,

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod credential;
 pub mod decide;
 pub mod event;
+pub mod explain;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod id;

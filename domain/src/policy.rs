@@ -133,9 +133,14 @@ impl Policy {
         }
     }
 
+    /// Whether `table` may not be moved, whatever is allowed.
+    pub fn excludes_table(&self, table: &str) -> bool {
+        is_excluded(table, &self.excluded_tables, self.table_case)
+    }
+
     /// Whether `table` may be moved: an exclusion wins, an empty list of allowed tables allows all.
     pub fn admits_table(&self, table: &str) -> bool {
-        !is_excluded(table, &self.excluded_tables, self.table_case)
+        !self.excludes_table(table)
             && (self.allowed_tables.is_empty()
                 || is_listed(table, &self.allowed_tables, self.table_case))
     }
@@ -222,6 +227,14 @@ impl AllowedHours {
             minute >= start || minute < end
         }
     }
+
+    /// When they begin next, after `now`.
+    pub fn next_start(self, now: Timestamp) -> Timestamp {
+        const DAY: i64 = MINUTES_A_DAY * MICROS_A_MINUTE;
+        let start = i64::from(self.start) * MICROS_A_MINUTE;
+        let days = (now.as_micros() - start).div_euclid(DAY) + 1;
+        Timestamp::from_micros(days * DAY + start)
+    }
 }
 
 impl FromStr for AllowedHours {
@@ -298,6 +311,22 @@ mod tests {
         assert_eq!(answers, [false, true, true, false]);
         let before_the_epoch = Timestamp::from_micros(-MICROS_A_MINUTE);
         assert!(night.contain(before_the_epoch), "23:59 of 1969-12-31");
+    }
+
+    #[test]
+    fn hours_begin_once_a_day() {
+        let night: AllowedHours = "22:00-06:00".parse().expect("it is well formed");
+        let minute = |hours: i64, minutes: i64| {
+            Timestamp::from_micros((hours * 60 + minutes) * MICROS_A_MINUTE)
+        };
+        for (now, next) in [
+            (minute(21, 59), minute(22, 0)),
+            (minute(22, 0), minute(46, 0)),
+            (minute(6, 0), minute(22, 0)),
+            (minute(-3, 0), minute(-2, 0)),
+        ] {
+            assert_eq!(night.next_start(now), next, "{now}");
+        }
     }
 
     #[test]

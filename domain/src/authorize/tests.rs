@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     caller::Role,
     command::Verb,
+    connection::ConnectionStatus,
     event::EventType,
     fixtures::{caller as known, connection as north, id, stop_order, transfer as sample},
     outcome::Failure,

@@ -163,6 +163,7 @@ proptest! {
                     transfer = after;
                 }
             }
+            crate::explain::tests::is_true_of(&transfer, None, at);
             prop_assert_eq!(transfer.revision, before.revision + 1);
             prop_assert!(transfer.updated_at >= before.updated_at);
             let is_restarted = transfer.lease_epoch > before.lease_epoch;

@@ -1,0 +1,138 @@
+//! What the policy of a connection has against a transfer: all of it, in the order in which it is told.
+
+use crate::{
+    caller::Caller,
+    connection::{Connection, ConnectionStatus},
+    id::ConnectionId,
+    refusal::{Named, Refusal},
+    time::Timestamp,
+    transfer::{NewTransfer, Transfer},
+};
+
+/// Nothing stands against it, or else what is told first.
+pub(super) fn first(against: impl IntoIterator<Item = Refusal>) -> Result<(), Refusal> {
+    against.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// What stands against the creation of `new` by `caller`.
+pub(super) fn creation(
+    connection: &Connection,
+    new: &NewTransfer,
+    caller: &Caller,
+    now: Timestamp,
+) -> impl Iterator<Item = Refusal> {
+    site(connection, &new.table_name, caller, now)
+        .chain(usage(connection, true))
+        .chain(request(connection, new.records_requested))
+}
+
+/// What stands against a start of `transfer` by `caller`, but for its own state. A connection that is gone cannot allow one.
+pub(crate) fn start(
+    transfer: &Transfer,
+    connection: Option<&Connection>,
+    caller: &Caller,
+    now: Timestamp,
+) -> impl Iterator<Item = Refusal> {
+    let declared = &transfer.declared;
+    let missing = declared.connection_uuid.filter(|_| connection.is_none());
+    let gone = missing.map(|uuid| Refusal::ConnectionNotFound { uuid });
+    let is_first = transfer.lease_epoch == 0;
+    gone.into_iter()
+        .chain(connection.into_iter().flat_map(move |connection| {
+            site(connection, &declared.table_name, caller, now)
+                .chain(usage(connection, is_first))
+                .chain(request(connection, declared.records_requested))
+        }))
+}
+
+/// Whether the connection is in use at `now`, for transfers and sessions alike.
+///
+/// # Errors
+/// [`Refusal::ConnectionExpired`] after its end, otherwise [`Refusal::ConnectionNotActive`].
+pub fn in_use(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
+    let (connection_uuid, policy) = (connection.uuid, connection.policy());
+    let expires_at = policy.expires_at;
+    match connection.status {
+        ConnectionStatus::Expired => Err(Refusal::ConnectionExpired {
+            connection_uuid,
+            expires_at,
+        }),
+        ConnectionStatus::Active if policy.is_over(now) => Err(Refusal::ConnectionExpired {
+            connection_uuid,
+            expires_at,
+        }),
+        ConnectionStatus::Active => Ok(()),
+        status => Err(Refusal::ConnectionNotActive {
+            connection_uuid,
+            status,
+        }),
+    }
+}
+
+/// Whether a transfer of `table` may be created or started now, by this caller.
+fn site(
+    connection: &Connection,
+    table: &str,
+    caller: &Caller,
+    now: Timestamp,
+) -> impl Iterator<Item = Refusal> {
+    let (connection_uuid, policy) = (connection.uuid, connection.policy());
+    let address = caller.address;
+    let from_elsewhere = || Refusal::IpNotAllowed {
+        connection_uuid,
+        address,
+    };
+    let closed = |allowed_hours| Refusal::OutsideAllowedHours {
+        connection_uuid,
+        allowed_hours,
+        now,
+    };
+    let of_others = || Refusal::TableNotAllowed {
+        connection_uuid,
+        table_name: table.to_owned(),
+    };
+    let hours = policy.allowed_hours.filter(|_| !policy.admits_time(now));
+    let against = [
+        in_use(connection, now).err(),
+        (!policy.admits_address(address)).then(from_elsewhere),
+        hours.map(closed),
+        (!policy.admits_table(table)).then(of_others),
+    ];
+    against.into_iter().flatten()
+}
+
+/// Whether the budgets of the connection leave anything; `more` is whether one more transfer is to be counted.
+fn usage(connection: &Connection, more: bool) -> impl Iterator<Item = Refusal> {
+    let (connection_uuid, policy, used) = (connection.uuid, connection.policy(), connection.used);
+    let transfers = policy
+        .max_transfers
+        .filter(|limit| more && used.transfers >= *limit)
+        .map(|max_transfers| Refusal::TransferLimitReached {
+            connection_uuid,
+            max_transfers,
+        });
+    let records = policy
+        .max_records_total
+        .filter(|limit| used.records >= *limit)
+        .map(|limit| too_many(connection_uuid, "max_records_total", limit, 0));
+    [transfers, records].into_iter().flatten()
+}
+
+fn request(connection: &Connection, records: i64) -> Option<Refusal> {
+    let limit = connection.policy().max_records_per_request?;
+    let name = "max_records_per_request";
+    (records > limit).then(|| too_many(connection.uuid, name, limit, limit))
+}
+
+pub(super) const fn too_many(
+    connection_uuid: ConnectionId,
+    name: &'static str,
+    value: i64,
+    remaining: i64,
+) -> Refusal {
+    Refusal::RecordLimitReached {
+        connection_uuid,
+        limit: Named { name, value },
+        remaining,
+    }
+}
