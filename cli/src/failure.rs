@@ -172,6 +172,14 @@ fn remedy(error: &Error) -> Option<String> {
     if named("admin_user_uuid") {
         return Some("say who decides with --admin UUID".to_owned());
     }
+    let told = error.metadata();
+    let is_start = told.get("action").is_some_and(|action| action == "START");
+    if let Some(uuid) = told.get("uuid").filter(|_| is_start) {
+        let uuid = escape(uuid);
+        return Some(format!(
+            "tidegate transfer explain {uuid} says what it waits for"
+        ));
+    }
     let said = match error.reason() {
         Some(reason) => by_reason(reason)?,
         None if is_refused_connection(error) => {

@@ -5,6 +5,7 @@ pub(crate) mod attempt;
 pub(crate) mod connection;
 pub(crate) mod credential;
 pub(crate) mod event;
+pub(crate) mod explanation;
 pub(crate) mod followed;
 pub(crate) mod profile;
 pub(crate) mod stats;

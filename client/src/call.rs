@@ -34,7 +34,9 @@ pub use self::{
     paged::{Listing, Page},
     stats::{GetConnectionStats, ListActiveTransfers, ListRecentTransfers, ListTableStats},
     stops::{AcknowledgeStop, CancelTransfer, PauseTransfer, ResumeTransfer},
-    transfers::{CountTransfers, CreateTransfer, DeleteTransfer, GetTransfer, ListTransfers},
+    transfers::{
+        CountTransfers, CreateTransfer, DeleteTransfer, ExplainTransfer, GetTransfer, ListTransfers,
+    },
 };
 use crate::transport::Stubs;
 

@@ -2,6 +2,7 @@
 
 mod credential;
 mod example;
+mod explanation;
 mod metadata;
 mod policy;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use tidegate_proto::v1;
 use self::value::{hex, name, optional_time, optional_uuid, span, text, time, uuid};
 pub(crate) use self::{
     credential::{credential, issued, opened, present_credential},
+    explanation::explanation,
     metadata::to_struct,
     policy::to_policy,
 };

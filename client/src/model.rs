@@ -6,6 +6,7 @@
 mod connection;
 mod credential;
 mod event;
+mod explanation;
 mod filter;
 mod outcome;
 mod policy;
@@ -22,6 +23,7 @@ pub use self::{
     connection::Connection,
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
     event::{Event, EventDetail},
+    explanation::{DecisionRule, Explanation, Obstacle, Upcoming},
     filter::TransferFilter,
     outcome::{PhaseTime, RecordProblem, RecordProblems},
     policy::ConnectionPolicy,
@@ -34,7 +36,7 @@ pub use self::{
     words::{
         ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
         Direction, EventType, ExpiryReason, FailureCode, Phase, Role, SortOrder, StopCause,
-        StopKind, TableCase, TransferStatus, UnknownWord,
+        StopKind, TableCase, TransferStatus, UnknownWord, UpcomingAction,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

@@ -160,7 +160,7 @@ fn ends_at(refusal: &Refusal, now: Timestamp) -> Option<Timestamp> {
 fn remedy(transfer: &Transfer, refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::IllegalTransition { .. } | Refusal::StartExpired { .. } => match transfer.status {
-            TransferStatus::PendingApproval => "an approver has to decide: see decision",
+            TransferStatus::PendingApproval => "an approver has to decide",
             TransferStatus::InProgress => "let the agent that runs it finish, or cancel it",
             _ => "declare another transfer, which may name this one in retry_of_uuid",
         },

@@ -323,6 +323,87 @@ impl ConflictStrategy {
         }
     }
 }
+/// Somebody who may call: a person, a service, or the agent of a connection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Credential {
+    /// Identity: UUIDv7 in its hyphenated form, made by the server. It is the actor_uuid of what is done with it.
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+    /// What people call it. Not unique.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What it may do.
+    #[prost(enumeration = "Role", tag = "3")]
+    pub role: i32,
+    /// The connection that an agent belongs to; empty for every other role.
+    #[prost(string, tag = "4")]
+    pub connection_uuid: ::prost::alloc::string::String,
+    /// Whether it may name other people as the initiator or the decider: for a service that has signed them in itself.
+    #[prost(bool, tag = "5")]
+    pub acts_for_others: bool,
+    /// The session code that it was redeemed with; empty for one that was not.
+    #[prost(string, tag = "6")]
+    pub session_code: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "7")]
+    pub inserted_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When its newest token ends.
+    #[prost(message, optional, tag = "8")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was revoked; unset while it is good.
+    #[prost(message, optional, tag = "9")]
+    pub revoked_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last used, to about a minute; unset when never.
+    #[prost(message, optional, tag = "10")]
+    pub last_used_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The address that it was last used from; empty when never.
+    #[prost(string, tag = "11")]
+    pub last_used_address: ::prost::alloc::string::String,
+    /// 1 when created, one more with every change but its use.
+    #[prost(int64, tag = "12")]
+    pub revision: i64,
+}
+/// What a credential may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Role {
+    /// Never sent.
+    Unspecified = 0,
+    /// Reads everything.
+    Viewer = 1,
+    /// Creates, runs and cancels the transfers of its own connection, and sees nothing else. Never approves.
+    Agent = 2,
+    /// Reads everything, approves and denies.
+    Approver = 3,
+    /// May do everything.
+    Admin = 4,
+}
+impl Role {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROLE_UNSPECIFIED",
+            Self::Viewer => "ROLE_VIEWER",
+            Self::Agent => "ROLE_AGENT",
+            Self::Approver => "ROLE_APPROVER",
+            Self::Admin => "ROLE_ADMIN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROLE_VIEWER" => Some(Self::Viewer),
+            "ROLE_AGENT" => Some(Self::Agent),
+            "ROLE_APPROVER" => Some(Self::Approver),
+            "ROLE_ADMIN" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
 /// What a connection's transfers may do. The server applies it when a transfer is created and when it is started, within
 /// the transaction that does so; max_records_total and max_records_per_request also to every report of progress.
 ///
@@ -1363,6 +1444,111 @@ impl Preload {
         }
     }
 }
+/// Something that keeps a transfer from being started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Obstacle {
+    /// The reason that StartTransfer would be refused with, such as APPROVAL_REQUIRED; docs/errors.md lists them.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// What StartTransfer would say.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// What can be done about it, in a sentence.
+    #[prost(string, tag = "3")]
+    pub remedy: ::prost::alloc::string::String,
+    /// The field that says so: of the transfer, such as not_before, or of its connection, such as policy.allowed_hours.
+    /// Empty where no field does.
+    #[prost(string, tag = "4")]
+    pub rule: ::prost::alloc::string::String,
+    /// When it goes by itself; absent for never.
+    #[prost(message, optional, tag = "5")]
+    pub ends_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Who may decide on a transfer, and until when.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecisionRule {
+    /// The roles whose credentials may. Empty where callers need no credential: then anybody may.
+    #[prost(enumeration = "Role", repeated, tag = "1")]
+    pub roles: ::prost::alloc::vec::Vec<i32>,
+    /// People and credentials that may not approve it, though they may deny it: its initiator, and the credential that
+    /// created it. Empty where the connection's policy says self_approval.
+    #[prost(string, repeated, tag = "2")]
+    pub excluded_uuids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The connection whose agents may not approve it; empty when none.
+    #[prost(string, tag = "3")]
+    pub excluded_connection_uuid: ::prost::alloc::string::String,
+    /// When it expires without a decision; absent while nobody was asked for one.
+    #[prost(message, optional, tag = "4")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether the caller may approve it once somebody is asked, by their role and as who they are.
+    #[prost(bool, tag = "5")]
+    pub caller_may_approve: bool,
+    /// The reason that ApproveTransfer would refuse the caller with; empty when it would not.
+    #[prost(string, tag = "6")]
+    pub caller_reason: ::prost::alloc::string::String,
+    /// What it would say.
+    #[prost(string, tag = "7")]
+    pub caller_message: ::prost::alloc::string::String,
+}
+/// Something that the server will do about a transfer by itself, unless somebody does something before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Upcoming {
+    /// What.
+    #[prost(enumeration = "UpcomingAction", tag = "1")]
+    pub action: i32,
+    /// When it is due. Calls are judged by this time at once; the transfer itself changes with the next sweep, some
+    /// seconds later. After an outage an agent that reports is given its time once more.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The transfer's status after it.
+    #[prost(enumeration = "TransferStatus", tag = "3")]
+    pub status: i32,
+}
+/// What the server does about a transfer by itself. Clients must accept values that they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UpcomingAction {
+    /// Never sent.
+    Unspecified = 0,
+    /// It expires.
+    Expire = 1,
+    /// Whoever runs it is asked to stop, since finish_expires_at has passed.
+    RequestStop = 2,
+    /// It is stopped, as was asked, without the word of whoever runs it.
+    ForceStop = 3,
+    /// Its lease ends, since its agent has not reported: it fails, or is queued again.
+    EndLease = 4,
+    /// Its connection expires, and it cannot be started any more.
+    EndConnection = 5,
+}
+impl UpcomingAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPCOMING_ACTION_UNSPECIFIED",
+            Self::Expire => "UPCOMING_ACTION_EXPIRE",
+            Self::RequestStop => "UPCOMING_ACTION_REQUEST_STOP",
+            Self::ForceStop => "UPCOMING_ACTION_FORCE_STOP",
+            Self::EndLease => "UPCOMING_ACTION_END_LEASE",
+            Self::EndConnection => "UPCOMING_ACTION_END_CONNECTION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPCOMING_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPCOMING_ACTION_EXPIRE" => Some(Self::Expire),
+            "UPCOMING_ACTION_REQUEST_STOP" => Some(Self::RequestStop),
+            "UPCOMING_ACTION_FORCE_STOP" => Some(Self::ForceStop),
+            "UPCOMING_ACTION_END_LEASE" => Some(Self::EndLease),
+            "UPCOMING_ACTION_END_CONNECTION" => Some(Self::EndConnection),
+            _ => None,
+        }
+    }
+}
 /// A new transfer.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateTransferRequest {
@@ -1534,6 +1720,37 @@ pub struct StartTransferResponse {
     /// The transfer as it is now.
     #[prost(message, optional, tag = "1")]
     pub transfer: ::core::option::Option<Transfer>,
+}
+/// Which transfer to explain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainTransferRequest {
+    /// Required.
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+    /// The IP address that the transfer would be started from, which the connection's policy may ask for; the caller's own
+    /// when empty.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+}
+/// Why it stands where it does.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainTransferResponse {
+    /// The transfer as it is.
+    #[prost(message, optional, tag = "1")]
+    pub transfer: ::core::option::Option<Transfer>,
+    /// Whether an agent that may call StartTransfer would start it now. False once it runs or has ended.
+    #[prost(bool, tag = "2")]
+    pub startable: bool,
+    /// All that keeps it from being started now; StartTransfer would tell the first. Of one that runs or has ended only
+    /// that. Empty when it is startable.
+    #[prost(message, repeated, tag = "3")]
+    pub obstacles: ::prost::alloc::vec::Vec<Obstacle>,
+    /// Who may decide on it; absent unless it waits for an approval, or for somebody to ask for one.
+    #[prost(message, optional, tag = "4")]
+    pub decision: ::core::option::Option<DecisionRule>,
+    /// What the server will do about it by itself, the earliest first.
+    #[prost(message, repeated, tag = "5")]
+    pub upcoming: ::prost::alloc::vec::Vec<Upcoming>,
 }
 /// Whose attempts to list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2267,6 +2484,34 @@ pub mod transfer_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tidegate.v1.TransferService", "GetTransfer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says why a transfer stands where it does: all that keeps it from being started now and the rules that say so, who
+        /// may decide on it, and what the server will do about it by itself. It changes nothing.
+        pub async fn explain_transfer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainTransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainTransferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.TransferService/ExplainTransfer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tidegate.v1.TransferService", "ExplainTransfer"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Lists transfers by inserted_at, then uuid, in pages that neither skip nor repeat a transfer while others come and
@@ -3022,6 +3267,15 @@ pub mod transfer_service_server {
             tonic::Response<super::GetTransferResponse>,
             tonic::Status,
         >;
+        /// Says why a transfer stands where it does: all that keeps it from being started now and the rules that say so, who
+        /// may decide on it, and what the server will do about it by itself. It changes nothing.
+        async fn explain_transfer(
+            &self,
+            request: tonic::Request<super::ExplainTransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainTransferResponse>,
+            tonic::Status,
+        >;
         /// Lists transfers by inserted_at, then uuid, in pages that neither skip nor repeat a transfer while others come and
         /// go. A page ends early where more would exceed the message limit.
         async fn list_transfers(
@@ -3459,6 +3713,52 @@ pub mod transfer_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetTransferSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.TransferService/ExplainTransfer" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainTransferSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::UnaryService<super::ExplainTransferRequest>
+                    for ExplainTransferSvc<T> {
+                        type Response = super::ExplainTransferResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainTransferRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::explain_transfer(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainTransferSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -4633,87 +4933,6 @@ pub mod transfer_service_server {
     pub const SERVICE_NAME: &str = "tidegate.v1.TransferService";
     impl<T> tonic::server::NamedService for TransferServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// Somebody who may call: a person, a service, or the agent of a connection.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Credential {
-    /// Identity: UUIDv7 in its hyphenated form, made by the server. It is the actor_uuid of what is done with it.
-    #[prost(string, tag = "1")]
-    pub uuid: ::prost::alloc::string::String,
-    /// What people call it. Not unique.
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
-    /// What it may do.
-    #[prost(enumeration = "Role", tag = "3")]
-    pub role: i32,
-    /// The connection that an agent belongs to; empty for every other role.
-    #[prost(string, tag = "4")]
-    pub connection_uuid: ::prost::alloc::string::String,
-    /// Whether it may name other people as the initiator or the decider: for a service that has signed them in itself.
-    #[prost(bool, tag = "5")]
-    pub acts_for_others: bool,
-    /// The session code that it was redeemed with; empty for one that was not.
-    #[prost(string, tag = "6")]
-    pub session_code: ::prost::alloc::string::String,
-    /// When it was created.
-    #[prost(message, optional, tag = "7")]
-    pub inserted_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When its newest token ends.
-    #[prost(message, optional, tag = "8")]
-    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it was revoked; unset while it is good.
-    #[prost(message, optional, tag = "9")]
-    pub revoked_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it was last used, to about a minute; unset when never.
-    #[prost(message, optional, tag = "10")]
-    pub last_used_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// The address that it was last used from; empty when never.
-    #[prost(string, tag = "11")]
-    pub last_used_address: ::prost::alloc::string::String,
-    /// 1 when created, one more with every change but its use.
-    #[prost(int64, tag = "12")]
-    pub revision: i64,
-}
-/// What a credential may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Role {
-    /// Never sent.
-    Unspecified = 0,
-    /// Reads everything.
-    Viewer = 1,
-    /// Creates, runs and cancels the transfers of its own connection, and sees nothing else. Never approves.
-    Agent = 2,
-    /// Reads everything, approves and denies.
-    Approver = 3,
-    /// May do everything.
-    Admin = 4,
-}
-impl Role {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "ROLE_UNSPECIFIED",
-            Self::Viewer => "ROLE_VIEWER",
-            Self::Agent => "ROLE_AGENT",
-            Self::Approver => "ROLE_APPROVER",
-            Self::Admin => "ROLE_ADMIN",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "ROLE_UNSPECIFIED" => Some(Self::Unspecified),
-            "ROLE_VIEWER" => Some(Self::Viewer),
-            "ROLE_AGENT" => Some(Self::Agent),
-            "ROLE_APPROVER" => Some(Self::Approver),
-            "ROLE_ADMIN" => Some(Self::Admin),
-            _ => None,
-        }
     }
 }
 /// What the caller said.

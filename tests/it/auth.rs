@@ -10,9 +10,11 @@ mod refusals;
 mod scope;
 mod streams;
 
+pub(crate) use self::actors::waiting;
+
 use tidegate_tests::{World, WorldOptions, actors::Actors};
 
-async fn actors() -> (World, Actors) {
+pub(crate) async fn actors() -> (World, Actors) {
     actors_with(WorldOptions::guarded()).await
 }
 

@@ -111,6 +111,10 @@ const COVERED: &[(&str, &str)] = &[
     ),
     ("TransferService.StartTransfer", "life::a_transfer_starts"),
     (
+        "TransferService.ExplainTransfer",
+        "explain::all_that_keeps_it_from_being_started_is_told",
+    ),
+    (
         "TransferService.ListAttempts",
         "leases::every_attempt_is_listed_with_how_it_ended",
     ),

@@ -9,6 +9,7 @@ mod connections;
 mod create;
 mod credentials;
 mod events;
+mod explain;
 mod leases;
 mod life;
 mod limits;

@@ -108,6 +108,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "transfer explain",
+        [
+            "tidegate transfer explain d227f4fb",
+            "tidegate transfer explain d227f4fb --address 192.0.2.7",
+        ],
+    ),
+    (
         "transfer attempts",
         [
             "tidegate transfer attempts d227f4fb",

@@ -1,6 +1,6 @@
 //! The words of `tidegate transfer`.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -34,6 +34,14 @@ pub(crate) enum TransferCommand {
     Decision(DecisionCommand),
     #[command(flatten)]
     Bulk(BulkCommand),
+    /// Says why transfers stand where they do: what keeps them from being started, who may decide, what comes by itself.
+    Explain {
+        #[command(flatten)]
+        transfers: TransferArgs,
+        /// The address that they would be started from [default: this machine's].
+        #[arg(long, value_name = "IP")]
+        address: Option<IpAddr>,
+    },
     /// Lists the attempts at a transfer: who ran it, how far they came, and how it ended.
     Attempts {
         #[command(flatten)]

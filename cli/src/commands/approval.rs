@@ -71,7 +71,7 @@ pub(super) async fn run(
 }
 
 /// What those who may have asked are called, for people; nothing where the caller may not know.
-async fn names(client: &Client, out: &Output) -> HashMap<Uuid, String> {
+pub(super) async fn names(client: &Client, out: &Output) -> HashMap<Uuid, String> {
     if out.is_for_programs() {
         return HashMap::new();
     }

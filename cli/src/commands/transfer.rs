@@ -6,7 +6,7 @@ use tidegate_client::{Client, Transfer};
 use uuid::Uuid;
 
 use super::{
-    With, resolve,
+    With, approval, resolve,
     several::{Several, each},
     wait, watch,
 };
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::text;
 use crate::view::{
-    attempt,
+    attempt, explanation,
     transfer::{COLUMNS, details, outcome},
 };
 
@@ -45,6 +45,18 @@ pub(super) async fn run(
             };
             each(&transfers.ids, found, out, get, |out, _, transfer| {
                 out.details(transfer, |look| details(transfer, look))
+            })
+            .await
+        }
+        TransferCommand::Explain { transfers, address } => {
+            let found = resolve::transfers(client, &transfers.ids).await?;
+            let names = approval::names(client, out).await;
+            let explain = async |uuid| {
+                let request = client.transfers().explain(uuid);
+                Ok(request.with(address, |it, ip| it.address(ip)).await?)
+            };
+            each(&transfers.ids, found, out, explain, |out, _, said| {
+                out.details(said, |look| explanation::details(said, &names, look))
             })
             .await
         }

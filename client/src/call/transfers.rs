@@ -1,7 +1,7 @@
 //! Declaring, finding and deleting transfers.
 
 use chrono::{DateTime, Utc};
-use std::future::IntoFuture;
+use std::{future::IntoFuture, net::IpAddr};
 
 use futures_util::{Stream, future::BoxFuture};
 use serde_json::{Map, Value};
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{Call, Page, paged, pages, request, with_connection};
 use crate::{
-    Client, ConflictStrategy, Direction, Error, SortOrder, Transfer, TransferFilter, Transfers,
-    convert, model::Wire as _, transport::Stubs,
+    Client, ConflictStrategy, Direction, Error, Explanation, SortOrder, Transfer, TransferFilter,
+    Transfers, convert, model::Wire as _, transport::Stubs,
 };
 
 request! {
@@ -24,6 +24,12 @@ request! {
     /// Asks for one transfer; made by [`Transfers::get`].
     read GetTransfer(GetTransferRequest) by transfers.get_transfer,
     GetTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// Asks why a transfer stands where it does; made by [`Transfers::explain`].
+    read ExplainTransfer(ExplainTransferRequest) by transfers.explain_transfer,
+    ExplainTransferResponse => Explanation { |answer| convert::explanation(answer) }
 }
 
 request! {
@@ -76,6 +82,18 @@ impl Transfers {
         }
     }
 
+    /// Asks why a transfer stands where it does: all that keeps it from being started, who may decide on it, and what the
+    /// server will do about it by itself. Refused with `NOT_FOUND` when there is none.
+    pub fn explain(&self, uuid: Uuid) -> ExplainTransfer {
+        ExplainTransfer {
+            client: self.client.clone(),
+            message: v1::ExplainTransferRequest {
+                uuid: uuid.to_string(),
+                address: String::new(),
+            },
+        }
+    }
+
     /// Lists transfers, newest first unless told otherwise, in pages that neither skip nor repeat one while others come
     /// and go.
     pub fn list(&self) -> ListTransfers {
@@ -102,6 +120,14 @@ impl Transfers {
                 request_id: String::new(),
             },
         }
+    }
+}
+
+impl ExplainTransfer {
+    /// The address that it would be started from; the caller's own unless set.
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.message.address = address.to_string();
+        self
     }
 }
 

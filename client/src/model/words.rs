@@ -243,6 +243,22 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What the server does about a transfer by itself.
+    UpcomingAction from UpcomingAction {
+        /// It expires.
+        Expire = "expire",
+        /// Whoever runs it is asked to stop, since its time is over.
+        RequestStop = "request_stop",
+        /// It is stopped, as was asked, without the word of whoever runs it.
+        ForceStop = "force_stop",
+        /// Its lease ends: it fails, or is queued again.
+        EndLease = "end_lease",
+        /// Its connection expires, and it cannot be started any more.
+        EndConnection = "end_connection",
+    }
+}
+
+vocabulary! {
     /// How an attempt at a transfer has ended.
     AttemptEnd from AttemptEnd {
         /// It has not.

@@ -405,6 +405,7 @@ service! {
     }
     count_transfers(CountTransfersRequest) -> CountTransfersResponse,
     delete_transfer(DeleteTransferRequest) -> DeleteTransferResponse,
+    explain_transfer(ExplainTransferRequest) -> ExplainTransferResponse,
     list_attempts(ListAttemptsRequest) -> ListAttemptsResponse,
     start_transfer(StartTransferRequest) -> StartTransferResponse,
     update_progress(UpdateProgressRequest) -> UpdateProgressResponse,

@@ -285,6 +285,6 @@ pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-fn optional(uuid: Option<impl ToString>) -> String {
+pub(super) fn optional(uuid: Option<impl ToString>) -> String {
     uuid.map_or_else(String::new, |uuid| uuid.to_string())
 }

@@ -18,6 +18,7 @@ use super::{
 use crate::error::Error;
 use tidegate_domain::{command::TransferCommand, validate::Check};
 
+mod explain;
 mod read;
 
 /// The service.
@@ -143,6 +144,7 @@ service! {
         deny_transfer: DenyTransferRequest => DenyTransferResponse,
     }
     reads {
+        explain_transfer: ExplainTransferRequest => ExplainTransferResponse,
         list_attempts: ListAttemptsRequest => ListAttemptsResponse,
         get_transfer: GetTransferRequest => GetTransferResponse,
         list_transfers: ListTransfersRequest => ListTransfersResponse,

@@ -8,6 +8,7 @@ use tidegate_domain::{
     caller::Role,
     connection::{ConnectionDirection, ConnectionStatus},
     event::EventType,
+    explain::UpcomingAction,
     outcome::{FailureCode, Phase},
     policy::ApprovalMode,
     query::SortOrder,
@@ -73,6 +74,13 @@ wire_enum!(AttemptEnd {
     Cancelled,
     Requeued,
     Paused
+});
+wire_enum!(UpcomingAction {
+    Expire,
+    RequestStop,
+    ForceStop,
+    EndLease,
+    EndConnection
 });
 wire_enum!(StopKind { Cancel, Pause });
 wire_enum!(Phase {

@@ -32,7 +32,7 @@ pub(super) async fn events(channel: &Channel, admin: &str) -> Vec<v1::Event> {
 }
 
 /// A transfer of `own` that waits for a decision.
-pub(super) async fn waiting(
+pub(crate) async fn waiting(
     transfers: &mut TransferServiceClient<Channel>,
     actors: &Actors,
 ) -> String {

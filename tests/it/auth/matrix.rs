@@ -69,6 +69,12 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
     ("TransferService.CountTransfers", Readers, Ok_, Answered),
     ("TransferService.DeleteTransfer", Admins, Invalid, Denied),
     ("TransferService.StartTransfer", Agents, Invalid, NoTransfer),
+    (
+        "TransferService.ExplainTransfer",
+        Readers,
+        Invalid,
+        NoTransfer,
+    ),
     ("TransferService.ListAttempts", Readers, Invalid, NoTransfer),
     (
         "TransferService.UpdateProgress",

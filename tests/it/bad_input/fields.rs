@@ -70,7 +70,7 @@ fn sound(message: &MessageDescriptor, uuid: &str) -> DynamicMessage {
                 "page_token" | "request_id" => continue,
                 // Agents alone have one.
                 "connection_uuid" if message.name() == "CreateCredentialRequest" => continue,
-                "requester_ip" => Value::String("::1".to_owned()),
+                "requester_ip" | "address" => Value::String("::1".to_owned()),
                 "allowed_hours" => Value::String("22:00-06:00".to_owned()),
                 "ip_allowlist" => Value::List(vec![Value::String("::1".to_owned())]),
                 _ if field.is_list() => Value::List(vec![Value::String("x".to_owned())]),

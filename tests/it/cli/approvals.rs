@@ -169,3 +169,41 @@ async fn the_log_says_on_a_narrow_terminal_what_happened_and_who_did_it() {
     ];
     assert_eq!(masked, wanted, "{shown}");
 }
+
+#[tokio::test]
+async fn why_a_transfer_does_not_start_is_said() {
+    let office = Office::open().await;
+    let uuid = office.waiting("orders").await;
+    let start = format!("transfer start {uuid}");
+    let refused = office.run(&office.agent, &start).await;
+    let hint = format!("tidegate transfer explain {uuid} says what it waits for");
+    says(&refused.stderr, &[&hint, "ILLEGAL_TRANSITION"]);
+    let explain = format!("transfer explain {uuid}");
+    let said = office.text(&office.approver, &explain).await;
+    says(
+        &said,
+        &[
+            "can start     no",
+            "because       transfer",
+            "an approver has to decide",
+            "decided by    approver or admin",
+            "but not by  robot, agents of connection",
+            "you         may approve it",
+            "by itself     it expires: in ",
+        ],
+    );
+    let said = office.text(&office.agent, &explain).await;
+    says(
+        &said,
+        &["may not approve it: the role AGENT may not call ApproveTransfer"],
+    );
+    let json = office
+        .text(&office.agent, &format!("{explain} -o json"))
+        .await;
+    let read: Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(read["obstacles"][0]["reason"], json!("ILLEGAL_TRANSITION"));
+    assert_eq!(
+        read["upcoming"][0]["action"],
+        json!("UPCOMING_ACTION_EXPIRE")
+    );
+}

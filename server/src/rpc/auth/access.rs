@@ -60,6 +60,7 @@ const ADMINS: Who = Who::Only(&[]);
 const TABLE: &[(&str, &str, Who, Effect)] = &[
     ("TransferService", "CreateTransfer", AGENTS, Changes),
     ("TransferService", "GetTransfer", READERS, Reads),
+    ("TransferService", "ExplainTransfer", READERS, Reads),
     ("TransferService", "ListTransfers", READERS, Reads),
     ("TransferService", "CountTransfers", READERS, Reads),
     ("TransferService", "DeleteTransfer", ADMINS, Changes),
@@ -138,6 +139,9 @@ const TABLE: &[(&str, &str, Who, Effect)] = &[
 
 /// Redeems a session code: the one call that takes no token.
 pub(in crate::rpc) const REDEEM: &str = "/tidegate.v1.CredentialService/RedeemSession";
+
+/// Approves a transfer.
+pub(in crate::rpc) const APPROVE: &str = "/tidegate.v1.TransferService/ApproveTransfer";
 
 static BY_PATH: LazyLock<HashMap<String, Access>> = LazyLock::new(|| {
     let line = |(service, method, who, effect): &(&str, &str, Who, Effect)| {
