@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use tidegate_client::{Error, TlsProblem, TransferStatus};
+use tidegate_client::{Code, Error, Reason, TlsProblem, TransferStatus};
 
 use crate::output::{complain, note};
 use crate::text::escape;
@@ -54,7 +54,7 @@ impl Failure {
     /// The exit code, as the help lists them.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(error) => u8::try_from(error.code())
+            Self::Refused(error) => u8::try_from(error.code().number())
                 .ok()
                 .and_then(|code| REFUSED.checked_add(code))
                 .unwrap_or(1),
@@ -123,7 +123,7 @@ pub(crate) fn tell(failure: &Failure, about: Option<&str>) {
 fn refusal(error: &Error) -> Vec<String> {
     let fields = error.field_violations();
     let mut sentence = match fields {
-        _ if error.reason() == Some("UNAUTHENTICATED") => {
+        _ if error.reason() == Some(Reason::Unauthenticated) => {
             "the server wants a valid token".to_owned()
         }
         [] => escape(error.message()),
@@ -135,8 +135,8 @@ fn refusal(error: &Error) -> Vec<String> {
     if let Some(remedy) = remedy(error) {
         sentence = format!("{sentence}; {remedy}");
     }
-    let mut code = error.code_name().to_owned();
-    if let Some(reason) = error.reason().filter(|reason| *reason != code) {
+    let mut code = error.code().as_str().to_owned();
+    if let Some(reason) = error.reason_name().filter(|reason| *reason != code) {
         code = format!("{code} {}", escape(reason));
     }
     let mut lines = vec![format!("error: {sentence} ({code})")];
@@ -160,7 +160,7 @@ fn remedy(error: &Error) -> Option<String> {
             "its cause is in the server's log under incident {incident}"
         ));
     }
-    let is_for_now = error.code_name() == "RESOURCE_EXHAUSTED";
+    let is_for_now = error.code() == Code::ResourceExhausted;
     if let Some(pause) = error.retry_after().filter(|_| is_for_now) {
         let pause = humantime::format_duration(Duration::from_secs(pause.as_secs().max(1)));
         return Some(format!("try again in {pause}"));
@@ -190,21 +190,23 @@ fn remedy(error: &Error) -> Option<String> {
     Some(said.to_owned())
 }
 
-fn by_reason(reason: &str) -> Option<&'static str> {
+fn by_reason(reason: Reason) -> Option<&'static str> {
     Some(match reason {
-        "UNAUTHENTICATED" => "show one with tidegate login, --token-file FILE or TIDEGATE_TOKEN",
-        "PERMISSION_DENIED" => "tidegate whoami says whose token it is",
-        "TRANSFER_NOT_FOUND" => "tidegate transfer list shows those that there are",
-        "CONNECTION_NOT_FOUND" => "tidegate connection list shows those that there are",
-        "CREDENTIAL_NOT_FOUND" => "tidegate credential list shows those that there are",
-        "APPROVAL_EXPIRED" | "START_EXPIRED" => "declare a new transfer",
-        "PHASE_REGRESSED" => "a run goes on to the next phase, or fails",
-        "TOTALS_INCONSISTENT" => "give all totals since the start, with --records",
-        "PROGRESS_REGRESSED" => "give totals since the start",
-        "REQUEST_ID_REUSED" => "give every new request an id of its own",
-        "CURSOR_EXPIRED" => "begin anew with --after 0",
-        "CURSOR_AHEAD" => "check --address, since this may be another log, or begin anew",
-        "LOG_DIVERGED" => DIVERGED,
+        Reason::Unauthenticated => {
+            "show one with tidegate login, --token-file FILE or TIDEGATE_TOKEN"
+        }
+        Reason::PermissionDenied => "tidegate whoami says whose token it is",
+        Reason::TransferNotFound => "tidegate transfer list shows those that there are",
+        Reason::ConnectionNotFound => "tidegate connection list shows those that there are",
+        Reason::CredentialNotFound => "tidegate credential list shows those that there are",
+        Reason::ApprovalExpired | Reason::StartExpired => "declare a new transfer",
+        Reason::PhaseRegressed => "a run goes on to the next phase, or fails",
+        Reason::TotalsInconsistent => "give all totals since the start, with --records",
+        Reason::ProgressRegressed => "give totals since the start",
+        Reason::RequestIdReused => "give every new request an id of its own",
+        Reason::CursorExpired => "begin anew with --after 0",
+        Reason::CursorAhead => "check --address, since this may be another log, or begin anew",
+        Reason::LogDiverged => DIVERGED,
         _ => return None,
     })
 }

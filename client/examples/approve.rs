@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "an example says what it does")]
 
 use futures::TryStreamExt as _;
-use tidegate_client::Client;
+use tidegate_client::{Client, Reason};
 
 /// Transfers of more rows are left to people.
 const SMALL: i64 = 10_000;
@@ -29,7 +29,9 @@ async fn main() -> anyhow::Result<()> {
         match approval.await {
             Ok(transfer) => println!("{} is {}", transfer.uuid, transfer.status),
             // Somebody else decided first, or it is too late.
-            Err(error) if error.is_precondition() || error.reason() == Some("STALE_REVISION") => {
+            Err(error)
+                if error.is_precondition() || error.reason() == Some(Reason::StaleRevision) =>
+            {
                 println!("{error}");
             }
             Err(error) => return Err(error.into()),

@@ -81,7 +81,7 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| {
-                Error::local(Code::INTERNAL, format!("no thread can be started: {error}"))
+                Error::local(Code::Internal, format!("no thread can be started: {error}"))
             })?;
         let thread = Thread {
             handle: runtime.handle().clone(),

@@ -209,7 +209,7 @@ impl ClientBuilder {
     pub fn connect_lazy(self) -> Result<Client, Error> {
         let runtime = Handle::try_current().map_err(|_| {
             let text = "a client must be made within a tokio runtime";
-            Error::local(Code::FAILED_PRECONDITION, text)
+            Error::local(Code::FailedPrecondition, text)
         })?;
         let endpoint = transport::endpoint(&self.address, self.connect_timeout, &self.user_agent)?;
         let endpoint = self.security.secure(endpoint)?;
@@ -240,7 +240,7 @@ fn complaint(error: &Error, is_clear: bool) -> Option<&'static str> {
         )
     } else if error.is_timeout() {
         Some("something listens there, but it does not answer")
-    } else if error.code() == Code::UNIMPLEMENTED.number() {
+    } else if error.code() == Code::Unimplemented {
         Some("something answers there, but it is no Tidegate server")
     } else if error.is_unavailable() {
         Some("the server cannot serve at present")

@@ -150,7 +150,7 @@ impl Client {
         let signed = timeout_at(deadline, self.0.bearer.sign(&mut request));
         signed.await.unwrap_or_else(|_elapsed| {
             let text = "the token did not come in time";
-            Err(Error::local(Code::DEADLINE_EXCEEDED, text))
+            Err(Error::local(Code::DeadlineExceeded, text))
         })?;
         Ok(request)
     }

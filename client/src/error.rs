@@ -12,8 +12,11 @@ use std::{collections::BTreeMap, error, fmt, sync::Arc, time::Duration};
 
 use crate::{TransferStatus, token::Cause};
 
-pub use self::tls::TlsProblem;
-pub(crate) use self::{code::Code, decode::refused_report};
+pub(crate) use self::decode::refused_report;
+pub use self::{
+    code::{Code, Reason},
+    tls::TlsProblem,
+};
 
 /// Why a call failed.
 ///
@@ -65,13 +68,13 @@ impl Error {
 
     /// What the caller gave cannot be used.
     pub(crate) fn invalid(why: impl Into<String>) -> Self {
-        Self::local(Code::INVALID_ARGUMENT, why)
+        Self::local(Code::InvalidArgument, why)
     }
 
     /// The server's answer breaks the contract.
     pub(crate) fn malformed(what: &str) -> Self {
         Self::local(
-            Code::INTERNAL,
+            Code::Internal,
             format!("the server's answer is malformed: {what}"),
         )
     }
@@ -89,9 +92,9 @@ impl Error {
         let text = format!(
             "the ledger went back: the transfer was at revision {known} and is at revision {found}"
         );
-        let mut error = Self::local(Code::DATA_LOSS, text);
+        let mut error = Self::local(Code::DataLoss, text);
         if let Some(inner) = Arc::get_mut(&mut error.0) {
-            inner.reason = Some("LOG_DIVERGED".to_owned());
+            inner.reason = Some(Reason::LogDiverged.to_string());
             inner.metadata = [("known_revision", known), ("found_revision", found)]
                 .map(|(name, revision)| (name.to_owned(), revision.to_string()))
                 .into();
@@ -102,9 +105,9 @@ impl Error {
     /// What waits for a report is told when the transfer is no longer in progress.
     pub(crate) fn left(status: TransferStatus) -> Self {
         let text = format!("the transfer is {status}");
-        let mut error = Self::local(Code::FAILED_PRECONDITION, text);
+        let mut error = Self::local(Code::FailedPrecondition, text);
         if let Some(inner) = Arc::get_mut(&mut error.0) {
-            inner.reason = Some("ILLEGAL_TRANSITION".to_owned());
+            inner.reason = Some(Reason::IllegalTransition.to_string());
             inner.metadata = BTreeMap::from([("status".to_owned(), status.to_string())]);
         }
         error
@@ -112,7 +115,7 @@ impl Error {
 
     /// The task behind a reporter is gone, as when its runtime shuts down.
     pub(crate) fn reporter_ended() -> Self {
-        Self::local(Code::CANCELLED, "the reporter has ended")
+        Self::local(Code::Cancelled, "the reporter has ended")
     }
 
     /// There was no token to show, so nothing was sent.
@@ -120,7 +123,7 @@ impl Error {
         let chain = decode::chain(&*cause).map(ToString::to_string);
         let why = chain.collect::<Vec<_>>().join(": ");
         let mut error = Self::local(
-            Code::UNAUTHENTICATED,
+            Code::Unauthenticated,
             format!("there is no token to show: {why}"),
         );
         if let Some(inner) = Arc::get_mut(&mut error.0) {
@@ -131,7 +134,7 @@ impl Error {
 
     /// The client's own patience ended.
     pub(crate) fn no_answer() -> Self {
-        Self::local(Code::DEADLINE_EXCEEDED, decode::NO_ANSWER)
+        Self::local(Code::DeadlineExceeded, decode::NO_ANSWER)
     }
 
     /// The same error with another text and cause in front of it.
@@ -147,16 +150,10 @@ impl Error {
         }))
     }
 
-    /// The number of the gRPC status code, such as 5 for `NOT_FOUND`.
+    /// The gRPC status code.
     #[must_use]
-    pub fn code(&self) -> i32 {
-        self.0.code.number()
-    }
-
-    /// The name of the gRPC status code, such as `NOT_FOUND`.
-    #[must_use]
-    pub fn code_name(&self) -> &'static str {
-        self.0.code.name()
+    pub fn code(&self) -> Code {
+        self.0.code
     }
 
     /// The text for people.
@@ -165,9 +162,16 @@ impl Error {
         &self.0.message
     }
 
-    /// The server's reason in upper snake case, such as `ILLEGAL_TRANSITION`; `None` when the server gave none.
+    /// The server's reason; `None` when the server gave none.
     #[must_use]
-    pub fn reason(&self) -> Option<&str> {
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason_name().map(Reason::from_name)
+    }
+
+    /// The server's reason in upper snake case, such as `ILLEGAL_TRANSITION`, whether this version of the client knows it or
+    /// not.
+    #[must_use]
+    pub fn reason_name(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }
 
@@ -198,73 +202,73 @@ impl Error {
     /// The transfer or connection does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.0.code == Code::NOT_FOUND
+        self.0.code == Code::NotFound
     }
 
     /// The caller showed no token, or none that is good (any more), or had none to show.
     #[must_use]
     pub fn is_unauthenticated(&self) -> bool {
-        self.0.code == Code::UNAUTHENTICATED
+        self.0.code == Code::Unauthenticated
     }
 
     /// The caller is known and may not do that.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
-        self.0.code == Code::PERMISSION_DENIED
+        self.0.code == Code::PermissionDenied
     }
 
     /// The request is wrong in itself; see [`field_violations`](Self::field_violations).
     #[must_use]
     pub fn is_invalid(&self) -> bool {
-        self.0.code == Code::INVALID_ARGUMENT
+        self.0.code == Code::InvalidArgument
     }
 
     /// The transfer's status does not allow the change.
     #[must_use]
     pub fn is_illegal_transition(&self) -> bool {
-        self.reason() == Some("ILLEGAL_TRANSITION")
+        self.reason() == Some(Reason::IllegalTransition)
     }
 
     /// The caller does not hold the transfer's lease, or not any more: somebody else may run it.
     #[must_use]
     pub fn is_lease_lost(&self) -> bool {
-        self.reason() == Some("LEASE_LOST")
+        self.reason() == Some(Reason::LeaseLost)
     }
 
     /// The transfer's present state does not allow the change, for whatever reason.
     #[must_use]
     pub fn is_precondition(&self) -> bool {
-        self.0.code == Code::FAILED_PRECONDITION
+        self.0.code == Code::FailedPrecondition
     }
 
     /// The request id was used before for something else.
     #[must_use]
     pub fn is_already_exists(&self) -> bool {
-        self.0.code == Code::ALREADY_EXISTS
+        self.0.code == Code::AlreadyExists
     }
 
     /// A limit of the server is reached.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.0.code == Code::RESOURCE_EXHAUSTED
+        self.0.code == Code::ResourceExhausted
     }
 
     /// The server cannot be reached, or cannot serve at present.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        self.0.code == Code::UNAVAILABLE
+        self.0.code == Code::Unavailable
     }
 
     /// No answer came in time. Whether a change was made is not known; repeating it with the same request id is safe.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.0.code == Code::DEADLINE_EXCEEDED
+        self.0.code == Code::DeadlineExceeded
     }
 
     /// The call was called off before it was answered.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.code == Code::CANCELLED
+        self.0.code == Code::Cancelled
     }
 
     /// What kept TLS from being spoken with the server; `None` for any other error.
@@ -293,7 +297,7 @@ impl Error {
     #[cfg(feature = "tls")]
     pub(crate) fn from_handshake(error: io::Error) -> Option<Self> {
         let meaning = TlsProblem::of(&error)?.meaning();
-        let mut told = Self::local(Code::UNAVAILABLE, format!("{meaning}: {error}"));
+        let mut told = Self::local(Code::Unavailable, format!("{meaning}: {error}"));
         let inner = Arc::get_mut(&mut told.0)?;
         inner.broken = true;
         inner.source = Some(Arc::new(error));
@@ -308,8 +312,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code_name())?;
-        if let Some(reason) = self.reason().filter(|reason| *reason != self.code_name()) {
+        f.write_str(self.code().as_str())?;
+        let named = self.reason_name();
+        if let Some(reason) = named.filter(|reason| *reason != self.code().as_str()) {
             write!(f, " {}", OneLine(reason))?;
         }
         write!(f, ": {}", OneLine(self.message()))?;
@@ -331,7 +336,7 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
-            .field("code", &self.code_name())
+            .field("code", &self.code())
             .field("reason", &self.0.reason)
             .field("message", &self.0.message)
             .field("metadata", &self.0.metadata)

@@ -149,7 +149,7 @@ pub use self::{
     builder::ClientBuilder,
     call::*,
     client::{Client, DEFAULT_ADDRESS},
-    error::{Error, FieldViolation, TlsProblem},
+    error::{Code, Error, FieldViolation, Reason, TlsProblem},
     model::*,
     reporter::{ProgressReporter, ReporterStop},
     retry::RetryPolicy,

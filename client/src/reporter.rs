@@ -8,7 +8,7 @@ mod worker;
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{slot::ReportSlot, worker::ReportWorker};
-use crate::{Client, Error, Phase, Run, Stop, Totals, Transfer, TransferStatus, Transfers};
+use crate::{Client, Error, Phase, Reason, Run, Stop, Totals, Transfer, TransferStatus, Transfers};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Reports the progress of one transfer from a task of its own; made by [`Transfers::report_progress`].
@@ -156,7 +156,7 @@ impl ProgressReporter {
         self.store_checkpoint().await;
         let call = self.client.transfers().acknowledge_stop(self.run);
         match call.progress(totals.into()).await {
-            Err(error) if error.reason() == Some("STOP_NOT_REQUESTED") => Ok(None),
+            Err(error) if error.reason() == Some(Reason::StopNotRequested) => Ok(None),
             answer => answer.map(Some),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-use crate::Error;
+use crate::{Error, Reason};
 
 /// A server that asks for a longer pause gets no second try: the caller decides.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -108,7 +108,7 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
         || error.is_broken()
         || (matches!(
             error.reason(),
-            Some("QUEUE_FULL" | "RATE_LIMITED" | "ANSWERS_UNREAD")
+            Some(Reason::QueueFull | Reason::RateLimited | Reason::AnswersUnread)
         ) && error.retry_after().is_some())
 }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_server_sets_the_least_pause_and_a_long_one_ends_the_tries() {
-        let asking = |asked| Error::local(Code::UNAVAILABLE, "busy").asking_for(asked);
+        let asking = |asked| Error::local(Code::Unavailable, "busy").asking_for(asked);
         let drawn = Some(200 * MS);
         assert_eq!(adjusted(&asking(50 * MS), drawn), drawn);
         assert_eq!(adjusted(&asking(900 * MS), drawn), Some(900 * MS));
@@ -196,18 +196,18 @@ mod tests {
     #[test]
     fn what_is_tried_again() {
         let error = |code| Error::local(code, "");
-        assert!(is_worth_a_retry(&error(Code::UNAVAILABLE)));
+        assert!(is_worth_a_retry(&error(Code::Unavailable)));
         for code in [
-            Code::DEADLINE_EXCEEDED,
-            Code::RESOURCE_EXHAUSTED,
-            Code::INTERNAL,
-            Code::NOT_FOUND,
-            Code::CANCELLED,
+            Code::DeadlineExceeded,
+            Code::ResourceExhausted,
+            Code::Internal,
+            Code::NotFound,
+            Code::Cancelled,
         ] {
             assert!(!is_worth_a_retry(&error(code)), "{code:?}");
         }
-        assert!(is_worth_reconnecting(&error(Code::RESOURCE_EXHAUSTED)));
-        assert!(is_worth_reconnecting(&error(Code::DEADLINE_EXCEEDED)));
-        assert!(!is_worth_reconnecting(&error(Code::NOT_FOUND)));
+        assert!(is_worth_reconnecting(&error(Code::ResourceExhausted)));
+        assert!(is_worth_reconnecting(&error(Code::DeadlineExceeded)));
+        assert!(!is_worth_reconnecting(&error(Code::NotFound)));
     }
 }

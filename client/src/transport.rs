@@ -74,7 +74,7 @@ pub(crate) fn endpoint(
 ) -> Result<Endpoint, Error> {
     let refuse = |why: &str| {
         Error::local(
-            Code::INVALID_ARGUMENT,
+            Code::InvalidArgument,
             format!("the server address {address:?} {why}"),
         )
     };
@@ -88,7 +88,7 @@ pub(crate) fn endpoint(
         .user_agent(user_agent)
         .map_err(|_| {
             let text = format!("the user agent {user_agent:?} is no valid header value");
-            Error::local(Code::INVALID_ARGUMENT, text)
+            Error::local(Code::InvalidArgument, text)
         })?
         .connect_timeout(connect_timeout)
         .tcp_nodelay(true)

@@ -279,5 +279,10 @@ fn the_errors_are_documented() {
         let before = documented.insert(reason, code.to_owned());
         assert_eq!(before, None, "twice: {row}");
     }
+    let known = tidegate_client::Reason::ALL.iter();
+    let known = known.filter(|it| **it != tidegate_client::Reason::Unknown);
+    let known: BTreeSet<_> = known.map(|it| it.as_str()).collect();
+    let names: BTreeSet<_> = documented.keys().map(String::as_str).collect();
+    assert_eq!(known, names, "what the client knows");
     assert_eq!(documented, contract());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, future::join_all};
-use tidegate_client::{Client, EventsWatch};
+use tidegate_client::{Client, EventsWatch, Reason};
 use tidegate_proto::v1::{self, watch_events_response::Update};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
@@ -415,7 +415,7 @@ async fn the_client_says_when_its_position_is_gone() {
     let mut watch = client.events().watch().after(1).into_stream();
     let end = soon("the refusal", watch.next()).await.expect("a word");
     let error = end.expect_err("it is gone");
-    assert_eq!(error.reason(), Some("CURSOR_EXPIRED"));
+    assert_eq!(error.reason(), Some(Reason::CursorExpired));
     assert!(watch.next().await.is_none(), "the refusal is final");
     let mut fresh = client.events().watch().into_stream();
     raw.declared().await;

@@ -11,7 +11,7 @@ use ratatui::crossterm::{
 };
 use serde_json::json;
 use tidegate_client::{
-    ClientSettings, Credential, DEFAULT_ADDRESS, Error, Profile, Profiles, Token,
+    ClientSettings, Credential, DEFAULT_ADDRESS, Error, Profile, Profiles, Reason, Token,
 };
 use tokio::sync::oneshot;
 
@@ -144,7 +144,7 @@ async fn caller(
 }
 
 fn wants_token(error: &Error) -> bool {
-    error.reason() == Some("UNAUTHENTICATED")
+    error.reason() == Some(Reason::Unauthenticated)
 }
 
 /// A token that is typed unseen or, where nobody can type, the first line of stdin.

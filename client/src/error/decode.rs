@@ -19,7 +19,7 @@ impl Error {
         // Only what failed on this side has a cause: a status that the server sent comes without one.
         let local = error::Error::source(&status).is_some();
         let code = code_of(&status, local);
-        let unexplained = code == Code::UNKNOWN || code == Code::CANCELLED;
+        let unexplained = code == Code::Unknown || code == Code::Cancelled;
         Self(Arc::new(Inner {
             code,
             message: message_of(&status, code, local),
@@ -32,7 +32,7 @@ impl Error {
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             // The server explains every refusal, so one of these without a reason was made up underway, such as
             // for a stream that was reset before its status was sent.
-            broken: (local || (unexplained && info.is_none())) && code != Code::DEADLINE_EXCEEDED,
+            broken: (local || (unexplained && info.is_none())) && code != Code::DeadlineExceeded,
             source: if local { Some(Arc::new(status)) } else { None },
         }))
     }
@@ -60,17 +60,17 @@ fn code_of(status: &Status, local: bool) -> Code {
         chain(status).any(|cause| cause.is::<TimeoutExpired>())
     } else {
         // A proxy or server built on tonic answers with these words when the deadline that it was given passes.
-        code == Code::CANCELLED && status.message() == TimeoutExpired(()).to_string()
+        code == Code::Cancelled && status.message() == TimeoutExpired(()).to_string()
     };
     match (timed_out, local) {
-        (true, _) => Code::DEADLINE_EXCEEDED,
-        (false, true) => Code::UNAVAILABLE,
+        (true, _) => Code::DeadlineExceeded,
+        (false, true) => Code::Unavailable,
         (false, false) => code,
     }
 }
 
 fn message_of(status: &Status, code: Code, local: bool) -> String {
-    if code == Code::DEADLINE_EXCEEDED {
+    if code == Code::DeadlineExceeded {
         return NO_ANSWER.to_owned();
     }
     if !local {

@@ -17,7 +17,7 @@ use super::{
     reconnect::{Interruption, ReconnectingStream},
     seen::SeenRevisions,
 };
-use crate::{Client, Error, LogPosition, Transfer, TransferFilter, Transfers, convert};
+use crate::{Client, Error, LogPosition, Reason, Transfer, TransferFilter, Transfers, convert};
 
 /// Asks to follow transfers; made by [`Transfers::watch_all`].
 #[derive(Clone, Debug)]
@@ -234,9 +234,9 @@ impl Follower {
     /// Whether the server cannot go on from what was told; the next connection asks for everything then.
     fn begins_over(&mut self, error: &Error) -> bool {
         match error.reason() {
-            Some("LOG_DIVERGED") => self.restart(),
-            Some("CURSOR_AHEAD") if self.position.is_some() => self.restart(),
-            Some("CURSOR_EXPIRED") if self.position.is_some() => {}
+            Some(Reason::LogDiverged) => self.restart(),
+            Some(Reason::CursorAhead) if self.position.is_some() => self.restart(),
+            Some(Reason::CursorExpired) if self.position.is_some() => {}
             _ => return false,
         }
         self.position = None;

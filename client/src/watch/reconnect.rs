@@ -145,7 +145,7 @@ impl<M> ReconnectingStream<M> {
             Some(error) => tracing::debug!(%error, "the watch was interrupted and is resumed"),
             None => tracing::debug!("the watch ended early and is resumed"),
         }
-        let ended = || Error::local(Code::UNAVAILABLE, "the server ended the watch");
+        let ended = || Error::local(Code::Unavailable, "the server ended the watch");
         let why = error.clone().unwrap_or_else(ended);
         self.interruption.set(Some(self.client.located(why)));
         self.pauses.wait(error.as_ref()).await;
@@ -168,7 +168,7 @@ mod tests {
         let begun = Instant::now();
         let mut tries = 0;
         while begun.elapsed() < Duration::from_secs(120) {
-            let away = Error::local(Code::UNAVAILABLE, "nobody is there");
+            let away = Error::local(Code::Unavailable, "nobody is there");
             let paused = connection.opened(Err(away)).await;
             paused.expect("it is tried again");
             assert!(connection.interruption().get().is_some());

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::TryStreamExt as _;
-use tidegate_client::{Client, Direction, RetryPolicy};
+use tidegate_client::{Client, Direction, Reason, RetryPolicy};
 use tidegate_proto::v1;
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
@@ -98,7 +98,7 @@ async fn tries_are_limited() {
         .unwrap_err();
 
     assert!(error.is_unavailable());
-    assert_eq!(error.reason(), Some("SHUTTING_DOWN"));
+    assert_eq!(error.reason(), Some(Reason::ShuttingDown));
     assert_eq!(ids.lock().unwrap().len(), 6);
 }
 
@@ -118,7 +118,7 @@ async fn refusals_are_not_retried() {
             .create(Direction::Send, "orders")
             .await
             .unwrap_err();
-        assert_eq!(error.reason(), Some(reason));
+        assert_eq!(error.reason_name(), Some(reason));
         assert_eq!(ids.lock().unwrap().len(), 1, "{reason}");
     }
 }
@@ -224,7 +224,7 @@ async fn no_answer_in_time_is_a_timeout() {
         .unwrap_err();
 
     assert!(error.is_timeout(), "{error:?}");
-    assert_eq!((error.code(), error.code_name()), (4, "DEADLINE_EXCEEDED"));
+    assert_eq!(error.code(), tidegate_client::Code::DeadlineExceeded);
     assert_eq!(fake.count("create"), 1, "a timeout is not tried again");
 }
 
@@ -262,9 +262,9 @@ async fn an_answer_without_its_transfer_is_an_error() {
         .create(Direction::Send, "orders")
         .await
         .unwrap_err();
-    assert_eq!(error.code_name(), "INTERNAL");
+    assert_eq!(error.code().as_str(), "INTERNAL");
     let error = client.transfers().get(ORDERS).await.unwrap_err();
-    assert_eq!(error.code_name(), "INTERNAL");
+    assert_eq!(error.code().as_str(), "INTERNAL");
     assert!(error.message().contains("connection_uuid"), "{error}");
 }
 

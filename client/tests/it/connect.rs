@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, io, time::Duration};
 
-use tidegate_client::{Client, Error};
+use tidegate_client::{Client, Error, Reason};
 use tidegate_proto::v1;
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 use tonic::Code;
@@ -55,7 +55,7 @@ async fn a_server_that_cannot_serve_is_told_at_once() {
     };
     let fake = Fake::play(script).await;
     let error = complaint(&format!("http://{}", fake.address())).await;
-    assert_eq!(error.reason(), Some("DATABASE_UNAVAILABLE"));
+    assert_eq!(error.reason(), Some(Reason::DatabaseUnavailable));
     assert_eq!(fake.count("recent"), 1, "connecting does not try again");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_client::{Error, ProgressReporter, ReporterStop, Totals, TransferStatus};
+use tidegate_client::{Error, ProgressReporter, Reason, ReporterStop, Totals, TransferStatus};
 use tidegate_proto::v1::{self, TransferStatus as Wire};
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -252,11 +252,11 @@ async fn a_refused_report_tells_why() {
     let ReporterStop::Refused(error) = stopped(&reporter).await else {
         panic!("it was refused");
     };
-    assert_eq!(error.reason(), Some("PROGRESS_REGRESSED"));
+    assert_eq!(error.reason(), Some(Reason::ProgressRegressed));
     assert!(error.is_precondition());
     assert_eq!(error.metadata()["field"], "records_created");
     let error = flushed(&reporter).await.unwrap_err();
-    assert_eq!(error.reason(), Some("PROGRESS_REGRESSED"));
+    assert_eq!(error.reason(), Some(Reason::ProgressRegressed));
 }
 
 #[tokio::test]

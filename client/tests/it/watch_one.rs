@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use tidegate_client::{Error, Transfer, TransferStatus, TransferWatch};
+use tidegate_client::{Error, Reason, Transfer, TransferStatus, TransferWatch};
 use tidegate_proto::v1::{self, TransferStatus as Wire};
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -92,7 +92,7 @@ async fn a_ledger_that_went_back_is_said() {
     let mut watch = fake.client().transfers().watch(ORDERS);
     assert_eq!(next(&mut watch).await.unwrap().unwrap().revision, 4);
     let error = next(&mut watch).await.unwrap().unwrap_err();
-    assert_eq!(error.reason(), Some("LOG_DIVERGED"));
+    assert_eq!(error.reason(), Some(Reason::LogDiverged));
     assert_eq!(error.metadata()["found_revision"], "2");
     assert!(next(&mut watch).await.is_none());
 }
@@ -163,7 +163,7 @@ async fn an_answer_that_makes_no_sense_ends_it() {
     let fake = Fake::play(script).await;
     let mut watch = fake.client().transfers().watch(ORDERS);
     let error = next(&mut watch).await.unwrap().unwrap_err();
-    assert_eq!(error.code_name(), "INTERNAL");
+    assert_eq!(error.code().as_str(), "INTERNAL");
     assert!(next(&mut watch).await.is_none());
 }
 

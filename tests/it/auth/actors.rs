@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegate_client::Client;
+use tidegate_client::{Client, Reason};
 use tidegate_proto::v1::{
     self, EventType, Role, credential_service_client::CredentialServiceClient,
     event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
@@ -101,7 +101,7 @@ async fn an_approver_with_a_token_names_nobody() {
     let admin = ADMIN.parse().expect("a uuid");
     let refusal = client.approvals().approve(one).on_behalf_of(admin).await;
     let refusal = refusal.expect_err("that is somebody else");
-    assert_eq!(refusal.reason(), Some("ACTOR_MISMATCH"));
+    assert_eq!(refusal.reason(), Some(Reason::ActorMismatch));
     let approved = client.approvals().approve(one).await.expect("it waits");
     assert_eq!(approved.approved_by_uuid, me);
     let denied = client.approvals().deny(other).await.expect("it waits");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use tidegate_client::{
     ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionPolicy, ConnectionStatus,
-    Direction,
+    Direction, Reason,
 };
 use tidegate_tests::{World, WorldOptions};
 use uuid::Uuid;
@@ -109,7 +109,7 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
     };
     let stale = approve(1).await;
     let stale = stale.expect_err("it is at revision 2");
-    assert_eq!(stale.reason(), Some("STALE_REVISION"));
+    assert_eq!(stale.reason(), Some(Reason::StaleRevision));
     let approved = approve(2).await;
     approved.expect("it is current");
     client
@@ -129,7 +129,7 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
         .connection_uuid(uuid)
         .await
         .expect_err("it is suspended");
-    assert_eq!(refused.reason(), Some("CONNECTION_NOT_ACTIVE"));
+    assert_eq!(refused.reason(), Some(Reason::ConnectionNotActive));
     client
         .connections()
         .reactivate(uuid)
@@ -160,5 +160,5 @@ async fn a_connection_and_its_transfers_tell_what_was_decided() {
         .get(uuid)
         .await
         .expect_err("it is gone");
-    assert_eq!(gone.reason(), Some("CONNECTION_NOT_FOUND"));
+    assert_eq!(gone.reason(), Some(Reason::ConnectionNotFound));
 }

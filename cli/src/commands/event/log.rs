@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
-use tidegate_client::{Client, Error, Event};
+use tidegate_client::{Client, Error, Event, Reason};
 
 use super::About;
 
@@ -13,7 +13,7 @@ const GROWTH: i64 = 8;
 pub(super) async fn newest(client: &Client) -> Result<i64, Error> {
     match client.events().list().after(i64::MAX).page_size(1).await {
         Ok(_) => Ok(i64::MAX),
-        Err(error) if error.reason() == Some("CURSOR_AHEAD") => {
+        Err(error) if error.reason() == Some(Reason::CursorAhead) => {
             let newest = error.metadata().get("newest_sequence");
             newest.and_then(|newest| newest.parse().ok()).ok_or(error)
         }
@@ -31,7 +31,7 @@ pub(super) async fn last(client: &Client, about: &About, count: u32) -> Result<V
         let read: Result<Vec<Event>, Error> = request.after(after).items().try_collect().await;
         let mut events = match read {
             // From the oldest that is kept.
-            Err(error) if error.reason() == Some("CURSOR_EXPIRED") && after > 0 => {
+            Err(error) if error.reason() == Some(Reason::CursorExpired) && after > 0 => {
                 span = newest;
                 continue;
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use sea_orm::DatabaseConnection;
-use tidegate_client::{Client, WatchUpdate};
+use tidegate_client::{Client, Reason, WatchUpdate};
 use tidegate_proto::v1;
 use tidegate_tests::{
     Refused, ServerProcess, World,
@@ -208,8 +208,8 @@ async fn the_client_says_so_and_begins_over_where_it_can() {
             .map(drop),
     ] {
         let error = error.expect_err("it cannot go on");
-        assert_eq!(error.reason(), Some("LOG_DIVERGED"));
-        assert_eq!(error.code_name(), "DATA_LOSS");
+        assert_eq!(error.reason(), Some(Reason::LogDiverged));
+        assert_eq!(error.code().as_str(), "DATA_LOSS");
     }
     assert!(told(WatchUpdate::Restarted).await.is_empty());
     let again = told(WatchUpdate::CaughtUp).await;
