@@ -10,6 +10,7 @@ use super::{
     command::{HEARTBEAT_LOST, Verb},
     event::{EventBody, EventDetail, EventType},
     outcome::{Failure, FailureCode, PhaseStart},
+    pace::Pace,
     progress::{Report, Totals},
     reachable::Reachable,
     refusal::Refusal,
@@ -26,7 +27,7 @@ mod stop;
 pub enum Change {
     /// Nothing: the transfer already is as asked.
     Nothing,
-    /// Totals, checkpoint or heartbeat only; no event.
+    /// Totals, checkpoint, heartbeat or pace only; no event.
     Progress(Transfer),
     /// A transition, with its event.
     Transition(Transfer, EventBody),
@@ -300,6 +301,7 @@ fn start(transfer: &mut Transfer, heartbeat_timeout: Option<Duration>, now: Time
     transfer.totals = Totals::default();
     transfer.phases.clear();
     transfer.problems.clear();
+    transfer.pace = Some(Pace::begin(now, transfer.lease_epoch == 1));
     transfer.started_at = Some(now);
     transfer.heartbeat_timeout = heartbeat_timeout;
     transfer.heartbeat_expires_at = heartbeat_timeout.map(|timeout| now.after(timeout));
@@ -308,6 +310,7 @@ fn start(transfer: &mut Transfer, heartbeat_timeout: Option<Duration>, now: Time
 /// Puts it back to where it was started from. Totals and checkpoint stay until it is started again.
 fn queue_again(transfer: &mut Transfer) -> TransferStatus {
     transfer.started_at = None;
+    transfer.pace = None;
     transfer.start_expires_at = transfer.finish_expires_at;
     transfer.heartbeat_timeout = None;
     transfer.heartbeat_expires_at = None;
@@ -352,9 +355,10 @@ fn progress(
     if let Some(timeout) = transfer.heartbeat_timeout {
         after.heartbeat_expires_at = Some(now.after(timeout));
     }
-    if after == *transfer {
+    if after == *transfer && !transfer.awaits_sign_of_life(now) {
         return Ok(Change::Nothing);
     }
+    after.note_report(transfer, now);
     after.updated_at = now;
     after.revision += 1;
     Ok(Change::Progress(after))

@@ -17,6 +17,7 @@ pub mod fixtures;
 pub mod id;
 pub mod log;
 pub mod outcome;
+pub mod pace;
 pub mod page;
 pub mod policy;
 pub mod progress;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     outcome::{Failure, PhaseStart, RecordProblems},
+    pace::Pace,
     progress::Totals,
     status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
     stop::{Stop, StopKind},
@@ -133,6 +134,8 @@ pub struct Transfer {
     pub phases: Vec<PhaseStart>,
     /// Records of the latest run that made trouble.
     pub problems: Vec<RecordProblems>,
+    /// How fast the latest run is; `None` before it and while it is queued again.
+    pub pace: Option<Pace>,
     /// Why it was cancelled.
     pub cancel_reason: String,
     /// When it entered `IN_PROGRESS`.
@@ -190,6 +193,7 @@ impl Transfer {
             failure: None,
             phases: Vec::new(),
             problems: Vec::new(),
+            pace: None,
             cancel_reason: String::new(),
             started_at: None,
             completed_at: None,

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use tidegate_domain::{
     id::{ConnectionId, CredentialId, TransferId},
     outcome::{FailureCode, PhaseStart, RecordProblems},
+    pace::Pace,
     status::{ConflictStrategy, Direction, TransferStatus},
     stop::Stop,
 };
@@ -93,6 +94,8 @@ pub struct Model {
     pub phases: JsonText<Vec<PhaseStart>>,
     /// Records of that run that made trouble.
     pub problems: JsonText<Vec<RecordProblems>>,
+    /// How fast that run is; NULL before it and while it is queued again.
+    pub pace: Option<JsonText<Pace>>,
     /// Why it was cancelled.
     pub cancel_reason: Option<String>,
     /// When an agent started it.

@@ -23,13 +23,14 @@ pub(crate) mod rows;
 pub(crate) mod select;
 
 /// What a report of progress changes. No index holds any of them.
-pub(crate) const PROGRESS: [Column; 10] = [
+pub(crate) const PROGRESS: [Column; 11] = [
     Column::RecordsTransferred,
     Column::RecordsCreated,
     Column::RecordsUpdated,
     Column::RecordsSkipped,
     Column::RecordsFailed,
     Column::BytesTransferred,
+    Column::Pace,
     Column::Checkpoint,
     Column::HeartbeatExpiresAt,
     Column::UpdatedAt,
@@ -37,7 +38,7 @@ pub(crate) const PROGRESS: [Column; 10] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 36] = [
+pub(crate) const CHANGING: [Column; 37] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -59,6 +60,7 @@ pub(crate) const CHANGING: [Column; 36] = [
     Column::FailureRetryable,
     Column::Phases,
     Column::Problems,
+    Column::Pace,
     Column::CancelReason,
     Column::StartedAt,
     Column::CompletedAt,
@@ -268,7 +270,7 @@ impl WriteTransaction {
         self.update_columns(&CHANGING, transfers).await
     }
 
-    /// Stores totals, checkpoint, heartbeat, time and number of the change, and nothing else.
+    /// Stores totals, pace, checkpoint, heartbeat, time and number of the change, and nothing else.
     pub async fn update_progress<T>(&self, transfers: &[T]) -> Result<(), StoreError>
     where
         T: Borrow<Transfer> + Sync,

@@ -81,6 +81,7 @@ fn standing(table: &mut TableCreateStatement) {
         .col(boolean_null("failure_retryable"))
         .col(text("phases").default("[]"))
         .col(text("problems").default("[]"))
+        .col(text_null("pace"))
         .col(text_null("cancel_reason"))
         .col(big_integer_null("started_at"))
         .col(big_integer_null("completed_at"))

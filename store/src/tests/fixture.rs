@@ -12,6 +12,7 @@ use tidegate_domain::{
     event::{Event, IdempotencyKey},
     fixtures::{id, transfer as sample},
     outcome::{Failure, FailureCode, Phase, PhaseStart, RecordProblem, RecordProblems},
+    pace::Pace,
     policy::Policy,
     progress::Totals,
     query::Window,
@@ -136,6 +137,7 @@ pub(super) fn full(number: u128) -> Transfer {
             reason: "\"quoted\"".to_owned(),
         }],
     }];
+    transfer.pace = Some(pace());
     transfer.cancel_reason = "''".to_owned();
     transfer.started_at = Some(Timestamp::MIN);
     transfer.completed_at = Some(at(-1));
@@ -160,6 +162,16 @@ pub(super) fn full(number: u128) -> Transfer {
     });
     transfer.revision = i64::MAX;
     transfer
+}
+
+/// With numbers that are hard to write down.
+fn pace() -> Pace {
+    let value = json!({
+        "from": { "at": 18, "records": i64::MAX, "bytes": 19 },
+        "reported_at": 20, "interval": 122.416_294_033_786_58, "moved_at": 21, "gap": 0.1,
+        "recent": 5e-324, "lasting": 1.8e48, "recent_bytes": 1.0 / 3.0, "slow": true, "health_since": 22,
+    });
+    serde_json::from_value(value).expect("as it is stored")
 }
 
 fn notes() -> Map<String, serde_json::Value> {

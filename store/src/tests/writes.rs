@@ -68,6 +68,7 @@ async fn progress_stores_only_what_progress_changes() {
     for (before, reported) in before.into_iter().zip(reported) {
         let wanted = Transfer {
             totals: reported.totals,
+            pace: reported.pace,
             checkpoint: reported.checkpoint,
             heartbeat_expires_at: reported.heartbeat_expires_at,
             updated_at: reported.updated_at,
