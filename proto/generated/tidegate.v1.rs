@@ -923,6 +923,38 @@ pub struct Transfer {
     /// The phases of the latest run, in the order in which they were entered.
     #[prost(message, repeated, tag = "53")]
     pub phases: ::prost::alloc::vec::Vec<PhaseTime>,
+    /// Records a second: while it runs an average in which the last 10 s count most, once it has ended the average of its
+    /// latest run. 0 while health is NO_PROGRESS. Absent where it is not known: before the first run, while it is queued again,
+    /// in the first 2 s of a run, and while health is SILENT. What a later run reports first is not counted, since that may be
+    /// what the one before had moved.
+    #[prost(double, optional, tag = "54")]
+    pub records_per_second: ::core::option::Option<f64>,
+    /// Bytes a second, in the same way.
+    #[prost(double, optional, tag = "55")]
+    pub bytes_per_second: ::core::option::Option<f64>,
+    /// When records_requested records will have been moved, if the run goes on as in the last minutes; never before the time
+    /// of this answer. Absent when that is not known, and estimate_unknown_reason says why.
+    #[prost(message, optional, tag = "56")]
+    pub estimated_completion: ::core::option::Option<::prost_types::Timestamp>,
+    /// The same at the faster of the rates of the last seconds and the last minutes, and a tenth more. Set together with
+    /// estimated_completion.
+    #[prost(message, optional, tag = "57")]
+    pub estimated_completion_earliest: ::core::option::Option<::prost_types::Timestamp>,
+    /// The same at the slower of these rates, and a tenth less. Set together with estimated_completion.
+    #[prost(message, optional, tag = "58")]
+    pub estimated_completion_latest: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why estimated_completion is absent.
+    #[prost(enumeration = "EstimateUnknownReason", tag = "59")]
+    pub estimate_unknown_reason: i32,
+    /// Whether its run is well, at the time of this answer; UNSPECIFIED while it does not run. This, the rates and the estimate
+    /// change as time passes, without a new revision: a watch tells them as they are when it sends the transfer, and sends
+    /// nothing when they alone have changed.
+    #[prost(enumeration = "TransferHealth", tag = "60")]
+    pub health: i32,
+    /// Since when: if SILENT the last report, if NO_PROGRESS the last movement, otherwise the report that changed it, or the
+    /// start. Absent while it does not run.
+    #[prost(message, optional, tag = "61")]
+    pub health_since: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// A request to stop a transfer, and what came of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1214,6 +1246,99 @@ impl FailureCode {
             "FAILURE_CODE_CANCELLED" => Some(Self::Cancelled),
             "FAILURE_CODE_HEARTBEAT_LOST" => Some(Self::HeartbeatLost),
             "FAILURE_CODE_INTERNAL" => Some(Self::Internal),
+            _ => None,
+        }
+    }
+}
+/// Whether a run is well. Clients must accept values that they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TransferHealth {
+    /// It does not run.
+    Unspecified = 0,
+    /// Nothing is wrong that could be seen.
+    Healthy = 1,
+    /// The rate of the last minutes is below half of the run's average, and has not come back to three quarters of it since.
+    Slow = 2,
+    /// No total has grown for 30 s, and for three times as long as they usually stand still. Only said while records are to
+    /// be moved: in PHASE_TRANSFERRING, and where the agent names no phase. The same holds for SLOW.
+    NoProgress = 3,
+    /// No report has come for half of heartbeat_timeout. Where there is none: for 60 s, and for three times as long as totals
+    /// usually stand still.
+    Silent = 4,
+}
+impl TransferHealth {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TRANSFER_HEALTH_UNSPECIFIED",
+            Self::Healthy => "TRANSFER_HEALTH_HEALTHY",
+            Self::Slow => "TRANSFER_HEALTH_SLOW",
+            Self::NoProgress => "TRANSFER_HEALTH_NO_PROGRESS",
+            Self::Silent => "TRANSFER_HEALTH_SILENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRANSFER_HEALTH_UNSPECIFIED" => Some(Self::Unspecified),
+            "TRANSFER_HEALTH_HEALTHY" => Some(Self::Healthy),
+            "TRANSFER_HEALTH_SLOW" => Some(Self::Slow),
+            "TRANSFER_HEALTH_NO_PROGRESS" => Some(Self::NoProgress),
+            "TRANSFER_HEALTH_SILENT" => Some(Self::Silent),
+            _ => None,
+        }
+    }
+}
+/// Why it is not known when a transfer will be complete. Clients must accept values that they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EstimateUnknownReason {
+    /// It is known.
+    Unspecified = 0,
+    /// It does not run.
+    NotRunning = 1,
+    /// Its records_requested is 0.
+    TotalUnknown = 2,
+    /// All records_requested were moved, or its agent is in a phase after PHASE_TRANSFERRING; how long the rest takes is not
+    /// known.
+    AllRecordsMoved = 3,
+    /// Its health is SILENT.
+    Silent = 4,
+    /// Its health is NO_PROGRESS.
+    NoProgress = 5,
+    /// Its run was not followed for 2 s yet, or has moved nothing.
+    TooFewReports = 6,
+}
+impl EstimateUnknownReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ESTIMATE_UNKNOWN_REASON_UNSPECIFIED",
+            Self::NotRunning => "ESTIMATE_UNKNOWN_REASON_NOT_RUNNING",
+            Self::TotalUnknown => "ESTIMATE_UNKNOWN_REASON_TOTAL_UNKNOWN",
+            Self::AllRecordsMoved => "ESTIMATE_UNKNOWN_REASON_ALL_RECORDS_MOVED",
+            Self::Silent => "ESTIMATE_UNKNOWN_REASON_SILENT",
+            Self::NoProgress => "ESTIMATE_UNKNOWN_REASON_NO_PROGRESS",
+            Self::TooFewReports => "ESTIMATE_UNKNOWN_REASON_TOO_FEW_REPORTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ESTIMATE_UNKNOWN_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "ESTIMATE_UNKNOWN_REASON_NOT_RUNNING" => Some(Self::NotRunning),
+            "ESTIMATE_UNKNOWN_REASON_TOTAL_UNKNOWN" => Some(Self::TotalUnknown),
+            "ESTIMATE_UNKNOWN_REASON_ALL_RECORDS_MOVED" => Some(Self::AllRecordsMoved),
+            "ESTIMATE_UNKNOWN_REASON_SILENT" => Some(Self::Silent),
+            "ESTIMATE_UNKNOWN_REASON_NO_PROGRESS" => Some(Self::NoProgress),
+            "ESTIMATE_UNKNOWN_REASON_TOO_FEW_REPORTS" => Some(Self::TooFewReports),
             _ => None,
         }
     }

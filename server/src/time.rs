@@ -1,5 +1,10 @@
 //! The ledger's time: the database's clock where replicas share one, the server's own otherwise.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use crate::clock::Clock;
 use tidegate_domain::time::Timestamp;
 use tidegate_store::{Store, StoreError, WriteTransaction};
@@ -9,12 +14,18 @@ use tidegate_store::{Store, StoreError, WriteTransaction};
 pub struct Time {
     clock: Clock,
     store: Store,
+    /// By how much the database's clock was ahead of this server's when it was asked last, in microseconds.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Time {
     /// The time of the ledger that is kept in `store`.
-    pub const fn new(clock: Clock, store: Store) -> Self {
-        Self { clock, store }
+    pub fn new(clock: Clock, store: Store) -> Self {
+        Self {
+            clock,
+            store,
+            ahead: Arc::default(),
+        }
     }
 
     /// The server's own clock, for identities.
@@ -28,6 +39,13 @@ impl Time {
         rules.then(|| self.clock.now())
     }
 
+    /// The time now as far as it is known without asking anybody: where the database's clock rules, by how far it was
+    /// ahead when it was asked last. Not for decisions.
+    pub fn roughly_now(&self) -> Timestamp {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        Timestamp::from_micros(self.clock.now().as_micros().saturating_add(ahead))
+    }
+
     /// The time now, to look for what is overdue by.
     ///
     /// # Errors
@@ -36,7 +54,7 @@ impl Time {
         if self.clock.is_hand_moved() {
             return Ok(self.clock.now());
         }
-        Ok(self.store.now().await?.unwrap_or_else(|| self.clock.now()))
+        Ok(self.compared(self.store.now().await?))
     }
 
     /// The time now, for the decisions of a batch.
@@ -47,6 +65,14 @@ impl Time {
         if self.clock.is_hand_moved() {
             return Ok(self.clock.now());
         }
-        Ok(batch.now().await?.unwrap_or_else(|| self.clock.now()))
+        Ok(self.compared(batch.now().await?))
+    }
+
+    /// The database's time where it rules, and notes how far it is ahead.
+    fn compared(&self, ruling: Option<Timestamp>) -> Timestamp {
+        let own = self.clock.now();
+        let ahead = ruling.map_or(0, |ruling| ruling.as_micros() - own.as_micros());
+        self.ahead.store(ahead, Ordering::Relaxed);
+        ruling.unwrap_or(own)
     }
 }

@@ -1,6 +1,7 @@
 //! Progress: absolute totals that never shrink, one at a time or on a stream, and what silence leads to.
 
 mod heartbeat;
+mod pace;
 mod report;
 mod stops;
 mod stream_end;

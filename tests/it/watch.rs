@@ -48,7 +48,7 @@ fn heavy() -> v1::CreateTransferRequest {
     }
 }
 
-async fn watch(raw: &mut Raw, uuid: &str) -> Streaming<v1::WatchTransferResponse> {
+pub(crate) async fn watch(raw: &mut Raw, uuid: &str) -> Streaming<v1::WatchTransferResponse> {
     let request = v1::WatchTransferRequest {
         uuid: uuid.to_owned(),
     };

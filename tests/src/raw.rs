@@ -123,6 +123,28 @@ pub fn totals(records: i64) -> v1::Progress {
     }
 }
 
+/// A transfer as it is while it runs and nothing is known of its pace yet.
+pub fn under_way(transfer: v1::Transfer, since: Option<prost_types::Timestamp>) -> v1::Transfer {
+    v1::Transfer {
+        estimate_unknown_reason: v1::EstimateUnknownReason::TotalUnknown.into(),
+        health: v1::TransferHealth::Healthy.into(),
+        health_since: since,
+        ..transfer
+    }
+}
+
+/// A transfer as it is while it does not run, with the average of its run in records and bytes a second.
+pub fn at_rest(transfer: v1::Transfer, average: Option<(f64, f64)>) -> v1::Transfer {
+    v1::Transfer {
+        estimate_unknown_reason: v1::EstimateUnknownReason::NotRunning.into(),
+        health: 0,
+        health_since: None,
+        records_per_second: average.map(|(records, _)| records),
+        bytes_per_second: average.map(|(_, bytes)| bytes),
+        ..transfer
+    }
+}
+
 /// A time as the wire has it.
 ///
 /// # Panics

@@ -23,8 +23,16 @@ mod credential;
 pub(super) use connection::connection;
 pub(super) use credential::credential;
 
-pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> v1::Transfer {
+/// A transfer, and how its run goes at `now`.
+pub(super) fn transfer(
+    transfer: &Transfer,
+    connection: Option<&Connection>,
+    now: Timestamp,
+) -> v1::Transfer {
     let declared = &transfer.declared;
+    let rates = transfer.rates(now);
+    let health = transfer.health(now);
+    let estimate = transfer.estimate(now);
     v1::Transfer {
         uuid: transfer.uuid.to_string(),
         direction: declared.direction.to_wire(),
@@ -89,6 +97,14 @@ pub(super) fn transfer(transfer: &Transfer, connection: Option<&Connection>) -> 
         start_expires_at: transfer.start_expires_at.map(timestamp),
         finish_expires_at: transfer.finish_expires_at.map(timestamp),
         expiry_reason: transfer.expiry_reason().map_or(0, WireEnum::to_wire),
+        records_per_second: rates.map(|rates| rates.records),
+        bytes_per_second: rates.map(|rates| rates.bytes),
+        estimated_completion: estimate.ok().map(|estimate| timestamp(estimate.at)),
+        estimated_completion_earliest: estimate.ok().map(|estimate| timestamp(estimate.earliest)),
+        estimated_completion_latest: estimate.ok().map(|estimate| timestamp(estimate.latest)),
+        estimate_unknown_reason: estimate.err().map_or(0, WireEnum::to_wire),
+        health: health.map_or(0, |standing| standing.health.to_wire()),
+        health_since: health.map(|standing| timestamp(standing.since)),
     }
 }
 

@@ -42,7 +42,8 @@ impl TransferApi {
     {
         let submission = decode::submission(request)?;
         let transfer = self.backend.ledger.submit(submission).await?;
-        Ok(transfer.map(|transfer| encode::transfer(&transfer, None)))
+        let now = self.backend.time.roughly_now();
+        Ok(transfer.map(|transfer| encode::transfer(&transfer, None, now)))
     }
 
     async fn watch_one(

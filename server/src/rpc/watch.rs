@@ -13,6 +13,7 @@ use super::{Backend, encode, status::status, streams::StreamPermit};
 use crate::{
     error::Error,
     feed::{Subscription, Update},
+    time::Time,
 };
 use tidegate_domain::{caller::Caller, id::TransferId, refusal::Refusal, transfer::Transfer};
 
@@ -40,6 +41,7 @@ pub(super) async fn one(
         .await?
         .ok_or(Refusal::TransferNotFound { uuid })?;
     let watch = One {
+        time: backend.time.clone(),
         permit,
         subscription,
         snapshot: Some(Arc::new(snapshot)),
@@ -50,7 +52,7 @@ pub(super) async fn one(
         match watch.next().await {
             Ok(transfer) => {
                 let message = v1::WatchTransferResponse {
-                    transfer: Some(encode::transfer(&transfer, None)),
+                    transfer: Some(encode::transfer(&transfer, None, watch.time.roughly_now())),
                 };
                 let rest = (!transfer.status.is_terminal()).then_some(watch);
                 Some((Ok(message), rest))
@@ -61,6 +63,7 @@ pub(super) async fn one(
 }
 
 struct One {
+    time: Time,
     permit: StreamPermit,
     subscription: Subscription,
     snapshot: Option<Arc<Transfer>>,

@@ -10,6 +10,7 @@ use tidegate_domain::{
     event::EventType,
     explain::UpcomingAction,
     outcome::{FailureCode, Phase},
+    pace::{EstimateUnknownReason, TransferHealth},
     policy::ApprovalMode,
     query::SortOrder,
     status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
@@ -112,6 +113,20 @@ wire_enum!(ExpiryReason {
     ApprovalLapsed,
     NotStarted,
     NotFinished
+});
+wire_enum!(TransferHealth {
+    Healthy,
+    Slow,
+    NoProgress,
+    Silent
+});
+wire_enum!(EstimateUnknownReason {
+    NotRunning,
+    TotalUnknown,
+    AllRecordsMoved,
+    Silent,
+    NoProgress,
+    TooFewReports
 });
 wire_enum!(ConnectionDirection { Sender, Receiver });
 wire_enum!(ConnectionStatus {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{ADMIN, Raw, done, plain, told, wire_duration, wire_time},
+    raw::{ADMIN, Raw, done, plain, told, under_way, wire_duration, wire_time},
 };
 use tonic::Code;
 
@@ -101,7 +101,7 @@ async fn an_approved_transfer_may_start() {
         started_at: now,
         lease_epoch: 1,
         revision: 4,
-        ..expected
+        ..under_way(expected, now)
     };
     assert_eq!(started, expected);
 }

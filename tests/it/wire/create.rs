@@ -100,6 +100,7 @@ fn everything(
         start_expires_at: time(2_000_000_001),
         finish_expires_at: time(2_000_000_002),
         revision: 1,
+        estimate_unknown_reason: v1::EstimateUnknownReason::NotRunning.into(),
         ..v1::Transfer::default()
     };
     (request, transfer)
@@ -157,6 +158,7 @@ async fn what_was_not_given_is_absent_and_the_caller_is_noted() {
         metadata: Some(Struct::default()),
         max_attempts: 1,
         revision: 1,
+        estimate_unknown_reason: v1::EstimateUnknownReason::NotRunning.into(),
         ..v1::Transfer::default()
     };
     assert_eq!(created, expected);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, AttemptEnd, EventType, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{Raw, done, plain, told, totals, wire_duration, wire_time},
+    raw::{Raw, at_rest, done, plain, told, totals, under_way, wire_duration, wire_time},
     request, soon,
 };
 
@@ -61,7 +61,7 @@ async fn every_attempt_is_listed_with_how_it_ended() {
         lease_epoch: 1,
         agent_instance: "host-1".to_owned(),
         revision: 2,
-        ..created.clone()
+        ..under_way(created.clone(), Some(wire_time(began)))
     };
     assert_eq!(started, expected);
     let report = v1::UpdateProgressRequest {
@@ -104,7 +104,7 @@ async fn every_attempt_is_listed_with_how_it_ended() {
         agent_instance: String::new(),
         updated_at: Some(wire_time(lost)),
         revision: 4,
-        ..reported.clone()
+        ..at_rest(reported.clone(), None)
     };
     assert_eq!(queued, expected, "totals and checkpoint stay");
     let requeued = v1::Attempt {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, StopCause, StopKind, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{Raw, done, told, totals, wire_duration, wire_time},
+    raw::{Raw, at_rest, done, told, totals, under_way, wire_duration, wire_time},
     request,
 };
 use tonic::Code;
@@ -36,7 +36,7 @@ async fn started(world: &World, raw: &mut Raw) -> v1::Transfer {
         heartbeat_expires_at: Some(wire_time(now.after(HEARTBEAT))),
         lease_epoch: 1,
         revision: 2,
-        ..created
+        ..under_way(created, Some(wire_time(now)))
     };
     assert_eq!(started, expected);
     started
@@ -70,6 +70,9 @@ async fn reported(world: &World, raw: &mut Raw) -> v1::Transfer {
         heartbeat_expires_at: Some(wire_time(now.after(HEARTBEAT))),
         revision: 3,
         success_rate: 0.6,
+        // These numbers are looked at elsewhere.
+        records_per_second: reported.records_per_second,
+        bytes_per_second: reported.bytes_per_second,
         ..started
     };
     assert_eq!(reported, expected);
@@ -139,7 +142,7 @@ async fn a_transfer_completes() {
         success_rate: 0.8,
         partial: true,
         revision: 4,
-        ..reported
+        ..at_rest(reported, Some((10.0 / 7.000_5, 4_096.0 / 7.000_5)))
     };
     assert_eq!(completed, expected);
     assert_eq!(raw.now(&completed.uuid).await, expected);
@@ -194,7 +197,7 @@ async fn a_failed_transfer_keeps_its_message_and_its_totals() {
         duration: Some(wire_duration(Duration::from_secs(3))),
         success_rate: 1.0,
         revision: 3,
-        ..started
+        ..at_rest(started, Some((5.0 / 3.0, 50.0 / 3.0)))
     };
     assert_eq!(failed, expected);
     assert_eq!(raw.now(&failed.uuid).await, expected);
@@ -239,7 +242,7 @@ async fn a_transfer_is_cancelled_from_every_status_that_is_not_terminal() {
                 stopped_at: now,
                 forced: ran,
             }),
-            ..before
+            ..at_rest(before, ran.then_some((0.0, 0.0)))
         };
         assert_eq!(cancelled, expected, "from {status:?}");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, AttemptEnd, EventType, StopCause, StopKind, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions, assert_refused,
-    raw::{Raw, done, plain, told, totals, wire_duration, wire_time},
+    raw::{Raw, at_rest, done, plain, told, totals, wire_duration, wire_time},
     request,
 };
 use tonic::Code;
@@ -87,7 +87,7 @@ async fn a_run_is_cancelled_once_its_agent_has_stopped() {
         updated_at: Some(stopped_at),
         duration: Some(wire_duration(2 * SECOND)),
         revision: reported.revision + 1,
-        ..reported
+        ..at_rest(reported, Some((3.5, 35.0)))
     };
     assert_eq!(stopped, expected);
 
@@ -138,7 +138,7 @@ async fn a_run_is_paused_and_goes_on_from_its_checkpoint() {
         started_at: None,
         updated_at: paused.updated_at,
         revision: asked.revision + 1,
-        ..asked
+        ..at_rest(asked, None)
     };
     assert_eq!(paused, expected);
     let refusal = raw

@@ -14,6 +14,7 @@ use tidegate_domain::{
     query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
     refusal::Refusal,
     status::TransferStatus,
+    time::Timestamp,
     transfer::Transfer,
     validate::{Check, NAME_MAX, PAGE_MAX},
 };
@@ -35,7 +36,7 @@ impl Backend {
         let connections = preloaded(&reader, &transfers, preload).await?;
         let transfer = transfers
             .first()
-            .map(|transfer| with(&connections, transfer));
+            .map(|transfer| with(&connections, transfer, self.time.roughly_now()));
         Ok(v1::GetTransferResponse { transfer })
     }
 
@@ -78,8 +79,9 @@ impl Backend {
             skip,
         );
         let window = check.finish(window)?;
-        let (transfers, next_page_token) =
-            list(&reader, &filter, order, window, &scope, preload).await?;
+        let (transfers, next_page_token) = self
+            .list(&reader, &filter, order, window, &scope, preload)
+            .await?;
         Ok(v1::ListTransfersResponse {
             transfers,
             next_page_token,
@@ -124,8 +126,9 @@ impl Backend {
             0,
         );
         let window = check.finish(window)?;
+        let now = self.time.now().await?;
         let rows = reader
-            .pending_approvals(&filter, self.time.now().await?, page::one_more(window))
+            .pending_approvals(&filter, now, page::one_more(window))
             .await?;
         let connections = preloaded(&reader, &rows, preload).await?;
         let place = |row: &Transfer| Position {
@@ -135,7 +138,7 @@ impl Backend {
             uuid: row.uuid.into(),
         };
         let (transfers, next_page_token) = page::fit(&rows, window.limit, &scope, place, |row| {
-            with(&connections, row)
+            with(&connections, row, now)
         });
         Ok(v1::ListPendingApprovalsResponse {
             transfers,
@@ -197,7 +200,9 @@ impl Backend {
         let rows = reader.transfers(&filter, SortOrder::Descending, window);
         let rows = rows.await?;
         let connections = preloaded(&reader, &rows, preload).await?;
-        let (transfers, more) = page::fit_messages(&rows, limit, |row| with(&connections, row));
+        let now = self.time.roughly_now();
+        let (transfers, more) =
+            page::fit_messages(&rows, limit, |row| with(&connections, row, now));
         Ok(v1::ListRecentTransfersResponse { transfers, more })
     }
 
@@ -224,34 +229,37 @@ impl Backend {
         );
         let window = check.finish(window)?;
         let order = SortOrder::Descending;
-        let (transfers, next_page_token) =
-            list(&reader, &filter, order, window, &scope, preload).await?;
+        let (transfers, next_page_token) = self
+            .list(&reader, &filter, order, window, &scope, preload)
+            .await?;
         Ok(v1::ListActiveTransfersResponse {
             transfers,
             next_page_token,
         })
     }
-}
 
-async fn list(
-    reader: &ScopedReader,
-    filter: &TransferFilter,
-    order: SortOrder,
-    window: Window,
-    scope: &Scope,
-    preload: bool,
-) -> Result<(Vec<v1::Transfer>, String), Error> {
-    let rows = reader
-        .transfers(filter, order, page::one_more(window))
-        .await?;
-    let connections = preloaded(reader, &rows, preload).await?;
-    let place = |row: &Transfer| Position {
-        micros: row.inserted_at.as_micros(),
-        uuid: row.uuid.into(),
-    };
-    Ok(page::fit(&rows, window.limit, scope, place, |row| {
-        with(&connections, row)
-    }))
+    async fn list(
+        &self,
+        reader: &ScopedReader,
+        filter: &TransferFilter,
+        order: SortOrder,
+        window: Window,
+        scope: &Scope,
+        preload: bool,
+    ) -> Result<(Vec<v1::Transfer>, String), Error> {
+        let rows = reader
+            .transfers(filter, order, page::one_more(window))
+            .await?;
+        let connections = preloaded(reader, &rows, preload).await?;
+        let place = |row: &Transfer| Position {
+            micros: row.inserted_at.as_micros(),
+            uuid: row.uuid.into(),
+        };
+        let now = self.time.roughly_now();
+        Ok(page::fit(&rows, window.limit, scope, place, |row| {
+            with(&connections, row, now)
+        }))
+    }
 }
 
 async fn preloaded(
@@ -265,12 +273,16 @@ async fn preloaded(
     Ok(reader.connections_of(transfers).await?)
 }
 
-fn with(connections: &HashMap<ConnectionId, Connection>, transfer: &Transfer) -> v1::Transfer {
+fn with(
+    connections: &HashMap<ConnectionId, Connection>,
+    transfer: &Transfer,
+    now: Timestamp,
+) -> v1::Transfer {
     let connection = transfer
         .declared
         .connection_uuid
         .and_then(|uuid| connections.get(&uuid));
-    encode::transfer(transfer, connection)
+    encode::transfer(transfer, connection, now)
 }
 
 const fn name(order: SortOrder) -> &'static str {

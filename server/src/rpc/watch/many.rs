@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     feed::{Revisions, Subscription, Update},
 };
-use tidegate_domain::{chain::Head, id::TransferId, query::TransferFilter};
+use tidegate_domain::{chain::Head, id::TransferId, query::TransferFilter, transfer::Transfer};
 use tidegate_store::ScopedReader;
 
 /// What a watcher asks for.
@@ -163,7 +163,7 @@ impl Many {
                     return None;
                 }
                 self.told.admit(uuid, revision);
-                Wire::Transfer(encode::transfer(&transfer, None))
+                Wire::Transfer(self.encoded(&transfer))
             }
             BackfillItem::Gone(uuid) => {
                 self.subscription.discard(uuid, i64::MAX);
@@ -191,7 +191,7 @@ impl Many {
                 return None;
             }
             Update::Deleted(uuid) if self.has_told(uuid, i64::MAX) => return None,
-            Update::Changed(transfer) => Wire::Transfer(encode::transfer(&transfer, None)),
+            Update::Changed(transfer) => Wire::Transfer(self.encoded(&transfer)),
             Update::Deleted(uuid) => Wire::DeletedUuid(uuid.to_string()),
         };
         if let Some(timer) = &mut self.timer {
@@ -212,6 +212,10 @@ impl Many {
             update: None,
             position: Some(timer.reached(at, newest)?),
         })
+    }
+
+    fn encoded(&self, transfer: &Transfer) -> v1::Transfer {
+        encode::transfer(transfer, None, self.backend.time.roughly_now())
     }
 
     fn has_told(&mut self, uuid: TransferId, revision: i64) -> bool {
