@@ -15,6 +15,7 @@ use crate::{
     error::Code,
     retry,
     token::Bearer,
+    trace::TraceContext,
     transport::{Stubs, before, deadline, timed},
 };
 
@@ -29,11 +30,13 @@ pub const DEFAULT_ADDRESS: &str = "http://127.0.0.1:50051";
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);
 
+#[derive(Clone)]
 struct Shared {
     address: String,
     calls: Stubs,
     streams: Stubs,
     bearer: Bearer,
+    trace: TraceContext,
     timeout: Duration,
     retry: RetryPolicy,
     runtime: Handle,
@@ -88,10 +91,23 @@ impl Client {
             calls,
             streams,
             bearer,
+            trace: TraceContext::default(),
             timeout,
             retry,
             runtime,
         }))
+    }
+
+    /// This client within a trace, on the same connections: what it calls belongs to the span that W3C's `traceparent`
+    /// names, such as `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. `tracestate` is passed on as it is.
+    ///
+    /// # Errors
+    /// When `traceparent` is not of this form, or `tracestate` is no header value.
+    pub fn in_trace(&self, traceparent: &str, tracestate: Option<&str>) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Shared {
+            trace: TraceContext::new(traceparent, tracestate)?,
+            ..(*self.0).clone()
+        })))
     }
 
     /// The address of the server, with its scheme.
@@ -141,12 +157,13 @@ impl Client {
         end.is_unauthenticated() && matches!(self.0.bearer, Bearer::Asked(_))
     }
 
-    /// Says who makes the request.
+    /// Says who makes the request, and within which trace.
     async fn signed<M>(
         &self,
         mut request: Request<M>,
         deadline: Instant,
     ) -> Result<Request<M>, Error> {
+        self.0.trace.add_to(&mut request);
         let signed = timeout_at(deadline, self.0.bearer.sign(&mut request));
         signed.await.unwrap_or_else(|_elapsed| {
             let text = "the token did not come in time";

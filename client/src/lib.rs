@@ -139,6 +139,7 @@ mod retry;
 mod security;
 mod settings;
 mod token;
+mod trace;
 mod transport;
 mod view;
 mod watch;
