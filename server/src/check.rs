@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use crate::{config::Config, net::tls::Tls};
+use crate::{config::Config, net::tls::Tls, traces};
 
 /// What keeps a server from starting with these settings and the files that they name: a line for each.
 pub async fn faults(config: &Config) -> Vec<String> {
@@ -23,6 +23,7 @@ pub async fn faults(config: &Config) -> Vec<String> {
         tls.context("TLS cannot be used"),
         config.pepper.read().map(drop).map_err(Into::into),
         password,
+        traces::faults(),
     ];
     outcomes.extend(urls.map(|url| {
         let read = tidegate_store::without_password(url);

@@ -25,3 +25,4 @@ pub mod serve;
 pub mod supervisor;
 pub mod telemetry;
 pub mod time;
+pub mod traces;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, RoutesBuilder};
 use tower::{ServiceBuilder, layer::layer_fn};
 use tower_http::{sensitive_headers::SetSensitiveRequestHeadersLayer, trace::TraceLayer};
+use tracing::field::Empty;
 
 use crate::{
     auth::Authenticator,
@@ -29,6 +30,7 @@ use crate::{
     metrics::Metrics,
     net::origin::{OriginLayer, Proxies},
     time::Time,
+    traces::Traces,
 };
 use tidegate_domain::token::Pepper;
 use tidegate_store::Readers;
@@ -100,6 +102,8 @@ pub struct Backend {
     pub origins: Vec<HeaderValue>,
     /// Where calls and streams are counted.
     pub metrics: Arc<Metrics>,
+    /// Where calls are traced, if anywhere.
+    pub(crate) traces: Option<Traces>,
 }
 
 /// The services with everything that is served beside them: health, reflection, gRPC-Web.
@@ -111,7 +115,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
     let authenticator = backend.authenticator.clone();
     let proxies = backend.proxies.clone();
     let (reflection, cors) = (backend.reflection, cors::layer(backend.origins.clone()));
-    let metrics = Arc::clone(&backend.metrics);
+    let (metrics, traces) = (Arc::clone(&backend.metrics), backend.traces.clone());
     let streams = Streams::new(backend.limits.clone(), backend.stop.clone(), &metrics);
     let transfers =
         TransferServiceServer::new(transfer::TransferApi::new(backend.clone(), streams.clone()))
@@ -143,9 +147,10 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
         .layer(
             TraceLayer::new_for_grpc()
-                .make_span_with(
-                    |request: &Request<_>| tracing::info_span!("rpc", method = %request.uri().path()),
-                )
+                .make_span_with(|request: &Request<_>| {
+                    let path = request.uri().path();
+                    tracing::info_span!("rpc", method = %path, trace_id = Empty)
+                })
                 .on_request(())
                 .on_response(log_answer)
                 // A refusal is an answer; what is a failure of ours is logged where it is made.
@@ -157,7 +162,9 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())
         // Where an answer has its status in the trailers, whatever the client speaks.
-        .layer(layer_fn(move |inner| measured::Measured::new(inner, Arc::clone(&metrics))))
+        .layer(layer_fn(move |inner| {
+            measured::Measured::new(inner, Arc::clone(&metrics), traces.clone())
+        }))
         .layer(layer_fn(unread::Unread::new))
         .layer(layer_fn(error_info::ErrorInfoService::new))
         .layer(layer_fn(deadline::Deadline::new))

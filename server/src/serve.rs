@@ -26,6 +26,7 @@ use crate::{
     rpc::{self, Backend, Health, accept, transport},
     supervisor::{Ending, Fatal, Supervisor},
     time::Time,
+    traces::Traces,
 };
 use tidegate_domain::authorize::RunDefaults;
 use tidegate_store::{Readers, Store, failpoint};
@@ -91,6 +92,7 @@ pub async fn serve(
     let mut shutdown = std::pin::pin!(shutdown);
     let tasks = Tasks::default();
     let metrics = Arc::new(Metrics::new(rpc::methods()));
+    let traces = Traces::start(&metrics)?;
     let monitor = tasks.monitor(listeners.metrics, &metrics);
     let store = tokio::select! {
         opened = Store::open(&config.database.url, &options) => opened?,
@@ -99,7 +101,8 @@ pub async fn serve(
     log_capabilities(&store);
     let (reload, limits) = Reload::new(settings, config.limits, Arc::clone(&metrics));
     tasks.spawn("reload", reload.run(reread, tasks.streams_end.clone()));
-    let backend = build(config, clock, &store, limits.clone(), &metrics, &tasks).await?;
+    let mut backend = build(config, clock, &store, limits.clone(), &metrics, &tasks).await?;
+    backend.traces.clone_from(&traces);
     let tls = tls.map(|(tls, watch)| {
         tasks.spawn("tls", watch.run(renew, tasks.streams_end.clone()));
         tls
@@ -142,7 +145,11 @@ pub async fn serve(
             tokio::time::sleep(delay).await;
         }
     }
-    tasks.end(server, health, &store).await?;
+    let ended = tasks.end(server, health, &store).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    ended?;
     drop(ledger);
     tracing::info!("stopped");
     Ok(())
@@ -329,6 +336,7 @@ async fn build(
         reflection: config.transport.reflection,
         origins: config.transport.cors_origin.clone(),
         metrics: Arc::clone(metrics),
+        traces: None,
     })
 }
 

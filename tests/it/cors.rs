@@ -64,6 +64,8 @@ async fn pages_of_an_origin_that_was_named_may_call() {
             "authorization",
             "content-type",
             "grpc-timeout",
+            "traceparent",
+            "tracestate",
             "x-grpc-web",
             "x-user-agent",
         ] {

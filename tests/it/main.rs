@@ -33,5 +33,6 @@ mod tls;
 mod tokens;
 mod tools;
 mod tour;
+mod traces;
 mod watch;
 mod wire;

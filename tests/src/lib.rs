@@ -7,6 +7,7 @@ pub mod actors;
 pub mod audit;
 pub mod certificates;
 pub mod cluster;
+pub mod collector;
 pub mod database;
 pub mod dynamic;
 pub mod fault;

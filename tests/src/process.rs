@@ -65,6 +65,11 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     for variable in &*SETTINGS {
         command.env_remove(variable);
     }
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("OTEL_") {
+            command.env_remove(variable);
+        }
+    }
     command
 }
 

@@ -9,7 +9,7 @@ use super::{
     load::LockPlan,
     pending::{Pending, Waiting},
 };
-use crate::error::Error;
+use crate::{error::Error, traces::BatchTimes};
 use tidegate_domain::{
     command::{Command, Submission, Target},
     refusal::Refusal,
@@ -62,6 +62,9 @@ pub(super) trait Work: Send + Sync {
     /// Whether it waits for a row that somebody else has locked, and may wait longer.
     fn may_wait(&self, now: Instant) -> bool;
 
+    /// Tells the trace of its call what was done, in this batch, for it; `failed`: in vain.
+    fn trace(&self, batch: &BatchTimes, failed: bool);
+
     /// Answers it. The change stands even if nobody waits for the answer any more.
     fn answer(self: Box<Self>);
 }
@@ -75,6 +78,7 @@ impl<C: Execute> Work for Pending<C> {
     }
 
     fn decide(&mut self, state: &mut BatchState, identities: Identities<'_>) {
+        let before = state.events().len();
         self.outcome = if state.has_held() && self.submission.command.is_held(state) {
             Err(Error::RowLocked)
         } else if self.was_refused() {
@@ -82,6 +86,15 @@ impl<C: Execute> Work for Pending<C> {
         } else {
             state.carry_out(&self.submission, identities)
         };
+        if let Some(span) = &self.span {
+            let event = state.events()[before..].iter();
+            let made = event.clone().find_map(|event| event.transfer_uuid);
+            let target = self.submission.command.target(state).transfer_uuid;
+            let named = target.filter(|uuid| self.submission.command.subject() == Some(uuid.0));
+            if let Some(uuid) = made.or(named) {
+                span.transfer(uuid);
+            }
+        }
     }
 
     fn refuse(&mut self, error: Error) {
@@ -90,6 +103,12 @@ impl<C: Execute> Work for Pending<C> {
 
     fn may_wait(&self, now: Instant) -> bool {
         matches!(self.outcome, Err(Error::RowLocked)) && now < self.since + PATIENCE
+    }
+
+    fn trace(&self, batch: &BatchTimes, failed: bool) {
+        if let Some(span) = &self.span {
+            span.tell(self.since, batch, failed);
+        }
     }
 
     fn answer(self: Box<Self>) {

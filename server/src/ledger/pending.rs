@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::LIMIT;
-use crate::error::Error;
+use crate::{error::Error, traces::CommandSpan};
 use tidegate_domain::command::{Command, Submission};
 
 /// A command on its way, with the place for its answer.
@@ -20,6 +20,8 @@ pub(super) struct Pending<C: Command> {
     /// Its caller was told that it was not done. Not so when the caller has just gone away: then it is done.
     refused: Arc<AtomicBool>,
     pub(super) since: Instant,
+    /// The span of the call that it is of, where that is traced.
+    pub(super) span: Option<CommandSpan>,
     /// What was decided, to be told once it is durable.
     pub(super) outcome: Result<C::Answer, Error>,
     pub(super) answer: oneshot::Sender<Result<C::Answer, Error>>,
@@ -42,10 +44,15 @@ impl<C: Command> Pending<C> {
             refused: Arc::clone(&refused),
             since,
         };
+        let span = CommandSpan::current();
+        if let (Some(span), Some(request)) = (&span, &submission.request) {
+            span.request(&request.request_id);
+        }
         let pending = Self {
             submission,
             refused,
             since,
+            span,
             outcome: Err(Error::ShuttingDown),
             answer,
         };

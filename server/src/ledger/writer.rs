@@ -14,7 +14,7 @@ use super::{
     execute::Work,
     load::{LockPlan, Patience, load},
 };
-use crate::{error::Error, feed::Feed, metrics::Metrics, time::Time};
+use crate::{error::Error, feed::Feed, metrics::Metrics, time::Time, traces::BatchTimes};
 use tidegate_domain::{authorize::RunDefaults, event::Event, status::TransferStatus};
 use tidegate_store::{Store, StoreError, failpoint};
 
@@ -106,25 +106,24 @@ impl Writer {
         held: &mut Vec<Box<dyn Work>>,
         patience: Patience,
     ) -> Result<(), Error> {
-        match self.commit(batch, patience).await {
-            Ok(()) => answer(batch.drain(..), held),
+        let mut times = BatchTimes::begin(batch.len());
+        match self.commit(batch, patience, &mut times).await {
+            Ok(()) => answer(batch.drain(..), held, &times),
             // One poisonous command must not take its neighbours along: each gets a transaction of its own.
             Err(StoreError::Internal(_)) if batch.len() > 1 => {
                 for mut work in batch.drain(..) {
-                    if let Err(error) = self
-                        .commit(slice::from_mut(&mut work), Patience::None)
-                        .await
-                    {
-                        work.refuse(failure(error));
+                    let mut times = BatchTimes::begin(1);
+                    let alone = slice::from_mut(&mut work);
+                    match self.commit(alone, Patience::None, &mut times).await {
+                        Ok(()) => answer([work], held, &times),
+                        Err(error) => give_up(work, failure(error), &times),
                     }
-                    answer([work], held);
                 }
             }
             Err(error) => {
                 let error = failure(error);
-                for mut work in batch.drain(..) {
-                    work.refuse(error.clone());
-                    work.answer();
+                for work in batch.drain(..) {
+                    give_up(work, error.clone(), &times);
                 }
                 return Err(error);
             }
@@ -137,13 +136,14 @@ impl Writer {
         &self,
         batch: &mut [Box<dyn Work>],
         mut patience: Patience,
+        times: &mut BatchTimes,
     ) -> Result<(), StoreError> {
-        let began = Instant::now();
-        let limit = began + PATIENCE;
-        let mut tries = 0;
+        let limit = times.began + PATIENCE;
         let state = loop {
-            tries += 1;
-            match self.store.by(limit, self.attempt(batch, patience)).await {
+            times.tries += 1;
+            let tries = times.tries;
+            let attempt = self.attempt(batch, patience, times);
+            match self.store.by(limit, attempt).await {
                 Ok(state) => break state,
                 Err(StoreError::Conflict(error))
                     if tries < TRIES && Instant::now() + ANOTHER < limit =>
@@ -161,7 +161,7 @@ impl Writer {
             }
         };
         self.metrics.batch_commands.observe_count(batch.len());
-        self.metrics.batch_duration.observe(began.elapsed());
+        self.metrics.batch_duration.observe(times.began.elapsed());
         self.feed.committed(&state.changes(), state.appended());
         self.feed.tell_rights(state.events());
         for event in state.events() {
@@ -176,6 +176,7 @@ impl Writer {
         &self,
         batch: &mut [Box<dyn Work>],
         patience: Patience,
+        times: &mut BatchTimes,
     ) -> Result<BatchState, StoreError> {
         let transaction = self.store.begin().await?;
         let mut plan = LockPlan::default();
@@ -199,7 +200,9 @@ impl Writer {
             failpoint::pass("before-commit");
             let pending_commit = self.feed.begin_commit(state.appended());
             let began = Instant::now();
-            transaction.commit().await?;
+            let committed = transaction.commit().await;
+            times.commit = Some((began, Instant::now()));
+            committed?;
             self.metrics.commit_duration.observe(began.elapsed());
             pending_commit.stands();
             failpoint::pass("after-commit");
@@ -216,13 +219,25 @@ fn give_up_if_lost(recovered: Result<(), StoreError>) -> Result<(), StoreError> 
     }
 }
 
+/// Answers a command that was carried out in vain.
+fn give_up(mut work: Box<dyn Work>, error: Error, times: &BatchTimes) {
+    work.trace(times, true);
+    work.refuse(error);
+    work.answer();
+}
+
 /// Answers commands; those that must wait for a lock and may, go to `held` instead.
-fn answer(batch: impl IntoIterator<Item = Box<dyn Work>>, held: &mut Vec<Box<dyn Work>>) {
+fn answer(
+    batch: impl IntoIterator<Item = Box<dyn Work>>,
+    held: &mut Vec<Box<dyn Work>>,
+    times: &BatchTimes,
+) {
     let now = Instant::now();
     for work in batch {
         if held.len() < HELD && work.may_wait(now) {
             held.push(work);
         } else {
+            work.trace(times, false);
             work.answer();
         }
     }

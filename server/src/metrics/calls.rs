@@ -60,6 +60,14 @@ impl Calls {
         }
     }
 
+    /// The method that the path of a request names, if there is such a method.
+    pub fn method(&self, path: &str) -> Option<&str> {
+        let name = path.strip_prefix('/').unwrap_or(path);
+        self.methods
+            .get_key_value(name)
+            .map(|(name, _)| name.as_str())
+    }
+
     /// A call that begins now, by the path of its request.
     pub fn begin(&self, path: &str) -> Call {
         let method = self.methods.get(path.strip_prefix('/').unwrap_or(path));
@@ -83,11 +91,6 @@ impl Call {
     /// It has ended with the code of this number.
     pub fn end(mut self, code: usize) {
         self.code = code;
-    }
-
-    /// It has ended without a word about how.
-    pub fn end_badly(self) {
-        self.end(UNKNOWN);
     }
 }
 

@@ -9,10 +9,12 @@ use http::{
 use tower_http::cors::CorsLayer;
 
 /// What gRPC-Web clients send beside what every page may.
-const ASKED: [HeaderName; 5] = [
+const ASKED: [HeaderName; 7] = [
     AUTHORIZATION,
     CONTENT_TYPE,
     HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
     HeaderName::from_static("x-grpc-web"),
     HeaderName::from_static("x-user-agent"),
 ];

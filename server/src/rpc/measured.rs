@@ -1,4 +1,4 @@
-//! Measures every call until its last word: of a stream, the status in the trailers.
+//! Measures and traces every call until its last word: of a stream, the status in the trailers.
 
 use std::{
     pin::Pin,
@@ -10,18 +10,60 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::Service;
 
-use crate::metrics::{Call, Metrics};
+use crate::{
+    metrics::{Call, Metrics},
+    traces::{self, CallSpan, Traces},
+};
+
+/// The code of a call that has ended without one.
+const UNKNOWN: usize = 2;
 
 /// The service around all others.
 #[derive(Clone)]
 pub(super) struct Measured<S> {
     inner: S,
     metrics: Arc<Metrics>,
+    traces: Option<Traces>,
 }
 
 impl<S> Measured<S> {
-    pub(super) const fn new(inner: S, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics }
+    pub(super) const fn new(inner: S, metrics: Arc<Metrics>, traces: Option<Traces>) -> Self {
+        Self {
+            inner,
+            metrics,
+            traces,
+        }
+    }
+
+    /// Begins to measure a call, and to trace it where that is wanted.
+    fn begin<B>(&self, request: &Request<B>) -> Ongoing {
+        let (calls, path) = (&self.metrics.calls, request.uri().path());
+        let span = self.traces.as_ref();
+        let span = span.and_then(|traces| traces.begin(calls.method(path), request.headers()));
+        if let Some(span) = &span {
+            tracing::Span::current().record("trace_id", span.trace_id());
+        }
+        Ongoing {
+            call: calls.begin(path),
+            span,
+        }
+    }
+}
+
+/// A call that has not ended.
+struct Ongoing {
+    call: Call,
+    span: Option<CallSpan>,
+}
+
+impl Ongoing {
+    /// It has ended with the code of this number; `None`: without a word about how.
+    fn end(self, code: Option<usize>) {
+        let code = code.unwrap_or(UNKNOWN);
+        self.call.end(code);
+        if let Some(span) = self.span {
+            span.end(code);
+        }
     }
 }
 
@@ -39,9 +81,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = self.metrics.calls.begin(request.uri().path());
         Answering {
-            call: Some(call),
+            call: Some(self.begin(&request)),
             answered: self.inner.call(request),
         }
     }
@@ -49,7 +90,7 @@ where
 
 /// A call until its answer begins.
 pub(super) struct Answering<F> {
-    call: Option<Call>,
+    call: Option<Ongoing>,
     answered: F,
 }
 
@@ -60,7 +101,10 @@ where
     type Output = Result<Response<MeasuredBody<R>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(Pin::new(&mut self.answered).poll(context))?;
+        let Self { call, answered } = &mut *self;
+        let span = call.as_ref().and_then(|call| call.span.as_ref());
+        let answer = traces::within(span, || Pin::new(answered).poll(context));
+        let response = ready!(answer)?;
         let mut call = self.call.take();
         end(&mut call, response.headers());
         Poll::Ready(Ok(response.map(|body| MeasuredBody { body, call })))
@@ -68,16 +112,13 @@ where
 }
 
 /// Ends the call if its status is in `headers`.
-fn end(call: &mut Option<Call>, headers: &HeaderMap) {
+fn end(call: &mut Option<Ongoing>, headers: &HeaderMap) {
     let Some(code) = headers.get("grpc-status") else {
         return;
     };
     if let Some(call) = call.take() {
         let code = code.to_str().ok().and_then(|code| code.parse().ok());
-        match code {
-            Some(code) => call.end(code),
-            None => call.end_badly(),
-        }
+        call.end(code);
     }
 }
 
@@ -85,7 +126,7 @@ fn end(call: &mut Option<Call>, headers: &HeaderMap) {
 pub(super) struct MeasuredBody<B> {
     body: B,
     /// Gone once it has ended.
-    call: Option<Call>,
+    call: Option<Ongoing>,
 }
 
 impl<B: Body + Unpin> Body for MeasuredBody<B> {
@@ -105,7 +146,7 @@ impl<B: Body + Unpin> Body for MeasuredBody<B> {
             }
             Some(Err(_)) | None => {
                 if let Some(call) = self.call.take() {
-                    call.end_badly();
+                    call.end(None);
                 }
             }
         }

@@ -15,7 +15,7 @@ use super::{
     streams::{Kind, Streams},
     watch,
 };
-use crate::error::Error;
+use crate::{error::Error, traces};
 use tidegate_domain::{command::TransferCommand, validate::Check};
 
 mod explain;
@@ -53,6 +53,7 @@ impl TransferApi {
         let mut check = Check::default();
         let uuid = check.uuid("uuid", &request.get_ref().uuid);
         let uuid = check.finish(uuid)?;
+        traces::about(uuid);
         let permit = self.streams.enter(Kind::Watch, &request)?;
         let caller = Caller::of(&request).who;
         let watch = watch::one(&self.backend, permit, &caller, uuid);

@@ -10,6 +10,7 @@ use tidegate_server::metrics::Metrics;
 use tidegate_tests::{
     Database, ServerProcess, World, WorldOptions,
     actors::{bearing, with_wrong_secret},
+    collector::Collector,
     metrics,
     raw::{NOBODY, Raw, plain, told, wire_duration, wire_time},
     request, soon,
@@ -42,6 +43,7 @@ async fn every_metric_moves_when_its_cause_happens() {
     let mut seen = watched.seen.clone();
     seen.extend(tokens().await);
     seen.insert(reloads().await);
+    seen.insert(spans().await);
     let all: BTreeSet<_> = Metrics::default()
         .described()
         .iter()
@@ -334,6 +336,30 @@ async fn reloads() -> &'static str {
     soon("the count", counted).await;
     server.kill().await;
     "tidegate_reloads"
+}
+
+async fn spans() -> &'static str {
+    let collector = Collector::start().await;
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let arguments = ["--metrics-listen", "127.0.0.1:0"];
+    let database = Database::fresh().await;
+    let server =
+        ServerProcess::start_as("tidegate-server", &database, 0, &arguments, &variables).await;
+    let address = metrics::address(&server).await;
+    let name = "tidegate_trace_spans_total{outcome=\"sent\"}";
+    assert_eq!(metrics::sample(&address, name).await, 0.0);
+    told(server.raw().await.create_transfer(plain())).await;
+    let counted = async {
+        while metrics::sample(&address, name).await != 4.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the count", counted).await;
+    server.kill().await;
+    "tidegate_trace_spans"
 }
 
 mod postgres_only {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tidegate_proto::v1;
 
 use super::super::{Backend, decode, encode, page};
-use crate::error::Error;
+use crate::{error::Error, traces};
 use tidegate_domain::{
     caller::{Caller, ConnectionScope},
     connection::Connection,
@@ -30,6 +30,7 @@ impl Backend {
         let uuid = check.uuid("uuid", &request.uuid);
         let preload = decode::preload(&mut check, &request.preload);
         let uuid = check.finish(uuid)?;
+        traces::about(uuid);
         let reader = self.readers.as_seen_by(caller);
         let found = reader.transfer(uuid).await?;
         let transfers = [found.ok_or(Refusal::TransferNotFound { uuid })?];
@@ -49,6 +50,7 @@ impl Backend {
         let uuid = check.uuid("uuid", &request.uuid);
         let before = check.count("before_epoch", request.before_epoch);
         let uuid = check.finish(uuid)?;
+        traces::about(uuid);
         let before = (before != 0).then_some(before);
         let reader = self.readers.as_seen_by(caller);
         let found = reader.attempts(uuid, before).await?;
