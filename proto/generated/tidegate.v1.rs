@@ -128,7 +128,7 @@ pub enum ErrorReason {
     Internal = 48,
     /// ABORTED: the caller does not hold the lease of the transfer, or not any more: somebody else may run it (metadata:
     /// uuid, given, and of the lease that holds lease_epoch, lease_owner_uuid, agent_instance, heartbeat_expires_at;
-    /// ResourceInfo).
+    /// PreconditionFailure).
     LeaseLost = 49,
     /// FAILED_PRECONDITION: the transfer is paused and cannot be started (metadata: uuid, cause, reason;
     /// PreconditionFailure).
