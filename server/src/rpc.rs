@@ -60,6 +60,7 @@ mod streams;
 mod transfer;
 pub mod transport;
 mod unread;
+mod unread_request;
 mod watch;
 mod wire_enum;
 
@@ -158,6 +159,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         )
         // Before what answers: a page is to be told of refusals, too.
         .option_layer(cors)
+        .layer(layer_fn(unread_request::UnreadRequest::new))
         .layer(layer_fn(plain_http::PlainHttp::new))
         // Inside the server rather than around it, so that it sees gRPC paths alone.
         .layer(tonic_web::GrpcWebLayer::new())

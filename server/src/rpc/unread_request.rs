@@ -1,0 +1,141 @@
+//! Over HTTP/1.1 a request is read to its end before it is answered. hyper closes the connection of one that was not, and
+//! the next call of whoever keeps connections would break: a refusal that does not need the message comes before it.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Buf as _;
+use futures::future::{BoxFuture, Either};
+use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tower::Service;
+
+use super::MESSAGE_IN_MAX;
+
+/// Bytes that are still read: the largest message in the text form of gRPC-Web, and some more.
+const REST_MAX: usize = 2 * MESSAGE_IN_MAX;
+/// How long they may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The service around all that answers.
+#[derive(Clone)]
+pub(super) struct UnreadRequest<S> {
+    inner: S,
+}
+
+impl<S> UnreadRequest<S> {
+    pub(super) const fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for UnreadRequest<S>
+where
+    S: Service<Request<Lent<B>>, Response = Response<R>>,
+    S::Future: Send + 'static,
+    B: Body + Unpin + Send + 'static,
+    B::Data: Send,
+    R: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Either<S::Future, BoxFuture<'static, Result<S::Response, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if request.version() >= Version::HTTP_2 {
+            return Either::Left(self.inner.call(request.map(|body| Lent::new(body, None))));
+        }
+        let back = Back::default();
+        let lent = request.map(|body| Lent::new(body, Some(Arc::clone(&back))));
+        let answered = self.inner.call(lent);
+        Either::Right(Box::pin(async move {
+            let mut answer = answered.await?;
+            let rest = back.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(rest) = rest
+                && !has_ended(rest).await
+            {
+                let headers = answer.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
+        }))
+    }
+}
+
+/// Reads what is left, and says whether that was all.
+async fn has_ended<B: Body + Unpin>(mut body: B) -> bool {
+    let reading = async {
+        let mut left = REST_MAX;
+        while let Some(frame) = body.frame().await {
+            let length = frame.ok()?.data_ref().map_or(0, |data| data.remaining());
+            left = left.checked_sub(length)?;
+        }
+        Some(())
+    };
+    matches!(tokio::time::timeout(PATIENCE, reading).await, Ok(Some(())))
+}
+
+/// Where a body goes that nobody has read to its end.
+type Back<B> = Arc<Mutex<Option<B>>>;
+
+/// The body of a request, which comes back when it is dropped early.
+pub(super) struct Lent<B> {
+    /// Gone once it has ended or come back.
+    body: Option<B>,
+    back: Option<Back<B>>,
+}
+
+impl<B> Lent<B> {
+    const fn new(body: B, back: Option<Back<B>>) -> Self {
+        Self {
+            body: Some(body),
+            back,
+        }
+    }
+}
+
+impl<B> Drop for Lent<B> {
+    fn drop(&mut self) {
+        if let Some(back) = &self.back {
+            *back.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
+        }
+    }
+}
+
+impl<B: Body + Unpin> Body for Lent<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(context);
+        if let Poll::Ready(None | Some(Err(_))) = &polled {
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
