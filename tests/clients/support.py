@@ -9,6 +9,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 import trustme
@@ -77,6 +78,29 @@ class Process:
             self.child.wait()
 
 
+class Database:
+    """Where a server keeps its ledger: a file, or a database of its own on the PostgreSQL of the run."""
+
+    def __init__(self, folder: Path) -> None:
+        kind = os.environ.get("TIDEGATE_TEST_DATABASE", "sqlite")
+        self.postgres = os.environ["TIDEGATE_TEST_POSTGRES"] if kind == "postgres" else None
+        self.name = f"clients_{uuid.uuid4().hex}"
+        if not self.postgres:
+            assert kind == "sqlite", f"TIDEGATE_TEST_DATABASE is sqlite or postgres, not {kind}"
+            self.url = f"sqlite://{folder}/tidegate.db?mode=rwc"
+            return
+        self.url = urlsplit(self.postgres)._replace(path=f"/{self.name}").geturl()
+        self.tell(f"CREATE DATABASE {self.name}")
+
+    def tell(self, sql: str) -> None:
+        command = ["psql", "--quiet", "--no-psqlrc", "--command", sql, self.postgres]
+        subprocess.run(command, check=True, timeout=PATIENCE)
+
+    def drop(self) -> None:
+        if self.postgres:
+            self.tell(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+
 class Server:
     """A server that can be killed and started again, at the same port and with the same ledger."""
 
@@ -87,7 +111,8 @@ class Server:
         authority.cert_pem.write_to_path(self.folder / "ca.pem")
         issued = authority.issue_cert("localhost", "127.0.0.1")
         issued.private_key_and_cert_chain_pem.write_to_path(self.folder / "server.pem")
-        self.database = ["--database-url", f"sqlite://{self.folder}/tidegate.db?mode=rwc"]
+        self.ledger = Database(self.folder)
+        self.database = ["--database-url", self.ledger.url]
         first = ["token", "create", "--role", "admin", "--name", "tests", *self.database]
         self.admin = subprocess.run([BINARY, *first], check=True, capture_output=True, text=True).stdout.strip()
         pem = str(self.folder / "server.pem")
@@ -152,6 +177,7 @@ class Server:
         self.channel.close()
         self.process.send(signal.SIGTERM)
         code = self.process.ends()
+        self.ledger.drop()
         self.temporary.cleanup()
         assert code == 0, f"the server ended with {code}"
 
