@@ -35,7 +35,8 @@ pub use self::{
     stats::{GetConnectionStats, ListActiveTransfers, ListRecentTransfers, ListTableStats},
     stops::{AcknowledgeStop, CancelTransfer, PauseTransfer, ResumeTransfer},
     transfers::{
-        CountTransfers, CreateTransfer, DeleteTransfer, ExplainTransfer, GetTransfer, ListTransfers,
+        CountTransfers, CreateTransfer, DeleteTransfer, ExplainTransfer, GetTransfer,
+        ListTransfers, RetryTransfer,
     },
 };
 use crate::transport::Stubs;

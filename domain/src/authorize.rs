@@ -12,7 +12,8 @@ use super::{
     connection::{Connection, Usage},
     decide::{Change, decide},
     progress::{Imbalance, TotalsRule},
-    refusal::{Named, Refusal},
+    refusal::Refusal,
+    retry,
     status::TransferStatus,
     stop::StopOrder,
     time::Timestamp,
@@ -108,28 +109,6 @@ fn keep_order(new: &NewTransfer, now: Timestamp) -> Result<(), Refusal> {
     check.finish(())
 }
 
-/// Whether `new` may be a second try of `earlier`: of the same table in the same direction, after that one has ended.
-///
-/// # Errors
-/// [`Refusal::RetryNotAllowed`] with the first thing that stands against it.
-pub fn retry(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
-    let before = &earlier.declared;
-    let (field, value) = if !earlier.status.is_terminal() {
-        ("status", earlier.status.to_string())
-    } else if before.table_name != new.table_name {
-        ("table_name", before.table_name.clone())
-    } else if before.direction != new.direction {
-        ("direction", before.direction.to_string())
-    } else {
-        return Ok(());
-    };
-    Err(Refusal::RetryNotAllowed {
-        uuid: earlier.uuid,
-        field,
-        value: Named { name: field, value },
-    })
-}
-
 /// What holds for runs of which neither the caller nor a policy says anything else.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunDefaults {
@@ -190,6 +169,13 @@ pub fn authorize(
             decide(transfer, &Verb::Stop(order), now)?
         }
         _ => decide(transfer, verb, now)?,
+    };
+    let change = match change {
+        Change::Transition(mut after, body) if after.status == TransferStatus::Failed => {
+            after.retry_at = retry::retry_at(&after, by_policy, now);
+            Change::Transition(after, body)
+        }
+        change => change,
     };
     let mut charged = None;
     match verb {

@@ -147,6 +147,13 @@ pub trait Command: fmt::Debug + Send + Sync + 'static {
 /// A change of a transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TransferCommand {
+    /// Declare another try of one that has ended.
+    Retry {
+        /// The one that has ended.
+        uuid: TransferId,
+        /// Whether the server does so by itself: only where it is due, and once more later where it is refused.
+        due: bool,
+    },
     /// Declare one.
     Create(Box<NewTransfer>),
     /// Do something to one.

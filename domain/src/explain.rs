@@ -70,6 +70,8 @@ named! {
         EndLease = "END_LEASE",
         /// Its connection ends, and it can be started no more.
         EndConnection = "END_CONNECTION",
+        /// It is tried again, by another transfer.
+        Retry = "RETRY",
     }
 }
 
@@ -262,6 +264,11 @@ fn upcoming(transfer: &Transfer, connection: Option<&Connection>) -> Vec<Upcomin
         let finish = transfer.finish_expires_at;
         due_next.extend(due(UpcomingAction::RequestStop, finish, transfer.status));
     }
+    due_next.extend(due(
+        UpcomingAction::Retry,
+        transfer.retry_at,
+        transfer.status,
+    ));
     due_next
 }
 

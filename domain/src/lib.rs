@@ -24,6 +24,7 @@ pub mod progress;
 pub mod query;
 pub mod reachable;
 pub mod refusal;
+pub mod retry;
 pub mod rule;
 pub mod status;
 pub mod stop;

@@ -116,6 +116,10 @@ policy! {
     start_within (StartWithin): Option<Duration>,
     /// How long a transfer may take from its first start on.
     finish_within (FinishWithin): Option<Duration>,
+    /// How often the server tries a transfer again that failed and may pass.
+    max_retries (MaxRetries): Option<i64>,
+    /// How long it waits before the first of these; twice as long before each further one.
+    retry_backoff (RetryBackoff): Option<Duration>,
     /// Whether a transfer that says how many records it asks for may move no more.
     limit_to_requested (LimitToRequested): bool,
 }
@@ -260,9 +264,11 @@ mod tests {
             stop_grace: Some(Duration::from_secs(9)),
             start_within: Some(Duration::from_secs(10)),
             finish_within: Some(Duration::from_secs(11)),
+            max_retries: Some(12),
+            retry_backoff: Some(Duration::from_secs(13)),
             limit_to_requested: true,
         };
-        let stored = r#"{"approval_mode":"PER_TABLE","allowed_tables":["a"],"excluded_tables":["b"],"auto_approve_tables":["c"],"table_case":"SENSITIVE","expires_at":7,"max_transfers":1,"max_records_total":2,"max_records_per_request":3,"rate_limit_requests_per_minute":4,"ip_allowlist":["192.0.2.0/24"],"allowed_hours":"22:00-06:00","default_conflict_strategy":"SKIP","heartbeat_timeout":{"secs":1,"nanos":500001000},"self_approval":true,"max_attempts":5,"stop_grace":{"secs":9,"nanos":0},"start_within":{"secs":10,"nanos":0},"finish_within":{"secs":11,"nanos":0},"limit_to_requested":true}"#;
+        let stored = r#"{"approval_mode":"PER_TABLE","allowed_tables":["a"],"excluded_tables":["b"],"auto_approve_tables":["c"],"table_case":"SENSITIVE","expires_at":7,"max_transfers":1,"max_records_total":2,"max_records_per_request":3,"rate_limit_requests_per_minute":4,"ip_allowlist":["192.0.2.0/24"],"allowed_hours":"22:00-06:00","default_conflict_strategy":"SKIP","heartbeat_timeout":{"secs":1,"nanos":500001000},"self_approval":true,"max_attempts":5,"stop_grace":{"secs":9,"nanos":0},"start_within":{"secs":10,"nanos":0},"finish_within":{"secs":11,"nanos":0},"max_retries":12,"retry_backoff":{"secs":13,"nanos":0},"limit_to_requested":true}"#;
         assert_eq!(text(&policy), stored);
         for policy in [policy, Policy::default()] {
             let read: Policy = serde_json::from_str(&text(&policy)).expect("it is read");

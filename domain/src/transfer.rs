@@ -166,6 +166,12 @@ pub struct Transfer {
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.
     pub policy_revision: i64,
+    /// How many were tried before it: 0 unless it is a retry.
+    pub retry_number: i64,
+    /// The transfer that tries it again.
+    pub retried_by_uuid: Option<TransferId>,
+    /// When the server tries it again by itself.
+    pub retry_at: Option<Timestamp>,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }
@@ -209,6 +215,9 @@ impl Transfer {
             pauses: 0,
             self_approval: false,
             policy_revision: 0,
+            retry_number: 0,
+            retried_by_uuid: None,
+            retry_at: None,
             revision: 1,
         }
     }

@@ -9,6 +9,7 @@ use super::{
     outcome::{PROBLEMS_BYTES_MAX, PROBLEMS_MAX, RecordProblems, SAMPLES_MAX},
     progress::Report,
     refusal::Refusal,
+    retry::LONGEST_BACKOFF,
     table, text,
     time::Timestamp,
 };
@@ -52,6 +53,12 @@ pub const WITHIN: (Duration, Duration) = (
 
 /// Most starts of a transfer.
 pub const ATTEMPTS_MAX: i64 = 100;
+
+/// Most retries that the server makes of one transfer by itself.
+pub const RETRIES_MAX: i64 = 100;
+
+/// Shortest and longest wait before the first of these.
+pub const RETRY_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), LONGEST_BACKOFF);
 
 /// One field outside its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -271,6 +278,15 @@ impl Check {
         let value = i64::from(value);
         if !(1..=ATTEMPTS_MAX).contains(&value) {
             self.add(field, format!("must be from 1 to {ATTEMPTS_MAX}"));
+        }
+        value
+    }
+
+    /// How often the server may try a transfer again by itself.
+    pub fn retries(&mut self, field: &str, value: i32) -> i64 {
+        let value = i64::from(value);
+        if !(0..=RETRIES_MAX).contains(&value) {
+            self.add(field, format!("must be from 0 to {RETRIES_MAX}"));
         }
         value
     }

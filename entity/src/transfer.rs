@@ -136,6 +136,12 @@ pub struct Model {
     pub self_approval: bool,
     /// Revision of the connection whose policy it was created under; 0 without a connection.
     pub policy_revision: i64,
+    /// How many were tried before it.
+    pub retry_number: i64,
+    /// The transfer that tries it again.
+    pub retried_by_uuid: Option<StoredId<TransferId>>,
+    /// When the server tries it again by itself.
+    pub retry_at: Option<i64>,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }

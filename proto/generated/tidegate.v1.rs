@@ -486,6 +486,15 @@ pub struct ConnectionPolicy {
     /// INVALID_ARGUMENT (TOTALS_INCONSISTENT).
     #[prost(bool, tag = "20")]
     pub limit_to_requested: bool,
+    /// How often the server tries a transfer again by itself that failed with failure_retryable, or whose heartbeat was lost
+    /// in its last attempt: 0 to 100; unset: not at all. Each retry is a transfer of its own, as RetryTransfer makes it; one
+    /// that needs an approval needs it anew. A retry that this policy refuses waits once more.
+    #[prost(int32, optional, tag = "21")]
+    pub max_retries: ::core::option::Option<i32>,
+    /// How long the server waits before the first retry: 1 s to 1 day; twice as long before each further one, at most 1 day.
+    /// Unset: 1 minute.
+    #[prost(message, optional, tag = "22")]
+    pub retry_backoff: ::core::option::Option<::prost_types::Duration>,
 }
 /// A standing relation with one other site, to which transfers belong.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -955,6 +964,15 @@ pub struct Transfer {
     /// start. Absent while it does not run.
     #[prost(message, optional, tag = "61")]
     pub health_since: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many transfers were tried before it, along retry_of_uuid: 0 unless it is a retry.
+    #[prost(int64, tag = "62")]
+    pub retry_number: i64,
+    /// The transfer that tries this one again; empty when none does. There is at most one.
+    #[prost(string, tag = "63")]
+    pub retried_by_uuid: ::prost::alloc::string::String,
+    /// When the server tries it again by itself, as the connection's policy wants; absent when it does not.
+    #[prost(message, optional, tag = "64")]
+    pub retry_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// A request to stop a transfer, and what came of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1645,6 +1663,8 @@ pub enum UpcomingAction {
     EndLease = 4,
     /// Its connection expires, and it cannot be started any more.
     EndConnection = 5,
+    /// It is tried again, by another transfer.
+    Retry = 6,
 }
 impl UpcomingAction {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1659,6 +1679,7 @@ impl UpcomingAction {
             Self::ForceStop => "UPCOMING_ACTION_FORCE_STOP",
             Self::EndLease => "UPCOMING_ACTION_END_LEASE",
             Self::EndConnection => "UPCOMING_ACTION_END_CONNECTION",
+            Self::Retry => "UPCOMING_ACTION_RETRY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1670,6 +1691,7 @@ impl UpcomingAction {
             "UPCOMING_ACTION_FORCE_STOP" => Some(Self::ForceStop),
             "UPCOMING_ACTION_END_LEASE" => Some(Self::EndLease),
             "UPCOMING_ACTION_END_CONNECTION" => Some(Self::EndConnection),
+            "UPCOMING_ACTION_RETRY" => Some(Self::Retry),
             _ => None,
         }
     }
@@ -2045,6 +2067,23 @@ pub struct FailTransferRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FailTransferResponse {
     /// The transfer as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub transfer: ::core::option::Option<Transfer>,
+}
+/// Which transfer to try again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryTransferRequest {
+    /// Required.
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+    /// Makes the call safe to repeat; at most 36 printable ASCII characters, best a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The new transfer.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetryTransferResponse {
+    /// PENDING, with retry_of_uuid.
     #[prost(message, optional, tag = "1")]
     pub transfer: ::core::option::Option<Transfer>,
 }
@@ -2553,8 +2592,8 @@ pub mod transfer_service_client {
         /// Declares a transfer. Its status is PENDING and its progress 0, whatever the caller sends.
         ///
         /// All bad fields are reported at once. An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND); an unknown
-        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, or of another table or direction:
-        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED).
+        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another table
+        /// or direction: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
         ///
         /// With a connection its policy must allow it, now and for this caller: otherwise FAILED_PRECONDITION
         /// (CONNECTION_NOT_ACTIVE, CONNECTION_EXPIRED, OUTSIDE_ALLOWED_HOURS, TABLE_NOT_ALLOWED, TRANSFER_LIMIT_REACHED,
@@ -2900,6 +2939,37 @@ pub mod transfer_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tidegate.v1.TransferService", "FailTransfer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Declares another try of a transfer that has ended, in whichever way: a new transfer with the same declaration, but for
+        /// not_before, start_by and finish_by, which were for that one. It begins at the same checkpoint unless that one is
+        /// COMPLETED. Its initiator is the caller, or where callers show no token the initiator of that one; the credential's
+        /// rights and the connection's policy must allow it as in CreateTransfer.
+        ///
+        /// A transfer is tried again at most once; its retry may be tried again in turn. Otherwise, and of one that has not ended:
+        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED, with the field that stands against it).
+        pub async fn retry_transfer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryTransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryTransferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.TransferService/RetryTransfer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.TransferService", "RetryTransfer"));
             self.inner.unary(req, path, codec).await
         }
         /// Cancels a transfer: PENDING, PENDING_APPROVAL or APPROVED to CANCELLED at once. Of one that is IN_PROGRESS the agent is
@@ -3370,8 +3440,8 @@ pub mod transfer_service_server {
         /// Declares a transfer. Its status is PENDING and its progress 0, whatever the caller sends.
         ///
         /// All bad fields are reported at once. An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND); an unknown
-        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, or of another table or direction:
-        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED).
+        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another table
+        /// or direction: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
         ///
         /// With a connection its policy must allow it, now and for this caller: otherwise FAILED_PRECONDITION
         /// (CONNECTION_NOT_ACTIVE, CONNECTION_EXPIRED, OUTSIDE_ALLOWED_HOURS, TABLE_NOT_ALLOWED, TRANSFER_LIMIT_REACHED,
@@ -3503,6 +3573,20 @@ pub mod transfer_service_server {
             request: tonic::Request<super::FailTransferRequest>,
         ) -> std::result::Result<
             tonic::Response<super::FailTransferResponse>,
+            tonic::Status,
+        >;
+        /// Declares another try of a transfer that has ended, in whichever way: a new transfer with the same declaration, but for
+        /// not_before, start_by and finish_by, which were for that one. It begins at the same checkpoint unless that one is
+        /// COMPLETED. Its initiator is the caller, or where callers show no token the initiator of that one; the credential's
+        /// rights and the connection's policy must allow it as in CreateTransfer.
+        ///
+        /// A transfer is tried again at most once; its retry may be tried again in turn. Otherwise, and of one that has not ended:
+        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED, with the field that stands against it).
+        async fn retry_transfer(
+            &self,
+            request: tonic::Request<super::RetryTransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryTransferResponse>,
             tonic::Status,
         >;
         /// Cancels a transfer: PENDING, PENDING_APPROVAL or APPROVED to CANCELLED at once. Of one that is IN_PROGRESS the agent is
@@ -4299,6 +4383,52 @@ pub mod transfer_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FailTransferSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.TransferService/RetryTransfer" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryTransferSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::UnaryService<super::RetryTransferRequest>
+                    for RetryTransferSvc<T> {
+                        type Response = super::RetryTransferResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryTransferRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::retry_transfer(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryTransferSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

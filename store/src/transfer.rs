@@ -38,7 +38,7 @@ pub(crate) const PROGRESS: [Column; 11] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 37] = [
+pub(crate) const CHANGING: [Column; 39] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -75,6 +75,8 @@ pub(crate) const CHANGING: [Column; 37] = [
     Column::StopGrace,
     Column::StopExpiresAt,
     Column::Pauses,
+    Column::RetriedByUuid,
+    Column::RetryAt,
     Column::Revision,
 ];
 
@@ -167,6 +169,15 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<TransferId>, StoreError> {
         ids(select::overdue_starts(now, limit), &self.reads()).await
+    }
+
+    /// Failed transfers that the server is to try again at `now`; the one that is due longest first.
+    pub async fn due_retries(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<TransferId>, StoreError> {
+        ids(select::due_retries(now, limit), &self.reads()).await
     }
 
     /// Transfers in progress whose time is over at `now` and that nobody has asked to stop, or whose heartbeat, or the grace

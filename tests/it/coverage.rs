@@ -115,6 +115,10 @@ const COVERED: &[(&str, &str)] = &[
         "explain::all_that_keeps_it_from_being_started_is_told",
     ),
     (
+        "TransferService.RetryTransfer",
+        "retry::another_try_is_declared_once",
+    ),
+    (
         "TransferService.ListAttempts",
         "leases::every_attempt_is_listed_with_how_it_ended",
     ),

@@ -15,6 +15,7 @@ mod life;
 mod limits;
 mod lists;
 mod outcome;
+mod retry;
 mod sessions;
 mod stats;
 mod stops;

@@ -212,6 +212,12 @@ pub(crate) struct PolicyArgs {
     /// How long a transfer may take from its first start on, e.g. 6h.
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub(crate) finish_within: Option<Duration>,
+    /// How often the server tries a transfer again that failed and may pass, 0 to 100.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) max_retries: Option<i32>,
+    /// How long the server waits before the first retry, twice as long before each further one, e.g. 5m.
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) retry_backoff: Option<Duration>,
     /// Whether a transfer that says how many records it asks for may transfer no more.
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) limit_to_requested: Option<bool>,
@@ -241,4 +247,6 @@ pub(crate) enum Clearable {
     StopGrace,
     StartWithin,
     FinishWithin,
+    MaxRetries,
+    RetryBackoff,
 }

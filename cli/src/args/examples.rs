@@ -101,6 +101,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "transfer retry",
+        [
+            "tidegate transfer retry d227f4fb",
+            "tidegate transfer retry d227f4fb 8c1cf405 --yes",
+        ],
+    ),
+    (
         "transfer delete",
         [
             "tidegate transfer delete d227f4fb",

@@ -133,6 +133,15 @@ pub(crate) enum BulkCommand {
         #[command(flatten)]
         request: RequestArgs,
     },
+    /// Declares another try of transfers that have ended, from their checkpoints.
+    Retry {
+        #[command(flatten)]
+        transfers: TransferArgs,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+        #[command(flatten)]
+        request: RequestArgs,
+    },
     /// Deletes transfers that have ended; their events stay.
     Delete {
         #[command(flatten)]

@@ -309,7 +309,7 @@ pub(super) async fn decide(
 
 /// What is done to any number of transfers.
 async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result<(), Failure> {
-    use BulkCommand::{Cancel, Delete, Pause, Resume};
+    use BulkCommand::{Cancel, Delete, Pause, Resume, Retry};
 
     let id = |request: &RequestArgs| request.request_id.clone();
     match command {
@@ -364,6 +364,20 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
             };
             let several = Several::of(&transfers, confirm, &request, "resume");
             several.act(client, out, resume, shown).await
+        }
+        Retry {
+            transfers,
+            confirm,
+            request,
+        } => {
+            let retry = async |uuid| {
+                let call = client.transfers().retry(uuid);
+                Ok(call
+                    .with(id(&request), |call, id| call.request_id(id))
+                    .await?)
+            };
+            let several = Several::of(&transfers, confirm, &request, "retry");
+            several.act(client, out, retry, shown).await
         }
         Delete {
             transfers,

@@ -113,6 +113,8 @@ fn policy(connection: &Connection, look: &Look) -> Vec<(&'static str, String)> {
         ("stop grace", policy.stop_grace.map(text::span)),
         ("to start within", policy.start_within.map(text::span)),
         ("to finish within", policy.finish_within.map(text::span)),
+        ("retries", policy.max_retries.map(|most| most.to_string())),
+        ("retry backoff", policy.retry_backoff.map(text::span)),
     ];
     let said = values.into_iter();
     said.map(|(name, value)| (name, value.unwrap_or_default()))

@@ -75,6 +75,7 @@ fn comes(upcoming: &Upcoming, look: &Look) -> String {
         UpcomingAction::ForceStop => "it is stopped, whatever its agent says",
         UpcomingAction::EndLease => "its lease ends unless its agent reports",
         UpcomingAction::EndConnection => "its connection expires",
+        UpcomingAction::Retry => "another transfer tries it again",
         _ => "something that this version of tidegate does not know",
     };
     let (status, due) = (upcoming.status, due(upcoming.at, look));

@@ -149,6 +149,7 @@ fn declared(transfer: &Transfer) -> Vec<(&'static str, String)> {
         ("initiated by", given(transfer.initiated_by_uuid)),
         ("declared with", given(transfer.acted_by_uuid)),
         ("retry of", given(transfer.retry_of_uuid)),
+        ("retried by", given(transfer.retried_by_uuid)),
         ("metadata", metadata(transfer)),
     ]
 }

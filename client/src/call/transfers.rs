@@ -21,6 +21,12 @@ request! {
 }
 
 request! {
+    /// Tries a transfer again; made by [`Transfers::retry`].
+    change RetryTransfer(RetryTransferRequest) by transfers.retry_transfer,
+    RetryTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
     /// Asks for one transfer; made by [`Transfers::get`].
     read GetTransfer(GetTransferRequest) by transfers.get_transfer,
     GetTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
@@ -67,6 +73,20 @@ impl Transfers {
                 direction: direction.to_wire(),
                 table_name: table_name.into(),
                 ..v1::CreateTransferRequest::default()
+            },
+        }
+    }
+
+    /// Declares another try of a transfer that has ended, from its checkpoint unless it is complete; at most one of each.
+    ///
+    /// Refused: one that has not ended, or was tried again already, with `RETRY_NOT_ALLOWED`; otherwise as
+    /// [`create`](Self::create).
+    pub fn retry(&self, uuid: Uuid) -> RetryTransfer {
+        RetryTransfer {
+            client: self.client.clone(),
+            message: v1::RetryTransferRequest {
+                uuid: uuid.to_string(),
+                request_id: String::new(),
             },
         }
     }

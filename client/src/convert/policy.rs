@@ -33,7 +33,9 @@ pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Err
         .max_attempts(wire.max_attempts)
         .stop_grace(span("policy.stop_grace", wire.stop_grace)?)
         .start_within(span("policy.start_within", wire.start_within)?)
-        .finish_within(span("policy.finish_within", wire.finish_within)?);
+        .finish_within(span("policy.finish_within", wire.finish_within)?)
+        .max_retries(wire.max_retries)
+        .retry_backoff(span("policy.retry_backoff", wire.retry_backoff)?);
     Ok(policy)
 }
 
@@ -61,5 +63,7 @@ pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
         stop_grace: policy.stop_grace.map(to_duration),
         start_within: policy.start_within.map(to_duration),
         finish_within: policy.finish_within.map(to_duration),
+        max_retries: policy.max_retries,
+        retry_backoff: policy.retry_backoff.map(to_duration),
     }
 }

@@ -100,6 +100,15 @@ pub struct ConnectionPolicy {
         skip_serializing_if = "Option::is_none"
     )]
     pub finish_within: Option<Duration>,
+    /// How often the server tries a transfer again that failed and may pass; `None`: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<i32>,
+    /// How long the server waits before the first retry; `None`: 1 minute. Serialized as `60s`.
+    #[serde(
+        serialize_with = "text::duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub retry_backoff: Option<Duration>,
     /// Whether a transfer that says how many records it asks for may transfer no more.
     pub limit_to_requested: bool,
 }
@@ -126,6 +135,8 @@ impl Default for ConnectionPolicy {
             stop_grace: None,
             start_within: None,
             finish_within: None,
+            max_retries: None,
+            retry_backoff: None,
             limit_to_requested: false,
         }
     }
@@ -269,6 +280,19 @@ macro_rules! policy_setters {
         pub fn finish_within(self, limit: impl Into<Option<std::time::Duration>>) -> Self {
             let limit = limit.into();
             self.$set("finish_within", |policy| policy.finish_within = limit)
+        }
+
+        /// How often the server tries a transfer again that failed and may pass, 0 to 100; `None`: not at all.
+        pub fn max_retries(self, retries: impl Into<Option<i32>>) -> Self {
+            let retries = retries.into();
+            self.$set("max_retries", |policy| policy.max_retries = retries)
+        }
+
+        /// How long the server waits before the first retry, 1 s to 1 day, and twice as long before each further one;
+        /// `None`: 1 minute.
+        pub fn retry_backoff(self, wait: impl Into<Option<std::time::Duration>>) -> Self {
+            let wait = wait.into();
+            self.$set("retry_backoff", |policy| policy.retry_backoff = wait)
         }
 
         /// Whether a transfer that says how many records it asks for may transfer no more; by default it may.

@@ -152,6 +152,15 @@ pub struct Transfer {
     /// The transfer that this one tries again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of_uuid: Option<Uuid>,
+    /// How many transfers were tried before it: 0 unless it is a retry.
+    #[serde(serialize_with = "text::number")]
+    pub retry_number: i64,
+    /// The transfer that tries this one again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retried_by_uuid: Option<Uuid>,
+    /// When the server tries it again by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<DateTime<Utc>>,
     /// 1 when created, one more with every change.
     #[serde(serialize_with = "text::number")]
     pub revision: i64,

@@ -255,6 +255,8 @@ vocabulary! {
         EndLease = "end_lease",
         /// Its connection expires, and it cannot be started any more.
         EndConnection = "end_connection",
+        /// It is tried again, by another transfer.
+        Retry = "retry",
     }
 }
 

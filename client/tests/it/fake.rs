@@ -409,6 +409,7 @@ service! {
     list_attempts(ListAttemptsRequest) -> ListAttemptsResponse,
     start_transfer(StartTransferRequest) -> StartTransferResponse,
     update_progress(UpdateProgressRequest) -> UpdateProgressResponse,
+    retry_transfer(RetryTransferRequest) -> RetryTransferResponse,
     cancel_transfer(CancelTransferRequest) -> CancelTransferResponse,
     pause_transfer(PauseTransferRequest) -> PauseTransferResponse,
     resume_transfer(ResumeTransferRequest) -> ResumeTransferResponse,

@@ -10,7 +10,7 @@ use crate::{
     outcome::Failure,
     policy::{ApprovalMode, Policy, parse_block},
     progress::Report,
-    status::{ConflictStrategy, Direction, TransferStatus},
+    status::{ConflictStrategy, TransferStatus},
     stop::{Stop, StopCause, StopKind},
 };
 
@@ -371,39 +371,6 @@ fn a_transfer_is_of_the_session_whose_credential_declares_it() {
         identity.session_code = "REDEEMED".to_owned();
     }
     assert_eq!(declare(&agent), "REDEEMED");
-}
-
-#[test]
-fn a_second_try_is_of_the_same_table_and_direction_after_the_end_of_the_first() {
-    let mut earlier = sample();
-    let stands_against = |earlier: &Transfer, new: &NewTransfer| match retry(earlier, new) {
-        Err(Refusal::RetryNotAllowed { uuid, field, value }) => {
-            assert_eq!((uuid, value.name), (earlier.uuid, field));
-            Some((field, value.value))
-        }
-        other => {
-            assert_eq!(other, Ok(()));
-            None
-        }
-    };
-    let same = earlier.declared.clone();
-    for status in TransferStatus::ALL {
-        earlier.status = *status;
-        let running = (!status.is_terminal()).then(|| ("status", status.to_string()));
-        assert_eq!(stands_against(&earlier, &same), running);
-    }
-    let mut elsewhere = same.clone();
-    elsewhere.table_name = "users".to_owned();
-    assert_eq!(
-        stands_against(&earlier, &elsewhere),
-        Some(("table_name", "characters".to_owned()))
-    );
-    let mut backwards = same;
-    backwards.direction = Direction::Receive;
-    assert_eq!(
-        stands_against(&earlier, &backwards),
-        Some(("direction", "SEND".to_owned()))
-    );
 }
 
 #[test]

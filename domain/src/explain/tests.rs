@@ -64,7 +64,7 @@ pub(crate) fn is_true_of(transfer: &Transfer, connection: Option<&Connection>, n
     };
     let verb = match next.action {
         UpcomingAction::Expire => Verb::Expire,
-        UpcomingAction::EndConnection => return,
+        UpcomingAction::EndConnection | UpcomingAction::Retry => return,
         _ => Verb::EndOverdue {
             reachable: ALWAYS,
             grace: Some(SECOND),
@@ -201,7 +201,7 @@ fn what_comes_by_itself_is_told_in_its_order() {
         each.map(|it| (it.action, it.at, it.status))
             .collect::<Vec<_>>()
     };
-    use UpcomingAction::{EndConnection, EndLease, Expire, ForceStop, RequestStop};
+    use UpcomingAction::{EndConnection, EndLease, Expire, ForceStop, RequestStop, Retry};
     let pending = TransferStatus::Pending;
     assert_eq!(
         come(&transfer),
@@ -237,6 +237,8 @@ fn what_comes_by_itself_is_told_in_its_order() {
     });
     assert_eq!(come(&transfer), [(ForceStop, at(11), pending)]);
     is_true_of(&transfer, Some(&ends), at(10));
-    transfer.status = TransferStatus::Completed;
+    transfer.status = TransferStatus::Failed;
     assert_eq!(come(&transfer), []);
+    transfer.retry_at = Some(at(40));
+    assert_eq!(come(&transfer), [(Retry, at(40), failed)]);
 }

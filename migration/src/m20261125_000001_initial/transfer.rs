@@ -48,6 +48,7 @@ fn declared(table: &mut TableCreateStatement, postgres: bool) {
         .col(uuid_null("acted_by_uuid"))
         .col(text("metadata").default("{}"))
         .col(uuid_null("retry_of_uuid"))
+        .col(big_integer("retry_number").default(0))
         .col(big_integer_null("max_attempts"))
         .col(big_integer_null("not_before"))
         .col(big_integer_null("start_by"))
@@ -96,6 +97,8 @@ fn standing(table: &mut TableCreateStatement) {
         .col(big_integer_null("stop_grace"))
         .col(big_integer_null("stop_expires_at"))
         .col(big_integer("pauses").default(0))
+        .col(uuid_null("retried_by_uuid"))
+        .col(big_integer_null("retry_at"))
         .col(big_integer("revision"));
 }
 
@@ -118,6 +121,7 @@ fn checks(table: &mut TableCreateStatement) {
         "finish_within > 0",
         "lease_epoch >= 0",
         "pauses >= 0",
+        "retry_number >= 0",
         "stop_grace >= 0",
         "revision >= 1",
         "records_requested >= 0",
@@ -157,7 +161,7 @@ fn attempts() -> TableCreateStatement {
 }
 
 /// One for each way to look, and none on what progress changes.
-fn indexes() -> [IndexCreateStatement; 5] {
+fn indexes() -> [IndexCreateStatement; 6] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
@@ -201,6 +205,13 @@ fn indexes() -> [IndexCreateStatement; 5] {
             .and_where(Expr::cust(
                 "start_expires_at IS NOT NULL AND completed_at IS NULL",
             ))
+            .take(),
+        Index::create()
+            .name("transfer_retry_at")
+            .table("transfer")
+            .col("retry_at")
+            .col("uuid")
+            .and_where(Expr::cust("retry_at IS NOT NULL"))
             .take(),
     ]
 }

@@ -177,15 +177,18 @@ impl Sweeper {
             .inc_by("start", not_started.unsigned_abs());
         let lost = self.end_overdue_runs(watch).await?;
         self.metrics.swept.inc_by("heartbeat", lost.unsigned_abs());
+        let retried = self.retry().await?;
+        self.metrics.swept.inc_by("retry", retried.unsigned_abs());
         let connections = self.look_after_connections().await?;
         self.metrics
             .swept
             .inc_by("connection", connections.unsigned_abs());
-        if expired + not_started + lost + connections > 0 {
+        if expired + not_started + lost + retried + connections > 0 {
             tracing::info!(
                 expired,
                 not_started,
                 lost,
+                retried,
                 connections,
                 "what was overdue was ended"
             );
@@ -319,6 +322,25 @@ impl Sweeper {
                 .await?;
             total += ended;
             if overdue.len() < STRIDE as usize || ended == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Tries again what has failed and is due; how many it tried.
+    async fn retry(&self) -> Result<i64, Error> {
+        let mut total = 0;
+        loop {
+            let now = self.time.now().await?;
+            let due = self.store.due_retries(now, STRIDE).await?;
+            let commands = due.iter().map(|uuid| TransferCommand::Retry {
+                uuid: *uuid,
+                due: true,
+            });
+            let server = Caller::server();
+            let retried = self.carry_out(commands, &server, Option::is_some).await?;
+            total += retried;
+            if due.len() < STRIDE as usize || retried == 0 {
                 return Ok(total);
             }
         }

@@ -251,6 +251,23 @@ impl Mutation for v1::CreateTransferRequest {
     }
 }
 
+impl Mutation for v1::RetryTransferRequest {
+    type Command = TransferCommand;
+    type Made = ();
+    const METHOD: &'static str = "RetryTransfer";
+
+    fn request_id(&mut self) -> &mut String {
+        &mut self.request_id
+    }
+
+    fn command(self, check: &mut Check, _: &Caller, (): ()) -> TransferCommand {
+        TransferCommand::Retry {
+            uuid: check.uuid("uuid", &self.uuid),
+            due: false,
+        }
+    }
+}
+
 /// In whose name overdue approvals are to expire. The request's id is checked, and not needed: a repetition finds less.
 pub(super) fn expiry(
     request: Request<v1::ExpirePendingApprovalsRequest>,

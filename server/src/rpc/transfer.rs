@@ -137,6 +137,7 @@ service! {
         update_progress: UpdateProgressRequest => UpdateProgressResponse,
         complete_transfer: CompleteTransferRequest => CompleteTransferResponse,
         fail_transfer: FailTransferRequest => FailTransferResponse,
+        retry_transfer: RetryTransferRequest => RetryTransferResponse,
         cancel_transfer: CancelTransferRequest => CancelTransferResponse,
         pause_transfer: PauseTransferRequest => PauseTransferResponse,
         resume_transfer: ResumeTransferRequest => ResumeTransferResponse,

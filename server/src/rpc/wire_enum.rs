@@ -81,7 +81,8 @@ wire_enum!(UpcomingAction {
     RequestStop,
     ForceStop,
     EndLease,
-    EndConnection
+    EndConnection,
+    Retry
 });
 wire_enum!(StopKind { Cancel, Pause });
 wire_enum!(Phase {

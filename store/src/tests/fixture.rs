@@ -96,6 +96,9 @@ pub(super) fn full(number: u128) -> Transfer {
     declared.finish_by = Some(at(16));
     transfer.start_within = Some(Duration::from_micros(13));
     transfer.start_expires_at = Some(at(14));
+    transfer.retry_number = 15;
+    transfer.retried_by_uuid = Some(id(16));
+    transfer.retry_at = Some(at(17));
     transfer.finish_within = Some(Duration::from_micros(15));
     transfer.finish_expires_at = Some(at(16));
     transfer.acted_by_uuid = Some(id(4));

@@ -274,6 +274,29 @@ async fn overdue_approvals_are_those_at_or_past_their_deadline() {
 }
 
 #[tokio::test]
+async fn retries_are_due_in_their_order() {
+    let fixture = Fixture::new().await;
+    let failed = |number, retry_at| {
+        let mut transfer = plain(number);
+        transfer.status = TransferStatus::Failed;
+        transfer.completed_at = Some(at(1));
+        transfer.retry_at = retry_at;
+        transfer
+    };
+    let crowd = [
+        failed(1, Some(at(16))),
+        failed(2, Some(at(9))),
+        failed(3, None),
+        failed(4, Some(at(17))),
+    ];
+    fixture.insert(&crowd).await;
+    let found = fixture.store.due_retries(at(16), 1_000).await;
+    assert_eq!(found.expect("read"), [crowd[1].uuid, crowd[0].uuid]);
+    let found = fixture.store.due_retries(at(16), 1).await;
+    assert_eq!(found.expect("read"), [crowd[1].uuid]);
+}
+
+#[tokio::test]
 async fn starts_are_overdue_until_the_transfer_has_ended() {
     let fixture = Fixture::new().await;
     let waits = |number, start_expires_at| {

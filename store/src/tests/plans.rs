@@ -135,6 +135,12 @@ async fn deadlines_are_found_through_the_partial_indexes() {
         "{plan_of_starts}"
     );
     assert!(!plan_of_starts.contains(SORT), "{plan_of_starts}");
+    let plan_of_retries = plan(&fixture, &transfers::select::due_retries(at(5), 9)).await;
+    assert!(
+        plan_of_retries.contains("INDEX transfer_retry_at (retry_at<"),
+        "{plan_of_retries}"
+    );
+    assert!(!plan_of_retries.contains(SORT), "{plan_of_retries}");
     for select in [
         transfers::select::overdue_runs(at(5), at(1), 9),
         transfers::select::moved(at(5), None, 9),

@@ -145,6 +145,7 @@ async fn constraints_keep_out_what_has_no_meaning() {
         "heartbeat_timeout = -1",
         "max_attempts = 0",
         "start_within = 0",
+        "retry_number = -1",
         "finish_within = 0",
         "lease_epoch = -1",
         "pauses = -1",

@@ -137,6 +137,8 @@ fn rich(number: u128) -> Connection {
         stop_grace: Some(Duration::from_millis(2_500)),
         limit_to_requested: true,
         start_within: Some(Duration::from_secs(1)),
+        max_retries: Some(4),
+        retry_backoff: Some(Duration::from_secs(5)),
         finish_within: Some(Duration::from_secs(2)),
         approval_mode: ApprovalMode::PerTable,
         allowed_tables: names(&["a", "b,c", "\"d\""]),

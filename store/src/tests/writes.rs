@@ -36,6 +36,7 @@ async fn a_full_update_stores_all_that_can_change() {
             observed_ip: from.observed_ip,
             start_within: from.start_within,
             finish_within: from.finish_within,
+            retry_number: from.retry_number,
             inserted_at: from.inserted_at,
             ..to
         };

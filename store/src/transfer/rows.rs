@@ -90,6 +90,9 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         pauses: transfer.pauses,
         self_approval: transfer.self_approval,
         policy_revision: transfer.policy_revision,
+        retry_number: transfer.retry_number,
+        retried_by_uuid: transfer.retried_by_uuid.map(StoredId),
+        retry_at: transfer.retry_at.map(Timestamp::as_micros),
         revision: transfer.revision,
     }
 }
@@ -140,6 +143,9 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
         pauses: row.pauses,
         self_approval: row.self_approval,
         policy_revision: row.policy_revision,
+        retry_number: row.retry_number,
+        retried_by_uuid: row.retried_by_uuid.map(|stored| stored.0),
+        retry_at: row.retry_at.map(Timestamp::from_micros),
         revision: row.revision,
         declared: NewTransfer {
             direction: row.direction.0,

@@ -98,6 +98,16 @@ pub(crate) fn overdue_starts(now: Timestamp, limit: u32) -> Select<Entity> {
         .limit(u64::from(limit))
 }
 
+pub(crate) fn due_retries(now: Timestamp, limit: u32) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(Column::RetryAt.lte(now.as_micros()))
+        .order_by_asc(Column::RetryAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
 /// No index holds the heartbeat, since every report changes it; there are few transfers in progress to look through.
 pub(crate) fn overdue_runs(now: Timestamp, since: Timestamp, limit: u32) -> Select<Entity> {
     let could_report = from_duration(now.since(since));

@@ -12,7 +12,7 @@ use tidegate_tests::{
     actors::{bearing, with_wrong_secret},
     collector::Collector,
     metrics,
-    raw::{NOBODY, Raw, plain, told, wire_duration, wire_time},
+    raw::{NOBODY, Raw, done, plain, told, wire_duration, wire_time},
     request, soon,
 };
 use tonic::Code;
@@ -160,12 +160,43 @@ async fn sweeps(watched: &mut Watched, raw: &mut Raw) {
         ..v1::CreateConnectionRequest::default()
     };
     told(raw.connections.create_connection(connection)).await;
-    let swept = ["approval", "start", "heartbeat", "connection"];
+    let again = failing(watched, raw).await;
+    assert!(again.retry_at.is_some(), "{again:?}");
+    let swept = ["approval", "start", "heartbeat", "retry", "connection"];
     watched.world.clock.advance(Duration::from_secs(10));
     for what in swept {
         let name = format!("tidegate_swept_total{{what=\"{what}\"}}");
         watched.becomes(&name, |ended| ended == 1.0).await;
     }
+}
+
+/// A transfer that failed and is to be tried again.
+async fn failing(watched: &Watched, raw: &mut Raw) -> v1::Transfer {
+    let connection = v1::CreateConnectionRequest {
+        name: "patient".to_owned(),
+        direction: v1::ConnectionDirection::Sender.into(),
+        site_url: watched.world.address.clone(),
+        policy: Some(v1::ConnectionPolicy {
+            max_retries: Some(1),
+            retry_backoff: Some(wire_duration(Duration::from_secs(5))),
+            ..v1::ConnectionPolicy::default()
+        }),
+        ..v1::CreateConnectionRequest::default()
+    };
+    let made = told(raw.connections.create_connection(connection)).await;
+    let request = v1::CreateTransferRequest {
+        connection_uuid: made.connection.expect("the connection").uuid,
+        ..plain()
+    };
+    let uuid = raw.create(request).await.uuid;
+    raw.start(&uuid).await;
+    let failing = v1::FailTransferRequest {
+        uuid,
+        error_message: "busy".to_owned(),
+        retryable: true,
+        ..v1::FailTransferRequest::default()
+    };
+    done(raw.transfers.fail_transfer(failing)).await
 }
 
 /// Counted by a timer, and at the start.

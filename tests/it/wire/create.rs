@@ -131,6 +131,7 @@ async fn a_transfer_is_created_with_everything_it_was_given() {
         inserted_at: now,
         updated_at: now,
         policy_revision: 1,
+        retry_number: 1,
         ..expected
     };
     assert_eq!(created, expected);

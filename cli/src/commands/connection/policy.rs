@@ -46,6 +46,8 @@ macro_rules! apply {
             .with(args.stop_grace, |it, grace| it.stop_grace(grace))
             .with(args.start_within, |it, limit| it.start_within(limit))
             .with(args.finish_within, |it, limit| it.finish_within(limit))
+            .with(args.max_retries, |it, most| it.max_retries(most))
+            .with(args.retry_backoff, |it, wait| it.retry_backoff(wait))
             .with(args.limit_to_requested, |it, limited| {
                 it.limit_to_requested(limited)
             })
@@ -85,6 +87,8 @@ pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnect
         Clearable::StopGrace => update.stop_grace(None),
         Clearable::StartWithin => update.start_within(None),
         Clearable::FinishWithin => update.finish_within(None),
+        Clearable::MaxRetries => update.max_retries(None),
+        Clearable::RetryBackoff => update.retry_backoff(None),
     }
 }
 

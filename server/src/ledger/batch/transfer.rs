@@ -13,10 +13,12 @@ use tidegate_domain::{
     attempt::Attempt,
     authorize,
     command::{Submission, Target, TransferCommand, Verb},
+    connection::Connection,
     decide::{Change, creation, on_refused},
     event::{EventBody, EventType},
     id::TransferId,
     refusal::Refusal,
+    retry,
     transfer::{NewTransfer, Transfer},
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
@@ -25,7 +27,7 @@ impl Execute for TransferCommand {
     fn subject(&self) -> Option<Uuid> {
         match self {
             Self::Create(_) => None,
-            Self::Change { uuid, .. } => Some(uuid.0),
+            Self::Retry { uuid, .. } | Self::Change { uuid, .. } => Some(uuid.0),
         }
     }
 
@@ -38,6 +40,10 @@ impl Execute for TransferCommand {
                 if let Some(connection) = new.connection_uuid {
                     plan.connection(connection, false);
                 }
+            }
+            Self::Retry { uuid, .. } => {
+                plan.transfer(*uuid);
+                plan.connection_of(*uuid);
             }
             Self::Change { uuid, verb } => {
                 plan.transfer(*uuid);
@@ -57,6 +63,11 @@ impl Execute for TransferCommand {
                         .retry_of_uuid
                         .is_some_and(|uuid| held.transfers.contains(&uuid))
             }
+            Self::Retry { uuid, .. } => {
+                let earlier = state.current(*uuid).ok();
+                let connection = earlier.and_then(|it| it.declared.connection_uuid);
+                held.transfers.contains(uuid) || held.has_connection(connection)
+            }
             Self::Change { uuid, verb } => {
                 let of = |uuid| state.current(uuid).ok()?.declared.connection_uuid;
                 held.transfers.contains(uuid) || is_governed(verb) && held.has_connection(of(*uuid))
@@ -71,6 +82,7 @@ impl Execute for TransferCommand {
     ) -> Result<Self::Answer, Refusal> {
         match &submission.command {
             Self::Create(new) => state.create(submission, new, identities().into()),
+            Self::Retry { uuid, due } => state.retry(submission, *uuid, *due, identities().into()),
             Self::Change { uuid, verb } => state.apply(submission, *uuid, verb),
         }
     }
@@ -78,7 +90,7 @@ impl Execute for TransferCommand {
     fn target(&self, state: &BatchState) -> Target {
         let (transfer, connection) = match self {
             Self::Create(new) => (new.retry_of_uuid, new.connection_uuid),
-            Self::Change { uuid, .. } => (Some(*uuid), None),
+            Self::Retry { uuid, .. } | Self::Change { uuid, .. } => (Some(*uuid), None),
         };
         let found = transfer.and_then(|uuid| state.current(uuid).ok());
         Target {
@@ -127,20 +139,83 @@ impl BatchState {
     ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let connection = new.connection_uuid.map(|uuid| self.connection(uuid));
         let connection = connection.transpose()?.map(Arc::as_ref);
-        let transfer =
+        let mut transfer =
             authorize::create(uuid, new.clone(), connection, &submission.caller, self.now)?;
-        if let Some(uuid) = new.retry_of_uuid {
-            let earlier = self.current(uuid)?;
-            if !submission.caller.sees(earlier.declared.connection_uuid) {
-                return Err(Refusal::TransferNotFound { uuid });
-            }
-            authorize::retry(earlier, new)?;
+        let Some(retried) = new.retry_of_uuid else {
+            return Ok(Some(self.declare(submission, transfer)));
+        };
+        let earlier = Arc::clone(self.current(retried)?);
+        if !submission.caller.sees(earlier.declared.connection_uuid) {
+            return Err(Refusal::TransferNotFound { uuid: retried });
         }
+        retry::admit(&earlier, new)?;
+        transfer = retry::succeed(transfer, &earlier);
+        self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
+        Ok(Some(self.declare(submission, transfer)))
+    }
+
+    fn declare(
+        &mut self,
+        submission: &Submission<TransferCommand>,
+        transfer: Transfer,
+    ) -> Arc<Transfer> {
         let transfer = Arc::new(transfer);
         let body = creation(transfer.declared.initiated_by_uuid);
         self.log_transfer(&transfer, body, Some(Cause::of(submission)));
-        self.rows.insert(uuid, Row::created(Arc::clone(&transfer)));
-        Ok(Some(transfer))
+        let row = Row::created(Arc::clone(&transfer));
+        self.rows.insert(transfer.uuid, row);
+        transfer
+    }
+
+    /// Tries `earlier` again as `uuid`; `due` is whether the server does so by itself.
+    fn retry(
+        &mut self,
+        submission: &Submission<TransferCommand>,
+        earlier: TransferId,
+        due: bool,
+        uuid: TransferId,
+    ) -> Result<Option<Arc<Transfer>>, Refusal> {
+        let earlier = Arc::clone(self.current(earlier)?);
+        if due && earlier.retry_at.is_none_or(|at| at > self.now) {
+            return Ok(None);
+        }
+        let connection = earlier.declared.connection_uuid;
+        let connection = connection.and_then(|uuid| self.connection(uuid).ok());
+        let connection = connection.cloned();
+        let policy = connection.as_deref().map(Connection::policy);
+        let mut caller = submission.caller.clone();
+        if due {
+            // Where it was declared from is where it is declared from again.
+            caller.address = earlier.observed_ip;
+        }
+        let wanted = !due || retry::retry_at(&earlier, policy, self.now).is_some();
+        let again = match wanted {
+            true => retry::again(uuid, &earlier, connection.as_deref(), &caller, self.now),
+            false => {
+                self.amend(&earlier, retry::postponed(&earlier, policy, self.now));
+                return Ok(None);
+            }
+        };
+        match again {
+            Ok(transfer) => {
+                self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
+                Ok(Some(self.declare(submission, transfer)))
+            }
+            Err(refusal) => {
+                if due {
+                    self.amend(&earlier, retry::postponed(&earlier, policy, self.now));
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Changes what is not told in the log.
+    fn amend(&mut self, before: &Arc<Transfer>, after: Transfer) {
+        if let Some(row) = self.rows.get_mut(&before.uuid) {
+            row.after = Some(Arc::new(after));
+            row.transitioned = true;
+        }
     }
 
     fn apply(

@@ -70,6 +70,7 @@ const TABLE: &[(&str, &str, Who, Effect)] = &[
     ("TransferService", "ReportProgress", AGENTS, Changes),
     ("TransferService", "CompleteTransfer", AGENTS, Changes),
     ("TransferService", "FailTransfer", AGENTS, Changes),
+    ("TransferService", "RetryTransfer", AGENTS, Changes),
     ("TransferService", "CancelTransfer", AGENTS, Changes),
     ("TransferService", "PauseTransfer", ADMINS, Changes),
     ("TransferService", "ResumeTransfer", ADMINS, Changes),
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn what_only_looks_is_called_so() {
         for (_, method, who, effect) in TABLE {
-            let looks = ["Get", "List", "Count", "Watch"];
+            let looks = ["Get", "List", "Count", "Watch", "Explain"];
             let looks = looks.iter().any(|verb| method.starts_with(verb));
             assert_eq!(looks, *effect == Reads, "{method}");
             if looks {

@@ -15,7 +15,7 @@ use tidegate_domain::{
     query::ConnectionFilter,
     refusal::Refusal,
     stop::GRACE,
-    validate::{Check, HEARTBEAT_TIMEOUT, NAME_MAX, WITHIN},
+    validate::{Check, HEARTBEAT_TIMEOUT, NAME_MAX, RETRY_BACKOFF, WITHIN},
 };
 
 /// Bad entries of one list that an answer names, so that it stays small.
@@ -229,6 +229,12 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
             finish_within: wire
                 .finish_within
                 .map(|within| duration(check, "finish_within", within, WITHIN)),
+            max_retries: wire
+                .max_retries
+                .map(|most| check.retries("max_retries", most)),
+            retry_backoff: wire
+                .retry_backoff
+                .map(|wait| duration(check, "retry_backoff", wait, RETRY_BACKOFF)),
             limit_to_requested: wire.limit_to_requested,
             self_approval: wire.self_approval,
             max_attempts: wire

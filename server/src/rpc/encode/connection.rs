@@ -55,6 +55,10 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
         stop_grace: policy.stop_grace.and_then(|time| time.try_into().ok()),
         start_within: policy.start_within.and_then(|time| time.try_into().ok()),
         finish_within: policy.finish_within.and_then(|time| time.try_into().ok()),
+        max_retries: policy
+            .max_retries
+            .map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+        retry_backoff: policy.retry_backoff.and_then(|time| time.try_into().ok()),
         limit_to_requested: policy.limit_to_requested,
         self_approval: policy.self_approval,
         max_attempts: policy

@@ -36,7 +36,7 @@ impl Backend {
         let now = self.time.now().await?;
         let said = explain(&transfer, connections.values().next(), &starter, now);
         Ok(v1::ExplainTransferResponse {
-            transfer: Some(encode::transfer(&transfer, None)),
+            transfer: Some(encode::transfer(&transfer, None, now)),
             startable: said.obstacles.is_empty(),
             obstacles: said.obstacles.iter().map(obstacle).collect(),
             decision: said.decision.as_ref().map(|rule| decision(rule, caller)),

@@ -1,0 +1,130 @@
+//! Another try of a transfer that has ended: a new one, declared as that one was.
+
+use std::time::Duration;
+
+use super::{
+    authorize,
+    caller::Caller,
+    connection::Connection,
+    policy::Policy,
+    refusal::{Named, Refusal},
+    status::TransferStatus,
+    time::Timestamp,
+    transfer::{NewTransfer, Transfer},
+};
+use crate::id::TransferId;
+
+/// How long the server waits before its first retry unless the policy says otherwise.
+pub const BACKOFF: Duration = Duration::from_secs(60);
+/// The longest that it waits before any.
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3_600);
+
+/// Whether `new` may be another try of `earlier`: the only one, of the same table in the same direction, after that one has
+/// ended.
+///
+/// # Errors
+/// [`Refusal::RetryNotAllowed`] with the first thing that stands against it.
+pub fn admit(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
+    let before = &earlier.declared;
+    let (field, value) = if !earlier.status.is_terminal() {
+        ("status", earlier.status.to_string())
+    } else if let Some(uuid) = earlier.retried_by_uuid {
+        ("retried_by_uuid", uuid.to_string())
+    } else if before.table_name != new.table_name {
+        ("table_name", before.table_name.clone())
+    } else if before.direction != new.direction {
+        ("direction", before.direction.to_string())
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::RetryNotAllowed {
+        uuid: earlier.uuid,
+        field,
+        value: Named { name: field, value },
+    })
+}
+
+/// Another try of `earlier` as `caller` may declare it: of the same declaration but for the limits of time, which were for
+/// that one, and from its checkpoint unless it is complete.
+///
+/// # Errors
+/// As [`authorize::create`] and [`admit`]. A transfer that the caller may not see is as good as absent.
+pub fn again(
+    uuid: TransferId,
+    earlier: &Transfer,
+    connection: Option<&Connection>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Transfer, Refusal> {
+    if !caller.sees(earlier.declared.connection_uuid) {
+        let uuid = earlier.uuid;
+        return Err(Refusal::TransferNotFound { uuid });
+    }
+    let mut new = NewTransfer {
+        requires_approval: earlier.requires_approval,
+        retry_of_uuid: Some(earlier.uuid),
+        not_before: None,
+        start_by: None,
+        finish_by: None,
+        ..earlier.declared.clone()
+    };
+    // Who asks for it is its initiator. The server, and whom nobody knows, ask in the name of who asked before.
+    if caller.identity.is_some() {
+        new.initiated_by_uuid = None;
+    }
+    admit(earlier, &new)?;
+    let mut transfer = authorize::create(uuid, new, connection, caller, now)?;
+    if earlier.status != TransferStatus::Completed {
+        transfer.checkpoint.clone_from(&earlier.checkpoint);
+    }
+    Ok(succeed(transfer, earlier))
+}
+
+/// It, as another try of `earlier`.
+#[must_use]
+pub fn succeed(mut transfer: Transfer, earlier: &Transfer) -> Transfer {
+    transfer.retry_number = earlier.retry_number + 1;
+    transfer
+}
+
+/// `earlier` once `uuid` tries it again.
+#[must_use]
+pub fn retried(earlier: &Transfer, uuid: TransferId, now: Timestamp) -> Transfer {
+    Transfer {
+        retried_by_uuid: Some(uuid),
+        retry_at: None,
+        updated_at: now,
+        revision: earlier.revision + 1,
+        ..earlier.clone()
+    }
+}
+
+/// `earlier` when the server was refused to try it again: it waits once more, unless the policy wants no more retries.
+#[must_use]
+pub fn postponed(earlier: &Transfer, policy: Option<&Policy>, now: Timestamp) -> Transfer {
+    Transfer {
+        retry_at: retry_at(earlier, policy, now),
+        updated_at: now,
+        revision: earlier.revision + 1,
+        ..earlier.clone()
+    }
+}
+
+/// When the server tries a failed transfer again by itself: where its failure may pass and the policy of its connection
+/// wants it. The wait doubles with each retry.
+pub fn retry_at(failed: &Transfer, policy: Option<&Policy>, now: Timestamp) -> Option<Timestamp> {
+    let policy = policy?;
+    let may_pass = failed.failure.is_some_and(|failure| failure.retryable);
+    let is_wanted = failed.retry_number < policy.max_retries?;
+    if failed.status != TransferStatus::Failed || !may_pass || !is_wanted {
+        return None;
+    }
+    let first = policy.retry_backoff.unwrap_or(BACKOFF);
+    let doublings = u32::try_from(failed.retry_number).unwrap_or(u32::MAX);
+    let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
+    let wait = first.checked_mul(factor).unwrap_or(LONGEST_BACKOFF);
+    Some(now.after(wait.min(LONGEST_BACKOFF)))
+}
+
+#[cfg(test)]
+mod tests;
