@@ -23,9 +23,10 @@ pub(crate) use self::{
 };
 use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
-    Direction, Error, Event, EventDetail, EventType, ExpiryReason, FailureCode, LogPosition, Page,
-    Phase, PhaseTime, Progress, RecordProblem, RecordProblems, Role, Stop, StopCause, StopKind,
-    TableStats, Totals, Transfer, TransferFilter, TransferStatus,
+    Direction, Error, EstimateUnknownReason, Event, EventDetail, EventType, ExpiryReason,
+    FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, RecordProblem, RecordProblems,
+    Role, Stop, StopCause, StopKind, TableStats, Totals, Transfer, TransferFilter, TransferHealth,
+    TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -111,6 +112,25 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         duration: span("transfer.duration", wire.duration)?,
         success_rate: wire.success_rate,
         partial: wire.partial,
+        records_per_second: wire.records_per_second,
+        bytes_per_second: wire.bytes_per_second,
+        estimated_completion: optional_time(
+            "transfer.estimated_completion",
+            wire.estimated_completion,
+        )?,
+        estimated_completion_earliest: optional_time(
+            "transfer.estimated_completion_earliest",
+            wire.estimated_completion_earliest,
+        )?,
+        estimated_completion_latest: optional_time(
+            "transfer.estimated_completion_latest",
+            wire.estimated_completion_latest,
+        )?,
+        estimate_unknown_reason: EstimateUnknownReason::from_wire_if_set(
+            wire.estimate_unknown_reason,
+        ),
+        health: TransferHealth::from_wire_if_set(wire.health),
+        health_since: optional_time("transfer.health_since", wire.health_since)?,
     })
 }
 

@@ -35,8 +35,9 @@ pub use self::{
     transfer::{Attempt, Transfer},
     words::{
         ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
-        Direction, EventType, ExpiryReason, FailureCode, Phase, Role, SortOrder, StopCause,
-        StopKind, TableCase, TransferStatus, UnknownWord, UpcomingAction,
+        Direction, EstimateUnknownReason, EventType, ExpiryReason, FailureCode, Phase, Role,
+        SortOrder, StopCause, StopKind, TableCase, TransferHealth, TransferStatus, UnknownWord,
+        UpcomingAction,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

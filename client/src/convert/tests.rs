@@ -28,6 +28,12 @@ fn wire() -> v1::Transfer {
             nanos: 500_000_000,
         }),
         revision: 4,
+        records_per_second: Some(0.0),
+        estimated_completion: at(30),
+        estimated_completion_earliest: at(29),
+        estimated_completion_latest: at(31),
+        health: v1::TransferHealth::NoProgress.into(),
+        health_since: at(15),
         ..v1::Transfer::default()
     }
 }
@@ -43,6 +49,12 @@ fn a_transfer_is_read_and_serialized() {
     assert_eq!(read.error_message.as_deref(), Some("disk full"));
     assert_eq!(read.heartbeat_timeout, Some(Duration::from_millis(1_500)));
     assert_eq!(read.progress, Totals::default());
+    assert_eq!(
+        (read.records_per_second, read.bytes_per_second),
+        (Some(0.0), None)
+    );
+    assert_eq!(read.health, Some(TransferHealth::NoProgress));
+    assert_eq!(read.estimate_unknown_reason, None);
 
     let json = serde_json::to_value(&read).unwrap();
     assert_eq!(json["status"], "TRANSFER_STATUS_FAILED");
@@ -51,6 +63,14 @@ fn a_transfer_is_read_and_serialized() {
     assert_eq!(json["checkpoint"], "cGFnZSAz");
     assert_eq!(json["revision"], "4");
     assert_eq!(json.get("completedAt"), None);
+    assert_eq!(json["recordsPerSecond"], 0.0);
+    assert_eq!(json.get("bytesPerSecond"), None);
+    assert_eq!(json["health"], "TRANSFER_HEALTH_NO_PROGRESS");
+    assert_eq!(json["healthSince"], "1970-01-01T00:00:15.000005Z");
+    for (field, second) in [("Earliest", 29), ("", 30), ("Latest", 31)] {
+        let said = &json[format!("estimatedCompletion{field}")];
+        assert_eq!(*said, format!("1970-01-01T00:00:{second}.000005Z"));
+    }
 }
 
 /// What is read of an event with this detail: itself, as JSON, and in one line.

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    AttemptEnd, ConflictStrategy, Connection, Direction, ExpiryReason, FailureCode, Phase,
-    PhaseTime, RecordProblems, Stop, StopKind, Totals, TransferStatus, text,
+    AttemptEnd, ConflictStrategy, Connection, Direction, EstimateUnknownReason, ExpiryReason,
+    FailureCode, Phase, PhaseTime, RecordProblems, Stop, StopKind, Totals, TransferHealth,
+    TransferStatus, text,
 };
 
 /// One declared movement of one table, as the server knew it when it answered.
@@ -182,6 +183,31 @@ pub struct Transfer {
     pub success_rate: f64,
     /// Whether records failed: what was to be moved is not all there, even where the transfer is completed.
     pub partial: bool,
+    /// Rows a second: recently while it runs, on average once it has ended; `None` where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records_per_second: Option<f64>,
+    /// Bytes a second, in the same way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<f64>,
+    /// When all rows that were asked for will have been moved, if it goes on as in the last minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_completion: Option<DateTime<Utc>>,
+    /// The same at the best; set together with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_completion_earliest: Option<DateTime<Utc>>,
+    /// The same at the worst; set together with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_completion_latest: Option<DateTime<Utc>>,
+    /// Why `estimated_completion` is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate_unknown_reason: Option<EstimateUnknownReason>,
+    /// Whether its run is well, as it was when the server answered: a watch sends nothing when this alone changes. `None`
+    /// while it does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<TransferHealth>,
+    /// Since when: of silence the last report, of no progress the last movement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_since: Option<DateTime<Utc>>,
 }
 
 impl Transfer {

@@ -357,6 +357,38 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Whether a run is well.
+    TransferHealth from TransferHealth {
+        /// Nothing is wrong that could be seen.
+        Healthy = "healthy",
+        /// It is much slower than it was on average.
+        Slow = "slow",
+        /// Its totals stand still.
+        NoProgress = "no_progress",
+        /// Its agent does not report.
+        Silent = "silent",
+    }
+}
+
+vocabulary! {
+    /// Why it is not known when a transfer will be complete.
+    EstimateUnknownReason from EstimateUnknownReason {
+        /// It does not run.
+        NotRunning = "not_running",
+        /// It was not said how many rows there are.
+        TotalUnknown = "total_unknown",
+        /// All of them were moved, or its agent is past moving them.
+        AllRecordsMoved = "all_records_moved",
+        /// Its agent does not report.
+        Silent = "silent",
+        /// Its totals stand still.
+        NoProgress = "no_progress",
+        /// Nothing has moved yet, or not for long enough.
+        TooFewReports = "too_few_reports",
+    }
+}
+
+vocabulary! {
     /// The part that the local site plays on a connection.
     ConnectionDirection from ConnectionDirection {
         /// The local site gives tables to the other one.
