@@ -1,5 +1,4 @@
-//! Transfers under way as somebody follows them: how fast they are, and how long nothing was heard of each. Calls no
-//! server.
+//! Transfers under way as somebody follows them, and how long nothing was heard of each. Calls no server.
 
 use std::time::{Duration, Instant};
 
@@ -7,53 +6,40 @@ use chrono::{DateTime, Utc};
 use tidegate_client::{Transfer, TransferStatus};
 use uuid::Uuid;
 
-use crate::progress::{Rate, whole};
+use crate::progress::{time_left, whole};
 use crate::text;
+
+/// What was heard last says how fast a run is for so long, or twice as long as it took to hear anything before.
+const HOLDS: Duration = Duration::from_secs(10);
 
 /// A transfer that is followed.
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) transfer: Transfer,
-    rate: Rate,
     heard: Instant,
+    /// How long nothing was heard of it before it was heard of last.
+    usual: Duration,
     /// How long nothing was heard of it.
     silent: Duration,
 }
 
 impl Followed {
     /// The transfer as it is known at first.
-    pub(crate) fn new(transfer: Transfer, now: Instant) -> Self {
-        let mut followed = Self {
+    pub(crate) const fn new(transfer: Transfer, now: Instant) -> Self {
+        Self {
             transfer,
-            rate: Rate::default(),
             heard: now,
+            usual: Duration::ZERO,
             silent: Duration::ZERO,
-        };
-        followed.sample(now);
-        followed
+        }
     }
 
     /// Takes note of its newest state.
     fn update(&mut self, transfer: Transfer, now: Instant) {
-        if transfer.lease_epoch != self.transfer.lease_epoch {
-            // Totals begin at 0 with each start.
-            self.rate = Rate::default();
-        }
         self.transfer = transfer;
+        self.usual = now.saturating_duration_since(self.heard);
         self.heard = now;
         self.silent = Duration::ZERO;
-        self.sample(now);
-    }
-
-    fn sample(&mut self, now: Instant) {
-        if self.transfer.status == TransferStatus::InProgress {
-            let done = self.transfer.progress.records_transferred;
-            self.rate.push(now, done);
-        }
-    }
-
-    pub(crate) fn rate(&self) -> &Rate {
-        &self.rate
     }
 
     fn is_running(&self) -> bool {
@@ -87,7 +73,8 @@ impl Followed {
 
     /// Rows a second, while rows are heard of.
     pub(crate) fn speed(&self) -> String {
-        let rate = self.rate.per_second().filter(|_| self.has_pace());
+        let rate = self.transfer.records_per_second;
+        let rate = rate.filter(|_| self.has_pace());
         rate.map(whole).map(text::short).unwrap_or_default()
     }
 
@@ -98,8 +85,7 @@ impl Followed {
         {
             return text::left(deadline, now);
         }
-        let left = self.rate.time_left(self.transfer.records_requested);
-        let left = left.filter(|_| self.has_pace() && self.transfer.records_requested > 0);
+        let left = time_left(&self.transfer, now).filter(|_| self.has_pace());
         left.map(text::span).unwrap_or_default()
     }
 
@@ -114,7 +100,7 @@ impl Followed {
 
     /// Whether what was heard still says how fast it is.
     fn has_pace(&self) -> bool {
-        self.is_running() && self.rate.holds(self.silent)
+        self.is_running() && self.silent <= HOLDS.max(self.usual * 2)
     }
 }
 
@@ -193,25 +179,33 @@ mod tests {
     fn pace_and_silence_are_those_of_what_runs() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
+        let running = |done, rate| {
+            let mut transfer = transfer(TransferStatus::InProgress, done);
+            transfer.records_per_second = rate;
+            let left = rate.map(|_| DateTime::UNIX_EPOCH + TimeDelta::seconds(8));
+            transfer.estimated_completion = left;
+            transfer
+        };
         let mut board = Board::default();
-        board.tell(transfer(TransferStatus::InProgress, 0), start);
-        board.tell(transfer(TransferStatus::InProgress, 200), after(2));
-        board.tick(after(5));
+        board.tell(running(0, None), start);
         let said = |board: &Board| {
             let it = board.rows().first().expect("it is followed");
             let left = it.time_left(DateTime::UNIX_EPOCH);
             [it.percent(), it.speed(), left, it.silence()]
         };
+        assert_eq!(said(&board), ["0%", "", "", "0s"]);
+        board.tell(running(200, Some(100.0)), after(2));
+        board.tick(after(5));
         assert_eq!(said(&board), ["20%", "100", "8s", "3s"]);
         // Nothing is promised of one that has fallen silent.
         board.tick(after(13));
         assert_eq!(said(&board), ["20%", "", "", "11s"]);
-        // Another start begins at 0.
-        let mut again = transfer(TransferStatus::InProgress, 0);
-        again.lease_epoch = 2;
-        board.tell(again, after(14));
-        board.tick(after(14));
-        assert_eq!(said(&board), ["0%", "", "", "0s"]);
+        // One that is heard of once in a while may take its time.
+        board.tell(running(400, Some(100.0)), after(32));
+        board.tick(after(92));
+        assert_eq!(said(&board), ["40%", "100", "8s", "60s"]);
+        board.tick(after(93));
+        assert_eq!(said(&board), ["40%", "", "", "61s"]);
     }
 
     #[test]

@@ -1,66 +1,16 @@
 //! How a transfer's progress is told while it runs. Calls no server.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tidegate_client::{Transfer, TransferStatus};
+use chrono::{DateTime, Utc};
+use tidegate_client::{Transfer, TransferHealth, TransferStatus};
 
 use crate::output::Look;
 use crate::text;
 use crate::view::transfer::{reason, rows};
 
-/// The rate is that of so long.
-const WINDOW: Duration = Duration::from_secs(10);
-
-/// How fast rows move, over the last seconds.
-#[derive(Debug, Default)]
-pub(crate) struct Rate {
-    samples: VecDeque<(Instant, i64)>,
-}
-
-impl Rate {
-    /// Takes note of the rows done at a moment.
-    pub(crate) fn push(&mut self, now: Instant, done: i64) {
-        self.samples.push_back((now, done));
-        // One sample from before the window stays, so that slow reporters have a rate too.
-        while self
-            .samples
-            .get(1)
-            .is_some_and(|(then, _)| now.duration_since(*then) > WINDOW)
-        {
-            self.samples.pop_front();
-        }
-    }
-
-    /// Rows a second; none before two moments are known that are far enough apart.
-    pub(crate) fn per_second(&self) -> Option<f64> {
-        let ((start, before), (end, after)) = (self.samples.front()?, self.samples.back()?);
-        let seconds = end.duration_since(*start).as_secs_f64();
-        // Counts are far below 2^52, and a rate for people need not be exact.
-        let moved = u32::try_from(after.saturating_sub(*before)).unwrap_or(u32::MAX);
-        (seconds >= 0.2).then(|| f64::from(moved) / seconds)
-    }
-
-    /// Whether it still holds when nothing was heard for so long: twice as long as it took before, or the window.
-    pub(crate) fn holds(&self, silent: Duration) -> bool {
-        let mut last = self.samples.iter().rev().map(|(then, _)| *then);
-        let (end, before) = (last.next(), last.next());
-        let usual = end
-            .zip(before)
-            .map(|(end, before)| end.duration_since(before));
-        silent <= WINDOW.max(usual.unwrap_or_default() * 2)
-    }
-
-    /// Time until `expected` rows are done, at this rate.
-    pub(crate) fn time_left(&self, expected: i64) -> Option<Duration> {
-        let rate = self.per_second().filter(|rate| *rate > 0.0)?;
-        let left = u32::try_from(expected.saturating_sub(self.samples.back()?.1)).ok()?;
-        Duration::try_from_secs_f64(f64::from(left) / rate).ok()
-    }
-}
-
 /// What is worth telling about a transfer beside its status: counts, percent, rate, size, time left or taken, reason.
-pub(crate) fn facts(transfer: &Transfer, rate: &Rate) -> String {
+pub(crate) fn facts(transfer: &Transfer, look: &Look) -> String {
     let totals = &transfer.progress;
     let (done, expected) = (totals.records_transferred, transfer.records_requested);
     let mut facts = vec![format!("{} rows", rows(transfer))];
@@ -73,19 +23,16 @@ pub(crate) fn facts(transfer: &Transfer, rate: &Rate) -> String {
     }
     match transfer.status {
         TransferStatus::InProgress => {
-            facts.extend(
-                rate.per_second()
-                    .map(|rate| format!("{} rows/s", text::count(whole(rate)))),
-            );
-            let left = rate.time_left(expected).filter(|_| expected > 0);
+            facts.extend(speed(transfer));
+            let left = time_left(transfer, look.now);
             facts.extend(left.map(|left| format!("{} left", text::span(left))));
+            facts.extend(trouble(transfer).map(|health| health.to_string()));
         }
         TransferStatus::PendingApproval => {
             let deadline = transfer.approval_expires_at;
             facts.extend(
-                deadline.map(|deadline| {
-                    format!("{} left to decide", text::left(deadline, text::now()))
-                }),
+                deadline
+                    .map(|deadline| format!("{} left to decide", text::left(deadline, look.now))),
             );
         }
         _ => {
@@ -98,13 +45,36 @@ pub(crate) fn facts(transfer: &Transfer, rate: &Rate) -> String {
 }
 
 /// The whole of it in a line.
-pub(crate) fn line(transfer: &Transfer, rate: &Rate, look: &Look) -> String {
+pub(crate) fn line(transfer: &Transfer, look: &Look) -> String {
     format!(
         "{:16}  {}  {}",
         transfer.status.to_string(),
         look.name(&transfer.table_name),
-        facts(transfer, rate)
+        facts(transfer, look)
     )
+}
+
+/// Rows a second.
+pub(crate) fn speed(transfer: &Transfer) -> Option<String> {
+    let rate = transfer.records_per_second?;
+    Some(format!("{} rows/s", text::count(whole(rate))))
+}
+
+/// Time until all rows are moved, as the server expects it.
+pub(crate) fn time_left(transfer: &Transfer, now: DateTime<Utc>) -> Option<Duration> {
+    // The server's clock may be a little behind this one.
+    Some(
+        (transfer.estimated_completion? - now)
+            .to_std()
+            .unwrap_or_default(),
+    )
+}
+
+/// What is wrong with a run, if anything.
+pub(crate) fn trouble(transfer: &Transfer) -> Option<TransferHealth> {
+    transfer
+        .health
+        .filter(|health| *health != TransferHealth::Healthy)
 }
 
 /// A rate as a count.
@@ -115,46 +85,42 @@ pub(crate) fn whole(rate: f64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+    use tidegate_client::Direction;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::view::transfer::details;
 
     #[test]
-    fn the_rate_is_that_of_the_last_seconds() {
-        let start = Instant::now();
-        let mut rate = Rate::default();
-        rate.push(start, 1_000_000);
-        assert_eq!(rate.per_second(), None);
-        for second in 1..=30 {
-            rate.push(
-                start + Duration::from_secs(second),
-                1_000_000 + 100 * i64::try_from(second).unwrap(),
-            );
+    fn a_run_is_told_as_the_server_sees_it() {
+        let now = DateTime::UNIX_EPOCH;
+        let status = TransferStatus::InProgress;
+        let mut transfer = Transfer::example(Uuid::nil(), Direction::Send, "orders", status, now);
+        transfer.records_requested = 2_000;
+        transfer.progress.records_transferred = 500;
+        let told = |transfer: &Transfer| facts(transfer, &Look::at(false, now));
+        assert_eq!(told(&transfer), "500/2,000 rows  25%");
+        transfer.records_per_second = Some(1_234.6);
+        transfer.estimated_completion = Some(now + TimeDelta::seconds(90));
+        transfer.health = Some(TransferHealth::Healthy);
+        let well = "500/2,000 rows  25%  1,235 rows/s  1m 30s left";
+        assert_eq!(told(&transfer), well);
+        transfer.health = Some(TransferHealth::Slow);
+        assert_eq!(told(&transfer), format!("{well}  slow"));
+        transfer.bytes_per_second = Some(2_048.0);
+        transfer.estimated_completion_earliest = Some(now + TimeDelta::seconds(80));
+        transfer.estimated_completion_latest = Some(now + TimeDelta::seconds(100));
+        transfer.health_since = Some(now - TimeDelta::seconds(7));
+        let details = details(&transfer, &Look::at(false, now));
+        for (name, value) in [
+            ("speed", "1,235 rows/s, 2.00 KiB/s"),
+            ("time left", "1m 30s (1m 20s to 1m 40s)"),
+            ("health", "slow since 1969-12-31T23:59:53Z (7s ago)"),
+        ] {
+            assert!(details.contains(&(name, value.to_owned())), "{details:?}");
         }
-        assert_eq!(rate.per_second(), Some(100.0));
-        assert_eq!(rate.time_left(1_004_000), Some(Duration::from_secs(10)));
-        assert_eq!(rate.time_left(1_000), None);
-        assert!(rate.samples.len() < 20);
-    }
-
-    #[test]
-    fn a_rate_holds_until_something_should_have_been_heard() {
-        let seconds = Duration::from_secs;
-        let start = Instant::now();
-        let mut rate = Rate::default();
-        rate.push(start, 0);
-        rate.push(start + seconds(1), 100);
-        assert!(rate.holds(seconds(10)) && !rate.holds(seconds(11)));
-        rate.push(start + seconds(31), 3_000);
-        assert!(rate.holds(seconds(60)) && !rate.holds(seconds(61)));
-    }
-
-    #[test]
-    fn a_rate_of_nothing_promises_nothing() {
-        let start = Instant::now();
-        let mut rate = Rate::default();
-        rate.push(start, 5);
-        rate.push(start + Duration::from_secs(1), 5);
-        assert_eq!(rate.per_second(), Some(0.0));
-        assert_eq!(rate.time_left(10), None);
-        assert_eq!(whole(12_345.6), 12_346);
+        transfer.estimated_completion = Some(now - TimeDelta::seconds(1));
+        assert_eq!(time_left(&transfer, now), Some(Duration::ZERO));
     }
 }

@@ -187,7 +187,7 @@ impl Follower {
             self.ends.insert(transfer.uuid, transfer.status);
         }
         let words = |look: &Look| {
-            let line = line(transfer, followed.rate(), look);
+            let line = line(transfer, look);
             if self.is_alone {
                 line
             } else {

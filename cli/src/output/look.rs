@@ -132,11 +132,13 @@ fn last(uuid: Uuid, digits: usize) -> String {
 pub(crate) fn colour(status: &str) -> Style {
     // Of a change of status, the one after.
     let colour = match status.rsplit(' ').next().unwrap_or_default() {
-        "completed" | "approved" | "active" => AnsiColor::Green,
+        "completed" | "approved" | "active" | "healthy" => AnsiColor::Green,
         "in_progress" => AnsiColor::Cyan,
         "pending_approval" | "suspended" | "cancelled" | "expired" | "cancelling" | "pausing"
-        | "paused" => AnsiColor::Yellow,
-        "failed" | "denied" | "revoked" | "refused" | "overdue" => AnsiColor::Red,
+        | "paused" | "slow" => AnsiColor::Yellow,
+        "failed" | "denied" | "revoked" | "refused" | "overdue" | "no_progress" | "silent" => {
+            AnsiColor::Red
+        }
         _ => return Style::new(),
     };
     colour.on_default()

@@ -7,7 +7,7 @@ use ratatui::{
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
     style::Color,
 };
-use tidegate_client::{Direction, Transfer, TransferStatus};
+use tidegate_client::{Direction, Transfer, TransferHealth, TransferStatus};
 use uuid::Uuid;
 
 use super::*;
@@ -32,6 +32,16 @@ fn running(number: u128, table: &str, done: i64, of: i64) -> Transfer {
     transfer
 }
 
+/// One of which the server knows how fast it is.
+fn paced(number: u128, table: &str, done: i64, of: i64, rate: u32) -> Transfer {
+    let mut transfer = running(number, table, done, of);
+    transfer.records_per_second = Some(rate.into());
+    let left = TimeDelta::seconds((of - done) / i64::from(rate));
+    transfer.estimated_completion = Some(clock() + left);
+    transfer.health = Some(TransferHealth::Healthy);
+    transfer
+}
+
 fn waiting(number: u128, table: &str, minutes: i64) -> Transfer {
     let mut transfer = transfer(number, table, TransferStatus::PendingApproval);
     transfer.approval_expires_at = Some(clock() + TimeDelta::minutes(minutes));
@@ -52,13 +62,10 @@ fn busy() -> Top {
         running(3, "warehouse.a_rather_long_table_name_of_orders", 7, 0),
         start,
     );
-    for (seconds, done) in [(2, 1_000), (4, 3_000), (6, 5_000)] {
-        top.tell(running(1, "public.orders", done, 34_924), after(seconds));
-        top.tell(
-            running(2, "customers", done * 1_000, 90_000_000),
-            after(seconds),
-        );
-    }
+    top.tell(paced(1, "public.orders", 5_000, 34_924, 1_000), after(6));
+    let mut slow = paced(2, "customers", 5_000_000, 90_000_000, 1_000_000);
+    slow.health = Some(TransferHealth::Slow);
+    top.tell(slow, after(6));
     top.tell(waiting(4, "invoices", 90), start);
     top.tell(waiting(5, "payroll.salaries", 4), start);
     top.name(id(100), "Warehouse North".to_owned());

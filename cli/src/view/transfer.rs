@@ -5,6 +5,7 @@ use tidegate_client::{StopKind, Transfer, TransferStatus};
 
 use super::connection;
 use crate::output::{Column, Look};
+use crate::progress::{speed, trouble, whole};
 use crate::text;
 
 /// The columns of a list.
@@ -23,6 +24,7 @@ pub(crate) const COLUMNS: &[Column<Transfer>] = &[
         given(transfer.initiated_by_uuid)
     })
     .wide(),
+    Column::status("HEALTH", |transfer: &Transfer, _| given(transfer.health)).wide(),
     Column::text("STOP", stop).wide(),
     Column::text("REASON", |transfer: &Transfer, _| given(reason(transfer))).wide(),
 ];
@@ -50,14 +52,15 @@ pub(crate) fn outcome(transfer: &Transfer, look: &Look) -> String {
     format!("transfer {id} is {status} ({direction} {table_name}{rows}){stop}")
 }
 
-/// Its status for people who watch it: what it is about to be, where its agent is asked to stop, and whether it waits.
+/// Its status for people who watch it: what it is about to be, where its agent is asked to stop, whether it waits, and what
+/// is wrong with its run.
 pub(crate) fn state(transfer: &Transfer) -> String {
     let kind = transfer.stop.as_ref().map(|stop| stop.kind);
     match kind {
         Some(StopKind::Cancel) if transfer.is_asked_to_stop() => "cancelling".to_owned(),
         Some(StopKind::Pause) if transfer.is_asked_to_stop() => "pausing".to_owned(),
         _ if transfer.is_paused() => "paused".to_owned(),
-        _ => transfer.status.to_string(),
+        _ => trouble(transfer).map_or_else(|| transfer.status.to_string(), |it| it.to_string()),
     }
 }
 
@@ -102,6 +105,7 @@ pub(crate) fn reason(transfer: &Transfer) -> Option<&str> {
 pub(crate) fn details(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
     let mut values = declared(transfer);
     values.extend(progress(transfer));
+    values.extend(pace(transfer, look));
     values.extend(history(transfer, look));
     values.retain(|(_, value)| !value.is_empty());
     if let Some(preloaded) = &transfer.connection {
@@ -198,6 +202,39 @@ fn progress(transfer: &Transfer) -> Vec<(&'static str, String)> {
         ));
     }
     values
+}
+
+/// How its run goes, or went.
+fn pace(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
+    let bytes = transfer.bytes_per_second.filter(|rate| *rate > 0.0);
+    let bytes = bytes.map(|rate| format!("{}/s", text::bytes(whole(rate))));
+    let speed: Vec<_> = speed(transfer).into_iter().chain(bytes).collect();
+    let health = transfer.health.zip(transfer.health_since);
+    let health = health.map(|(health, since)| format!("{health} since {}", look.moment(since)));
+    vec![
+        ("speed", speed.join(", ")),
+        ("time left", estimate(transfer, look)),
+        ("health", health.unwrap_or_default()),
+    ]
+}
+
+/// How long it will take, at best and at worst, or why that is not known of one that runs.
+fn estimate(transfer: &Transfer, look: &Look) -> String {
+    let left = |end: Option<DateTime<Utc>>| {
+        let left = end.map(|end| (end - look.now).to_std().unwrap_or_default());
+        left.map(text::span).unwrap_or_default()
+    };
+    if transfer.estimated_completion.is_some() {
+        let bounds = (
+            left(transfer.estimated_completion_earliest),
+            left(transfer.estimated_completion_latest),
+        );
+        let left = left(transfer.estimated_completion);
+        return format!("{left} ({} to {})", bounds.0, bounds.1);
+    }
+    let running = transfer.status == TransferStatus::InProgress;
+    let reason = transfer.estimate_unknown_reason.filter(|_| running);
+    reason.map_or_else(String::new, |reason| format!("unknown: {reason}"))
 }
 
 fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {

@@ -31,6 +31,10 @@ async fn progress_is_said_and_ends_with_totals() {
     let alive = desk.json(&format!("transfer progress {uuid}")).await;
     assert_eq!(alive["progress"], totals);
     assert_ne!(alive["heartbeatExpiresAt"], told["heartbeatExpiresAt"]);
+    let shown = desk.text(&format!("transfer get {uuid}")).await;
+    says(&shown, &["unknown: too_few_reports", "healthy since"]);
+    let wide = desk.text("transfer list -o wide").await;
+    says(&wide, &["HEALTH", "healthy"]);
     let back = desk
         .run(&format!("transfer progress {uuid} --records 49"))
         .await;
@@ -43,6 +47,8 @@ async fn progress_is_said_and_ends_with_totals() {
     assert_eq!(ended["progress"]["recordsTransferred"], "100");
     assert_eq!(ended["progress"]["recordsCreated"], "90");
     assert_eq!(ended["progress"]["recordsUpdated"], "4");
+    let shown = desk.text(&format!("transfer get {uuid}")).await;
+    says(&shown, &["speed", "rows/s"]);
 
     let other = desk.declare("other").await;
     desk.text(&format!("transfer start {other}")).await;

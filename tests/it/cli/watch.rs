@@ -235,7 +235,8 @@ async fn a_terminal_shows_a_table_of_what_is_under_way() {
     let watch = desk.tidegate(&format!("transfer watch {one} {two}"));
     let steps = [("400/1,000", "")];
     let end = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // The server tells no rate before.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         desk.text(&format!(
             "transfer progress {one} --records 800 --created 800"
         ))
