@@ -199,6 +199,8 @@ fn by_reason(reason: Reason) -> Option<&'static str> {
         Reason::TransferNotFound => "tidegate transfer list shows those that there are",
         Reason::ConnectionNotFound => "tidegate connection list shows those that there are",
         Reason::CredentialNotFound => "tidegate credential list shows those that there are",
+        Reason::CredentialRevoked => "create another with tidegate credential create",
+        Reason::SessionCodeInvalid => "ask for a new one, which tidegate session create makes",
         Reason::ApprovalExpired | Reason::StartExpired => "declare a new transfer",
         Reason::PhaseRegressed => "a run goes on to the next phase, or fails",
         Reason::TotalsInconsistent => "give all totals since the start, with --records",

@@ -1,4 +1,4 @@
-// Makes the calls of the interop tests: one a line on stdin as JSON; answers and the end of each go to stdout, a line each.
+// Makes the calls of the interop tests: one a line on stdin as JSON; answers and the end of each go to stdout as lines.
 // driver.js LIBRARY URL CA CONTRACT
 
 import { readFileSync } from "node:fs";
@@ -99,7 +99,9 @@ function connect(plain: Transport, compressing: Transport): { make: Library; end
     const stop = new AbortController();
     try {
       if (method.methodKind === "unary") {
-        yield (await transport.unary(method as never, stop.signal, milliseconds, call.headers, requests[0] as never)).message;
+        const [request] = requests as never[];
+        const answer = await transport.unary(method as never, stop.signal, milliseconds, call.headers, request!);
+        yield answer.message;
         return;
       }
       const sent = (async function* () {

@@ -187,7 +187,9 @@ impl<'a> Search<'a> {
             [] if is_cut => Err(Failure::NotFound(format!(
                 "no {kind}{among} is called {said:?}; older ones need their whole id"
             ))),
-            [] => Err(Failure::NotFound(format!("no {kind} is called {said:?}"))),
+            [] => Err(Failure::NotFound(format!(
+                "no {kind} is called {said:?}; tidegate {kind} list shows those that there are"
+            ))),
             [(uuid, _)] => {
                 if is_cut {
                     note(&format!(
