@@ -1,5 +1,7 @@
 //! Third-party clients: grpcurl, buf, browsers over gRPC-Web, and health checks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tidegate_proto::v1;
 use tidegate_tests::{
@@ -265,6 +267,37 @@ async fn a_browser_gets_its_answer_with_a_trailers_frame() {
     let said = head + &last.unwrap_or_default();
     assert!(said.replace(' ', "").contains("grpc-status:5"), "{said}");
     assert!(said.contains("grpc-status-details-bin"), "{said}");
+}
+
+#[tokio::test]
+async fn a_connection_of_a_browser_outlives_a_refusal() {
+    let server = ServerProcess::fresh().await;
+    let head = |more: &str| {
+        format!(
+            "POST /tidegate.v1.TransferService/Nothing HTTP/1.1\r\nHost: {}\r\nContent-Length: 5\r\n\
+             Content-Type: application/grpc-web+proto\r\n{more}\r\n",
+            server.authority()
+        )
+    };
+    let mut socket = TcpStream::connect(server.authority())
+        .await
+        .expect("the server listens");
+    let first = head("");
+    socket.write_all(first.as_bytes()).await.expect("it reads");
+    // The head alone is enough for the refusal; the message comes once that could have been sent.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let rest = format!("{0}{1}{0}", "\0\0\0\0\0", head("Connection: close\r\n"));
+    socket
+        .write_all(rest.as_bytes())
+        .await
+        .expect("it reads on");
+    let mut answers = Vec::new();
+    soon("both answers", socket.read_to_end(&mut answers))
+        .await
+        .expect("it can be read");
+    let answers = String::from_utf8_lossy(&answers).to_lowercase();
+    assert_eq!(answers.matches("http/1.1 200").count(), 2, "{answers}");
+    assert_eq!(answers.matches("grpc-status: 12").count(), 2, "{answers}");
 }
 
 /// Says a gRPC-Web call by hand; the head of the answer in lower case, and its frames.
