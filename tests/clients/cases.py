@@ -444,7 +444,7 @@ WATCHES = [
     ),
     case(
         "a stream has a deadline",
-        refused("DEADLINE_EXCEEDED", "WatchEvents", {"afterSequence": "1"}, deadline=0.5),
+        refused("DEADLINE_EXCEEDED", "WatchEvents", {"afterSequence": "1"}, deadline=2),
     ),
 ]
 

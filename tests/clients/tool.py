@@ -168,7 +168,7 @@ class Tool:
         for name, _ in fields(call.messages[0]):
             if name in NO_FLAG:
                 return f"it has no flag for {name}"
-        if call.deadline < 1:
+        if reason == "DEADLINE_EXCEEDED":
             return "its watches have no deadline"
         return None
 
