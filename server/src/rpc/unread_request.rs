@@ -139,3 +139,44 @@ impl<B: Body + Unpin> Body for Lent<B> {
             .map_or_else(SizeHint::default, Body::size_hint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use futures::stream::{self, BoxStream, StreamExt as _};
+    use http_body_util::StreamBody;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    type Parts = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
+
+    fn parts(count: usize) -> BoxStream<'static, Result<Frame<Bytes>, Infallible>> {
+        let part = || Ok(Frame::data(Bytes::from_static(&[0; 1024])));
+        stream::repeat_with(part).take(count).boxed()
+    }
+
+    /// What a refusal says of the connection to whoever sends that.
+    async fn refused(version: Version, body: Parts) -> Option<HeaderValue> {
+        let refusing =
+            service_fn(|_: Request<Lent<Parts>>| async { Ok::<_, Infallible>(Response::new(())) });
+        let mut request = Request::new(body);
+        *request.version_mut() = version;
+        let answer = UnreadRequest::new(refusing).oneshot(request).await;
+        answer.expect("an answer").headers_mut().remove(CONNECTION)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_with_a_request_that_does_not() {
+        let kib = |count| StreamBody::new(parts(count));
+        let most = REST_MAX / 1024;
+        assert_eq!(refused(Version::HTTP_11, kib(most)).await, None);
+        let close = Some(HeaderValue::from_static("close"));
+        assert_eq!(refused(Version::HTTP_11, kib(most + 1)).await, close);
+        let stuck = || StreamBody::new(parts(1).chain(stream::pending()).boxed());
+        assert_eq!(refused(Version::HTTP_11, stuck()).await, close);
+        assert_eq!(refused(Version::HTTP_2, stuck()).await, None);
+    }
+}
