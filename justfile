@@ -42,6 +42,10 @@ docs:
 deny:
     cargo deny check bans licenses sources
 
+# Writes client/api/api.txt, the client's public API; FLAGS: --check.
+client-api *FLAGS:
+    scripts/client-api {{FLAGS}}
+
 # Writes proto/generated from the .proto files; FLAGS: --check.
 generate *FLAGS:
     scripts/generate {{FLAGS}}
