@@ -235,6 +235,15 @@ impl Error {
         self.reason() == Some(Reason::LeaseLost)
     }
 
+    /// A position in the log is none any more: its events were deleted, or the log is another one since a backup was
+    /// restored. Nothing can go on from there: read all anew, from a list or from position 0.
+    #[must_use]
+    pub fn is_position_lost(&self) -> bool {
+        let reasons = ["CURSOR_EXPIRED", "CURSOR_AHEAD", "LOG_DIVERGED"];
+        self.reason()
+            .is_some_and(|reason| reasons.contains(&reason))
+    }
+
     /// The transfer's present state does not allow the change, for whatever reason.
     #[must_use]
     pub fn is_precondition(&self) -> bool {

@@ -38,12 +38,14 @@ mod sqlite_only {
         sync::atomic::{AtomicBool, AtomicU64, Ordering},
     };
 
-    use futures::future::join_all;
+    use futures::{TryStreamExt as _, future::join_all};
+    use tidegate_client::{Client, Error, LogPosition};
     use tidegate_proto::v1;
     use tidegate_tests::{
         Database, ServerProcess,
         audit::verify,
         raw::{plain, told},
+        soon,
     };
 
     use super::*;
@@ -117,6 +119,60 @@ mod sqlite_only {
         });
         assert_eq!(parts.count(), 0);
         server.kill().await;
+    }
+
+    async fn declare(server: &ServerProcess, count: usize) {
+        for _ in 0..count {
+            told(server.raw().await.create_transfer(plain())).await;
+        }
+    }
+
+    /// The next event after a position, by a list and by a watch.
+    async fn read_on(client: &Client, after: &LogPosition) -> [Result<i64, Error>; 2] {
+        let listed = client.events().list().after(after.clone()).await;
+        let mut watch = client.events().watch().after(after.clone()).into_stream();
+        let told = soon("the next event", watch.try_next()).await;
+        [
+            listed.map(|events| events.first().expect("there is more").sequence),
+            told.map(|event| event.expect("it goes on").sequence),
+        ]
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_has_read_more_than_a_restored_backup_held_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let copy = folder.path().join("copy.db");
+        let server = ServerProcess::fresh().await;
+        declare(&server, 2).await;
+        let made = backup(server.database().url(), &copy).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+        declare(&server, 2).await;
+        let client = server.client().await;
+        let events = client.events().list().await.expect("the log");
+        let [_, held, _, lost] = events.as_slice() else {
+            panic!("four events: {events:?}");
+        };
+        let (held, lost) = (held.position(), lost.position());
+        declare(&server, 1).await;
+        for next in read_on(&client, &lost).await {
+            assert_eq!(next.expect("nothing was restored"), 5);
+        }
+        server.terminate().await;
+
+        let restored = ServerProcess::start(&Database::file(&copy), 0, &[]).await;
+        let client = restored.client().await;
+        for (events, reason) in [(1, "CURSOR_AHEAD"), (2, "LOG_DIVERGED")] {
+            declare(&restored, events).await;
+            for next in read_on(&client, &lost).await {
+                let refused = next.expect_err("the log is another one");
+                assert_eq!(refused.reason(), Some(reason));
+                assert!(refused.is_position_lost());
+            }
+        }
+        for next in read_on(&client, &held).await {
+            assert_eq!(next.expect("both logs have it"), 3);
+        }
+        restored.kill().await;
     }
 
     #[tokio::test]
