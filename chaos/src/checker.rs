@@ -190,7 +190,9 @@ fn rule_of(entry: &Entry) -> Option<Action> {
         | EventType::CredentialRotated
         | EventType::CredentialRevoked
         | EventType::SessionCreated
+        | EventType::CredentialDeleted
         | EventType::SessionRedeemed
+        | EventType::SessionDeleted
         | EventType::Refused => return None,
         EventType::ApprovalRequested => Action::RequestApproval,
         EventType::Approved => Action::Approve,

@@ -268,6 +268,20 @@ impl Command for OpenSession {
     type Answer = Opened;
 }
 
+/// Remove the row of a session, if it was over before that time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteSession {
+    /// The digest of its code.
+    pub digest: Vec<u8>,
+    /// Since when it must have been over.
+    pub ended_before: Timestamp,
+}
+
+impl Command for DeleteSession {
+    /// Whether it was.
+    type Answer = bool;
+}
+
 /// Something to note about a caller.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {

@@ -144,6 +144,11 @@ pub enum CredentialVerb {
         /// Why.
         reason: String,
     },
+    /// Remove its row. Does nothing to a credential that has not ended by then.
+    Delete {
+        /// Since when it must have been over.
+        ended_before: Timestamp,
+    },
 }
 
 impl Credential {
@@ -169,6 +174,22 @@ impl Credential {
     /// When its newest token ends.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.tokens.iter().map(|token| token.expires_at).max()
+    }
+
+    /// When it ends for good: when it was revoked, or, of the agent of a session, with its token. `None` while that is
+    /// not known, since others can be given new tokens.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let is_of_session = !self.declared.session_code.is_empty();
+        let with_token = is_of_session.then(|| self.expires_at().unwrap_or(self.inserted_at));
+        self.revoked_at.or(with_token)
+    }
+
+    /// What it was created as, for the log.
+    pub fn detail(&self) -> EventDetail {
+        EventDetail::Credential {
+            role: self.declared.role,
+            name: self.declared.name.clone(),
+        }
     }
 
     /// Who calls with it.
@@ -198,8 +219,8 @@ impl Credential {
     }
 }
 
-/// Decides `verb` on `credential` at `now`: the credential after it, with the event and what that tells. `None`: it
-/// already is as asked.
+/// Decides `verb` on `credential` at `now`: the credential after it, as it was where it is deleted, with the event and what
+/// that tells. `None`: it already is as asked.
 ///
 /// # Errors
 /// [`Refusal::CredentialRevoked`] for a rotation after the end.
@@ -242,6 +263,11 @@ pub fn decide_credential(
             let detail = EventDetail::comment(reason);
             Ok(Some((after, EventType::CredentialRevoked, detail)))
         }
+        CredentialVerb::Delete { ended_before } => {
+            let is_over = credential.ends_at().is_some_and(|end| end < *ended_before);
+            let detail = Some(credential.detail());
+            Ok(is_over.then(|| (credential.clone(), EventType::CredentialDeleted, detail)))
+        }
     }
 }
 
@@ -283,6 +309,11 @@ impl Session {
             redeemed_at: None,
             declared,
         }
+    }
+
+    /// Whether it was over by then, redeemed or not.
+    pub fn was_over(&self, by: Timestamp) -> bool {
+        self.expires_at < by
     }
 
     /// The session after its code was redeemed at `now`, and who its agent is. `connection` is the status of its

@@ -73,10 +73,14 @@ named! {
         CredentialRotated = "CREDENTIAL_ROTATED",
         /// A credential was revoked.
         CredentialRevoked = "CREDENTIAL_REVOKED",
+        /// The row of a credential that had ended was deleted.
+        CredentialDeleted = "CREDENTIAL_DELETED",
         /// A session was opened.
         SessionCreated = "SESSION_CREATED",
         /// A session code was redeemed.
         SessionRedeemed = "SESSION_REDEEMED",
+        /// The row of a session that was over was deleted.
+        SessionDeleted = "SESSION_DELETED",
         /// Somebody asked for a change and was refused.
         Refused = "REFUSED",
     }
@@ -124,10 +128,13 @@ impl EventType {
             | Self::ConnectionRevoked
             | Self::ConnectionExpired
             | Self::ConnectionDeleted => EventSubject::Connection,
-            Self::CredentialCreated | Self::CredentialRotated | Self::CredentialRevoked => {
-                EventSubject::Credential
+            Self::CredentialCreated
+            | Self::CredentialRotated
+            | Self::CredentialRevoked
+            | Self::CredentialDeleted => EventSubject::Credential,
+            Self::SessionCreated | Self::SessionRedeemed | Self::SessionDeleted => {
+                EventSubject::Session
             }
-            Self::SessionCreated | Self::SessionRedeemed => EventSubject::Session,
             Self::Refused => EventSubject::Nothing,
         }
     }
@@ -194,7 +201,7 @@ pub enum EventDetail {
         /// The paths of the fields: names of today, which a later version may not have any more.
         fields: Vec<String>,
     },
-    /// What credential was created.
+    /// What credential was created or deleted.
     Credential {
         /// Its role.
         role: Role,

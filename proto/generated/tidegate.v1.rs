@@ -5354,7 +5354,7 @@ pub mod event {
         /// For CONNECTION_UPDATED.
         #[prost(message, tag = "17")]
         ConnectionUpdate(super::ConnectionUpdateDetail),
-        /// For CREDENTIAL_CREATED.
+        /// For CREDENTIAL_CREATED and CREDENTIAL_DELETED.
         #[prost(message, tag = "18")]
         Credential(super::CredentialDetail),
         /// For SESSION_REDEEMED.
@@ -5439,6 +5439,10 @@ pub enum EventType {
     Paused = 28,
     /// A pause, or the request for one, was taken back.
     Resumed = 29,
+    /// The row of a credential that had ended was deleted, as the server's settings say; its events stay.
+    CredentialDeleted = 30,
+    /// The row of a session that was over was deleted, as the server's settings say; its events stay.
+    SessionDeleted = 31,
 }
 impl EventType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5477,6 +5481,8 @@ impl EventType {
             Self::PauseRequested => "EVENT_TYPE_PAUSE_REQUESTED",
             Self::Paused => "EVENT_TYPE_PAUSED",
             Self::Resumed => "EVENT_TYPE_RESUMED",
+            Self::CredentialDeleted => "EVENT_TYPE_CREDENTIAL_DELETED",
+            Self::SessionDeleted => "EVENT_TYPE_SESSION_DELETED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5512,6 +5518,8 @@ impl EventType {
             "EVENT_TYPE_PAUSE_REQUESTED" => Some(Self::PauseRequested),
             "EVENT_TYPE_PAUSED" => Some(Self::Paused),
             "EVENT_TYPE_RESUMED" => Some(Self::Resumed),
+            "EVENT_TYPE_CREDENTIAL_DELETED" => Some(Self::CredentialDeleted),
+            "EVENT_TYPE_SESSION_DELETED" => Some(Self::SessionDeleted),
             _ => None,
         }
     }

@@ -222,6 +222,10 @@ pub struct Config {
     /// How long events are kept, such as 90d; for ever unless set. At least 24h: events remember the ids of requests.
     #[arg(long, env = "TIDEGATE_EVENT_RETENTION", value_parser = retention)]
     pub event_retention: Option<Duration>,
+    /// How long credentials are kept after they were revoked, and sessions and their agents after they are over, such as 90d;
+    /// for ever unless set. At least 24h.
+    #[arg(long, env = "TIDEGATE_ACCESS_RETENTION", value_parser = retention)]
+    pub access_retention: Option<Duration>,
     /// What may change while the server runs.
     #[command(flatten)]
     pub limits: Limits,

@@ -123,8 +123,8 @@ metrics! {
     sweeps: ByLabel<Counter> = "tidegate_sweeps",
         "Looks for what is overdue, by how they ended", ByLabel::of("outcome", ["ok", "failed"]);
     swept: ByLabel<Counter> = "tidegate_swept",
-        "What the sweeps of this server have ended, or tried again",
-        ByLabel::of("what", ["approval", "start", "heartbeat", "retry", "connection"]);
+        "What the sweeps of this server have ended, tried again, or deleted since it ended",
+        ByLabel::of("what", ["approval", "start", "heartbeat", "retry", "connection", "credential", "session"]);
     tokens_rejected: ByLabel<Counter> = "tidegate_tokens_rejected",
         "Calls that were not let in, by what was wrong with their token",
         ByLabel::of("cause", ["missing", "malformed", "unknown", "wrong_secret", "too_many"]);

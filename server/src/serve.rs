@@ -294,6 +294,7 @@ async fn build(
         store.clone(),
         time.clone(),
         Arc::clone(metrics),
+        config.access_retention,
     );
     tasks.spawn(
         "sweeper",

@@ -22,6 +22,7 @@ use tidegate_domain::{
     credential::Credential,
     id::{ConnectionId, CredentialId},
     query::{CredentialFilter, Window},
+    time::Timestamp,
 };
 
 pub(crate) mod rows;
@@ -113,6 +114,32 @@ impl Store {
         let db = &self.reads();
         let found = select::list(filter, window).all(db).await?;
         with_tokens(db, found).await
+    }
+}
+
+impl Store {
+    /// Credentials that had ended before that time, as far as a token can tell: [`Credential::ends_at`] has the last word.
+    /// First those that were revoked longest ago, then agents of the oldest sessions; at most `limit` of either.
+    pub async fn ended_credentials(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<CredentialId>, StoreError> {
+        let db = &self.reads();
+        let mut ended: Vec<CredentialId> = ids(select::revoked(before, limit), db).await?;
+        let spent: Vec<CredentialId> = ids(select::spent_agents(before, limit), db).await?;
+        ended.extend(spent);
+        Ok(ended)
+    }
+
+    /// The digests of the codes of sessions that were over before that time, the oldest first; at most `limit`.
+    pub async fn ended_sessions(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let select = select::ended_sessions(before, limit);
+        Ok(select.into_tuple().all(&self.reads()).await?)
     }
 }
 
@@ -217,6 +244,22 @@ impl WriteTransaction {
                 .await?;
         }
         self.insert_tokens(credentials).await
+    }
+
+    /// Deletes credentials that were locked before, with their tokens.
+    pub async fn delete_credentials(&self, uuids: &[CredentialId]) -> Result<(), StoreError> {
+        let backend = self.transaction.get_database_backend();
+        let owner = access_token::Column::CredentialUuid;
+        for among in chunk::one_of_ids(backend, owner, uuids) {
+            let tokens = access_token::Entity::delete_many().filter(among);
+            tokens.exec(&self.transaction).await?;
+        }
+        let mut deleted = 0;
+        for among in chunk::one_of_ids(backend, credential::Column::Uuid, uuids) {
+            let rows = credential::Entity::delete_many().filter(among);
+            deleted += rows.exec(&self.transaction).await?.rows_affected;
+        }
+        expect_rows("deleted", uuids.len(), deleted)
     }
 
     async fn insert_tokens(&self, credentials: &[Arc<Credential>]) -> Result<(), StoreError> {

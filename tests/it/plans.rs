@@ -116,6 +116,17 @@ mod postgres_only {
             raw.start(&uuid).await;
             raw.complete(&uuid, 1).await;
         }
+        let session = v1::CreateSessionRequest {
+            connection_uuid: connection.clone(),
+            ..v1::CreateSessionRequest::default()
+        };
+        told(raw.credentials.create_session(session)).await;
+        let person = v1::CreateCredentialRequest {
+            name: "viewer".to_owned(),
+            role: v1::Role::Viewer.into(),
+            ..v1::CreateCredentialRequest::default()
+        };
+        told(raw.credentials.create_credential(person)).await;
         world.stop().await;
         let pool = world.database().connect().await;
         // Whatever columns there are, copies differ from their originals in their keys only.
@@ -135,6 +146,13 @@ mod postgres_only {
                 jsonb_populate_record(connection, jsonb_build_object(
                     'uuid', md5(connection.uuid::text || n)::uuid,
                     'inserted_at', connection.inserted_at - n)) AS copy;
+            INSERT INTO credential SELECT copy.* FROM credential, generate_series(1, 5000) AS n,
+                jsonb_populate_record(credential, jsonb_build_object(
+                    'uuid', md5(credential.uuid::text || n)::uuid)) AS copy;
+            INSERT INTO session SELECT copy.* FROM session, generate_series(1, 5000) AS n,
+                jsonb_populate_record(session, jsonb_build_object(
+                    'uuid', md5(session.uuid::text || n)::uuid,
+                    'digest', '\\x' || encode(sha256(n::text::bytea), 'hex'))) AS copy;
             UPDATE event_counter SET last_sequence = (SELECT max(sequence) FROM event);";
         let copied = pool.execute_unprepared(copies).await;
         copied.expect("there are more of them");
@@ -160,7 +178,11 @@ mod postgres_only {
         let cluster = Cluster::start().await;
         let database = Database::on(&cluster.url).await;
         explain_all(&database).await;
-        let mut world = World::on(database, WorldOptions::default()).await;
+        let options = WorldOptions {
+            arguments: &["--access-retention", "24h"],
+            ..WorldOptions::default()
+        };
+        let mut world = World::on(database, options).await;
         let (connection, running) = grow(&mut world).await;
         // Sessions that have planned nothing yet.
         world.stop().await;
@@ -183,6 +205,14 @@ mod postgres_only {
         plans.follow(overdue, "transfer_pending_approval").await;
         plans.follow(late, "transfer_start_expires_at").await;
         plans.follow(silent, "transfer_active").await;
+        let (revoked, spent, over) = (
+            r#""credential"."revoked_at" < "#,
+            r#""credential"."inserted_at" < "#,
+            r#""session"."expires_at" < "#,
+        );
+        plans.follow(revoked, "credential_revoked_at").await;
+        plans.follow(spent, "credential_session").await;
+        plans.follow(over, "session_expires_at").await;
     }
 
     /// PostgreSQL thinks little of a table that grows faster than it is analysed: it would read all of it for every batch.

@@ -11,6 +11,7 @@ use tonic::{Status, transport::Channel};
 mod canary;
 mod create;
 mod life;
+mod retention;
 mod stored;
 
 /// Runs `tidegate-server token create` on `database`.

@@ -112,7 +112,7 @@ pub enum EventDetail {
         /// The paths of the update mask, such as `policy.max_transfers`.
         fields: Vec<String>,
     },
-    /// What credential was created.
+    /// What credential was created or deleted.
     Credential {
         /// Its role.
         role: Role,

@@ -239,6 +239,10 @@ vocabulary! {
         Paused = "paused",
         /// A pause, or the request for one, was taken back.
         Resumed = "resumed",
+        /// The row of a credential that had ended was deleted.
+        CredentialDeleted = "credential_deleted",
+        /// The row of a session that was over was deleted.
+        SessionDeleted = "session_deleted",
     }
 }
 

@@ -172,6 +172,42 @@ fn a_revoked_credential_is_over() {
 }
 
 #[test]
+fn what_has_ended_can_be_deleted_and_nothing_else() {
+    let delete = |credential: &Credential, micros: i64| {
+        let verb = CredentialVerb::Delete {
+            ended_before: at(micros),
+        };
+        let change = decide_credential(credential, &verb, at(9_999));
+        change.expect("never refused").map(|(after, event, _)| {
+            assert_eq!(&after, credential);
+            event
+        })
+    };
+    let gone = Some(EventType::CredentialDeleted);
+    let agent = agent();
+    assert_eq!(
+        delete(&agent, i64::from(u16::MAX)),
+        None,
+        "a new token revives it"
+    );
+    let revoke = CredentialVerb::Revoke {
+        reason: String::new(),
+    };
+    let revoked = decide_credential(&agent, &revoke, at(5)).expect("it is good");
+    let (revoked, ..) = revoked.expect("it changes");
+    assert_eq!(delete(&revoked, 5), None);
+    assert_eq!(delete(&revoked, 6), gone);
+    let mut of_session = agent;
+    of_session.declared.session_code = "2345WXYZ".to_owned();
+    let end = of_session.expires_at().expect("it has a token");
+    let verb = |ended_before| CredentialVerb::Delete { ended_before };
+    let change = |by| decide_credential(&of_session, &verb(by), at(0)).expect("never refused");
+    assert_eq!(change(end), None);
+    let (.., detail) = change(end.after(Duration::from_micros(1))).expect("it is over");
+    assert_eq!(detail, Some(of_session.detail()));
+}
+
+#[test]
 fn a_session_is_redeemed_once_and_in_time() {
     let new = NewSession {
         connection_uuid: id(1),

@@ -26,7 +26,26 @@ pub(super) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .table("access_token")
         .col("credential_uuid")
         .take();
-    for index in [listed, agents, tokens] {
+    // What retention deletes: credentials by when they ended, and sessions.
+    let revoked = Index::create()
+        .name("credential_revoked_at")
+        .table("credential")
+        .col("revoked_at")
+        .and_where(Expr::cust("revoked_at IS NOT NULL"))
+        .take();
+    let spent = Index::create()
+        .name("credential_session")
+        .table("credential")
+        .col("inserted_at")
+        .and_where(Expr::cust("session_code IS NOT NULL"))
+        .and_where(Expr::cust("revoked_at IS NULL"))
+        .take();
+    let ended = Index::create()
+        .name("session_expires_at")
+        .table("session")
+        .col("expires_at")
+        .take();
+    for index in [listed, agents, tokens, revoked, spent, ended] {
         manager.create_index(index).await?;
     }
     Ok(())

@@ -29,6 +29,8 @@ use tidegate_domain::{
 };
 use tidegate_store::{Store, failpoint};
 
+mod access;
+
 /// Finds what is overdue and asks the ledger to end it.
 #[derive(Clone)]
 pub struct Sweeper {
@@ -36,6 +38,8 @@ pub struct Sweeper {
     store: Store,
     time: Time,
     metrics: Arc<Metrics>,
+    /// How long credentials and sessions are kept after their end; `None`: for ever.
+    keep_access: Option<Duration>,
 }
 
 /// What is known of when agents could report. Looked at beside the sweeps, which may have to wait for a row.
@@ -110,13 +114,20 @@ enum Awaited {
 const STRIDE: u32 = (BATCH / 2) as u32;
 
 impl Sweeper {
-    /// A sweeper of this ledger.
-    pub const fn new(ledger: Ledger, store: Store, time: Time, metrics: Arc<Metrics>) -> Self {
+    /// A sweeper of this ledger. It deletes credentials and sessions that were over for `keep_access`, if that is set.
+    pub const fn new(
+        ledger: Ledger,
+        store: Store,
+        time: Time,
+        metrics: Arc<Metrics>,
+        keep_access: Option<Duration>,
+    ) -> Self {
         Self {
             ledger,
             store,
             time,
             metrics,
+            keep_access,
         }
     }
 
@@ -193,7 +204,10 @@ impl Sweeper {
                 "what was overdue was ended"
             );
         }
-        Ok(())
+        match self.keep_access {
+            Some(keep) => self.delete_ended_access(keep).await,
+            None => Ok(()),
+        }
     }
 
     /// Ends connections whose time is over, and has transfers follow those that changed; how many it ended.

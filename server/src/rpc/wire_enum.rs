@@ -183,4 +183,6 @@ wire_enum!(EventType {
     PauseRequested,
     Paused,
     Resumed,
+    CredentialDeleted,
+    SessionDeleted,
 });

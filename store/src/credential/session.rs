@@ -54,6 +54,17 @@ impl WriteTransaction {
         Ok(())
     }
 
+    /// Deletes sessions that were locked before.
+    pub async fn delete_sessions(&self, uuids: &[SessionId]) -> Result<(), StoreError> {
+        let backend = self.transaction.get_database_backend();
+        let mut deleted = 0;
+        for among in chunk::one_of_ids(backend, Column::Uuid, uuids) {
+            let rows = Entity::delete_many().filter(among);
+            deleted += rows.exec(&self.transaction).await?.rows_affected;
+        }
+        expect_rows("deleted", uuids.len(), deleted)
+    }
+
     async fn sessions_by_digest(
         &self,
         digests: &[Vec<u8>],

@@ -162,3 +162,74 @@ async fn a_session_is_found_by_its_code_and_read_back_as_it_was_redeemed() {
     let found = batch.existing_sessions(&uuids).await.expect("read");
     assert_eq!(found, [redeemed]);
 }
+
+/// Microseconds of a day.
+const DAY: i64 = 24 * 3_600 * 1_000_000;
+
+#[tokio::test]
+async fn what_has_ended_is_found_and_deleted_with_its_tokens() {
+    let person = credential(1, Role::Admin, None, "");
+    let gone = revoked(credential(2, Role::Admin, None, ""));
+    let spent = credential(3, Role::Agent, Some(SITE), "2345WXYZ");
+    let end = spent.expires_at().expect("it has a token").as_micros();
+    let mut rotated = credential(4, Role::Agent, Some(SITE), "6789WXYZ");
+    rotated.tokens[0].expires_at = at(9 * DAY);
+    let fixture = stored(&[person.clone(), gone.clone(), spent.clone(), rotated.clone()]).await;
+    let store = &fixture.store;
+    let ended = async |before| store.ended_credentials(at(before), 9).await.expect("read");
+    assert_eq!(ended(50).await, []);
+    assert_eq!(ended(51).await, [gone.uuid]);
+    // Agents of sessions are looked at when no token of theirs can be good any more.
+    assert_eq!(ended(DAY + 3).await, [gone.uuid]);
+    assert_eq!(ended(DAY + end + 1).await, [gone.uuid, spent.uuid]);
+    assert_eq!(
+        ended(9 * DAY + 1).await,
+        [gone.uuid, spent.uuid, rotated.uuid]
+    );
+    let few = store.ended_credentials(at(9 * DAY + 1), 1).await;
+    assert_eq!(few.expect("read"), [gone.uuid, spent.uuid]);
+
+    let batch = store.begin().await.expect("a batch");
+    let deleted = batch.delete_credentials(&[gone.uuid, spent.uuid]).await;
+    deleted.expect("deleted");
+    let again = batch.delete_credentials(&[gone.uuid]).await;
+    assert!(again.is_err(), "what is gone was not locked before");
+    batch.commit().await.expect("committed");
+    assert_eq!(store.credential(gone.uuid).await.expect("read"), None);
+    let token = store.credential_of_token("token 3").await.expect("read");
+    assert_eq!(token, None, "its token went with it");
+    for kept in [person, rotated] {
+        let found = store.credential(kept.uuid).await.expect("read");
+        assert_eq!(found, Some(kept));
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_are_over_are_found_and_deleted() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let sessions = [1_u8, 2].map(|number| {
+        let new = NewSession {
+            connection_uuid: SITE,
+            digest: vec![number; 32],
+            expires_in: Duration::from_micros(10),
+            token_expires_in: Duration::from_secs(600),
+        };
+        Arc::new(Session::open(id(number.into()), new, at(i64::from(number))))
+    });
+    let batch = store.begin().await.expect("a batch");
+    batch.insert_sessions(&sessions).await.expect("inserted");
+    batch.commit().await.expect("committed");
+    let ended = async |before, limit| store.ended_sessions(at(before), limit).await.expect("read");
+    assert_eq!(ended(11, 9).await, Vec::<Vec<u8>>::new());
+    assert_eq!(ended(12, 9).await, [vec![1; 32]]);
+    assert_eq!(ended(99, 9).await, [vec![1; 32], vec![2; 32]]);
+    assert_eq!(ended(99, 1).await, [vec![1; 32]]);
+    let batch = store.begin().await.expect("a batch");
+    batch
+        .delete_sessions(&[sessions[0].uuid])
+        .await
+        .expect("deleted");
+    batch.commit().await.expect("committed");
+    assert_eq!(ended(99, 9).await, [vec![2; 32]]);
+}

@@ -308,3 +308,22 @@ async fn credentials_are_listed_along_an_index() {
         assert!(!plan.contains(SORT), "{plan}");
     }
 }
+
+#[tokio::test]
+async fn what_has_ended_is_found_along_an_index() {
+    let fixture = Fixture::new().await;
+    let revoked = plan(&fixture, &credential::select::revoked(at(9), 5)).await;
+    let index = "INDEX credential_revoked_at (revoked_at<?)";
+    assert!(revoked.contains(index), "{revoked}");
+    let spent = plan(&fixture, &credential::select::spent_agents(at(9), 5)).await;
+    let index = "INDEX credential_session (inserted_at<?)";
+    assert!(spent.contains(index), "{spent}");
+    let token = "INDEX access_token_credential_uuid (credential_uuid=?)";
+    assert!(spent.contains(token), "{spent}");
+    let sessions = plan(&fixture, &credential::select::ended_sessions(at(9), 5)).await;
+    let index = "INDEX session_expires_at (expires_at<?)";
+    assert!(sessions.contains(index), "{sessions}");
+    for plan in [revoked, spent, sessions] {
+        assert!(!plan.contains("SCAN") && !plan.contains(SORT), "{plan}");
+    }
+}

@@ -124,10 +124,7 @@ impl BatchState {
             self.connection(connection)?;
         }
         let credential = Credential::create(uuid, new.clone(), token, self.now);
-        let detail = EventDetail::Credential {
-            role: new.role,
-            name: new.name.clone(),
-        };
+        let detail = credential.detail();
         Ok(self.hand_out(cause, credential, detail))
     }
 
@@ -145,7 +142,8 @@ impl BatchState {
         let after = Arc::new(after);
         self.log_credential(&after, event_type, detail, cause);
         if let Some(row) = self.credentials.get_mut(&uuid) {
-            row.after = Some(Arc::clone(&after));
+            let stays = event_type != EventType::CredentialDeleted;
+            row.after = stays.then(|| Arc::clone(&after));
             row.transitioned = true;
         }
         Ok(after)
@@ -250,12 +248,18 @@ impl BatchState {
         if !credentials.touched.is_empty() {
             transaction.update_credentials(&credentials.touched).await?;
         }
+        if !credentials.deleted.is_empty() {
+            transaction.delete_credentials(&credentials.deleted).await?;
+        }
         let sessions = ChangeSet::of(&self.sessions);
         if !sessions.created.is_empty() {
             transaction.insert_sessions(&sessions.created).await?;
         }
         if !sessions.touched.is_empty() {
             transaction.update_sessions(&sessions.touched).await?;
+        }
+        if !sessions.deleted.is_empty() {
+            transaction.delete_sessions(&sessions.deleted).await?;
         }
         Ok(())
     }

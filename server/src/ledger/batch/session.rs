@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use tidegate_domain::{
     authorize,
-    command::{OpenSession, Opened, Redemption, Submission, Target},
+    command::{DeleteSession, OpenSession, Opened, Redemption, Submission, Target},
     connection::ConnectionStatus,
     credential::{Credential, NewSession, NewToken, Session},
     event::{EventDetail, EventType},
@@ -58,6 +58,42 @@ impl Execute for OpenSession {
             Effect::Session(uuid) => Some(state.session_again(uuid)),
             _ => None,
         }
+    }
+}
+
+impl Execute for DeleteSession {
+    fn subject(&self) -> Option<Uuid> {
+        None
+    }
+
+    fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
+        plan.free_code(self.digest.clone());
+    }
+
+    fn is_held(&self, state: &BatchState) -> bool {
+        state.held.sessions.contains(&self.digest)
+    }
+
+    fn decide(
+        submission: &Submission<Self>,
+        state: &mut BatchState,
+        _: Identities<'_>,
+    ) -> Result<Self::Answer, Refusal> {
+        let command = &submission.command;
+        let session = state.session(&command.digest).map(Arc::clone);
+        let Some(session) = session.filter(|it| it.was_over(command.ended_before)) else {
+            return Ok(false);
+        };
+        let cause = Cause::of(submission);
+        state.log_session(&session, EventType::SessionDeleted, None, cause);
+        if let Some(row) = state.sessions.get_mut(&session.uuid) {
+            row.after = None;
+        }
+        Ok(true)
+    }
+
+    fn repeated(_: &BatchState, _: Effect) -> Option<Result<Self::Answer, Refusal>> {
+        None
     }
 }
 
