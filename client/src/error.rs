@@ -239,9 +239,12 @@ impl Error {
     /// restored. Nothing can go on from there: read all anew, from a list or from position 0.
     #[must_use]
     pub fn is_position_lost(&self) -> bool {
-        let reasons = ["CURSOR_EXPIRED", "CURSOR_AHEAD", "LOG_DIVERGED"];
-        self.reason()
-            .is_some_and(|reason| reasons.contains(&reason))
+        use Reason::{CursorAhead, CursorExpired, LogDiverged};
+
+        matches!(
+            self.reason(),
+            Some(CursorAhead | CursorExpired | LogDiverged)
+        )
     }
 
     /// The transfer's present state does not allow the change, for whatever reason.

@@ -141,6 +141,23 @@ TRANSFERS = [
         refused("TRANSFER_NOT_FOUND", "GetTransfer", {"uuid": "$it"}),
     ),
     case(
+        "a transfer is explained, called off and tried again",
+        declared(requiresApproval=True),
+        call(
+            "ExplainTransfer",
+            {"uuid": "$it", "address": "192.0.2.7"},
+            by="viewer",
+            answer={"obstacles.0.reason": "APPROVAL_REQUIRED", "decision.callerReason": "PERMISSION_DENIED"},
+        ),
+        call("CancelTransfer", {"uuid": "$it"}, answer=status("CANCELLED")),
+        call(
+            "RetryTransfer",
+            {"uuid": "$it"},
+            answer=status("PENDING") | {"transfer.retryOfUuid": "$it", "transfer.retryNumber": "1"},
+        ),
+        refused("RETRY_NOT_ALLOWED", "RetryTransfer", {"uuid": "$it"}),
+    ),
+    case(
         "a transfer is approved, and another is denied",
         *asked("yes"),
         call(

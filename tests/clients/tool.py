@@ -36,6 +36,8 @@ COMMANDS = {
     "EventService/WatchEvents": ("event watch", "event"),
     "TransferService/CreateTransfer": ("transfer create", "transfer"),
     "TransferService/GetTransfer": ("transfer get", "transfer"),
+    "TransferService/ExplainTransfer": ("transfer explain", None),
+    "TransferService/RetryTransfer": ("transfer retry", "transfer"),
     "TransferService/ListTransfers": ("transfer list", "transfers"),
     "TransferService/CountTransfers": ("transfer count", None),
     "TransferService/DeleteTransfer": ("transfer delete", ""),

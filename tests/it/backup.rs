@@ -39,7 +39,7 @@ mod sqlite_only {
     };
 
     use futures::{TryStreamExt as _, future::join_all};
-    use tidegate_client::{Client, Error, LogPosition};
+    use tidegate_client::{Client, Error, LogPosition, Reason};
     use tidegate_proto::v1;
     use tidegate_tests::{
         Database, ServerProcess,
@@ -161,7 +161,7 @@ mod sqlite_only {
 
         let restored = ServerProcess::start(&Database::file(&copy), 0, &[]).await;
         let client = restored.client().await;
-        for (events, reason) in [(1, "CURSOR_AHEAD"), (2, "LOG_DIVERGED")] {
+        for (events, reason) in [(1, Reason::CursorAhead), (2, Reason::LogDiverged)] {
             declare(&restored, events).await;
             for next in read_on(&client, &lost).await {
                 let refused = next.expect_err("the log is another one");
