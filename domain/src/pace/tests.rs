@@ -35,6 +35,12 @@ fn the_rate_of_a_steady_run_is_its_speed() {
             assert!(near(rates.records, 1_000.0, 0.1), "{interval:?} {rates:?}");
             assert!(near(rates.bytes, 10_000.0, 0.1), "{interval:?} {rates:?}");
             assert!(run.expects(1_000.0), "{interval:?}");
+            let latest = run.transfer.estimate(run.now).map(|it| it.latest);
+            let left = latest.expect("an estimate").since(run.now).as_secs_f64();
+            assert!(
+                left < 1.25 * (10_000.0 - run.done / 1_000.0),
+                "{interval:?}"
+            );
             let standing = run.standing();
             assert_eq!((standing.health, standing.since), (Healthy, since));
         }
