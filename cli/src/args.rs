@@ -343,6 +343,24 @@ mod tests {
         command().debug_assert();
     }
 
+    /// Clap does not see it before somebody types the command.
+    #[test]
+    fn no_command_has_a_flag_that_all_have() {
+        fn look(command: &clap::Command, global: &[&str]) {
+            let own = command.get_arguments().filter(|arg| !arg.is_global_set());
+            for arg in own {
+                let id = arg.get_id().as_str();
+                assert!(!global.contains(&id), "{} --{id}", command.get_name());
+            }
+            command.get_subcommands().for_each(|it| look(it, global));
+        }
+        let root = command();
+        let global = root.get_arguments().filter(|arg| arg.is_global_set());
+        let global: Vec<_> = global.map(|arg| arg.get_id().as_str()).collect();
+        assert!(global.contains(&"address"), "{global:?}");
+        root.get_subcommands().for_each(|it| look(it, &global));
+    }
+
     #[test]
     fn lists_of_statuses_may_be_repeated_or_separated_by_commas() {
         let cli = parse(

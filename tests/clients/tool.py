@@ -74,6 +74,7 @@ FLAGS = {
     "initiatedByUuid": "initiated-by",
     "retryOfUuid": "retry-of",
     "adminUserUuid": "admin",
+    "address": "agent-ip",
     "leaseEpoch": "lease",
     "afterSequence": "after",
     "recordsTransferred": "records",

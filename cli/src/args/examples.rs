@@ -118,7 +118,7 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         "transfer explain",
         [
             "tidegate transfer explain d227f4fb",
-            "tidegate transfer explain d227f4fb --address 192.0.2.7",
+            "tidegate transfer explain d227f4fb --agent-ip 192.0.2.7",
         ],
     ),
     (

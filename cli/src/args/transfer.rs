@@ -40,7 +40,7 @@ pub(crate) enum TransferCommand {
         transfers: TransferArgs,
         /// The address that they would be started from [default: this machine's].
         #[arg(long, value_name = "IP")]
-        address: Option<IpAddr>,
+        agent_ip: Option<IpAddr>,
     },
     /// Lists the attempts at a transfer: who ran it, how far they came, and how it ended.
     Attempts {

@@ -48,12 +48,15 @@ pub(super) async fn run(
             })
             .await
         }
-        TransferCommand::Explain { transfers, address } => {
+        TransferCommand::Explain {
+            transfers,
+            agent_ip,
+        } => {
             let found = resolve::transfers(client, &transfers.ids).await?;
             let names = approval::names(client, out).await;
             let explain = async |uuid| {
                 let request = client.transfers().explain(uuid);
-                Ok(request.with(address, |it, ip| it.address(ip)).await?)
+                Ok(request.with(agent_ip, |it, ip| it.address(ip)).await?)
             };
             each(&transfers.ids, found, out, explain, |out, _, said| {
                 out.details(said, |look| explanation::details(said, &names, look))
