@@ -164,7 +164,10 @@ fn remedy(transfer: &Transfer, refusal: &Refusal) -> &'static str {
         Refusal::IllegalTransition { .. } | Refusal::StartExpired { .. } => match transfer.status {
             TransferStatus::PendingApproval => "an approver has to decide",
             TransferStatus::InProgress => "let the agent that runs it finish, or cancel it",
-            _ => "declare another transfer, which may name this one in retry_of_uuid",
+            _ if transfer.retried_by_uuid.is_some() => {
+                "look at the transfer that tries it again, which retried_by_uuid names"
+            }
+            _ => "try it again with RetryTransfer, or declare another",
         },
         Refusal::ApprovalRequired { .. } => "ask for an approval with RequestApproval",
         Refusal::TransferPaused { cause, .. } => match cause {
