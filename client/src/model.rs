@@ -25,7 +25,7 @@ pub use self::{
     event::{Event, EventDetail},
     explanation::{DecisionRule, Explanation, Obstacle, Upcoming},
     filter::TransferFilter,
-    outcome::{PhaseTime, RecordProblem, RecordProblems},
+    outcome::{Failure, PhaseTime, RecordProblem, RecordProblems},
     policy::ConnectionPolicy,
     position::{LogPosition, NoLogPosition},
     progress::{Progress, Totals},

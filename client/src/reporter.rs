@@ -8,7 +8,9 @@ mod worker;
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{slot::ReportSlot, worker::ReportWorker};
-use crate::{Client, Error, Phase, Reason, Run, Stop, Totals, Transfer, TransferStatus, Transfers};
+use crate::{
+    Client, Error, Failure, Phase, Reason, Run, Stop, Totals, Transfer, TransferStatus, Transfers,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Reports the progress of one transfer from a task of its own; made by [`Transfers::report_progress`].
@@ -161,20 +163,29 @@ impl ProgressReporter {
         }
     }
 
-    /// Gives the transfer up with its final totals. `message` says why, in 1 to 2,000 characters.
+    /// Gives the transfer up with its final totals: for a text of 1 to 2,000 characters, or a [`Failure`] that says more.
     ///
     /// A checkpoint that is not stored yet is stored first, so that another transfer can resume from it, unless that
     /// takes longer than the client's timeout.
     ///
     /// # Errors
     /// As [`finish`](Self::finish).
-    pub async fn fail(self, message: impl Into<String>, totals: Totals) -> Result<Transfer, Error> {
+    pub async fn fail(
+        self,
+        failure: impl Into<Failure>,
+        totals: Totals,
+    ) -> Result<Transfer, Error> {
+        let failure = failure.into();
         self.store_checkpoint().await;
-        self.client
+        let mut call = self
+            .client
             .transfers()
-            .fail(self.run, message)
-            .progress(totals.into())
-            .await
+            .fail(self.run, failure.error_message);
+        if let Some(code) = failure.code {
+            call = call.code(code);
+        }
+        let call = call.retryable(failure.retryable);
+        call.progress(totals.into()).await
     }
 
     /// Ending matters more than the checkpoint: whatever becomes of it, whoever calls this goes on.

@@ -19,6 +19,55 @@ pub struct PhaseTime {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+/// Why an agent gives a transfer up. A text is one with nothing more to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// What went wrong, in 1 to 2,000 characters.
+    pub error_message: String,
+    /// Where the cause lies; `None` leaves that open.
+    pub code: Option<FailureCode>,
+    /// Whether the same transfer may well succeed if it is tried again.
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// One with this message.
+    pub fn new(error_message: impl Into<String>) -> Self {
+        Self {
+            error_message: error_message.into(),
+            code: None,
+            retryable: false,
+        }
+    }
+
+    /// Where the cause lies.
+    #[must_use]
+    pub const fn code(mut self, code: FailureCode) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Whether the same transfer may well succeed if it is tried again.
+    #[must_use]
+    pub const fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(error_message: &str) -> Self {
+        Self::new(error_message)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(error_message: String) -> Self {
+        Self::new(error_message)
+    }
+}
+
 /// Records that made one kind of trouble, whether or not the transfer went on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

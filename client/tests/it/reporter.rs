@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tidegate_client::{Error, ProgressReporter, Reason, ReporterStop, Totals, TransferStatus};
+use tidegate_client::{
+    Error, Failure, FailureCode, ProgressReporter, Reason, ReporterStop, Totals, TransferStatus,
+};
 use tidegate_proto::v1::{self, TransferStatus as Wire};
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -374,6 +376,8 @@ async fn failing_stores_the_checkpoint_first() {
     script.fail = Some(Box::new(|_, request| {
         let mut transfer = transfer(ORDERS, 9, Wire::Failed, 2);
         transfer.error_message = request.error_message;
+        transfer.failure_code = request.code;
+        transfer.failure_retryable = request.retryable;
         Ok(v1::FailTransferResponse {
             transfer: Some(transfer),
         })
@@ -382,9 +386,12 @@ async fn failing_stores_the_checkpoint_first() {
     let reporter = fake.client().transfers().report_progress(ORDERS);
     reporter.report_with_checkpoint(rows(3), *b"page 3");
 
-    let failed = reporter.fail("disk full", rows(3)).await.unwrap();
+    let full = Failure::new("disk full").code(FailureCode::Target);
+    let failed = reporter.fail(full.retryable(true), rows(3)).await.unwrap();
 
     assert_eq!(failed.error_message.as_deref(), Some("disk full"));
+    assert_eq!(failed.failure_code, Some(FailureCode::Target));
+    assert!(failed.failure_retryable);
     let stored = fake
         .heard()
         .reports
