@@ -3,6 +3,7 @@
 mod connection;
 mod credential;
 mod examples;
+mod filter;
 mod help;
 mod profile;
 mod security;
@@ -24,12 +25,12 @@ pub(crate) use self::{
         UpdateConnectionArgs,
     },
     credential::{CredentialCommand, RotationArgs, SessionCommand, ShownArgs},
+    filter::{FilterArgs, MeantArgs},
     help::{colour, command},
     profile::ProfileCommand,
     security::SecurityArgs,
     transfer::{
-        BulkCommand, CreateArgs, DecisionCommand, FilterArgs, ListArgs, StepCommand,
-        TransferCommand, WatchArgs,
+        BulkCommand, CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand, WatchArgs,
     },
     which::{
         ConfirmArgs, ConnectionArg, CredentialArg, SHORTEST_PART, TransferArg, TransferArgs, Which,

@@ -1,6 +1,7 @@
 //! The operators' tool does what it says: every command in both forms, and exit codes that scripts can rely on.
 
 mod approvals;
+mod bulk;
 mod commands;
 mod connections;
 mod credentials;

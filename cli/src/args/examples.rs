@@ -83,7 +83,7 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         "transfer cancel",
         [
             "tidegate transfer cancel d227f4fb --reason \"wrong table\"",
-            "tidegate transfer cancel d227f4fb 8c1cf405 --force --yes",
+            "tidegate transfer cancel --table public.orders --status pending --dry-run",
         ],
     ),
     (
@@ -104,7 +104,7 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         "transfer retry",
         [
             "tidegate transfer retry d227f4fb",
-            "tidegate transfer retry d227f4fb 8c1cf405 --yes",
+            "tidegate transfer retry --connection north --since 1d --yes",
         ],
     ),
     (

@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use tidegate_client::{
-    ConflictStrategy, Direction, FailureCode, Phase, Progress, Run, SortOrder, TransferFilter,
-    TransferStatus,
+    ConflictStrategy, Direction, FailureCode, Phase, Progress, Run, SortOrder, TransferStatus,
 };
 use uuid::Uuid;
 
-use super::{ConfirmArgs, LimitArgs, RequestArgs, TransferArg, TransferArgs, Which, value, which};
+use super::{
+    ConfirmArgs, FilterArgs, LimitArgs, MeantArgs, RequestArgs, TransferArg, TransferArgs, Which,
+    value, which,
+};
 
 /// What can be done with transfers.
 #[derive(Debug, Subcommand)]
@@ -64,7 +66,7 @@ pub(crate) enum DecisionCommand {
     /// Approves transfers.
     Approve {
         #[command(flatten)]
-        transfers: TransferArgs,
+        transfers: MeantArgs,
         /// Who approves [default: whoever the token belongs to]; needed where the server requires no token.
         #[arg(long, value_name = "UUID")]
         admin: Option<Uuid>,
@@ -82,7 +84,7 @@ pub(crate) enum DecisionCommand {
     /// Denies transfers.
     Deny {
         #[command(flatten)]
-        transfers: TransferArgs,
+        transfers: MeantArgs,
         /// Who denies [default: whoever the token belongs to]; needed where the server requires no token.
         #[arg(long, value_name = "UUID")]
         admin: Option<Uuid>,
@@ -105,7 +107,7 @@ pub(crate) enum BulkCommand {
     /// Calls transfers off; those that run as soon as their agents have stopped.
     Cancel {
         #[command(flatten)]
-        transfers: TransferArgs,
+        transfers: MeantArgs,
         #[command(flatten)]
         stop: StopArgs,
         #[command(flatten)]
@@ -116,7 +118,7 @@ pub(crate) enum BulkCommand {
     /// Lets transfers wait until they are resumed; those that run as soon as their agents have stopped.
     Pause {
         #[command(flatten)]
-        transfers: TransferArgs,
+        transfers: MeantArgs,
         #[command(flatten)]
         stop: StopArgs,
         #[command(flatten)]
@@ -127,7 +129,7 @@ pub(crate) enum BulkCommand {
     /// Lets paused transfers be started again.
     Resume {
         #[command(flatten)]
-        transfers: TransferArgs,
+        transfers: MeantArgs,
         #[command(flatten)]
         confirm: ConfirmArgs,
         #[command(flatten)]
@@ -136,7 +138,7 @@ pub(crate) enum BulkCommand {
     /// Declares another try of transfers that have ended, from their checkpoints.
     Retry {
         #[command(flatten)]
-        transfers: TransferArgs,
+        transfers: MeantArgs,
         #[command(flatten)]
         confirm: ConfirmArgs,
         #[command(flatten)]
@@ -145,7 +147,7 @@ pub(crate) enum BulkCommand {
     /// Deletes transfers that have ended; their events stay.
     Delete {
         #[command(flatten)]
-        transfers: TransferArgs,
+        transfers: MeantArgs,
         #[command(flatten)]
         confirm: ConfirmArgs,
         #[command(flatten)]
@@ -239,47 +241,6 @@ pub(crate) enum StepCommand {
         #[command(flatten)]
         request: RequestArgs,
     },
-}
-
-/// Which transfers are meant.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct FilterArgs {
-    /// Only this direction.
-    #[arg(long, value_parser = value::direction())]
-    direction: Option<Direction>,
-    /// Only these statuses, e.g. failed; may be repeated or separated by commas.
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = value::status)]
-    status: Vec<TransferStatus>,
-    /// Only those of this connection, by name or id.
-    #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
-    pub(crate) connection: Option<Which>,
-    /// Only those of this table.
-    #[arg(long, value_name = "NAME")]
-    table: Option<String>,
-    /// Only those that require an approval, or do not.
-    #[arg(long, value_name = "true|false")]
-    requires_approval: Option<bool>,
-    /// Only those created at this time or later, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
-    #[arg(long, visible_alias = "since", value_name = "TIME", value_parser = value::past)]
-    from: Option<DateTime<Utc>>,
-    /// Only those created at this time or earlier, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
-    #[arg(long, visible_alias = "until", value_name = "TIME", value_parser = value::past)]
-    to: Option<DateTime<Utc>>,
-}
-
-impl FilterArgs {
-    /// The same in the client's words, with the connection that is meant.
-    pub(crate) fn to_filter(&self, connection: Option<Uuid>) -> TransferFilter {
-        TransferFilter {
-            direction: self.direction,
-            status: self.status.clone(),
-            connection_uuid: connection,
-            table_name: self.table.clone(),
-            requires_approval: self.requires_approval,
-            from: self.from,
-            to: self.to,
-        }
-    }
 }
 
 /// What to list.

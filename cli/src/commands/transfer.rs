@@ -2,7 +2,7 @@
 
 use futures::stream;
 use serde_json::json;
-use tidegate_client::{Client, Transfer};
+use tidegate_client::{Client, Transfer, TransferStatus};
 use uuid::Uuid;
 
 use super::{
@@ -280,7 +280,7 @@ pub(super) async fn decide(
                     .with(comment.clone(), |call, text| call.comment(text))
                     .await?)
             };
-            let mut several = Several::of(&transfers, confirm, &request, "approve");
+            let mut several = Several::of(transfers, confirm, &request, "approve", is_waiting);
             several.revision = revision;
             several.act(client, out, approve, shown).await
         }
@@ -303,11 +303,32 @@ pub(super) async fn decide(
                     .with(reason.clone(), |call, text| call.reason(text))
                     .await?)
             };
-            let mut several = Several::of(&transfers, confirm, &request, "deny");
+            let mut several = Several::of(transfers, confirm, &request, "deny", is_waiting);
             several.revision = revision;
             several.act(client, out, deny, shown).await
         }
     }
+}
+
+fn is_waiting(transfer: &Transfer) -> bool {
+    transfer.status == TransferStatus::PendingApproval
+}
+
+fn has_ended(transfer: &Transfer) -> bool {
+    transfer.status.is_terminal()
+}
+
+fn is_open(transfer: &Transfer) -> bool {
+    !transfer.status.is_terminal()
+}
+
+fn may_be_paused(transfer: &Transfer) -> bool {
+    is_open(transfer) && transfer.stop.is_none()
+}
+
+/// Nobody tries again what was called off or done, unless they name it.
+fn may_be_tried_again(transfer: &Transfer) -> bool {
+    transfer.status == TransferStatus::Failed && transfer.retried_by_uuid.is_none()
 }
 
 /// What is done to any number of transfers.
@@ -332,7 +353,7 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
                     .with(stop.grace(), |call, time| call.grace(time))
                     .await?)
             };
-            let several = Several::of(&transfers, confirm, &request, "cancel");
+            let several = Several::of(transfers, confirm, &request, "cancel", is_open);
             several.act(client, out, cancel, shown).await
         }
         Pause {
@@ -351,7 +372,7 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
                     .with(stop.grace(), |call, time| call.grace(time))
                     .await?)
             };
-            let several = Several::of(&transfers, confirm, &request, "pause");
+            let several = Several::of(transfers, confirm, &request, "pause", may_be_paused);
             several.act(client, out, pause, shown).await
         }
         Resume {
@@ -365,7 +386,7 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
                     .with(id(&request), |call, id| call.request_id(id))
                     .await?)
             };
-            let several = Several::of(&transfers, confirm, &request, "resume");
+            let several = Several::of(transfers, confirm, &request, "resume", Transfer::is_paused);
             several.act(client, out, resume, shown).await
         }
         Retry {
@@ -379,7 +400,7 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
                     .with(id(&request), |call, id| call.request_id(id))
                     .await?)
             };
-            let several = Several::of(&transfers, confirm, &request, "retry");
+            let several = Several::of(transfers, confirm, &request, "retry", may_be_tried_again);
             several.act(client, out, retry, shown).await
         }
         Delete {
@@ -393,7 +414,7 @@ async fn bulk(client: &Client, command: BulkCommand, out: &mut Output) -> Result
                     .with(id(&request), |call, id| call.request_id(id))
                     .await?)
             };
-            let mut several = Several::of(&transfers, confirm, &request, "delete");
+            let mut several = Several::of(transfers, confirm, &request, "delete", has_ended);
             several.is_final = true;
             let deleted = |out: &mut Output, uuid, (): &()| {
                 out.thing(&json!({ "deletedUuid": uuid }), |look| {
