@@ -21,6 +21,8 @@ pub(crate) struct Followed {
     usual: Duration,
     /// How long nothing was heard of it.
     silent: Duration,
+    /// Whether it was heard of more than once: before that, only its own times say how long it has been quiet.
+    is_known: bool,
 }
 
 impl Followed {
@@ -31,6 +33,7 @@ impl Followed {
             heard: now,
             usual: Duration::ZERO,
             silent: Duration::ZERO,
+            is_known: false,
         }
     }
 
@@ -40,6 +43,18 @@ impl Followed {
         self.usual = now.saturating_duration_since(self.heard);
         self.heard = now;
         self.silent = Duration::ZERO;
+        self.is_known = true;
+    }
+
+    fn tick(&mut self, now: Instant, clock: DateTime<Utc>) {
+        let heard = now.saturating_duration_since(self.heard);
+        let quiet = (clock - self.transfer.updated_at).to_std();
+        let quiet = quiet.unwrap_or_default();
+        self.silent = if self.is_known {
+            heard
+        } else {
+            heard.max(quiet)
+        };
     }
 
     fn is_running(&self) -> bool {
@@ -146,9 +161,9 @@ impl Board {
     }
 
     /// Takes note of how long nothing was heard.
-    pub(crate) fn tick(&mut self, now: Instant) {
+    pub(crate) fn tick(&mut self, now: Instant, clock: DateTime<Utc>) {
         for followed in &mut self.rows {
-            followed.silent = now.saturating_duration_since(followed.heard);
+            followed.tick(now, clock);
         }
     }
 
@@ -194,17 +209,20 @@ mod tests {
             [it.percent(), it.speed(), left, it.silence()]
         };
         assert_eq!(said(&board), ["0%", "", "", "0s"]);
+        // It was quiet before somebody looked.
+        board.tick(after(1), DateTime::UNIX_EPOCH + TimeDelta::seconds(40));
+        assert_eq!(said(&board), ["0%", "", "", "40s"]);
         board.tell(running(200, Some(100.0)), after(2));
-        board.tick(after(5));
+        board.tick(after(5), DateTime::UNIX_EPOCH);
         assert_eq!(said(&board), ["20%", "100", "8s", "3s"]);
         // Nothing is promised of one that has fallen silent.
-        board.tick(after(13));
+        board.tick(after(13), DateTime::UNIX_EPOCH);
         assert_eq!(said(&board), ["20%", "", "", "11s"]);
         // One that is heard of once in a while may take its time.
         board.tell(running(400, Some(100.0)), after(32));
-        board.tick(after(92));
+        board.tick(after(92), DateTime::UNIX_EPOCH);
         assert_eq!(said(&board), ["40%", "100", "8s", "60s"]);
-        board.tick(after(93));
+        board.tick(after(93), DateTime::UNIX_EPOCH);
         assert_eq!(said(&board), ["40%", "", "", "61s"]);
     }
 

@@ -167,7 +167,7 @@ impl Top {
 
     /// Brings the moments up to date.
     pub(crate) fn tick(&mut self, now: Instant, clock: DateTime<Utc>) {
-        self.active.tick(now);
+        self.active.tick(now, clock);
         self.clock = clock;
     }
 

@@ -19,6 +19,7 @@ use crate::board::{Board, Followed};
 use crate::failure::Failure;
 use crate::output::{Look, Output};
 use crate::progress::line;
+use crate::text;
 use crate::view::followed::COLUMNS;
 
 /// What is drawn or told about transfers that were named comes at most so often.
@@ -199,7 +200,7 @@ impl Follower {
     }
 
     fn tick(&mut self, out: &mut Output) -> Result<(), Failure> {
-        self.board.tick(Instant::now());
+        self.board.tick(Instant::now(), text::now());
         let away = self.away.look(self.watched.interruption());
         if matches!(self.shown, Shown::Table) {
             let words = match away {

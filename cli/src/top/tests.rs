@@ -22,7 +22,9 @@ fn id(number: u128) -> Uuid {
 
 fn transfer(number: u128, table: &str, status: TransferStatus) -> Transfer {
     let created = clock() - TimeDelta::minutes(5);
-    Transfer::example(id(number), Direction::Send, table, status, created)
+    let mut transfer = Transfer::example(id(number), Direction::Send, table, status, created);
+    transfer.updated_at = clock();
+    transfer
 }
 
 fn running(number: u128, table: &str, done: i64, of: i64) -> Transfer {
