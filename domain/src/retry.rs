@@ -19,8 +19,8 @@ pub const BACKOFF: Duration = Duration::from_secs(60);
 /// The longest that it waits before any.
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3_600);
 
-/// Whether `new` may be another try of `earlier`: the only one, of the same table in the same direction, after that one has
-/// ended.
+/// Whether `new` may be another try of `earlier`: the only one, of the same table of the same connection in the same
+/// direction, after that one has ended.
 ///
 /// # Errors
 /// [`Refusal::RetryNotAllowed`] with the first thing that stands against it.
@@ -34,6 +34,9 @@ pub fn admit(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
         ("table_name", before.table_name.clone())
     } else if before.direction != new.direction {
         ("direction", before.direction.to_string())
+    } else if before.connection_uuid != new.connection_uuid {
+        let connection = before.connection_uuid.map(|uuid| uuid.to_string());
+        ("connection_uuid", connection.unwrap_or_default())
     } else {
         return Ok(());
     };

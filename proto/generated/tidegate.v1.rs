@@ -2592,8 +2592,8 @@ pub mod transfer_service_client {
         /// Declares a transfer. Its status is PENDING and its progress 0, whatever the caller sends.
         ///
         /// All bad fields are reported at once. An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND); an unknown
-        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another table
-        /// or direction: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
+        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another
+        /// table, direction or connection: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
         ///
         /// With a connection its policy must allow it, now and for this caller: otherwise FAILED_PRECONDITION
         /// (CONNECTION_NOT_ACTIVE, CONNECTION_EXPIRED, OUTSIDE_ALLOWED_HOURS, TABLE_NOT_ALLOWED, TRANSFER_LIMIT_REACHED,
@@ -3440,8 +3440,8 @@ pub mod transfer_service_server {
         /// Declares a transfer. Its status is PENDING and its progress 0, whatever the caller sends.
         ///
         /// All bad fields are reported at once. An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND); an unknown
-        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another table
-        /// or direction: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
+        /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another
+        /// table, direction or connection: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
         ///
         /// With a connection its policy must allow it, now and for this caller: otherwise FAILED_PRECONDITION
         /// (CONNECTION_NOT_ACTIVE, CONNECTION_EXPIRED, OUTSIDE_ALLOWED_HOURS, TABLE_NOT_ALLOWED, TRANSFER_LIMIT_REACHED,

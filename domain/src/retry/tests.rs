@@ -25,7 +25,7 @@ fn again_by(earlier: &Transfer, caller: &Caller) -> Result<Transfer, Refusal> {
 }
 
 #[test]
-fn a_second_try_is_of_the_same_table_and_direction_after_the_end_of_the_first() {
+fn another_try_is_of_the_same_after_the_end_of_the_first() {
     let mut earlier = sample();
     let stands_against = |earlier: &Transfer, new: &NewTransfer| match admit(earlier, new) {
         Err(Refusal::RetryNotAllowed { uuid, field, value }) => {
@@ -56,6 +56,10 @@ fn a_second_try_is_of_the_same_table_and_direction_after_the_end_of_the_first() 
         stands_against(&earlier, &elsewhere),
         Some(("table_name", "characters".to_owned()))
     );
+    let mut for_north = same.clone();
+    for_north.connection_uuid = Some(north().uuid);
+    let of_none = ("connection_uuid", String::new());
+    assert_eq!(stands_against(&earlier, &for_north), Some(of_none));
     let mut backwards = same;
     backwards.direction = Direction::Receive;
     assert_eq!(

@@ -114,6 +114,7 @@ async fn a_transfer_is_created_with_everything_it_was_given() {
     let earlier = v1::CreateTransferRequest {
         direction: v1::Direction::Receive.into(),
         table_name: "público.personajes".to_owned(),
+        connection_uuid: connection_uuid.clone(),
         ..plain()
     };
     let earlier = raw.create(earlier).await.uuid;

@@ -95,7 +95,7 @@ async fn the_policy_of_its_own_connection_holds_for_an_agent_that_names_none() {
 }
 
 #[tokio::test]
-async fn a_retry_is_of_the_same_table_and_direction_and_of_what_has_ended() {
+async fn a_retry_is_of_the_same_and_of_what_has_ended() {
     let world = World::start().await;
     let mut raw = world.services().await;
     let again = |uuid: &str| v1::CreateTransferRequest {
@@ -117,7 +117,15 @@ async fn a_retry_is_of_the_same_table_and_direction_and_of_what_has_ended() {
         direction: v1::Direction::Receive.into(),
         ..again(&earlier)
     };
-    for (request, field) in [(other_table, "table_name"), (other_way, "direction")] {
+    let other_site = v1::CreateTransferRequest {
+        connection_uuid: raw.connection("mirror").await,
+        ..again(&earlier)
+    };
+    for (request, field) in [
+        (other_table, "table_name"),
+        (other_way, "direction"),
+        (other_site, "connection_uuid"),
+    ] {
         let refusal = raw.transfers.create_transfer(request).await;
         let refusal = refusal.expect_err("it is another");
         let said = assert_refused(&refusal, Code::FailedPrecondition, "RETRY_NOT_ALLOWED");
