@@ -46,12 +46,17 @@ pub(super) async fn run(
         ApprovalCommand::Show(transfers) => {
             let found = resolve::transfers(client, &transfers.ids).await?;
             let names = names(client, out).await;
+            let for_programs = out.is_for_programs();
             let get = async |uuid| {
                 let transfer = client.transfers().get(uuid).with_connection().await?;
-                Ok(Waiting::new(transfer, &names))
+                let explained = match for_programs {
+                    true => None,
+                    false => client.transfers().explain(uuid).await?.decision,
+                };
+                Ok(Waiting::new(transfer, &names).decided_by(explained))
             };
             each(&transfers.ids, found, out, get, |out, _, waiting| {
-                out.details(waiting, |look| details(waiting, look))
+                out.details(waiting, |look| details(waiting, &names, look))
             })
             .await
         }

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use tidegate_client::Transfer;
+use tidegate_client::{DecisionRule, Transfer};
 use uuid::Uuid;
 
-use super::transfer::{self, expected, given};
+use super::{
+    explanation,
+    transfer::{self, expected, given},
+};
 use crate::output::{Column, Look};
 use crate::text;
 
@@ -19,6 +22,8 @@ pub(crate) struct Waiting {
     asked_by: Option<String>,
     #[serde(skip)]
     site: Option<String>,
+    #[serde(skip)]
+    decision: Option<DecisionRule>,
 }
 
 impl Waiting {
@@ -30,8 +35,14 @@ impl Waiting {
         Self {
             asked_by: asked_by.cloned(),
             site: preloaded.or_else(named),
+            decision: None,
             transfer,
         }
+    }
+
+    /// The same with who may decide.
+    pub(crate) fn decided_by(self, decision: Option<DecisionRule>) -> Self {
+        Self { decision, ..self }
     }
 
     fn asked_by(&self, look: &Look) -> String {
@@ -81,12 +92,18 @@ pub(crate) const COLUMNS: &[Column<Waiting>] = &[
     .if_room(1),
 ];
 
-/// The values of one, with those of its connection.
-pub(crate) fn details(waiting: &Waiting, look: &Look) -> Vec<(&'static str, String)> {
+/// The values of one, with who may decide and those of its connection.
+pub(crate) fn details(
+    waiting: &Waiting,
+    names: &HashMap<Uuid, String>,
+    look: &Look,
+) -> Vec<(&'static str, String)> {
     let mut values = vec![
         ("site", waiting.site()),
         ("asked by", waiting.asked_by(look)),
     ];
+    let decision = waiting.decision.iter();
+    values.extend(decision.flat_map(|rule| explanation::decision(rule, names, look)));
     values.retain(|(_, value)| !value.is_empty());
     values.extend(transfer::details(&waiting.transfer, look));
     values

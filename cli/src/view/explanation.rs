@@ -39,7 +39,8 @@ pub(crate) fn details(
     values
 }
 
-fn decision(
+/// Who may decide.
+pub(super) fn decision(
     rule: &DecisionRule,
     names: &HashMap<Uuid, String>,
     look: &Look,

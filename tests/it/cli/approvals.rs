@@ -85,6 +85,9 @@ async fn approvers_see_the_site_and_who_asks() {
         &[
             "site               north",
             "asked by           robot",
+            "decided by         approver or admin",
+            "  but not by       robot, agents of connection",
+            "  you              may approve it",
             "https://n.example",
         ],
     );
