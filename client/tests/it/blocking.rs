@@ -69,7 +69,7 @@ fn a_reporter_reports_while_the_program_does_something_else() {
     let begun = Instant::now();
     while fake.heard().reports.len() < 3 {
         assert!(begun.elapsed() < PATIENCE, "nothing is reported");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
