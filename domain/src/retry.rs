@@ -102,9 +102,43 @@ pub fn retried(earlier: &Transfer, uuid: TransferId, now: Timestamp) -> Transfer
     }
 }
 
+/// What the server makes by itself of a transfer that has failed.
+#[derive(Debug)]
+pub enum ByItself {
+    /// Nothing: it is not due, or not any more.
+    Nothing,
+    /// Another try.
+    Tried(Transfer),
+    /// The failed one, which waits once more for what has refused it, or for ever where nobody wants another try any more.
+    Postponed(Transfer, Option<Refusal>),
+}
+
+/// Tries `earlier` again, if that is due, as if it were declared from where it was declared before.
+pub fn by_itself(
+    uuid: TransferId,
+    earlier: &Transfer,
+    connection: Option<&Connection>,
+    now: Timestamp,
+) -> ByItself {
+    if earlier.retry_at.is_none_or(|at| at > now) {
+        return ByItself::Nothing;
+    }
+    let policy = connection.map(Connection::policy);
+    if retry_at(earlier, policy, now).is_none() {
+        return ByItself::Postponed(postponed(earlier, policy, now), None);
+    }
+    let server = Caller {
+        address: earlier.observed_ip,
+        ..Caller::server()
+    };
+    match again(uuid, earlier, connection, &server, now) {
+        Ok(transfer) => ByItself::Tried(transfer),
+        Err(refusal) => ByItself::Postponed(postponed(earlier, policy, now), Some(refusal)),
+    }
+}
+
 /// `earlier` when the server was refused to try it again: it waits once more, unless the policy wants no more retries.
-#[must_use]
-pub fn postponed(earlier: &Transfer, policy: Option<&Policy>, now: Timestamp) -> Transfer {
+fn postponed(earlier: &Transfer, policy: Option<&Policy>, now: Timestamp) -> Transfer {
     Transfer {
         retry_at: retry_at(earlier, policy, now),
         updated_at: now,

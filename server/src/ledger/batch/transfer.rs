@@ -13,12 +13,11 @@ use tidegate_domain::{
     attempt::Attempt,
     authorize,
     command::{Submission, Target, TransferCommand, Verb},
-    connection::Connection,
     decide::{Change, creation, on_refused},
     event::{EventBody, EventType},
     id::TransferId,
     refusal::Refusal,
-    retry,
+    retry::{self, ByItself},
     transfer::{NewTransfer, Transfer},
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
@@ -176,38 +175,23 @@ impl BatchState {
         uuid: TransferId,
     ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let earlier = Arc::clone(self.current(earlier)?);
-        if due && earlier.retry_at.is_none_or(|at| at > self.now) {
-            return Ok(None);
-        }
         let connection = earlier.declared.connection_uuid;
         let connection = connection.and_then(|uuid| self.connection(uuid).ok());
-        let connection = connection.cloned();
-        let policy = connection.as_deref().map(Connection::policy);
-        let mut caller = submission.caller.clone();
-        if due {
-            // Where it was declared from is where it is declared from again.
-            caller.address = earlier.observed_ip;
-        }
-        let wanted = !due || retry::retry_at(&earlier, policy, self.now).is_some();
-        let again = match wanted {
-            true => retry::again(uuid, &earlier, connection.as_deref(), &caller, self.now),
-            false => {
-                self.amend(&earlier, retry::postponed(&earlier, policy, self.now));
-                return Ok(None);
-            }
-        };
-        match again {
-            Ok(transfer) => {
-                self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
-                Ok(Some(self.declare(submission, transfer)))
-            }
-            Err(refusal) => {
-                if due {
-                    self.amend(&earlier, retry::postponed(&earlier, policy, self.now));
+        let connection = connection.map(Arc::as_ref);
+        let again = if due {
+            match retry::by_itself(uuid, &earlier, connection, self.now) {
+                ByItself::Nothing => return Ok(None),
+                ByItself::Tried(transfer) => transfer,
+                ByItself::Postponed(after, refusal) => {
+                    self.amend(&earlier, after);
+                    return refusal.map_or(Ok(None), Err);
                 }
-                Err(refusal)
             }
-        }
+        } else {
+            retry::again(uuid, &earlier, connection, &submission.caller, self.now)?
+        };
+        self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
+        Ok(Some(self.declare(submission, again)))
     }
 
     /// Changes what is not told in the log.
