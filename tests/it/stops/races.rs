@@ -52,15 +52,12 @@ fn accepted<T>(outcome: &Result<T, Status>) -> bool {
     code.is_none()
 }
 
-/// Everything at once, in an order that depends on the number; every other one is to be paused, not cancelled.
+/// Everything at once; every other one is to be paused, not cancelled. Each call has a step of its own
+/// by which it moves from number to number, so that every order of the three comes up.
 async fn fight(raw: Raw, uuid: String, number: u64) -> (String, Outcome) {
-    let later = |place: u64| {
-        tokio::time::sleep(Duration::from_micros(
-            (number * 1_003 + place * 13_007) % 40_000,
-        ))
-    };
+    let later = |step: u64| tokio::time::sleep(Duration::from_micros(number * step % 40_000));
     let ask = async {
-        later(1).await;
+        later(7_001).await;
         let grace = Some(wire_duration(GRACE));
         let mut raw = raw.clone();
         if number.is_multiple_of(2) {
@@ -78,7 +75,7 @@ async fn fight(raw: Raw, uuid: String, number: u64) -> (String, Outcome) {
         }
     };
     let complete = async {
-        later(2).await;
+        later(11_003).await;
         let request = v1::CompleteTransferRequest {
             lease_epoch: 1,
             progress: Some(totals(5)),
@@ -87,7 +84,7 @@ async fn fight(raw: Raw, uuid: String, number: u64) -> (String, Outcome) {
         raw.transfers.clone().complete_transfer(request).await
     };
     let confirm = async {
-        later(3).await;
+        later(16_007).await;
         let request = v1::AcknowledgeStopRequest {
             lease_epoch: 1,
             progress: Some(totals(4)),
