@@ -25,8 +25,8 @@ use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
     Direction, Error, EstimateUnknownReason, Event, EventDetail, EventType, ExpiryReason,
     FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, RecordProblem, RecordProblems,
-    Role, Stop, StopCause, StopKind, TableStats, Totals, Transfer, TransferFilter, TransferHealth,
-    TransferStatus,
+    Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals, Transfer, TransferFilter,
+    TransferHealth, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -348,11 +348,26 @@ pub(crate) fn to_filter(filter: TransferFilter) -> v1::TransferFilter {
             .map(TransferStatus::to_wire)
             .collect(),
         connection_uuid: name(filter.connection_uuid),
-        table_name: filter.table_name.unwrap_or_default(),
+        table_name: filter.tables,
+        table_prefix: filter.table_prefix.unwrap_or_default(),
         requires_approval: filter.requires_approval,
         from: filter.from.map(to_timestamp),
         to: filter.to.map(to_timestamp),
+        started: to_range(filter.started),
+        ended: to_range(filter.ended),
+        updated: to_range(filter.updated),
+        initiated_by_uuid: name(filter.initiated_by_uuid),
+        decided_by_uuid: name(filter.decided_by_uuid),
+        lease_owner_uuid: name(filter.lease_owner_uuid),
+        partial: filter.partial,
     }
+}
+
+fn to_range(range: TimeRange) -> Option<v1::TimeRange> {
+    (range != TimeRange::default()).then(|| v1::TimeRange {
+        from: range.from.map(to_timestamp),
+        to: range.to.map(to_timestamp),
+    })
 }
 
 pub(crate) fn to_timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {

@@ -24,7 +24,7 @@ pub use self::{
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
     event::{Event, EventDetail},
     explanation::{DecisionRule, Explanation, Obstacle, Upcoming},
-    filter::TransferFilter,
+    filter::{TimeRange, TransferFilter},
     outcome::{Failure, PhaseTime, RecordProblem, RecordProblems},
     policy::ConnectionPolicy,
     position::{LogPosition, NoLogPosition},

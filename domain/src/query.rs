@@ -14,7 +14,7 @@ use crate::{
 
 mod filter;
 
-pub use filter::TransferFilter;
+pub use filter::{TimeRange, TransferFilter};
 
 /// Which connections are meant. Unset is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl ApprovalFilter {
     pub fn fingerprint(&self) -> String {
         TransferFilter {
             connections: self.connections,
-            table_name: self.table_name.clone(),
+            tables: self.table_name.iter().cloned().collect(),
             ..TransferFilter::default()
         }
         .fingerprint()
@@ -168,11 +168,20 @@ pub struct TableStats {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::fixtures::{connection, id, transfer};
 
     fn at(micros: i64) -> Option<Timestamp> {
         Some(Timestamp::from_micros(micros))
+    }
+
+    fn since(micros: i64) -> TimeRange {
+        TimeRange {
+            from: at(micros),
+            to: None,
+        }
     }
 
     /// Filters with one condition each that the transfer of the fixtures meets, and such as it does not meet.
@@ -194,7 +203,7 @@ mod tests {
                 ..any()
             },
             TransferFilter {
-                table_name: Some("characters".to_owned()),
+                tables: vec!["users".to_owned(), "characters".to_owned()],
                 ..any()
             },
             TransferFilter {
@@ -212,6 +221,18 @@ mod tests {
             TransferFilter {
                 from: at(999_999),
                 to: at(1_000_001),
+                ..any()
+            },
+            TransferFilter {
+                table_prefix: Some("char".to_owned()),
+                ..any()
+            },
+            TransferFilter {
+                partial: Some(false),
+                ..any()
+            },
+            TransferFilter {
+                updated: since(1_000_000),
                 ..any()
             },
         ];
@@ -233,7 +254,7 @@ mod tests {
                 ..any()
             },
             TransferFilter {
-                table_name: Some("users".to_owned()),
+                tables: vec!["users".to_owned()],
                 ..any()
             },
             TransferFilter {
@@ -246,6 +267,38 @@ mod tests {
             },
             TransferFilter {
                 to: at(999_999),
+                ..any()
+            },
+            TransferFilter {
+                table_prefix: Some("Char".to_owned()),
+                ..any()
+            },
+            TransferFilter {
+                partial: Some(true),
+                ..any()
+            },
+            TransferFilter {
+                started: since(0),
+                ..any()
+            },
+            TransferFilter {
+                ended: since(0),
+                ..any()
+            },
+            TransferFilter {
+                updated: since(1_000_001),
+                ..any()
+            },
+            TransferFilter {
+                initiated_by_uuid: Some(Uuid::max()),
+                ..any()
+            },
+            TransferFilter {
+                decided_by_uuid: Some(Uuid::max()),
+                ..any()
+            },
+            TransferFilter {
+                lease_owner_uuid: Some(id(99)),
                 ..any()
             },
         ];
@@ -367,11 +420,11 @@ mod tests {
     #[test]
     fn a_value_cannot_pose_as_another_condition() {
         let posing = TransferFilter {
-            table_name: Some("a;requires_approval=4:true".to_owned()),
+            tables: vec!["a;requires_approval=4:true".to_owned()],
             ..TransferFilter::default()
         };
         let plain = TransferFilter {
-            table_name: Some("a".to_owned()),
+            tables: vec!["a".to_owned()],
             requires_approval: Some(true),
             ..TransferFilter::default()
         };

@@ -36,6 +36,8 @@ pub const PAGE_MAX: u32 = 1_000;
 pub const SKIP_MAX: u32 = 100_000;
 /// Most statuses in a filter.
 pub const FILTER_STATUS_MAX: usize = 16;
+/// Most tables in a filter.
+pub const FILTER_TABLES_MAX: usize = 100;
 /// Shortest and longest time to decide.
 pub const EXPIRES_IN: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(90 * 24 * 3_600));

@@ -1046,9 +1046,9 @@ pub struct TransferFilter {
     /// Only those of this connection.
     #[prost(string, tag = "3")]
     pub connection_uuid: ::prost::alloc::string::String,
-    /// Only those of this table, by exact name.
-    #[prost(string, tag = "4")]
-    pub table_name: ::prost::alloc::string::String,
+    /// Only those of these tables, by exact name; empty is any. At most 100.
+    #[prost(string, repeated, tag = "4")]
+    pub table_name: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only those that require approval (true) or do not (false).
     #[prost(bool, optional, tag = "5")]
     pub requires_approval: ::core::option::Option<bool>,
@@ -1057,6 +1057,40 @@ pub struct TransferFilter {
     pub from: ::core::option::Option<::prost_types::Timestamp>,
     /// Only those created at this time or earlier.
     #[prost(message, optional, tag = "7")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those of tables whose names begin with this, case included.
+    #[prost(string, tag = "11")]
+    pub table_prefix: ::prost::alloc::string::String,
+    /// Only those that this person or agent asked for.
+    #[prost(string, tag = "12")]
+    pub initiated_by_uuid: ::prost::alloc::string::String,
+    /// Only those that this person approved or denied.
+    #[prost(string, tag = "13")]
+    pub decided_by_uuid: ::prost::alloc::string::String,
+    /// Only those that this credential runs, or ran last. One that is queued again has no owner.
+    #[prost(string, tag = "14")]
+    pub lease_owner_uuid: ::prost::alloc::string::String,
+    /// Only those whose started_at lies in here.
+    #[prost(message, optional, tag = "15")]
+    pub started: ::core::option::Option<TimeRange>,
+    /// Only those that have ended, with a completed_at that lies in here.
+    #[prost(message, optional, tag = "16")]
+    pub ended: ::core::option::Option<TimeRange>,
+    /// Only those whose updated_at lies in here.
+    #[prost(message, optional, tag = "17")]
+    pub updated: ::core::option::Option<TimeRange>,
+    /// Only those in which records failed (true) or none did (false).
+    #[prost(bool, optional, tag = "18")]
+    pub partial: ::core::option::Option<bool>,
+}
+/// A stretch of time, its ends included.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TimeRange {
+    /// Where it begins; absent for no beginning.
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where it ends; absent for no end. Not before from.
+    #[prost(message, optional, tag = "2")]
     pub to: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Which way the rows flow, seen from the site whose agent runs the transfer.

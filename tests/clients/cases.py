@@ -205,7 +205,7 @@ TRANSFERS = [
         *running(tableName="running"),
         call(
             "CountTransfers",
-            {"filter": {"status": ["TRANSFER_STATUS_IN_PROGRESS"], "tableName": "running"}},
+            {"filter": {"status": ["TRANSFER_STATUS_IN_PROGRESS"], "tableName": ["running"]}},
             answer={"count": "1"},
         ),
         call("ListActiveTransfers", {"pageSize": 1}, answer={"transfers.0.uuid": "$it"}),
@@ -220,14 +220,14 @@ TRANSFERS = [
         *[declared(tableName="many") for _ in range(5)],
         *[step for number in range(3) for step in asked(f"pending{number}")],
         *[step for number in range(3) for step in running(f"active{number}")],
-        call("ListTransfers", {"filter": {"tableName": "many"}, "pageSize": 2}, pages=("transfers", 5)),
+        call("ListTransfers", {"filter": {"tableName": ["many"]}, "pageSize": 2}, pages=("transfers", 5)),
         call("ListPendingApprovals", {"pageSize": 2}, pages=("transfers", 3)),
         call("ListActiveTransfers", {"pageSize": 2}, pages=("transfers", 3)),
         call("ListCredentials", {"pageSize": 2}, pages=("credentials", 4)),
         *[site(f"page{number}") for number in range(3)],
         call("ListConnections", {"pageSize": 2}, pages=("connections", 4)),
         refused("INVALID_FIELDS", "ListTransfers", {"pageToken": "nonsense"}),
-        call("CountTransfers", {"filter": {"tableName": "many"}}, answer={"count": "5"}),
+        call("CountTransfers", {"filter": {"tableName": ["many"]}}, answer={"count": "5"}),
     ),
 ]
 
@@ -446,7 +446,7 @@ WATCHES = [
         declared(tableName="watched"),
         call(
             "WatchTransfers",
-            {"filter": {"tableName": "watched"}, "includeExisting": True, "positions": True},
+            {"filter": {"tableName": ["watched"]}, "includeExisting": True, "positions": True},
             take=2,
             answer={"0.transfer.uuid": "$it", "1.caughtUp": True},
             keep={"sequence": "1.position.sequence", "hash": "1.position.hash"},
@@ -454,7 +454,7 @@ WATCHES = [
         call("CancelTransfer", {"uuid": "$it"}),
         call(
             "WatchTransfers",
-            {"filter": {"tableName": "watched"}, "afterSequence": "$sequence", "afterHash": "$hash"},
+            {"filter": {"tableName": ["watched"]}, "afterSequence": "$sequence", "afterHash": "$hash"},
             take=1,
             answer={"0.transfer.uuid": "$it", "0.transfer.status": "TRANSFER_STATUS_CANCELLED"},
         ),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use tidegate_client::{Direction, TransferFilter, TransferStatus};
+use tidegate_client::{Direction, TimeRange, TransferFilter, TransferStatus};
 use uuid::Uuid;
 
 use super::{Which, value, which};
@@ -19,9 +19,12 @@ pub(crate) struct FilterArgs {
     /// Only those of this connection, by name or id.
     #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
     pub(crate) connection: Option<Which>,
-    /// Only those of this table.
+    /// Only those of this table; may be repeated.
     #[arg(long, value_name = "NAME")]
-    table: Option<String>,
+    table: Vec<String>,
+    /// Only those of tables whose names begin with this.
+    #[arg(long, value_name = "TEXT")]
+    table_prefix: Option<String>,
     /// Only those that require an approval, or do not.
     #[arg(long, value_name = "true|false")]
     requires_approval: Option<bool>,
@@ -31,6 +34,36 @@ pub(crate) struct FilterArgs {
     /// Only those created at this time or earlier, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
     #[arg(long, visible_alias = "until", value_name = "TIME", value_parser = value::past)]
     to: Option<DateTime<Utc>>,
+    /// Only those started at this time or later.
+    #[arg(long, value_name = "TIME", value_parser = value::past)]
+    started_from: Option<DateTime<Utc>>,
+    /// Only those started at this time or earlier.
+    #[arg(long, value_name = "TIME", value_parser = value::past)]
+    started_to: Option<DateTime<Utc>>,
+    /// Only those that ended at this time or later.
+    #[arg(long, value_name = "TIME", value_parser = value::past)]
+    ended_from: Option<DateTime<Utc>>,
+    /// Only those that ended at this time or earlier.
+    #[arg(long, value_name = "TIME", value_parser = value::past)]
+    ended_to: Option<DateTime<Utc>>,
+    /// Only those that changed last at this time or later.
+    #[arg(long, value_name = "TIME", value_parser = value::past)]
+    updated_from: Option<DateTime<Utc>>,
+    /// Only those that changed last at this time or earlier.
+    #[arg(long, value_name = "TIME", value_parser = value::past)]
+    updated_to: Option<DateTime<Utc>>,
+    /// Only those that this person or agent asked for.
+    #[arg(long, value_name = "UUID")]
+    initiated_by: Option<Uuid>,
+    /// Only those that this person approved or denied.
+    #[arg(long, value_name = "UUID")]
+    decided_by: Option<Uuid>,
+    /// Only those that this credential runs, or ran last.
+    #[arg(long, value_name = "UUID")]
+    owner: Option<Uuid>,
+    /// Only those in which records failed, or none did.
+    #[arg(long, value_name = "true|false")]
+    partial: Option<bool>,
 }
 
 impl FilterArgs {
@@ -40,10 +73,27 @@ impl FilterArgs {
             direction: self.direction,
             status: self.status.clone(),
             connection_uuid: connection,
-            table_name: self.table.clone(),
+            tables: self.table.clone(),
+            table_prefix: self.table_prefix.clone(),
             requires_approval: self.requires_approval,
             from: self.from,
             to: self.to,
+            started: TimeRange {
+                from: self.started_from,
+                to: self.started_to,
+            },
+            ended: TimeRange {
+                from: self.ended_from,
+                to: self.ended_to,
+            },
+            updated: TimeRange {
+                from: self.updated_from,
+                to: self.updated_to,
+            },
+            initiated_by_uuid: self.initiated_by,
+            decided_by_uuid: self.decided_by,
+            lease_owner_uuid: self.owner,
+            partial: self.partial,
         }
     }
 }

@@ -14,22 +14,63 @@ pub struct TransferFilter {
     pub status: Vec<TransferStatus>,
     /// Only those of this connection.
     pub connection_uuid: Option<Uuid>,
-    /// Only those of this table, by exact name.
-    pub table_name: Option<String>,
+    /// Only those of these tables, by exact name, at most 100; empty is any.
+    pub tables: Vec<String>,
+    /// Only those of tables whose names begin with this, case included.
+    pub table_prefix: Option<String>,
     /// Only those that require approval, or do not.
     pub requires_approval: Option<bool>,
     /// Only those created at this time or later.
     pub from: Option<DateTime<Utc>>,
     /// Only those created at this time or earlier.
     pub to: Option<DateTime<Utc>>,
+    /// Only those that were started in here.
+    pub started: TimeRange,
+    /// Only those that have ended in here.
+    pub ended: TimeRange,
+    /// Only those that changed last in here.
+    pub updated: TimeRange,
+    /// Only those that this person or agent asked for.
+    pub initiated_by_uuid: Option<Uuid>,
+    /// Only those that this person approved or denied.
+    pub decided_by_uuid: Option<Uuid>,
+    /// Only those that this credential runs, or ran last.
+    pub lease_owner_uuid: Option<Uuid>,
+    /// Only those in which records failed, or none did.
+    pub partial: Option<bool>,
+}
+
+/// A stretch of time, its ends included; unset is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Where it begins.
+    pub from: Option<DateTime<Utc>>,
+    /// Where it ends.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl TimeRange {
+    fn contains(&self, time: Option<DateTime<Utc>>) -> bool {
+        let Some(time) = time else {
+            return *self == Self::default();
+        };
+        self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)
+    }
 }
 
 impl TransferFilter {
-    /// Whether a transfer that once met the filter still does: only these two conditions can change their answer.
+    /// Whether a transfer that once met the filter still does: only these conditions can change their answer.
     pub(crate) fn still_means(&self, transfer: &Transfer) -> bool {
         (self.status.is_empty() || self.status.contains(&transfer.status))
             && self
                 .requires_approval
                 .is_none_or(|required| required == transfer.requires_approval)
+            && self.partial.is_none_or(|flag| flag == transfer.partial)
+            && self.started.contains(transfer.started_at)
+            && self.ended.contains(transfer.completed_at)
+            && self.updated.contains(Some(transfer.updated_at))
+            && self
+                .lease_owner_uuid
+                .is_none_or(|uuid| transfer.lease_owner_uuid == Some(uuid))
     }
 }

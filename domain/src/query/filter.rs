@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use uuid::Uuid;
+
 use crate::{
     caller::ConnectionScope,
+    id::CredentialId,
     status::{Direction, TransferStatus},
     time::Timestamp,
     transfer::Transfer,
@@ -18,33 +21,101 @@ pub struct TransferFilter {
     pub status: Vec<TransferStatus>,
     /// Only those of these connections.
     pub connections: ConnectionScope,
-    /// Only those of this table.
-    pub table_name: Option<String>,
+    /// Only those of these tables; empty is any.
+    pub tables: Vec<String>,
+    /// Only those of tables whose names begin with this.
+    pub table_prefix: Option<String>,
     /// Only those that require approval, or do not.
     pub requires_approval: Option<bool>,
     /// Only those created then or later.
     pub from: Option<Timestamp>,
     /// Only those created then or earlier.
     pub to: Option<Timestamp>,
+    /// Only those that were started in here.
+    pub started: TimeRange,
+    /// Only those that have ended in here.
+    pub ended: TimeRange,
+    /// Only those that changed last in here.
+    pub updated: TimeRange,
+    /// Only those on behalf of this person or agent.
+    pub initiated_by_uuid: Option<Uuid>,
+    /// Only those that this person approved or denied.
+    pub decided_by_uuid: Option<Uuid>,
+    /// Only those that this credential runs, or ran last.
+    pub lease_owner_uuid: Option<CredentialId>,
+    /// Only those in which records failed, or none did.
+    pub partial: Option<bool>,
+}
+
+/// A stretch of time, its ends included; unset is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Where it begins.
+    pub from: Option<Timestamp>,
+    /// Where it ends.
+    pub to: Option<Timestamp>,
+}
+
+impl TimeRange {
+    /// Whether it has a bound.
+    pub const fn is_bounded(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
+
+    /// Whether a time lies in it. What has not happened lies in no stretch that has a bound.
+    pub fn contains(&self, time: Option<Timestamp>) -> bool {
+        let Some(time) = time else {
+            return !self.is_bounded();
+        };
+        self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)
+    }
 }
 
 impl TransferFilter {
     /// Whether `transfer` is meant.
     pub fn matches(&self, transfer: &Transfer) -> bool {
-        let declared = &transfer.declared;
-        self.direction
-            .is_none_or(|direction| direction == declared.direction)
+        self.matches_declaration(transfer)
             && (self.status.is_empty() || self.status.contains(&transfer.status))
-            && self.connections.contains(declared.connection_uuid)
-            && self
-                .table_name
-                .as_ref()
-                .is_none_or(|table| *table == declared.table_name)
             && self
                 .requires_approval
                 .is_none_or(|flag| flag == transfer.requires_approval)
-            && self.from.is_none_or(|from| from <= transfer.inserted_at)
-            && self.to.is_none_or(|to| transfer.inserted_at <= to)
+            && self
+                .partial
+                .is_none_or(|flag| flag == transfer.is_partial())
+            && self.started.contains(transfer.started_at)
+            && self.ended.contains(transfer.completed_at)
+            && self.updated.contains(Some(transfer.updated_at))
+            && self.decided_by_uuid.is_none_or(|uuid| {
+                let decisions = [transfer.approved, transfer.denied];
+                decisions
+                    .iter()
+                    .flatten()
+                    .any(|decision| decision.by == uuid)
+            })
+            && self
+                .lease_owner_uuid
+                .is_none_or(|uuid| transfer.lease_owner_uuid == Some(uuid))
+    }
+
+    /// The conditions on what never changes.
+    fn matches_declaration(&self, transfer: &Transfer) -> bool {
+        let declared = &transfer.declared;
+        let created = TimeRange {
+            from: self.from,
+            to: self.to,
+        };
+        self.direction
+            .is_none_or(|direction| direction == declared.direction)
+            && self.connections.contains(declared.connection_uuid)
+            && (self.tables.is_empty() || self.tables.contains(&declared.table_name))
+            && self
+                .table_prefix
+                .as_ref()
+                .is_none_or(|prefix| declared.table_name.starts_with(prefix))
+            && self
+                .initiated_by_uuid
+                .is_none_or(|uuid| declared.initiated_by_uuid == Some(uuid))
+            && created.contains(Some(transfer.inserted_at))
     }
 
     /// Text that is equal for equal filters, to bind a page token to.
@@ -62,13 +133,42 @@ impl TransferFilter {
         status.dedup();
         add("status", (!status.is_empty()).then(|| status.join(",")));
         add("connection_uuid", self.connections.fingerprint());
-        add("table_name", self.table_name.clone());
+        let mut tables = self.tables.clone();
+        tables.sort_unstable();
+        tables.dedup();
+        for table in tables {
+            add("table_name", Some(table));
+        }
+        add("table_prefix", self.table_prefix.clone());
+        let flag = |value: Option<bool>| value.map(|value| value.to_string());
+        add("requires_approval", flag(self.requires_approval));
+        add("partial", flag(self.partial));
+        let uuid = |value: Option<Uuid>| value.map(|value| value.to_string());
+        add("initiated_by_uuid", uuid(self.initiated_by_uuid));
+        add("decided_by_uuid", uuid(self.decided_by_uuid));
         add(
-            "requires_approval",
-            self.requires_approval.map(|value| value.to_string()),
+            "lease_owner_uuid",
+            uuid(self.lease_owner_uuid.map(|it| it.0)),
         );
-        add("from", self.from.map(|value| value.as_micros().to_string()));
-        add("to", self.to.map(|value| value.as_micros().to_string()));
+        let time = |value: Option<Timestamp>| value.map(|value| value.as_micros().to_string());
+        for (from, to, range) in self.ranges() {
+            add(from, time(range.from));
+            add(to, time(range.to));
+        }
         text
+    }
+
+    /// The stretches of time, each with the names of its ends.
+    const fn ranges(&self) -> [(&'static str, &'static str, TimeRange); 4] {
+        let created = TimeRange {
+            from: self.from,
+            to: self.to,
+        };
+        [
+            ("from", "to", created),
+            ("started.from", "started.to", self.started),
+            ("ended.from", "ended.to", self.ended),
+            ("updated.from", "updated.to", self.updated),
+        ]
     }
 }

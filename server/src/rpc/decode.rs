@@ -10,30 +10,34 @@ use uuid::Uuid;
 
 use super::{caller::Caller, metadata, wire_enum::WireEnum};
 use tidegate_domain::{
-    caller::{self, ConnectionScope},
+    caller,
     command::{Command, Submission, TransferCommand, Verb},
     event::IdempotencyKey,
     outcome::{Failure, FailureCode, RecordProblem, RecordProblems},
     progress::Report,
-    query::{SortOrder, TransferFilter},
+    query::SortOrder,
     refusal::Refusal,
     status::Direction,
     stop::{GRACE, StopCause, StopKind, StopOrder},
     time::Timestamp,
     transfer::NewTransfer,
     validate::{
-        Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, FILTER_STATUS_MAX,
-        HEARTBEAT_TIMEOUT, NAME_MAX, REASON_MAX, SESSION_CODE_MAX,
+        Check, ERROR_MESSAGE_MAX, EXPIRES_IN, EXPIRES_IN_DEFAULT, HEARTBEAT_TIMEOUT, NAME_MAX,
+        REASON_MAX, SESSION_CODE_MAX,
     },
 };
 
 mod connection;
 mod credential;
+mod filter;
 
 pub(super) use connection::connection_filter;
 pub(super) use credential::{
     TokenDigest, credential_filter, new_code, redemption, session_submission, token_digest,
 };
+pub(super) use filter::{span, transfer_filter};
+
+use filter::statuses;
 
 /// A request that asks for a change.
 pub(super) trait Mutation: Message + Default {
@@ -363,29 +367,6 @@ fn failure_code(check: &mut Check, field: &str, wire: i32) -> Option<FailureCode
     code
 }
 
-/// The filter of a request, narrowed to `scope`, which is what the caller may see: page tokens and live changes are bound to
-/// it.
-pub(super) fn filter(
-    check: &mut Check,
-    scope: ConnectionScope,
-    wire: Option<v1::TransferFilter>,
-) -> TransferFilter {
-    let wire = wire.unwrap_or_default();
-    let (from, to) = check.within("filter.", |check| span(check, wire.from, wire.to));
-    let table_name = check.line("filter.table_name", &wire.table_name, NAME_MAX);
-    TransferFilter {
-        direction: value(check, "filter.direction", wire.direction),
-        status: statuses(check, "filter.status", &wire.status),
-        connections: scope.and(ConnectionScope::from(
-            check.optional_uuid("filter.connection_uuid", &wire.connection_uuid),
-        )),
-        table_name: (!table_name.is_empty()).then_some(table_name),
-        requires_approval: wire.requires_approval,
-        from,
-        to,
-    }
-}
-
 pub(super) fn sort_order(check: &mut Check, number: i32) -> SortOrder {
     value(check, "order", number).unwrap_or_default()
 }
@@ -399,23 +380,6 @@ pub(super) fn preload(check: &mut Check, values: &[i32]) -> bool {
         }
     }
     !values.is_empty()
-}
-
-/// The times from `from` to `to`, both included. They may be finer than those that are kept: nothing outside of them is
-/// let in.
-pub(super) fn span(
-    check: &mut Check,
-    from: Option<prost_types::Timestamp>,
-    to: Option<prost_types::Timestamp>,
-) -> (Option<Timestamp>, Option<Timestamp>) {
-    let between = from.is_some_and(|from| from.nanos % 1_000 != 0);
-    let (from, to) = (timestamp(check, "from", from), timestamp(check, "to", to));
-    check.range("", from, to);
-    let from = from.map(|from| match between {
-        true => from.after(Duration::from_micros(1)),
-        false => from,
-    });
-    (from, to)
 }
 
 /// A time, cut to the microseconds that are kept.
@@ -444,22 +408,6 @@ pub(super) fn value<E: WireEnum>(check: &mut Check, field: &str, number: i32) ->
         unknown(check, field, number);
         None
     })
-}
-
-/// The statuses that a filter names; UNSPECIFIED is none.
-fn statuses<E: WireEnum>(check: &mut Check, field: &str, numbers: &[i32]) -> Vec<E> {
-    if numbers.len() > FILTER_STATUS_MAX {
-        let description = format!("must name at most {FILTER_STATUS_MAX} statuses");
-        check.add(field, description);
-    }
-    let mut known = Vec::new();
-    for number in numbers.iter().take(FILTER_STATUS_MAX) {
-        match E::from_wire(*number) {
-            Ok(Some(status)) => known.push(status),
-            _ => unknown(check, field, *number),
-        }
-    }
-    known
 }
 
 fn duration(

@@ -57,7 +57,7 @@ fn session(body: &[u8]) {
 fn list(body: &[u8]) {
     if let Ok(message) = v1::ListTransfersRequest::decode(body) {
         let mut check = Check::default();
-        let filter = decode::filter(&mut check, ConnectionScope::All, message.filter);
+        let filter = decode::transfer_filter(&mut check, ConnectionScope::All, message.filter);
         _ = check.finish(filter.fingerprint());
     }
 }

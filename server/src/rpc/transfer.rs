@@ -69,7 +69,7 @@ impl TransferApi {
         let reader = self.backend.readers.as_seen_by(&caller);
         let request = request.into_inner();
         let mut check = Check::default();
-        let filter = decode::filter(&mut check, reader.scope(), request.filter);
+        let filter = decode::transfer_filter(&mut check, reader.scope(), request.filter);
         let after = request.after_sequence;
         let hash = request.after_hash.as_slice();
         let after = after.map(|after| event::cursor(&mut check, after, hash));

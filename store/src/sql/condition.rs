@@ -6,14 +6,14 @@
 
 use sea_orm::{
     ColumnTrait, Condition,
-    sea_query::{Expr, ExprTrait, IntoColumnRef},
+    sea_query::{Expr, ExprTrait, Func, IntoColumnRef},
 };
 use tidegate_entity::transfer::Column;
 
 use tidegate_domain::{
     caller::ConnectionScope,
     page::Position,
-    query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter},
+    query::{ApprovalFilter, SortOrder, TableStatsFilter, TimeRange, TransferFilter},
     status::TransferStatus,
 };
 
@@ -28,6 +28,10 @@ pub(crate) fn within(column: impl ColumnTrait, connections: ConnectionScope) -> 
 
 /// The same rows as [`TransferFilter::matches`].
 pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
+    let created = TimeRange {
+        from: filter.from,
+        to: filter.to,
+    };
     Condition::all()
         .add_option(
             filter
@@ -36,23 +40,58 @@ pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
         )
         .add_option(any_status(&filter.status))
         .add_option(within(Column::ConnectionUuid, filter.connections))
-        .add_option(
-            filter
-                .table_name
-                .as_ref()
-                .map(|name| Column::TableName.eq(name.as_str())),
-        )
+        .add_option(any_table(&filter.tables))
+        .add_option(filter.table_prefix.as_deref().map(table_prefix))
         .add_option(
             filter
                 .requires_approval
                 .map(|flag| Column::RequiresApproval.eq(flag)),
         )
+        .add_option(filter.partial.map(|flag| match flag {
+            true => Column::RecordsFailed.gt(0),
+            false => Column::RecordsFailed.eq(0),
+        }))
         .add_option(
             filter
-                .from
-                .map(|from| Column::InsertedAt.gte(from.as_micros())),
+                .initiated_by_uuid
+                .map(|uuid| Column::InitiatedByUuid.eq(uuid)),
         )
-        .add_option(filter.to.map(|to| Column::InsertedAt.lte(to.as_micros())))
+        .add_option(filter.decided_by_uuid.map(|uuid| {
+            Column::ApprovedByUuid
+                .eq(uuid)
+                .or(Column::DeniedByUuid.eq(uuid))
+        }))
+        .add_option(
+            filter
+                .lease_owner_uuid
+                .map(|uuid| Column::LeaseOwnerUuid.eq(uuid.0)),
+        )
+        .add(range(Column::InsertedAt, created))
+        .add(range(Column::StartedAt, filter.started))
+        .add(range(Column::CompletedAt, filter.ended))
+        .add(range(Column::UpdatedAt, filter.updated))
+}
+
+fn range(column: Column, range: TimeRange) -> Condition {
+    Condition::all()
+        .add_option(range.from.map(|from| column.gte(from.as_micros())))
+        .add_option(range.to.map(|to| column.lte(to.as_micros())))
+}
+
+fn any_table(tables: &[String]) -> Option<Expr> {
+    match tables {
+        [] => None,
+        [one] => Some(Column::TableName.eq(one.as_str())),
+        several => Some(Column::TableName.is_in(several.iter().map(String::as_str))),
+    }
+}
+
+/// Not LIKE, whose signs would have to be escaped, and which ignores case on SQLite.
+fn table_prefix(prefix: &str) -> Expr {
+    let length = i32::try_from(prefix.chars().count()).unwrap_or(i32::MAX);
+    let name = Column::TableName.into_expr();
+    let start = Func::cust("substr").args([name, Expr::val(1), Expr::val(length)]);
+    Expr::from(start).eq(prefix)
 }
 
 pub(crate) fn approvals(filter: &ApprovalFilter) -> Condition {

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use proptest::{prelude::*, sample::subsequence};
+use uuid::Uuid;
 
 use super::fixture::{Fixture, at, first, full, plain};
 use tidegate_domain::{
     caller::ConnectionScope,
     fixtures::id,
-    id::TransferId,
+    id::{CredentialId, TransferId},
     page::Position,
-    query::{ApprovalFilter, SortOrder, TransferFilter, Window},
+    query::{ApprovalFilter, SortOrder, TimeRange, TransferFilter, Window},
     status::{Direction, TransferStatus},
     time::Timestamp,
-    transfer::Transfer,
+    transfer::{Decision, Transfer},
 };
 
 /// Transfers of every kind, the same in every run; many share a time, so that uuids decide.
@@ -39,9 +40,29 @@ fn crowd() -> Vec<Transfer> {
             transfer.heartbeat_expires_at = Some(time(188)).filter(|end| end.as_micros() > 9);
             let limit = time(60).as_micros().unsigned_abs();
             transfer.heartbeat_timeout = Some(Duration::from_micros(limit));
+            history(&mut transfer, number);
             transfer
         })
         .collect()
+}
+
+/// Who did something to it, and when.
+fn history(transfer: &mut Transfer, number: u64) {
+    let pick = |among: u64| i64::try_from(number % among).expect("a small number");
+    let person = |of: u64| (of % 3 > 0).then(|| Uuid::from_u128(u128::from(of % 3)));
+    let time = pick(7);
+    transfer.declared.initiated_by_uuid = person(number);
+    let decision = person(number + 1).map(|by| Decision { by, at: at(time) });
+    match number % 4 {
+        0 => transfer.approved = decision,
+        1 => transfer.denied = decision,
+        _ => {}
+    }
+    transfer.lease_owner_uuid = person(number / 2).map(CredentialId);
+    transfer.started_at = (time > 1).then_some(at(time));
+    transfer.completed_at = (time > 3).then_some(at(time + 2));
+    transfer.updated_at = at(time * 2);
+    transfer.totals.records_failed = pick(2);
 }
 
 fn sorted(mut transfers: Vec<Transfer>, order: SortOrder) -> Vec<TransferId> {
@@ -74,15 +95,15 @@ fn filters() -> impl Strategy<Value = TransferFilter> {
     )
         .prop_map(
             |(direction, status, connection_uuid, table_name, requires_approval, from, to)| {
-                let table_name = table_name.map(str::to_owned);
                 TransferFilter {
                     direction,
                     status,
                     connections: connection_uuid.into(),
-                    table_name,
+                    tables: table_name.into_iter().map(str::to_owned).collect(),
                     requires_approval,
                     from,
                     to,
+                    ..TransferFilter::default()
                 }
             },
         )
@@ -137,7 +158,17 @@ async fn each_filter_alone_finds_what_it_means() {
     });
     for table in ["items", "ITEMS", "Items", "rooms"] {
         filters.push(TransferFilter {
-            table_name: Some(table.to_owned()),
+            tables: vec![table.to_owned()],
+            ..none.clone()
+        });
+    }
+    filters.push(TransferFilter {
+        tables: vec!["rooms".to_owned(), "ITEMS".to_owned()],
+        ..none.clone()
+    });
+    for prefix in ["i", "IT", "items", "itemss", "i%", "_tems", ""] {
+        filters.push(TransferFilter {
+            table_prefix: Some(prefix.to_owned()),
             ..none.clone()
         });
     }
@@ -168,6 +199,65 @@ async fn each_filter_alone_finds_what_it_means() {
             ..none.clone()
         });
     }
+    for filter in &filters {
+        agrees(&fixture, &crowd, filter).await;
+    }
+}
+
+#[tokio::test]
+async fn transfers_are_found_by_who_did_what_and_when() {
+    let fixture = Fixture::new().await;
+    let crowd = crowd();
+    fixture.insert(&crowd).await;
+    let none = TransferFilter::default();
+    let mut filters = Vec::new();
+    for person in [1, 2, 9].map(Uuid::from_u128) {
+        filters.push(TransferFilter {
+            initiated_by_uuid: Some(person),
+            ..none.clone()
+        });
+        filters.push(TransferFilter {
+            decided_by_uuid: Some(person),
+            ..none.clone()
+        });
+        filters.push(TransferFilter {
+            lease_owner_uuid: Some(person.into()),
+            ..none.clone()
+        });
+    }
+    for flag in [false, true] {
+        filters.push(TransferFilter {
+            partial: Some(flag),
+            ..none.clone()
+        });
+    }
+    for (from, to) in [
+        (None, Some(4)),
+        (Some(4), None),
+        (Some(3), Some(6)),
+        (Some(99), None),
+    ] {
+        let range = TimeRange {
+            from: from.map(at),
+            to: to.map(at),
+        };
+        filters.push(TransferFilter {
+            started: range,
+            ..none.clone()
+        });
+        filters.push(TransferFilter {
+            ended: range,
+            ..none.clone()
+        });
+        filters.push(TransferFilter {
+            updated: range,
+            ..none.clone()
+        });
+    }
+    let found = filters
+        .iter()
+        .filter(|filter| crowd.iter().any(|it| filter.matches(it)));
+    assert!(found.count() > 15, "most of them mean something");
     for filter in &filters {
         agrees(&fixture, &crowd, filter).await;
     }

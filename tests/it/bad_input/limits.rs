@@ -299,6 +299,33 @@ async fn lists_are_taken_up_to_their_limits() {
 }
 
 #[tokio::test]
+async fn a_filter_names_so_many_tables_and_none_without_a_name() {
+    let (_world, mut raw) = world().await;
+    for (tables, fault) in [
+        (vec!["t".to_owned(); 100], None),
+        (vec!["t".to_owned(); 101], Some("filter.table_name")),
+        (
+            vec!["t".to_owned(), String::new()],
+            Some("filter.table_name[1]"),
+        ),
+        (vec!["t".repeat(256)], Some("filter.table_name[0]")),
+    ] {
+        let filter = v1::TransferFilter {
+            table_name: tables,
+            ..v1::TransferFilter::default()
+        };
+        let count = v1::CountTransfersRequest {
+            filter: Some(filter),
+        };
+        let call = raw.transfers.count_transfers(count);
+        match fault {
+            Some(field) => assert_eq!(bad_fields(call).await, [field]),
+            None => drop(told(call).await),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stretch_of_time_does_not_end_before_it_begins() {
     let (_world, mut raw) = world().await;
     let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
@@ -312,6 +339,7 @@ async fn a_stretch_of_time_does_not_end_before_it_begins() {
         let filter = v1::TransferFilter {
             from,
             to,
+            ended: Some(v1::TimeRange { from, to }),
             ..v1::TransferFilter::default()
         };
         let count = v1::CountTransfersRequest {
@@ -324,7 +352,7 @@ async fn a_stretch_of_time_does_not_end_before_it_begins() {
             let named = bad_fields(raw.transfers.list_table_stats(stats)).await;
             assert_eq!(named, ["to"]);
             let named = bad_fields(raw.transfers.count_transfers(count)).await;
-            assert_eq!(named, ["filter.to"]);
+            assert_eq!(named, ["filter.to", "filter.ended.to"]);
         }
     }
 }

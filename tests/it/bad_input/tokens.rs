@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     World, WorldOptions,
-    raw::{Raw, plain, told},
+    raw::{NOBODY, Raw, plain, told},
 };
 
 use super::bad_fields;
@@ -22,13 +22,17 @@ struct Tokens {
 
 fn filter() -> v1::TransferFilter {
     v1::TransferFilter {
-        table_name: "characters".to_owned(),
+        table_name: vec!["characters".to_owned()],
         status: vec![
             TransferStatus::Pending.into(),
             TransferStatus::InProgress.into(),
         ],
         ..v1::TransferFilter::default()
     }
+}
+
+fn range(from: Option<prost_types::Timestamp>) -> Option<v1::TimeRange> {
+    Some(v1::TimeRange { from, to: None })
 }
 
 fn transfers(page_token: &str) -> v1::ListTransfersRequest {
@@ -180,8 +184,15 @@ async fn a_token_of_another_list_is_refused() {
 async fn a_token_belongs_to_its_filter_and_order() {
     let mut tokens = tokens().await;
     let time = Some(prost_types::Timestamp::default());
-    let changes: [fn(&mut v1::TransferFilter, Option<prost_types::Timestamp>); 7] = [
-        |filter, _| filter.table_name.push('s'),
+    let changes: [fn(&mut v1::TransferFilter, Option<prost_types::Timestamp>); 14] = [
+        |filter, _| filter.table_name.push("s".to_owned()),
+        |filter, _| filter.table_prefix.push('c'),
+        |filter, _| filter.partial = Some(false),
+        |filter, _| filter.initiated_by_uuid = NOBODY.to_owned(),
+        |filter, _| filter.decided_by_uuid = NOBODY.to_owned(),
+        |filter, _| filter.lease_owner_uuid = NOBODY.to_owned(),
+        |filter, time| filter.started = range(time),
+        |filter, time| filter.updated = range(time),
         |filter, _| filter.table_name.clear(),
         |filter, _| filter.status.truncate(1),
         |filter, _| filter.requires_approval = Some(false),

@@ -55,7 +55,7 @@ async fn six() -> Six {
 /// A change of a filter that means everything, and the transfers that it then means.
 type Case = (fn(&mut v1::TransferFilter, &Six), &'static [usize]);
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 25] = [
     (|_, _| {}, &[0, 1, 2, 3, 4, 5]),
     (
         |it, _| it.direction = v1::Direction::Receive.into(),
@@ -80,7 +80,17 @@ const CASES: [Case; 15] = [
         &[0, 2, 4],
     ),
     (|it, _| NOBODY.clone_into(&mut it.connection_uuid), &[]),
-    (|it, _| it.table_name.push('a'), &[0, 1, 4]),
+    (|it, _| it.table_name = names(&["a"]), &[0, 1, 4]),
+    (|it, _| it.table_name = names(&["A", "b"]), &[2, 3, 5]),
+    (|it, _| it.table_prefix.push('a'), &[0, 1, 4]),
+    (|it, six| it.started = six.when(2), &[2]),
+    (|it, six| it.ended = six.when(3), &[3]),
+    (|it, six| it.updated = six.when(4), &[4]),
+    (|it, _| it.partial = Some(true), &[]),
+    (|it, _| it.partial = Some(false), &[0, 1, 2, 3, 4, 5]),
+    (|it, _| NOBODY.clone_into(&mut it.initiated_by_uuid), &[]),
+    (|it, _| NOBODY.clone_into(&mut it.decided_by_uuid), &[]),
+    (|it, _| NOBODY.clone_into(&mut it.lease_owner_uuid), &[]),
     (|it, _| it.requires_approval = Some(true), &[1, 4]),
     (|it, _| it.requires_approval = Some(false), &[0, 2, 3, 5]),
     (|it, six| it.from = six.transfers[3].inserted_at, &[3, 4, 5]),
@@ -94,7 +104,7 @@ const CASES: [Case; 15] = [
         |it, six| {
             it.direction = v1::Direction::Send.into();
             it.connection_uuid.clone_from(&six.connection_uuid);
-            it.table_name.push('b');
+            it.table_name = names(&["b"]);
             it.requires_approval = Some(false);
             it.status = vec![TransferStatus::InProgress.into()];
             (it.from, it.to) = (six.at(0), six.at(5));
@@ -103,7 +113,24 @@ const CASES: [Case; 15] = [
     ),
 ];
 
+fn names(tables: &[&str]) -> Vec<String> {
+    tables.iter().copied().map(str::to_owned).collect()
+}
+
 impl Six {
+    /// The half of a second in which a transfer was made, and brought to where it is.
+    fn when(&self, index: usize) -> Option<v1::TimeRange> {
+        let from = self.at(index);
+        let to = from.map(|it| {
+            let nanos = it.nanos + 500_000_000;
+            prost_types::Timestamp {
+                seconds: it.seconds + i64::from(nanos / 1_000_000_000),
+                nanos: nanos % 1_000_000_000,
+            }
+        });
+        Some(v1::TimeRange { from, to })
+    }
+
     fn at(&self, index: usize) -> Option<prost_types::Timestamp> {
         self.transfers[index].inserted_at
     }

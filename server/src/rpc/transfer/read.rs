@@ -68,7 +68,7 @@ impl Backend {
     ) -> Result<v1::ListTransfersResponse, Error> {
         let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = decode::filter(&mut check, reader.scope(), request.filter);
+        let filter = decode::transfer_filter(&mut check, reader.scope(), request.filter);
         let order = decode::sort_order(&mut check, request.order);
         let preload = decode::preload(&mut check, &request.preload);
         let skip = check.skip(request.skip);
@@ -97,7 +97,7 @@ impl Backend {
     ) -> Result<v1::CountTransfersResponse, Error> {
         let reader = self.readers.as_seen_by(caller);
         let mut check = Check::default();
-        let filter = decode::filter(&mut check, reader.scope(), request.filter);
+        let filter = decode::transfer_filter(&mut check, reader.scope(), request.filter);
         let filter = check.finish(filter)?;
         Ok(v1::CountTransfersResponse {
             count: reader.count_transfers(&filter).await?,
