@@ -3,6 +3,7 @@
 mod attempts;
 mod credentials;
 mod exports;
+mod filters;
 mod fixture;
 mod lists;
 mod lookups;
