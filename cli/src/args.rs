@@ -30,7 +30,8 @@ pub(crate) use self::{
     profile::ProfileCommand,
     security::SecurityArgs,
     transfer::{
-        BulkCommand, CreateArgs, DecisionCommand, ListArgs, StepCommand, TransferCommand, WatchArgs,
+        BulkCommand, CreateArgs, DecisionCommand, ExportArgs, ListArgs, StepCommand,
+        TransferCommand, WatchArgs,
     },
     which::{
         ConfirmArgs, ConnectionArg, CredentialArg, SHORTEST_PART, TransferArg, TransferArgs, Which,

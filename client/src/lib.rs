@@ -156,7 +156,10 @@ pub use self::{
     retry::RetryPolicy,
     settings::ClientSettings,
     view::{Approvals, Connections, Credentials, Events, Sessions, Stats, Transfers},
-    watch::{EventsWatch, TransferWatch, TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate},
+    watch::{
+        EventsWatch, ExportTransfers, ExportedTransfers, TransferWatch, TransfersExport,
+        TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate,
+    },
 };
 
 #[cfg(doctest)]

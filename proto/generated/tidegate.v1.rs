@@ -1850,6 +1850,29 @@ pub struct ListTransfersResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// Which transfers to export.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportTransfersRequest {
+    /// The transfers that match; absent is all.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<TransferFilter>,
+    /// Goes on after the piece that this is the next_page_token of; valid only with the same filter.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// What to include.
+    #[prost(enumeration = "Preload", repeated, tag = "3")]
+    pub preload: ::prost::alloc::vec::Vec<i32>,
+}
+/// A piece of an export.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportTransfersResponse {
+    /// The transfers, oldest first, at most 200. None where none match.
+    #[prost(message, repeated, tag = "1")]
+    pub transfers: ::prost::alloc::vec::Vec<Transfer>,
+    /// Where the export goes on after this piece; empty in the last one.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// Which transfers to count.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CountTransfersRequest {
@@ -2738,6 +2761,37 @@ pub mod transfer_service_client {
                 .insert(GrpcMethod::new("tidegate.v1.TransferService", "ListTransfers"));
             self.inner.unary(req, path, codec).await
         }
+        /// Sends all transfers that match a filter, oldest first, in pieces, and ends.
+        ///
+        /// Each transfer is sent as it is when its turn comes, and none is skipped or repeated while others come and go. One that
+        /// is created meanwhile may be sent or not. An export that was cut off goes on, on any replica, with the next_page_token
+        /// of the last piece that has arrived.
+        pub async fn export_transfers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportTransfersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportTransfersResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.TransferService/ExportTransfers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tidegate.v1.TransferService", "ExportTransfers"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Counts the transfers that match a filter.
         pub async fn count_transfers(
             &mut self,
@@ -3514,6 +3568,24 @@ pub mod transfer_service_server {
             tonic::Response<super::ListTransfersResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the ExportTransfers method.
+        type ExportTransfersStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportTransfersResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sends all transfers that match a filter, oldest first, in pieces, and ends.
+        ///
+        /// Each transfer is sent as it is when its turn comes, and none is skipped or repeated while others come and go. One that
+        /// is created meanwhile may be sent or not. An export that was cut off goes on, on any replica, with the next_page_token
+        /// of the last piece that has arrived.
+        async fn export_transfers(
+            &self,
+            request: tonic::Request<super::ExportTransfersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ExportTransfersStream>,
+            tonic::Status,
+        >;
         /// Counts the transfers that match a filter.
         async fn count_transfers(
             &self,
@@ -4059,6 +4131,54 @@ pub mod transfer_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.TransferService/ExportTransfers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportTransfersSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::ServerStreamingService<
+                        super::ExportTransfersRequest,
+                    > for ExportTransfersSvc<T> {
+                        type Response = super::ExportTransfersResponse;
+                        type ResponseStream = T::ExportTransfersStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportTransfersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::export_transfers(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportTransfersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

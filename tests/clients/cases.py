@@ -228,6 +228,12 @@ TRANSFERS = [
         call("ListConnections", {"pageSize": 2}, pages=("connections", 4)),
         refused("INVALID_FIELDS", "ListTransfers", {"pageToken": "nonsense"}),
         call("CountTransfers", {"filter": {"tableName": ["many"]}}, answer={"count": "5"}),
+        call(
+            "ExportTransfers",
+            {"filter": {"tableName": ["many"]}},
+            take=1,
+            answer={"0.transfers.4.tableName": "many"},
+        ),
     ),
 ]
 

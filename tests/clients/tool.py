@@ -39,6 +39,7 @@ COMMANDS = {
     "TransferService/ExplainTransfer": ("transfer explain", None),
     "TransferService/RetryTransfer": ("transfer retry", "transfer"),
     "TransferService/ListTransfers": ("transfer list", "transfers"),
+    "TransferService/ExportTransfers": ("transfer export", None),
     "TransferService/CountTransfers": ("transfer count", None),
     "TransferService/DeleteTransfer": ("transfer delete", ""),
     "TransferService/StartTransfer": ("transfer start", "transfer"),

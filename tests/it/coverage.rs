@@ -188,6 +188,10 @@ const COVERED: &[(&str, &str)] = &[
         "lists::active_transfers_are_those_in_progress_newest_first",
     ),
     (
+        "TransferService.ExportTransfers",
+        "export::pieces_that_were_cut_off_go_on_where_they_ended",
+    ),
+    (
         "TransferService.WatchTransfer",
         "streams::a_watched_transfer_is_shown_at_once_and_followed_to_its_end",
     ),

@@ -10,6 +10,7 @@ mod create;
 mod credentials;
 mod events;
 mod explain;
+mod export;
 mod leases;
 mod life;
 mod limits;

@@ -10,6 +10,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "transfer export",
+        [
+            "tidegate transfer export --table public.orders",
+            "tidegate transfer export --status failed --ended-from 30d",
+        ],
+    ),
+    (
         "transfer get",
         [
             "tidegate transfer get d227f4fb",

@@ -20,6 +20,8 @@ use super::{
 pub(crate) enum TransferCommand {
     /// Lists transfers, newest first.
     List(ListArgs),
+    /// Prints all transfers that a filter means, oldest first, an object a line.
+    Export(ExportArgs),
     /// Shows transfers.
     Get {
         #[command(flatten)]
@@ -256,6 +258,16 @@ pub(crate) struct ListArgs {
     /// Passes so many over first.
     #[arg(long, value_name = "N")]
     pub(crate) skip: Option<u32>,
+}
+
+/// What to export.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Goes on where an export of the same filter was cut off, as it said.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) after: Option<String>,
 }
 
 /// What to declare.

@@ -61,6 +61,7 @@ pub(crate) struct Script {
     pub(crate) fail: Option<Unary<v1::FailTransferRequest, v1::FailTransferResponse>>,
     pub(crate) watch: Option<Streamed<v1::WatchTransferRequest, v1::WatchTransferResponse>>,
     pub(crate) watch_many: Option<Streamed<v1::WatchTransfersRequest, v1::WatchTransfersResponse>>,
+    pub(crate) export: Option<Streamed<v1::ExportTransfersRequest, v1::ExportTransfersResponse>>,
     pub(crate) reports: Option<Reports>,
 }
 
@@ -332,6 +333,8 @@ macro_rules! service {
 service! {
     {
         type ReportProgressStream = BoxStream<'static, Result<v1::ReportProgressResponse, Status>>;
+        type ExportTransfersStream =
+            BoxStream<'static, Result<v1::ExportTransfersResponse, Status>>;
         type WatchTransferStream = BoxStream<'static, Result<v1::WatchTransferResponse, Status>>;
         type WatchTransfersStream = BoxStream<'static, Result<v1::WatchTransfersResponse, Status>>;
 
@@ -375,6 +378,13 @@ service! {
             request: Request<v1::FailTransferRequest>,
         ) -> Result<Response<v1::FailTransferResponse>, Status> {
             self.unary("fail", self.0.script.fail.as_ref(), request)
+        }
+
+        async fn export_transfers(
+            &self,
+            request: Request<v1::ExportTransfersRequest>,
+        ) -> Result<Response<Self::ExportTransfersStream>, Status> {
+            self.stream("export", self.0.script.export.as_ref(), request)
         }
 
         async fn watch_transfer(

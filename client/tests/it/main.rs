@@ -6,6 +6,7 @@
 mod blocking;
 mod calls;
 mod connect;
+mod export;
 mod fake;
 mod reporter;
 mod token;

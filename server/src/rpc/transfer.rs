@@ -19,6 +19,7 @@ use crate::{error::Error, traces};
 use tidegate_domain::{command::TransferCommand, validate::Check};
 
 mod explain;
+mod export;
 mod read;
 
 /// The service.
@@ -26,13 +27,18 @@ mod read;
 pub(super) struct TransferApi {
     backend: Backend,
     streams: Streams,
+    export_permits: export::ReadPermits,
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl TransferApi {
-    pub(super) const fn new(backend: Backend, streams: Streams) -> Self {
-        Self { backend, streams }
+    pub(super) fn new(backend: Backend, streams: Streams) -> Self {
+        Self {
+            backend,
+            streams,
+            export_permits: export::ReadPermits::default(),
+        }
     }
 
     /// Carries out a change and answers with the transfer as it is now.
@@ -184,6 +190,16 @@ service! {
         let caller = Caller::of(&request).who;
         let answers = progress::serve(&self.backend, permit, caller, request.into_inner());
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    type ExportTransfersStream = Answers<v1::ExportTransfersResponse>;
+
+    async fn export_transfers(
+        &self,
+        request: Request<v1::ExportTransfersRequest>,
+    ) -> Result<Response<Self::ExportTransfersStream>, Status> {
+        let pieces = self.export(request).map_err(status)?;
+        Ok(Response::new(Box::pin(pieces)))
     }
 
     type WatchTransferStream = Answers<v1::WatchTransferResponse>;

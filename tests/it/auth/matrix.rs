@@ -155,6 +155,7 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
         Invalid,
         NoTransfer,
     ),
+    ("TransferService.ExportTransfers", Readers, Ok_, Answered),
     ("TransferService.WatchTransfers", Readers, Ok_, Answered),
     ("EventService.ListEvents", Readers, Ok_, Answered),
     ("EventService.WatchEvents", Readers, Ok_, Answered),

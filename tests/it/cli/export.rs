@@ -142,3 +142,30 @@ async fn a_reader_that_goes_away_ends_it_quietly() {
         .expect("it can be read");
     assert_eq!(said, "");
 }
+
+#[tokio::test]
+async fn transfers_are_exported_and_an_export_goes_on_where_it_was_cut_off() {
+    let desk = Desk::new().await;
+    let first = desk.declare("orders").await;
+    desk.declare("other").await;
+    let second = desk.declare("orders").await;
+    // The form of the output is not asked for here either.
+    let all = lines(&desk.text("transfer export --table orders -o table").await);
+    let uuids: Vec<_> = all.iter().map(|it| it["uuid"].clone()).collect();
+    assert_eq!(uuids, [json!(first), json!(second)]);
+    let message = POOL.get_message_by_name("tidegate.v1.Transfer");
+    let message = message.expect("it is in the contract");
+    for transfer in &all {
+        DynamicMessage::deserialize(message.clone(), transfer).expect("canonical JSON");
+    }
+    assert_eq!(desk.text("transfer export --table nothing").await, "");
+
+    let wrong = desk.run("transfer export --after nonsense").await;
+    assert_eq!(
+        (wrong.code, wrong.stdout.as_str()),
+        (Some(67), ""),
+        "{wrong:?}"
+    );
+    assert!(wrong.stderr.contains("page_token"), "{wrong:?}");
+    assert!(!wrong.stderr.contains("--after"), "{wrong:?}");
+}

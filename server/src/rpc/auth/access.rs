@@ -62,6 +62,7 @@ const TABLE: &[(&str, &str, Who, Effect)] = &[
     ("TransferService", "GetTransfer", READERS, Reads),
     ("TransferService", "ExplainTransfer", READERS, Reads),
     ("TransferService", "ListTransfers", READERS, Reads),
+    ("TransferService", "ExportTransfers", READERS, Reads),
     ("TransferService", "CountTransfers", READERS, Reads),
     ("TransferService", "DeleteTransfer", ADMINS, Changes),
     ("TransferService", "StartTransfer", AGENTS, Changes),
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn what_only_looks_is_called_so() {
         for (_, method, who, effect) in TABLE {
-            let looks = ["Get", "List", "Count", "Watch", "Explain"];
+            let looks = ["Get", "List", "Count", "Export", "Watch", "Explain"];
             let looks = looks.iter().any(|verb| method.starts_with(verb));
             assert_eq!(looks, *effect == Reads, "{method}");
             if looks {

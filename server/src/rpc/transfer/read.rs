@@ -240,7 +240,7 @@ impl Backend {
         })
     }
 
-    async fn list(
+    pub(super) async fn list(
         &self,
         reader: &ScopedReader,
         filter: &TransferFilter,
