@@ -30,7 +30,7 @@ pub(crate) use self::{
     profile::ProfileCommand,
     security::SecurityArgs,
     transfer::{
-        BulkCommand, CreateArgs, DecisionCommand, ExportArgs, ListArgs, StepCommand,
+        BulkCommand, ClaimArgs, CreateArgs, DecisionCommand, ExportArgs, ListArgs, StepCommand,
         TransferCommand, WatchArgs,
     },
     which::{

@@ -3,6 +3,7 @@
 //! [`request!`] makes a builder; its setters are ordinary methods beside it.
 
 mod approvals;
+mod claim;
 mod connections;
 mod credentials;
 mod events;
@@ -12,7 +13,7 @@ mod stats;
 mod stops;
 mod transfers;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tonic::{Request, Response, Status};
 
@@ -21,6 +22,7 @@ pub use self::{
         ApproveTransfer, DenyTransfer, ExpirePendingApprovals, ListPendingApprovals,
         RequestApproval,
     },
+    claim::ClaimTransfers,
     connections::{
         ApproveConnection, CreateConnection, DeleteConnection, GetConnection, ListConnections,
         ReactivateConnection, RevokeConnection, SuspendConnection, UpdateConnection,
@@ -47,6 +49,11 @@ pub(crate) trait Call: Clone + Send + Sync + 'static {
     const NAME: &'static str;
     /// The message that answers it.
     type Answer: Send;
+
+    /// How long the server may wait by itself before it answers.
+    fn wait(&self) -> Duration {
+        Duration::ZERO
+    }
 
     fn send(
         stubs: Stubs,
@@ -85,6 +92,11 @@ macro_rules! request {
         $answer:ident => $output:ty { $read:expr }
     ) => {
         request!(@call $message, $service.$method, $answer);
+        request!(@change $(#[$doc])* $name($message), $answer => $output { $read });
+    };
+    (
+        @change $(#[$doc:meta])* $name:ident($message:ident), $answer:ident => $output:ty { $read:expr }
+    ) => {
         request!(@builder $(#[$doc])* $name($message) -> $output);
 
         impl $name {

@@ -131,8 +131,9 @@ impl Client {
 
     /// One try of one call.
     pub(crate) async fn call_once<C: Call>(&self, message: C) -> Result<C::Answer, Error> {
-        let deadline = deadline(self.0.timeout);
-        let request = self.signed(timed(message, self.0.timeout), deadline);
+        let timeout = self.0.timeout.saturating_add(message.wait());
+        let deadline = deadline(timeout);
+        let request = self.signed(timed(message, timeout), deadline);
         let request = request.await?;
         before(deadline, C::send(self.0.calls.clone(), request)).await
     }

@@ -93,6 +93,7 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         lease_owner_uuid: optional_uuid("transfer.lease_owner_uuid", &wire.lease_owner_uuid)?,
         agent_instance: text(wire.agent_instance),
         max_attempts: wire.max_attempts,
+        priority: wire.priority,
         stop: wire.stop.map(stop).transpose()?,
         not_before: optional_time("transfer.not_before", wire.not_before)?,
         start_expires_at: optional_time("transfer.start_expires_at", wire.start_expires_at)?,
@@ -262,6 +263,11 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
         Detail::Lease(detail) => EventDetail::Lease {
             lease_epoch: detail.lease_epoch,
             agent_instance: text(detail.agent_instance),
+            claimed_with_uuids: detail
+                .claimed_with_uuids
+                .iter()
+                .map(|it| uuid("event.lease.claimed_with_uuids", it))
+                .collect::<Result<_, _>>()?,
         },
         Detail::Stop(detail) => EventDetail::Stop {
             cause: StopCause::from_wire(detail.cause),

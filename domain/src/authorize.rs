@@ -10,10 +10,11 @@ use super::{
     caller::Caller,
     command::Verb,
     connection::{Connection, Usage},
-    decide::{Change, decide},
+    decide::{Change, decide, standing_against},
     progress::{Imbalance, TotalsRule},
     refusal::Refusal,
     retry,
+    rule::Action,
     status::TransferStatus,
     stop::StopOrder,
     time::Timestamp,
@@ -24,8 +25,8 @@ use admit::{first, too_many};
 
 mod admit;
 
-pub use admit::in_use;
 pub(crate) use admit::start as standing_against_start;
+pub use admit::{from_here, in_use, open_from};
 
 /// What an accepted command does to a transfer and to the budgets of its connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +203,18 @@ pub fn authorize(
         _ => {}
     }
     Ok(Authorization { change, charged })
+}
+
+/// Whether a start of `transfer` by `caller` would be accepted.
+pub fn may_start(
+    transfer: &Transfer,
+    connection: Option<&Connection>,
+    caller: &Caller,
+    now: Timestamp,
+) -> bool {
+    let own = standing_against(transfer, Action::Start, now);
+    let mut against = own.chain(admit::start(transfer, connection, caller, now));
+    against.next().is_none()
 }
 
 /// Whether the caller may speak for the run: with the credential that started it, and naming its lease. Nothing need be

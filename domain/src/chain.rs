@@ -150,10 +150,16 @@ impl Encoder {
             Some(EventDetail::Lease {
                 lease_epoch,
                 agent_instance,
+                claimed_with,
             }) => {
-                self.value("lease");
+                let alone = claimed_with.is_empty();
+                self.value(if alone { "lease" } else { "claim" });
                 self.number(*lease_epoch);
                 self.value(agent_instance);
+                if !alone {
+                    self.value((claimed_with.len() as u64).to_be_bytes());
+                    claimed_with.iter().for_each(|it| self.value(it.0));
+                }
             }
             Some(EventDetail::Stop {
                 cause,

@@ -94,6 +94,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             let detail = EventDetail::Lease {
                 lease_epoch: after.lease_epoch,
                 agent_instance: agent_instance.clone(),
+                claimed_with: Vec::new(),
             };
             (EventType::Started, None, Some(detail))
         }

@@ -184,6 +184,9 @@ pub enum EventDetail {
         lease_epoch: i64,
         /// What the agent calls itself; may be empty.
         agent_instance: String,
+        /// The other transfers that the same claim has started, on the event of the first: what remembers the claim.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        claimed_with: Vec<TransferId>,
     },
     /// Why a transfer was stopped, or is to be.
     Stop {

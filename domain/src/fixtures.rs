@@ -52,6 +52,7 @@ pub fn transfer() -> Transfer {
         not_before: None,
         start_by: None,
         finish_by: None,
+        priority: 0,
     };
     Transfer::create(id(7), declared, Timestamp::from_micros(1_000_000))
 }

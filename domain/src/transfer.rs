@@ -52,6 +52,8 @@ pub struct NewTransfer {
     pub start_by: Option<Timestamp>,
     /// When it has to be at its end.
     pub finish_by: Option<Timestamp>,
+    /// Which of several is claimed first: the one with the highest.
+    pub priority: i64,
 }
 
 /// Who runs a transfer, and until when nobody else may.
@@ -265,6 +267,15 @@ impl Transfer {
         self.stop
             .as_ref()
             .filter(|stop| waiting && stop.kind == StopKind::Pause)
+    }
+
+    /// Whether it could be started as far as its own state goes, now or at its time.
+    pub fn is_queued(&self) -> bool {
+        let is_decided = match self.status {
+            TransferStatus::Pending => !self.requires_approval,
+            status => status == TransferStatus::Approved,
+        };
+        is_decided && self.stop.is_none()
     }
 
     /// Why it is to expire at `at`; `None` when none of its deadlines has passed by then.

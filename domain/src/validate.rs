@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
+    claim,
     outcome::{PROBLEMS_BYTES_MAX, PROBLEMS_MAX, RecordProblems, SAMPLES_MAX},
     progress::Report,
     refusal::Refusal,
@@ -55,6 +56,9 @@ pub const WITHIN: (Duration, Duration) = (
 
 /// Most starts of a transfer.
 pub const ATTEMPTS_MAX: i64 = 100;
+
+/// Lowest and highest priority of a transfer.
+pub const PRIORITY: (i32, i32) = (-100, 100);
 
 /// Most retries that the server makes of one transfer by itself.
 pub const RETRIES_MAX: i64 = 100;
@@ -282,6 +286,24 @@ impl Check {
             self.add(field, format!("must be from 1 to {ATTEMPTS_MAX}"));
         }
         value
+    }
+
+    /// Which of several transfers is claimed first.
+    pub fn priority(&mut self, field: &str, value: i32) -> i64 {
+        let (lowest, highest) = PRIORITY;
+        if !(lowest..=highest).contains(&value) {
+            self.add(field, format!("must be from {lowest} to {highest}"));
+        }
+        value.into()
+    }
+
+    /// How many transfers to start; 0 is one.
+    pub fn claim_size(&mut self, field: &str, value: i32) -> u32 {
+        let size = self.natural(field, value).max(1);
+        if size > claim::MAX {
+            self.add(field, format!("must be at most {}", claim::MAX));
+        }
+        size
     }
 
     /// How often the server may try a transfer again by itself.

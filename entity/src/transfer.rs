@@ -140,6 +140,8 @@ pub struct Model {
     pub retry_number: i64,
     /// The transfer that tries it again.
     pub retried_by_uuid: Option<StoredId<TransferId>>,
+    /// Which of several is claimed first: the one with the highest.
+    pub priority: i64,
     /// When the server tries it again by itself.
     pub retry_at: Option<i64>,
     /// 1 when created, one more with every change.

@@ -973,6 +973,9 @@ pub struct Transfer {
     /// When the server tries it again by itself, as the connection's policy wants; absent when it does not.
     #[prost(message, optional, tag = "64")]
     pub retry_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Which of several ClaimTransfers starts first: -100 to 100, the highest first; 0 unless it was given.
+    #[prost(int32, tag = "69")]
+    pub priority: i32,
 }
 /// A request to stop a transfer, and what came of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1793,6 +1796,9 @@ pub struct CreateTransferRequest {
     /// and after start_by and not_before. A policy can set an earlier time.
     #[prost(message, optional, tag = "18")]
     pub finish_by: ::core::option::Option<::prost_types::Timestamp>,
+    /// Which of several ClaimTransfers starts first: -100 to 100, the highest first. A retry inherits it.
+    #[prost(int32, tag = "23")]
+    pub priority: i32,
 }
 /// The transfer that was created.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1924,6 +1930,42 @@ pub struct StartTransferResponse {
     /// The transfer as it is now.
     #[prost(message, optional, tag = "1")]
     pub transfer: ::core::option::Option<Transfer>,
+}
+/// What to start.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimTransfersRequest {
+    /// Only transfers of this connection. Empty: an agent's own, and for others those that belong to no connection.
+    #[prost(string, tag = "1")]
+    pub connection_uuid: ::prost::alloc::string::String,
+    /// What the agent calls itself, as in StartTransferRequest.
+    #[prost(string, tag = "2")]
+    pub agent_instance: ::prost::alloc::string::String,
+    /// Only this direction; UNSPECIFIED is any.
+    #[prost(enumeration = "Direction", tag = "3")]
+    pub direction: i32,
+    /// Only these tables, by exact name, at most 100; none is any.
+    #[prost(string, repeated, tag = "4")]
+    pub table_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The most to start, at most 100; 0 means 1.
+    #[prost(int32, tag = "5")]
+    pub max: i32,
+    /// How long the agent may stay silent, as in StartTransferRequest.
+    #[prost(message, optional, tag = "6")]
+    pub heartbeat_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// How long to wait while there is nothing: up to 60 s; absent: not at all.
+    #[prost(message, optional, tag = "7")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+    /// Makes the call safe to repeat.
+    #[prost(string, tag = "8")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What was started.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClaimTransfersResponse {
+    /// The transfers, in the order in which they were chosen; each with the lease_epoch to report under. Fewer than asked
+    /// for where there are no more, or more would exceed the message limit.
+    #[prost(message, repeated, tag = "1")]
+    pub transfers: ::prost::alloc::vec::Vec<Transfer>,
 }
 /// Which transfer to explain.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2885,6 +2927,46 @@ pub mod transfer_service_client {
                 .insert(GrpcMethod::new("tidegate.v1.TransferService", "StartTransfer"));
             self.inner.unary(req, path, codec).await
         }
+        /// Starts, for the caller, what it may start now: as StartTransfer would, at most `max` transfers, those of the highest
+        /// priority first, and of these the oldest. What may not be started now is left out: what is paused, waits for an
+        /// approval or for its time, or is refused by the connection's policy as it is now. Of any number of callers each
+        /// transfer goes to one, under a lease as in StartTransfer.
+        ///
+        /// While there is nothing, the call waits for as long as `wait` says, but ends before its own deadline; then the answer
+        /// is empty. It is answered as soon as something can be started. Waiting calls count as streams: beyond the limits
+        /// RESOURCE_EXHAUSTED (TOO_MANY_STREAMS, TOO_MANY_OWN_STREAMS). When the server stops: UNAVAILABLE (SHUTTING_DOWN).
+        ///
+        /// Send a request_id: a claim whose answer was lost has started runs. Its repetition answers with the same transfers, as
+        /// they are then. Without it nobody reports for them, and they end with their leases. An empty answer is not remembered.
+        ///
+        /// An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND). An address that the policy does not let start anything:
+        /// PERMISSION_DENIED (IP_NOT_ALLOWED).
+        pub async fn claim_transfers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimTransfersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimTransfersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.TransferService/ClaimTransfers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tidegate.v1.TransferService", "ClaimTransfers"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists the newest attempts at a transfer, at most 100, the earliest of them first. Empty before the first start.
         pub async fn list_attempts(
             &mut self,
@@ -3624,6 +3706,27 @@ pub mod transfer_service_server {
             tonic::Response<super::StartTransferResponse>,
             tonic::Status,
         >;
+        /// Starts, for the caller, what it may start now: as StartTransfer would, at most `max` transfers, those of the highest
+        /// priority first, and of these the oldest. What may not be started now is left out: what is paused, waits for an
+        /// approval or for its time, or is refused by the connection's policy as it is now. Of any number of callers each
+        /// transfer goes to one, under a lease as in StartTransfer.
+        ///
+        /// While there is nothing, the call waits for as long as `wait` says, but ends before its own deadline; then the answer
+        /// is empty. It is answered as soon as something can be started. Waiting calls count as streams: beyond the limits
+        /// RESOURCE_EXHAUSTED (TOO_MANY_STREAMS, TOO_MANY_OWN_STREAMS). When the server stops: UNAVAILABLE (SHUTTING_DOWN).
+        ///
+        /// Send a request_id: a claim whose answer was lost has started runs. Its repetition answers with the same transfers, as
+        /// they are then. Without it nobody reports for them, and they end with their leases. An empty answer is not remembered.
+        ///
+        /// An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND). An address that the policy does not let start anything:
+        /// PERMISSION_DENIED (IP_NOT_ALLOWED).
+        async fn claim_transfers(
+            &self,
+            request: tonic::Request<super::ClaimTransfersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimTransfersResponse>,
+            tonic::Status,
+        >;
         /// Lists the newest attempts at a transfer, at most 100, the earliest of them first. Empty before the first start.
         async fn list_attempts(
             &self,
@@ -4306,6 +4409,52 @@ pub mod transfer_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartTransferSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.TransferService/ClaimTransfers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClaimTransfersSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::UnaryService<super::ClaimTransfersRequest>
+                    for ClaimTransfersSvc<T> {
+                        type Response = super::ClaimTransfersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClaimTransfersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::claim_transfers(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClaimTransfersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5373,6 +5522,9 @@ pub struct LeaseDetail {
     /// What the agent calls itself; may be empty.
     #[prost(string, tag = "2")]
     pub agent_instance: ::prost::alloc::string::String,
+    /// The other transfers that the same ClaimTransfers has started; on the event of the first of them.
+    #[prost(string, repeated, tag = "3")]
+    pub claimed_with_uuids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Why a transfer has expired.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

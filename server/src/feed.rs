@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use crate::error::Error;
 
 mod backlog;
+mod connections;
 mod end;
 pub mod log_follower;
 mod notify;
@@ -26,11 +27,13 @@ mod rights;
 mod watermark;
 
 pub use backlog::Backlog;
+pub use connections::ConnectionNews;
 pub use end::LogEnd;
 pub use pending_commit::PendingCommit;
 pub use revisions::Revisions;
 pub use rights::{Concern, RightsNews};
 
+use connections::Connections;
 use position::Position;
 use rights::Rights;
 use tidegate_domain::{
@@ -59,6 +62,15 @@ pub struct FeedChange {
 }
 
 impl FeedChange {
+    /// Whether it runs before and after: it may have moved, but is nobody's to start or to end.
+    fn is_of_a_run(&self) -> bool {
+        let runs = |side: &Option<Arc<Transfer>>| {
+            side.as_ref()
+                .is_some_and(|transfer| transfer.status == TransferStatus::InProgress)
+        };
+        runs(&self.before) && runs(&self.after)
+    }
+
     /// Whether `filter` means the transfer before or after.
     pub fn concerns(&self, filter: &TransferFilter) -> bool {
         let meant = |side: &Option<Arc<Transfer>>| {
@@ -131,6 +143,8 @@ struct Inner {
     committed: Notify,
     /// Whose rights may have ended.
     rights: Rights,
+    /// Which connections have changed.
+    connections: Connections,
 }
 
 #[derive(Default)]
@@ -141,7 +155,15 @@ struct Registry {
     revisions: Revisions,
     next: u64,
     by_uuid: HashMap<TransferId, HashMap<u64, Arc<Mailbox>>>,
-    by_filter: HashMap<u64, (TransferFilter, Arc<Mailbox>)>,
+    by_filter: HashMap<u64, Follower>,
+}
+
+/// A subscription to what a filter means.
+struct Follower {
+    filter: TransferFilter,
+    /// Whether it is told how runs go.
+    with_progress: bool,
+    mailbox: Arc<Mailbox>,
 }
 
 #[derive(Default)]
@@ -174,12 +196,24 @@ impl Feed {
 
     /// A subscription to every transfer that `filter` means before or after a change.
     pub fn subscribe_matching(&self, filter: TransferFilter) -> Subscription {
+        self.subscribe_as(filter, true)
+    }
+
+    /// As [`subscribe_matching`](Self::subscribe_matching), but not to what happens to a transfer while it runs.
+    pub fn subscribe_to_transitions(&self, filter: TransferFilter) -> Subscription {
+        self.subscribe_as(filter, false)
+    }
+
+    fn subscribe_as(&self, filter: TransferFilter, with_progress: bool) -> Subscription {
         let mailbox = Arc::<Mailbox>::default();
         let mut registry = self.registry();
         let id = registry.claim();
-        registry
-            .by_filter
-            .insert(id, (filter, Arc::clone(&mailbox)));
+        let follower = Follower {
+            filter,
+            with_progress,
+            mailbox: Arc::clone(&mailbox),
+        };
+        registry.by_filter.insert(id, follower);
         Subscription {
             feed: self.clone(),
             id,
@@ -207,9 +241,16 @@ impl Feed {
         }
     }
 
-    /// Takes in events that were committed, here or elsewhere, for those whose rights they may have ended.
+    /// Takes in events that were committed, here or elsewhere, for those whose rights they may have ended, and for those who
+    /// wait for a connection.
     pub fn tell_rights(&self, events: &[Event]) {
         self.0.rights.tell(events);
+        self.0.connections.tell(events);
+    }
+
+    /// Which connections have changed, from now on.
+    pub fn connection_news(&self) -> ConnectionNews {
+        self.0.connections.listen()
     }
 
     /// Whose rights may have ended, from now on.
@@ -247,9 +288,10 @@ impl Feed {
         self.registry().by_uuid.keys().copied().collect()
     }
 
-    /// Whether anybody follows a filter.
+    /// Whether anybody follows a filter and is told how runs go.
     fn has_filters(&self) -> bool {
-        !self.registry().by_filter.is_empty()
+        let registry = self.registry();
+        registry.by_filter.values().any(|it| it.with_progress)
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
@@ -274,17 +316,20 @@ impl Registry {
                 Some(transfer) => Update::Changed(Arc::clone(transfer)),
                 None => Update::Deleted(change.uuid),
             };
-            newest &= self.tell(&update, |filter| change.concerns(filter));
+            let of_run = change.is_of_a_run();
+            newest &= self.tell(&update, |it| {
+                (it.with_progress || !of_run) && change.concerns(&it.filter)
+            });
         }
         newest
     }
 
     fn publish_gone(&mut self, gone: &Gone) {
         let update = Update::Deleted(gone.uuid);
-        self.tell(&update, |filter| gone.may_concern(filter));
+        self.tell(&update, |it| gone.may_concern(&it.filter));
     }
 
-    fn tell(&mut self, update: &Update, concerns: impl Fn(&TransferFilter) -> bool) -> bool {
+    fn tell(&mut self, update: &Update, concerns: impl Fn(&Follower) -> bool) -> bool {
         // A row that was read just before this replica changed it must not be told after the change.
         if !self.revisions.admit(update.uuid(), update.revision()) {
             return false;
@@ -293,9 +338,9 @@ impl Registry {
         for mailbox in followers.into_iter().flat_map(HashMap::values) {
             mailbox.put(update.clone());
         }
-        for (filter, mailbox) in self.by_filter.values() {
-            if concerns(filter) {
-                mailbox.put(update.clone());
+        for follower in self.by_filter.values() {
+            if concerns(follower) {
+                follower.mailbox.put(update.clone());
             }
         }
         true

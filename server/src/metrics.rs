@@ -80,7 +80,7 @@ const BUILD: (&str, &str) = (
 
 metrics! {
     streams_open: ByLabel<Gauge> = "tidegate_streams_open",
-        "Streams that are open", ByLabel::of("kind", ["watch", "progress"]);
+        "Streams that are open", ByLabel::of("kind", ["watch", "progress", "claim"]);
     streams_limit: Gauge = "tidegate_streams_limit",
         "Streams that may be open (--max-streams)", Gauge::default();
     subscriptions: Gauge = "tidegate_watch_subscriptions",

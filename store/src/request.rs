@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{WriteTransaction, error::StoreError, event::rows::to_request, sql::chunk};
 use tidegate_domain::{
-    event::{EventSubject, EventType, IdempotencyKey},
+    event::{EventDetail, EventSubject, EventType, IdempotencyKey},
     id::{ConnectionId, CredentialId, SessionId, TransferId},
 };
 use tidegate_entity::{
@@ -28,7 +28,7 @@ pub struct PriorRequest {
 }
 
 /// What came of an earlier request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// It changed a transfer.
     Transfer {
@@ -37,6 +37,8 @@ pub enum Effect {
         /// Whether it deleted the row.
         deleted_by_it: bool,
     },
+    /// It started these transfers, as one claim.
+    Claim(Vec<TransferId>),
     /// It created or changed a connection.
     Connection {
         /// Which one.
@@ -59,11 +61,16 @@ struct Request {
     connection_uuid: Option<StoredId<ConnectionId>>,
     subject_uuid: Option<Uuid>,
     event_type: Stored<EventType>,
+    /// As it is stored: another version may know kinds that this one does not.
+    detail: Option<String>,
 }
 
 impl Request {
     fn effect(&self) -> Option<Effect> {
         let event_type = self.event_type.0;
+        if let Some(claimed) = self.claimed() {
+            return Some(Effect::Claim(claimed));
+        }
         match event_type.subject() {
             EventSubject::Transfer => self.transfer_uuid.map(|uuid| Effect::Transfer {
                 uuid: uuid.0,
@@ -77,6 +84,18 @@ impl Request {
             EventSubject::Session => self.subject_uuid.map(SessionId).map(Effect::Session),
             EventSubject::Nothing => None,
         }
+    }
+
+    /// The transfers that it started, if it was a claim of several.
+    fn claimed(&self) -> Option<Vec<TransferId>> {
+        let detail = self.detail.as_ref();
+        let detail = detail.filter(|_| self.event_type.0 == EventType::Started)?;
+        let Ok(EventDetail::Lease { claimed_with, .. }) = serde_json::from_str(detail) else {
+            return None;
+        };
+        let first = self.transfer_uuid?.0;
+        let all = [first].into_iter().chain(claimed_with);
+        Some(all.collect::<Vec<_>>()).filter(|all| all.len() > 1)
     }
 
     fn prior(self) -> Option<PriorRequest> {
@@ -107,7 +126,7 @@ impl WriteTransaction {
 
 pub(crate) fn select(among: Expr) -> Select<event::Entity> {
     use event::Column::{
-        Actor, ConnectionUuid, EventType as Type, RequestDigest, RequestId, SubjectUuid,
+        Actor, ConnectionUuid, Detail, EventType as Type, RequestDigest, RequestId, SubjectUuid,
         TransferUuid,
     };
     let columns = [
@@ -118,6 +137,7 @@ pub(crate) fn select(among: Expr) -> Select<event::Entity> {
         ConnectionUuid,
         SubjectUuid,
         Type,
+        Detail,
     ];
     event::Entity::find()
         .select_only()

@@ -4,11 +4,12 @@ use std::borrow::Borrow;
 
 use sea_orm::{
     ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{LockBehavior, LockType},
+    sea_query::{Expr, LockBehavior, LockType},
 };
 
 use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk, value::ids};
 use tidegate_domain::{
+    claim::{ClaimFilter, ClaimPosition},
     id::{ConnectionId, TransferId},
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
@@ -180,6 +181,33 @@ impl Store {
         ids(select::due_retries(now, limit), &self.reads()).await
     }
 
+    /// Transfers that may be started at `now` as far as their own state goes: highest priority first, then oldest, then by
+    /// uuid.
+    pub async fn startable(
+        &self,
+        filter: &ClaimFilter,
+        now: Timestamp,
+        after: Option<ClaimPosition>,
+        limit: u32,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        let reads = self.reads();
+        let tables = among_tables(&reads, filter);
+        load(&reads, select::startable(filter, tables, now, after, limit)).await
+    }
+
+    /// When the next of those that wait for their time may be started, after `now`; `None` when none waits.
+    pub async fn next_start(
+        &self,
+        filter: &ClaimFilter,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let reads = self.reads();
+        let tables = among_tables(&reads, filter);
+        let select = select::next_start(filter, tables, now);
+        let next: Option<Option<i64>> = select.into_tuple().one(&reads).await?;
+        Ok(next.flatten().map(Timestamp::from_micros))
+    }
+
     /// Transfers in progress whose time is over at `now` and that nobody has asked to stop, or whose heartbeat, or the grace
     /// of a stop, has run out though their agents could have reported since `since`; oldest transfer first.
     pub async fn overdue_runs(
@@ -233,6 +261,32 @@ impl ScopedReader {
             ..filter.clone()
         };
         self.store.pending_approvals(&filter, now, window).await
+    }
+
+    /// See [`Store::startable`].
+    pub async fn startable(
+        &self,
+        filter: &ClaimFilter,
+        now: Timestamp,
+        after: Option<ClaimPosition>,
+        limit: u32,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        if !self.caller.sees(filter.connection_uuid) {
+            return Ok(Vec::new());
+        }
+        self.store.startable(filter, now, after, limit).await
+    }
+
+    /// See [`Store::next_start`].
+    pub async fn next_start(
+        &self,
+        filter: &ClaimFilter,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        if !self.caller.sees(filter.connection_uuid) {
+            return Ok(None);
+        }
+        self.store.next_start(filter, now).await
     }
 }
 
@@ -313,6 +367,12 @@ impl WriteTransaction {
         self.update::<Entity, T>(Column::Uuid, columns, transfers, to_row)
             .await
     }
+}
+
+/// The tables that a claim names; `None` for any. There are few enough for one condition.
+fn among_tables<C: ConnectionTrait>(db: &C, filter: &ClaimFilter) -> Option<Expr> {
+    let names: Vec<&str> = filter.table_names.iter().map(String::as_str).collect();
+    chunk::one_of_texts(db.get_database_backend(), Column::TableName, &names).pop()
 }
 
 async fn existing<C: ConnectionTrait>(

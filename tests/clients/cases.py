@@ -141,6 +141,23 @@ TRANSFERS = [
         refused("TRANSFER_NOT_FOUND", "GetTransfer", {"uuid": "$it"}),
     ),
     case(
+        "an agent claims what there is to start",
+        site("claims"),
+        call("CreateTransfer", on_site(), keep={"later": "transfer.uuid"}),
+        call("CreateTransfer", on_site(priority=5), keep={"first": "transfer.uuid"}),
+        call(
+            "ClaimTransfers",
+            {"connectionUuid": "$site", "tableNames": ["orders"], "max": 2, "agentInstance": "host/1", "wait": "5s"},
+            answer={
+                "transfers.0.uuid": "$first",
+                "transfers.0.status": "TRANSFER_STATUS_IN_PROGRESS",
+                "transfers.0.leaseEpoch": "1",
+                "transfers.1.uuid": "$later",
+            },
+        ),
+        refused("CONNECTION_NOT_FOUND", "ClaimTransfers", {"connectionUuid": UNKNOWN}),
+    ),
+    case(
         "a transfer is explained, called off and tried again",
         declared(requiresApproval=True),
         call(

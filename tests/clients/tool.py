@@ -43,6 +43,7 @@ COMMANDS = {
     "TransferService/CountTransfers": ("transfer count", None),
     "TransferService/DeleteTransfer": ("transfer delete", ""),
     "TransferService/StartTransfer": ("transfer start", "transfer"),
+    "TransferService/ClaimTransfers": ("transfer claim", "transfers"),
     "TransferService/ListAttempts": ("transfer attempts", "attempts"),
     "TransferService/UpdateProgress": ("transfer progress", "transfer"),
     "TransferService/CompleteTransfer": ("transfer complete", "transfer"),
@@ -70,6 +71,7 @@ WITHOUT = {
 # Fields whose flag is not their name.
 FLAGS = {
     "tableName": "table",
+    "tableNames": "table",
     "transferUuid": "transfer",
     "connectionUuid": "connection",
     "initiatedByUuid": "initiated-by",
@@ -180,7 +182,7 @@ class Tool:
         method = call.method.removeprefix(PREFIX)
         command, key = COMMANDS[method]
         [request] = call.messages
-        several = method.rsplit("/", 1)[1].startswith("List")
+        several = method.rsplit("/", 1)[1].startswith(("List", "Claim"))
         words = [*command.split(), *arguments(method, request), *(["--limit=0"] if "pageSize" in request else [])]
         env = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")} | {
             "TIDEGATE_ADDRESS": f"https://localhost:{self.server.port}",

@@ -111,6 +111,10 @@ const COVERED: &[(&str, &str)] = &[
     ),
     ("TransferService.StartTransfer", "life::a_transfer_starts"),
     (
+        "TransferService.ClaimTransfers",
+        "claims::what_may_be_started_is_started_in_its_order",
+    ),
+    (
         "TransferService.ExplainTransfer",
         "explain::all_that_keeps_it_from_being_started_is_told",
     ),

@@ -5,6 +5,7 @@ mod audit;
 mod auth;
 mod backup;
 mod bad_input;
+mod claims;
 mod cli;
 mod copy;
 mod cors;

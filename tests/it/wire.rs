@@ -3,6 +3,7 @@
 //! [`coverage`](crate::coverage) reads the tests in here and misses every method that none of them calls.
 
 mod approval;
+mod claims;
 mod connection_life;
 mod connection_update;
 mod connections;

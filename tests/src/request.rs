@@ -106,3 +106,11 @@ pub fn deletion(uuid: &str) -> v1::DeleteTransferRequest {
         ..v1::DeleteTransferRequest::default()
     }
 }
+
+/// To start one transfer of this connection, without waiting.
+pub fn claim(connection_uuid: &str) -> v1::ClaimTransfersRequest {
+    v1::ClaimTransfersRequest {
+        connection_uuid: connection_uuid.to_owned(),
+        ..v1::ClaimTransfersRequest::default()
+    }
+}

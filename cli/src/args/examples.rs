@@ -31,6 +31,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "transfer claim",
+        [
+            "tidegate transfer claim --connection north --wait 30s",
+            "tidegate transfer claim --max 5 --agent-instance \"$(hostname)\" -o jsonl",
+        ],
+    ),
+    (
         "transfer request-approval",
         [
             "tidegate transfer request-approval d227f4fb",

@@ -32,6 +32,8 @@ pub(crate) enum TransferCommand {
     },
     /// Declares a transfer.
     Create(Box<CreateArgs>),
+    /// Starts what there is to start: the highest priority first, then the oldest.
+    Claim(ClaimArgs),
     #[command(flatten)]
     Step(StepCommand),
     #[command(flatten)]
@@ -306,12 +308,44 @@ pub(crate) struct CreateArgs {
     /// The transfer that this one tries again.
     #[arg(long, value_name = "ID", value_parser = which::id)]
     pub(crate) retry_of: Option<Which>,
+    /// Which of several is claimed first, -100 to 100: the one with the highest [default: 0].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i32>,
     /// How often it may be started in all before a lost heartbeat fails it, 1 to 100 [default: as the connection's policy
     /// says, or else once].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_attempts: Option<u32>,
     #[command(flatten)]
     pub(crate) times: TimeArgs,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+}
+
+/// What to start.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClaimArgs {
+    /// Only transfers of this connection, by name or id [default: the agent's own, or those that belong to none].
+    #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
+    pub(crate) connection: Option<Which>,
+    /// Only this direction.
+    #[arg(long, value_parser = value::direction())]
+    pub(crate) direction: Option<Direction>,
+    /// Only this table, by exact name; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) table: Vec<String>,
+    /// The most to start, up to 100 [default: 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max: Option<u32>,
+    /// How long to wait while there is nothing, up to 60s [default: not at all].
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Takes each away when nothing was heard of it for so long, e.g. 30s [default: as the connection's policy says, or
+    /// else the server].
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub(crate) heartbeat_timeout: Option<Duration>,
+    /// What the agent calls itself, to tell agents of one credential apart.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent_instance: Option<String>,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 }

@@ -11,8 +11,8 @@ use super::{
     wait, watch,
 };
 use crate::args::{
-    BulkCommand, CreateArgs, DecisionCommand, ExportArgs, ListArgs, RequestArgs, StepCommand,
-    TransferCommand,
+    BulkCommand, ClaimArgs, CreateArgs, DecisionCommand, ExportArgs, ListArgs, RequestArgs,
+    StepCommand, TransferCommand,
 };
 use crate::failure::Failure;
 use crate::output::{Output, note};
@@ -99,6 +99,7 @@ pub(super) async fn run(
             let transfer = create(client, *args).await?;
             shown(out, transfer.uuid, &transfer)
         }
+        TransferCommand::Claim(args) => claim(client, args, out).await,
         TransferCommand::Step(command) => {
             let transfer = step(client, command).await?;
             shown(out, transfer.uuid, &transfer)
@@ -176,12 +177,35 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
         .with(args.metadata, |create, metadata| create.metadata(metadata))
         .with(retry_of, |create, uuid| create.retry_of_uuid(uuid))
         .with(args.max_attempts, |create, most| create.max_attempts(most))
+        .with(args.priority, |create, it| create.priority(it))
         .with(args.times.not_before, |create, at| create.not_before(at))
         .with(args.times.start_by, |create, at| create.start_by(at))
         .with(args.times.finish_by, |create, at| create.finish_by(at))
         .with(args.request.request_id, |create, id| create.request_id(id))
         .await?;
     Ok(transfer)
+}
+
+async fn claim(client: &Client, args: ClaimArgs, out: &mut Output) -> Result<(), Failure> {
+    let connection = resolve::any_connection(client, args.connection).await?;
+    let claim = client
+        .transfers()
+        .claim()
+        .table_names(args.table)
+        .with(connection, |claim, uuid| claim.connection_uuid(uuid))
+        .with(args.direction, |claim, it| claim.direction(it))
+        .with(args.max, |claim, most| claim.max(most))
+        .with(args.wait, |claim, time| claim.wait(time))
+        .with(args.heartbeat_timeout, |claim, time| {
+            claim.heartbeat_timeout(time)
+        })
+        .with(args.agent_instance, |claim, name| {
+            claim.agent_instance(name)
+        })
+        .with(args.request.request_id, |claim, id| claim.request_id(id));
+    let items = stream::iter(claim.await?.into_iter().map(Ok));
+    let nothing = "there is nothing to start";
+    out.list(items, 0, COLUMNS, nothing).await
 }
 
 async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure> {

@@ -25,6 +25,7 @@ pub(crate) const COLUMNS: &[Column<Transfer>] = &[
     })
     .wide(),
     Column::status("HEALTH", |transfer: &Transfer, _| given(transfer.health)).wide(),
+    Column::number("PRIORITY", |transfer: &Transfer, _| priority(transfer)).wide(),
     Column::text("STOP", stop).wide(),
     Column::text("REASON", |transfer: &Transfer, _| given(reason(transfer))).wide(),
 ];
@@ -268,6 +269,7 @@ fn history(transfer: &Transfer, look: &Look) -> Vec<(&'static str, String)> {
         ("started", at(transfer.started_at)),
         ("run by", runner(transfer)),
         ("attempt", given(attempt(transfer))),
+        ("priority", priority(transfer)),
         ("heartbeat due in", heartbeat.unwrap_or_default()),
         ("stop", stop(transfer, look)),
         ("ended", at(transfer.completed_at)),
@@ -313,6 +315,11 @@ fn runner(transfer: &Transfer) -> String {
 fn attempt(transfer: &Transfer) -> Option<String> {
     let (epoch, most) = (transfer.lease_epoch, transfer.max_attempts);
     (most > 1).then(|| format!("{epoch} of {most}"))
+}
+
+/// Its place among those that wait, where it has another one than most.
+fn priority(transfer: &Transfer) -> String {
+    given((transfer.priority != 0).then_some(transfer.priority))
 }
 
 pub(super) fn expected(transfer: &Transfer) -> String {

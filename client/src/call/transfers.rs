@@ -219,6 +219,12 @@ impl CreateTransfer {
         self
     }
 
+    /// Which of several is claimed first: -100 to 100, the highest first, 0 by default. A retry inherits it.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.message.priority = priority;
+        self
+    }
+
     /// When it may be started at the earliest; at once by default.
     pub fn not_before(mut self, time: DateTime<Utc>) -> Self {
         self.message.not_before = Some(convert::to_timestamp(time));

@@ -93,6 +93,9 @@ pub enum EventDetail {
         /// What the agent calls itself.
         #[serde(skip_serializing_if = "Option::is_none")]
         agent_instance: Option<String>,
+        /// The other transfers that the same claim has started, on the event of the first of them.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        claimed_with_uuids: Vec<Uuid>,
     },
     /// Why a transfer was stopped, or is to be.
     Stop {
@@ -150,6 +153,7 @@ impl EventDetail {
             Self::Lease {
                 lease_epoch,
                 agent_instance: Some(name),
+                ..
             } => format!("lease {lease_epoch} {name}"),
             Self::Lease { lease_epoch, .. } => format!("lease {lease_epoch}"),
             Self::Stop {

@@ -134,6 +134,8 @@ pub struct Transfer {
     pub agent_instance: Option<String>,
     /// How often it may be started in all before a lost heartbeat fails it.
     pub max_attempts: i32,
+    /// Which of several is claimed first: the one with the highest.
+    pub priority: i32,
     /// The latest request to cancel or to pause it, and what came of it; `None` when there was none, and once it was
     /// resumed.
     #[serde(skip_serializing_if = "Option::is_none")]

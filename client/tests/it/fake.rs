@@ -418,6 +418,7 @@ service! {
     explain_transfer(ExplainTransferRequest) -> ExplainTransferResponse,
     list_attempts(ListAttemptsRequest) -> ListAttemptsResponse,
     start_transfer(StartTransferRequest) -> StartTransferResponse,
+    claim_transfers(ClaimTransfersRequest) -> ClaimTransfersResponse,
     update_progress(UpdateProgressRequest) -> UpdateProgressResponse,
     retry_transfer(RetryTransferRequest) -> RetryTransferResponse,
     cancel_transfer(CancelTransferRequest) -> CancelTransferResponse,

@@ -69,6 +69,33 @@ pub fn in_use(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
     }
 }
 
+/// Whether transfers may be started from where `caller` is.
+///
+/// # Errors
+/// [`Refusal::IpNotAllowed`].
+pub fn from_here(connection: &Connection, caller: &Caller) -> Result<(), Refusal> {
+    let address = caller.address;
+    if connection.policy().admits_address(address) {
+        return Ok(());
+    }
+    let connection_uuid = connection.uuid;
+    Err(Refusal::IpNotAllowed {
+        connection_uuid,
+        address,
+    })
+}
+
+/// When transfers may be started: at once, from a time on, or `None` until the connection changes.
+pub fn open_from(connection: &Connection, now: Timestamp) -> Option<Timestamp> {
+    in_use(connection, now).ok()?;
+    let policy = connection.policy();
+    let closed = policy.allowed_hours.filter(|_| !policy.admits_time(now));
+    Some(match closed {
+        Some(hours) => hours.next_start(now),
+        None => now,
+    })
+}
+
 /// Whether a transfer of `table` may be created or started now, by this caller.
 fn site(
     connection: &Connection,
@@ -77,11 +104,6 @@ fn site(
     now: Timestamp,
 ) -> impl Iterator<Item = Refusal> {
     let (connection_uuid, policy) = (connection.uuid, connection.policy());
-    let address = caller.address;
-    let from_elsewhere = || Refusal::IpNotAllowed {
-        connection_uuid,
-        address,
-    };
     let closed = |allowed_hours| Refusal::OutsideAllowedHours {
         connection_uuid,
         allowed_hours,
@@ -94,7 +116,7 @@ fn site(
     let hours = policy.allowed_hours.filter(|_| !policy.admits_time(now));
     let against = [
         in_use(connection, now).err(),
-        (!policy.admits_address(address)).then(from_elsewhere),
+        from_here(connection, caller).err(),
         hours.map(closed),
         (!policy.admits_table(table)).then(of_others),
     ];

@@ -50,6 +50,7 @@ fn declared(table: &mut TableCreateStatement, postgres: bool) {
         .col(uuid_null("retry_of_uuid"))
         .col(big_integer("retry_number").default(0))
         .col(big_integer_null("max_attempts"))
+        .col(big_integer("priority").default(0))
         .col(big_integer_null("not_before"))
         .col(big_integer_null("start_by"))
         .col(big_integer_null("start_within"))
@@ -117,6 +118,7 @@ fn checks(table: &mut TableCreateStatement) {
          OR approved_by_uuid <> acted_by_uuid",
         "heartbeat_timeout >= 0",
         "max_attempts >= 1",
+        "priority BETWEEN -100 AND 100",
         "start_within > 0",
         "finish_within > 0",
         "lease_epoch >= 0",
@@ -161,10 +163,13 @@ fn attempts() -> TableCreateStatement {
 }
 
 /// One for each way to look, and none on what progress changes.
-fn indexes() -> [IndexCreateStatement; 6] {
+fn indexes() -> [IndexCreateStatement; 7] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
+    // As the query has it.
+    let queued =
+        "stop IS NULL AND (status = 'APPROVED' OR (status = 'PENDING' AND NOT requires_approval))";
     [
         Index::create()
             .name("transfer_inserted_at")
@@ -187,6 +192,15 @@ fn indexes() -> [IndexCreateStatement; 6] {
             .col("inserted_at")
             .col("uuid")
             .and_where(Expr::cust(active))
+            .take(),
+        Index::create()
+            .name("transfer_queued")
+            .table("transfer")
+            .col("connection_uuid")
+            .col(("priority", IndexOrder::Desc))
+            .col("inserted_at")
+            .col("uuid")
+            .and_where(Expr::cust(queued))
             .take(),
         Index::create()
             .name("transfer_pending_approval")

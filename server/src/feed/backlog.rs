@@ -38,7 +38,7 @@ impl Feed {
         let registry = self.registry();
         let of_one = registry.by_uuid.values().flatten();
         let of_many = registry.by_filter.iter();
-        let of_many = of_many.map(|(id, (_, mailbox))| (id, mailbox));
+        let of_many = of_many.map(|(id, follower)| (id, &follower.mailbox));
         let all = of_one.chain(of_many);
         all.map(|(id, mailbox)| (*id, Arc::clone(mailbox)))
             .collect()

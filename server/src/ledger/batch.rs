@@ -31,6 +31,7 @@ use tidegate_domain::{
 };
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
+mod claim;
 mod connection;
 mod credential;
 mod note;
@@ -279,7 +280,7 @@ impl BatchState {
         let key = (submission.caller.actor.clone(), request.request_id.clone());
         let earlier = self.requests.get(&key)?;
         let answer = if earlier.request.digest == request.digest {
-            C::repeated(self, earlier.effect)
+            C::repeated(self, &earlier.effect)
         } else {
             None
         };

@@ -45,7 +45,7 @@ pub(crate) trait Execute: Command {
     }
 
     /// The answer to its repetition; `None` when what was done is not of this kind.
-    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>>;
+    fn repeated(state: &BatchState, effect: &Effect) -> Option<Result<Self::Answer, Refusal>>;
 }
 
 /// A command in the queue, whatever its kind.

@@ -72,9 +72,10 @@ pub(super) async fn load(
         .await?;
     let (mut of_transfers, mut of_connections) = (BTreeSet::new(), BTreeSet::new());
     for earlier in &prior_requests {
-        match earlier.effect {
-            Effect::Transfer { uuid, .. } => _ = of_transfers.insert(uuid),
-            Effect::Connection { uuid, .. } => _ = of_connections.insert(uuid),
+        match &earlier.effect {
+            Effect::Transfer { uuid, .. } => _ = of_transfers.insert(*uuid),
+            Effect::Claim(claimed) => of_transfers.extend(claimed),
+            Effect::Connection { uuid, .. } => _ = of_connections.insert(*uuid),
             Effect::Credential(_) | Effect::Session(_) => {}
         }
     }

@@ -13,6 +13,10 @@ use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tower::Service;
 
+/// When a call's own deadline passes, for methods that wait.
+#[derive(Clone, Copy)]
+pub(super) struct CallDeadline(pub(super) Instant);
+
 /// The service around all others.
 #[derive(Clone)]
 pub(super) struct Deadline<S> {
@@ -39,8 +43,11 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let deadline = timeout(request.headers()).map(|timeout| Instant::now() + timeout);
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(CallDeadline(deadline));
+        }
         let answered = self.inner.call(request);
         Box::pin(async move {
             let Some(deadline) = deadline else {

@@ -27,6 +27,7 @@ use tidegate_domain::{
     },
 };
 
+mod claim;
 mod connection;
 mod credential;
 mod filter;
@@ -251,6 +252,7 @@ impl Mutation for v1::CreateTransferRequest {
             not_before: timestamp(check, "not_before", self.not_before),
             start_by: timestamp(check, "start_by", self.start_by),
             finish_by: timestamp(check, "finish_by", self.finish_by),
+            priority: check.priority("priority", self.priority),
         }))
     }
 }

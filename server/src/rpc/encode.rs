@@ -77,6 +77,7 @@ pub(super) fn transfer(
         retry_number: transfer.retry_number,
         retried_by_uuid: optional(transfer.retried_by_uuid),
         retry_at: transfer.retry_at.map(timestamp),
+        priority: i32::try_from(declared.priority).unwrap_or_default(),
         revision: transfer.revision,
         self_approval: transfer.self_approval,
         policy_revision: transfer.policy_revision,
@@ -210,9 +211,11 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
         EventDetail::Lease {
             lease_epoch,
             agent_instance,
+            claimed_with,
         } => Detail::Lease(v1::LeaseDetail {
             lease_epoch: *lease_epoch,
             agent_instance: agent_instance.clone(),
+            claimed_with_uuids: claimed_with.iter().map(ToString::to_string).collect(),
         }),
         EventDetail::Stop {
             cause,

@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Watch,
     /// Reporting progress.
     Progress,
+    /// Waiting for something to start.
+    Claim,
 }
 
 impl Kind {
@@ -34,13 +36,14 @@ impl Kind {
         match self {
             Self::Watch => "watch",
             Self::Progress => "progress",
+            Self::Claim => "claim",
         }
     }
 
     /// Streams of this kind that one credential may have open at one server.
     const fn limit(self) -> usize {
         match self {
-            Self::Watch => 64,
+            Self::Watch | Self::Claim => 64,
             Self::Progress => 16,
         }
     }

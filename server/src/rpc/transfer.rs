@@ -18,6 +18,7 @@ use super::{
 use crate::{error::Error, traces};
 use tidegate_domain::{command::TransferCommand, validate::Check};
 
+mod claim;
 mod explain;
 mod export;
 mod read;
@@ -163,6 +164,13 @@ service! {
         list_table_stats: ListTableStatsRequest => ListTableStatsResponse,
         list_recent_transfers: ListRecentTransfersRequest => ListRecentTransfersResponse,
         list_active_transfers: ListActiveTransfersRequest => ListActiveTransfersResponse,
+    }
+
+    async fn claim_transfers(
+        &self,
+        request: Request<v1::ClaimTransfersRequest>,
+    ) -> Result<Response<v1::ClaimTransfersResponse>, Status> {
+        self.claim(request).await.map(Response::new).map_err(status)
     }
 
     async fn delete_transfer(

@@ -91,6 +91,7 @@ pub(super) fn full(number: u128) -> Transfer {
     declared.metadata = notes();
     declared.retry_of_uuid = Some(id(0));
     declared.max_attempts = Some(100);
+    declared.priority = -100;
     declared.not_before = Some(at(11));
     declared.start_by = Some(at(12));
     declared.finish_by = Some(at(16));

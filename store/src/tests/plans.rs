@@ -17,6 +17,7 @@ use super::{
 };
 use tidegate_domain::{
     caller::ConnectionScope,
+    claim::{ClaimFilter, ClaimPosition},
     fixtures::id,
     page::Position,
     query::{
@@ -152,6 +153,33 @@ async fn deadlines_are_found_through_the_partial_indexes() {
             "{plan}"
         );
         assert!(!plan.contains(SORT), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_started_is_found_in_its_order() {
+    let fixture = Fixture::new().await;
+    let after = ClaimPosition {
+        priority: 7,
+        created: later(9).after.expect("a position"),
+    };
+    for connection_uuid in [Some(id(0)), None] {
+        let filter = ClaimFilter {
+            connection_uuid,
+            ..ClaimFilter::default()
+        };
+        let one = transfer::Column::TableName.is_in(["a"]);
+        let some = transfer::Column::TableName.is_in(["a", "b"]);
+        for select in [
+            transfers::select::startable(&filter, None, at(5), None, 9),
+            transfers::select::startable(&filter, Some(one), at(5), Some(after), 9),
+            transfers::select::next_start(&filter, Some(some), at(5)),
+        ] {
+            let plan = plan(&fixture, &select).await;
+            let index = "USING INDEX transfer_queued (connection_uuid=?";
+            assert!(plan.contains(index), "{plan}");
+            assert!(!plan.contains(SORT), "{plan}");
+        }
     }
 }
 

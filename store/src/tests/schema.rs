@@ -144,6 +144,8 @@ async fn constraints_keep_out_what_has_no_meaning() {
         "denied_by_uuid = x'00'",
         "heartbeat_timeout = -1",
         "max_attempts = 0",
+        "priority = 101",
+        "priority = -101",
         "start_within = 0",
         "retry_number = -1",
         "finish_within = 0",

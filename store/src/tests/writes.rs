@@ -5,7 +5,7 @@ use super::{
     fixture::{Fixture, at, connection, event, first, full, mark, plain},
 };
 use tidegate_domain::{
-    event::EventType,
+    event::{EventDetail, EventType},
     fixtures::id,
     id::ConnectionId,
     query::{EventFilter, SortOrder, TransferFilter},
@@ -245,8 +245,16 @@ async fn requests_are_remembered_with_what_they_did() {
     deleted.body.event_type = EventType::Deleted;
     let mut other = event(&plain(3), Some(mark("create")));
     other.actor = "somebody else".to_owned();
+    let mut claimed = event(&plain(7), Some(mark("claim")));
+    claimed.body.event_type = EventType::Started;
+    claimed.body.detail = Some(EventDetail::Lease {
+        lease_epoch: 1,
+        agent_instance: String::new(),
+        claimed_with: vec![id(8), id(9)],
+    });
     let mut events = [
         event(&plain(1), Some(mark("create"))),
+        claimed,
         deleted,
         other,
         event(&plain(4), None),
@@ -262,7 +270,14 @@ async fn requests_are_remembered_with_what_they_did() {
     batch.commit().await.expect("committed");
 
     let batch = fixture.store.begin().await.expect("a batch");
-    let mut ids = vec!["create", "delete", "connect", "disconnect", "unknown"];
+    let mut ids = vec![
+        "create",
+        "delete",
+        "claim",
+        "connect",
+        "disconnect",
+        "unknown",
+    ];
     ids.extend(["filler"; 30]);
     let mut found = batch.prior_requests(&ids).await.expect("read");
     found.sort_by(|one, two| {
@@ -283,7 +298,9 @@ async fn requests_are_remembered_with_what_they_did() {
         request: mark(id),
         effect,
     };
+    let claim = Effect::Claim([7, 8, 9].map(id).to_vec());
     let wanted = [
+        memory("agent", "claim", claim),
         memory("agent", "connect", connection(5, false)),
         memory("agent", "create", transfer(1, false)),
         memory("agent", "delete", transfer(2, true)),

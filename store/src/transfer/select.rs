@@ -1,5 +1,6 @@
 //! The queries of transfers.
 
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
 };
@@ -8,6 +9,7 @@ use tidegate_entity::transfer::{Column, Entity};
 use crate::{sql::condition, value::from_duration};
 use tidegate_domain::{
     caller::ConnectionScope,
+    claim::{ClaimFilter, ClaimPosition},
     id::ConnectionId,
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
@@ -106,6 +108,66 @@ pub(crate) fn due_retries(now: Timestamp, limit: u32) -> Select<Entity> {
         .order_by_asc(Column::RetryAt)
         .order_by_asc(Column::Uuid)
         .limit(u64::from(limit))
+}
+
+/// Transfers that may be started at `now` as far as their own state goes, in the order in which they are claimed.
+pub(crate) fn startable(
+    filter: &ClaimFilter,
+    tables: Option<Expr>,
+    now: Timestamp,
+    after: Option<ClaimPosition>,
+    limit: u32,
+) -> Select<Entity> {
+    let now = now.as_micros();
+    let beyond = after.map(|after| {
+        let (key, uuid) = (column(Column::InsertedAt), column(Column::Uuid));
+        let same = Column::Priority.eq(after.priority);
+        let later = condition::beyond(key, uuid, SortOrder::Ascending, after.created);
+        Column::Priority.lt(after.priority).or(same.and(later))
+    });
+    Entity::find()
+        .filter(queued(filter, tables))
+        .filter(Column::NotBefore.is_null().or(Column::NotBefore.lte(now)))
+        .filter(
+            Column::StartExpiresAt
+                .is_null()
+                .or(Column::StartExpiresAt.gt(now)),
+        )
+        .filter(Condition::all().add_option(beyond))
+        // All have the same, but PostgreSQL does not see that where it is NULL.
+        .order_by_asc(Column::ConnectionUuid)
+        .order_by_desc(Column::Priority)
+        .order_by_asc(Column::InsertedAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
+/// When the next of those that wait for their time may be started.
+pub(crate) fn next_start(
+    filter: &ClaimFilter,
+    tables: Option<Expr>,
+    now: Timestamp,
+) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column_as(Column::NotBefore.min(), "next")
+        .filter(queued(filter, tables))
+        .filter(Column::NotBefore.gt(now.as_micros()))
+}
+
+/// What [`ClaimFilter::awaits`] says, in the words of the partial index.
+fn queued(filter: &ClaimFilter, tables: Option<Expr>) -> Condition {
+    let connection = match filter.connection_uuid {
+        Some(uuid) => Column::ConnectionUuid.eq(uuid.0),
+        None => Column::ConnectionUuid.is_null(),
+    };
+    let decided = "(status = 'APPROVED' OR (status = 'PENDING' AND NOT requires_approval))";
+    Condition::all()
+        .add(connection)
+        .add(Expr::cust("stop IS NULL"))
+        .add(Expr::cust(decided))
+        .add_option(filter.direction.map(|it| Column::Direction.eq(it.name())))
+        .add_option(tables)
 }
 
 /// No index holds the heartbeat, since every report changes it; there are few transfers in progress to look through.

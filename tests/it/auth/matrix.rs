@@ -69,6 +69,7 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
     ("TransferService.CountTransfers", Readers, Ok_, Answered),
     ("TransferService.DeleteTransfer", Admins, Invalid, Denied),
     ("TransferService.StartTransfer", Agents, Invalid, NoTransfer),
+    ("TransferService.ClaimTransfers", Agents, Ok_, NoConnection),
     ("TransferService.RetryTransfer", Agents, Invalid, NoTransfer),
     (
         "TransferService.ExplainTransfer",

@@ -146,6 +146,7 @@ fn bad_values(field: &FieldDescriptor, kind: &Kind) -> Vec<Value> {
                 unknown
             }
         }
+        Kind::Int32 if field.name() == "priority" => [-101, 101, i32::MAX].map(Value::I32).to_vec(),
         Kind::Int32 => [-1, i32::MIN].map(Value::I32).to_vec(),
         Kind::Int64 => [-1, i64::MIN].map(Value::I64).to_vec(),
         Kind::Bytes => vec![Value::Bytes(vec![7; 4_097].into())],
@@ -164,7 +165,7 @@ fn bad_values(field: &FieldDescriptor, kind: &Kind) -> Vec<Value> {
                 // A token may end the moment that another takes its place, and operators may ask for no heartbeat and give
                 // no grace.
                 let too_short: &[_] = match (field.name(), field.parent_message().name()) {
-                    ("overlap" | "grace" | "stop_grace", _) => &[],
+                    ("overlap" | "grace" | "stop_grace" | "wait", _) => &[],
                     ("heartbeat_timeout", "ConnectionPolicy") => &[(0, 999_999_999)],
                     _ => &[(0, 0), (0, 999_999_999)],
                 };

@@ -366,6 +366,7 @@ async fn all_bad_fields_are_named_at_once() {
     };
     let bad = v1::CreateTransferRequest {
         max_attempts: 0,
+        priority: 101,
         not_before: Some(beyond),
         start_by: Some(beyond),
         finish_by: Some(beyond),
@@ -393,6 +394,7 @@ async fn all_bad_fields_are_named_at_once() {
         "initiated_by_uuid",
         "metadata",
         "not_before",
+        "priority",
         "records_requested",
         "remote_site_url",
         "request_id",

@@ -89,6 +89,16 @@ async fn calls_and_streams(watched: &mut Watched, raw: &mut Raw) {
     let open = watched.rises(name, opened).await.expect("it opens");
     drop((open, reports));
     watched.becomes(name, |open| open == 0.0).await;
+    let mut agent = raw.clone();
+    let claim = v1::ClaimTransfersRequest {
+        wait: Some(wire_duration(Duration::from_secs(60))),
+        ..request::claim(&raw.connection("claims").await)
+    };
+    let waits = async { tokio::spawn(async move { agent.transfers.claim_transfers(claim).await }) };
+    let name = "tidegate_streams_open{kind=\"claim\"}";
+    let waiting = watched.rises(name, waits).await;
+    waiting.abort();
+    watched.becomes(name, |open| open == 0.0).await;
     assert_eq!(watched.now(&ok).await, 0.0, "nobody let it end");
 }
 

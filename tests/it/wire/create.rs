@@ -60,6 +60,7 @@ fn everything(
     let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     let request = v1::CreateTransferRequest {
         max_attempts: 7,
+        priority: -100,
         direction: v1::Direction::Receive.into(),
         table_name: "público.personajes".to_owned(),
         connection_uuid: connection_uuid.to_owned(),
@@ -96,6 +97,7 @@ fn everything(
         metadata: Some(notes()),
         retry_of_uuid: retry_of_uuid.to_owned(),
         max_attempts: 7,
+        priority: -100,
         not_before: time(2_000_000_000),
         start_expires_at: time(2_000_000_001),
         finish_expires_at: time(2_000_000_002),

@@ -62,6 +62,7 @@ async fn the_log_tells_a_life_step_by_step() {
         retryable: false,
     });
     let lease = v1::event::Detail::Lease(v1::LeaseDetail {
+        claimed_with_uuids: Vec::new(),
         lease_epoch: 1,
         agent_instance: String::new(),
     });

@@ -161,6 +161,7 @@ async fn every_attempt_is_listed_with_how_it_ended() {
     assert_eq!(types, expected);
     let lease = |lease_epoch, name: &str| {
         Some(v1::event::Detail::Lease(v1::LeaseDetail {
+            claimed_with_uuids: Vec::new(),
             lease_epoch,
             agent_instance: name.to_owned(),
         }))

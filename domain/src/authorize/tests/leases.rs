@@ -24,6 +24,7 @@ fn started(transfer: &Transfer, agent_instance: &str, caller: &Caller) -> Transf
     match verdict.expect("it starts").change {
         Change::Transition(after, body) => {
             let detail = EventDetail::Lease {
+                claimed_with: Vec::new(),
                 lease_epoch: after.lease_epoch,
                 agent_instance: agent_instance.to_owned(),
             };

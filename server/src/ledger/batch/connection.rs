@@ -99,13 +99,13 @@ impl Execute for ConnectionCommand {
         }
     }
 
-    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {
+    fn repeated(state: &BatchState, effect: &Effect) -> Option<Result<Self::Answer, Refusal>> {
         match effect {
             Effect::Connection {
                 deleted_by_it: true,
                 ..
             } => Some(Ok(None)),
-            Effect::Connection { uuid, .. } => Some(state.connection(uuid).cloned().map(Some)),
+            Effect::Connection { uuid, .. } => Some(state.connection(*uuid).cloned().map(Some)),
             _ => None,
         }
     }

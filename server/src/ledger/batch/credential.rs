@@ -104,9 +104,9 @@ impl Execute for CredentialCommand {
         }
     }
 
-    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {
+    fn repeated(state: &BatchState, effect: &Effect) -> Option<Result<Self::Answer, Refusal>> {
         match effect {
-            Effect::Credential(uuid) => Some(state.credential(uuid).cloned()),
+            Effect::Credential(uuid) => Some(state.credential(*uuid).cloned()),
             _ => None,
         }
     }

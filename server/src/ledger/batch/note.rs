@@ -63,7 +63,7 @@ impl Execute for Note {
     }
 
     /// Notes carry no id.
-    fn repeated(_: &BatchState, _: Effect) -> Option<Result<(), Refusal>> {
+    fn repeated(_: &BatchState, _: &Effect) -> Option<Result<(), Refusal>> {
         None
     }
 }

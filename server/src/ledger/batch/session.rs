@@ -53,9 +53,9 @@ impl Execute for OpenSession {
         }
     }
 
-    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {
+    fn repeated(state: &BatchState, effect: &Effect) -> Option<Result<Self::Answer, Refusal>> {
         match effect {
-            Effect::Session(uuid) => Some(state.session_again(uuid)),
+            Effect::Session(uuid) => Some(state.session_again(*uuid)),
             _ => None,
         }
     }
@@ -92,7 +92,7 @@ impl Execute for DeleteSession {
         Ok(true)
     }
 
-    fn repeated(_: &BatchState, _: Effect) -> Option<Result<Self::Answer, Refusal>> {
+    fn repeated(_: &BatchState, _: &Effect) -> Option<Result<Self::Answer, Refusal>> {
         None
     }
 }

@@ -14,6 +14,7 @@ use tidegate_domain::{
     stop::StopKind,
 };
 
+mod claim;
 mod connection;
 mod held;
 
@@ -26,7 +27,14 @@ pub(super) enum Outcome {
     Connection(Option<Arc<Connection>>),
     Credential(Arc<Credential>),
     Session(Opened),
+    Claimed(Vec<Arc<Transfer>>),
     Noted,
+}
+
+impl From<Vec<Arc<Transfer>>> for Outcome {
+    fn from(answer: Vec<Arc<Transfer>>) -> Self {
+        Self::Claimed(answer)
+    }
 }
 
 impl From<Option<Arc<Transfer>>> for Outcome {

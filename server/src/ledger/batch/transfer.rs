@@ -82,7 +82,7 @@ impl Execute for TransferCommand {
         match &submission.command {
             Self::Create(new) => state.create(submission, new, identities().into()),
             Self::Retry { uuid, due } => state.retry(submission, *uuid, *due, identities().into()),
-            Self::Change { uuid, verb } => state.apply(submission, *uuid, verb),
+            Self::Change { uuid, verb } => state.apply(Cause::of(submission), *uuid, verb),
         }
     }
 
@@ -103,13 +103,13 @@ impl Execute for TransferCommand {
         }
     }
 
-    fn repeated(state: &BatchState, effect: Effect) -> Option<Result<Self::Answer, Refusal>> {
+    fn repeated(state: &BatchState, effect: &Effect) -> Option<Result<Self::Answer, Refusal>> {
         match effect {
             Effect::Transfer {
                 deleted_by_it: true,
                 ..
             } => Some(Ok(None)),
-            Effect::Transfer { uuid, .. } => Some(state.current(uuid).cloned().map(Some)),
+            Effect::Transfer { uuid, .. } => Some(state.current(*uuid).cloned().map(Some)),
             _ => None,
         }
     }
@@ -202,9 +202,9 @@ impl BatchState {
         }
     }
 
-    fn apply(
+    pub(super) fn apply(
         &mut self,
-        submission: &Submission<TransferCommand>,
+        cause: Cause<'_>,
         uuid: TransferId,
         verb: &Verb,
     ) -> Result<Option<Arc<Transfer>>, Refusal> {
@@ -218,7 +218,7 @@ impl BatchState {
             &transfer,
             connection,
             verb,
-            &submission.caller,
+            cause.caller,
             self.defaults,
             self.now,
         );
@@ -229,7 +229,7 @@ impl BatchState {
                 {
                     self.charge(uuid, used);
                 }
-                Ok(self.keep(&transfer, verdict.change, Some(Cause::of(submission))))
+                Ok(self.keep(&transfer, verdict.change, Some(cause)))
             }
             Err(refusal) => {
                 let change = on_refused(&transfer, &refusal, self.now);

@@ -72,10 +72,10 @@ impl WantedAccess {
     ) -> Result<Access, StoreError> {
         let (mut credentials, mut sessions) = (BTreeSet::new(), BTreeSet::new());
         for earlier in prior_requests {
-            match earlier.effect {
-                Effect::Credential(uuid) => _ = credentials.insert(uuid),
-                Effect::Session(uuid) => _ = sessions.insert(uuid),
-                Effect::Transfer { .. } | Effect::Connection { .. } => {}
+            match &earlier.effect {
+                Effect::Credential(uuid) => _ = credentials.insert(*uuid),
+                Effect::Session(uuid) => _ = sessions.insert(*uuid),
+                Effect::Transfer { .. } | Effect::Claim(_) | Effect::Connection { .. } => {}
             }
         }
         let credentials: Vec<_> = credentials.difference(&self.credentials).copied().collect();

@@ -66,6 +66,7 @@ const TABLE: &[(&str, &str, Who, Effect)] = &[
     ("TransferService", "CountTransfers", READERS, Reads),
     ("TransferService", "DeleteTransfer", ADMINS, Changes),
     ("TransferService", "StartTransfer", AGENTS, Changes),
+    ("TransferService", "ClaimTransfers", AGENTS, Changes),
     ("TransferService", "ListAttempts", READERS, Reads),
     ("TransferService", "UpdateProgress", AGENTS, Changes),
     ("TransferService", "ReportProgress", AGENTS, Changes),

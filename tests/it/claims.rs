@@ -1,0 +1,4 @@
+//! Agents that claim: each transfer goes to one of them, and who waits is woken.
+
+mod crowd;
+mod waiting;
