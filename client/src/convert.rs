@@ -354,7 +354,7 @@ pub(crate) fn to_filter(filter: TransferFilter) -> v1::TransferFilter {
             .map(TransferStatus::to_wire)
             .collect(),
         connection_uuid: name(filter.connection_uuid),
-        table_name: filter.tables,
+        table_names: filter.tables,
         table_prefix: filter.table_prefix.unwrap_or_default(),
         requires_approval: filter.requires_approval,
         from: filter.from.map(to_timestamp),

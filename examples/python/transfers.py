@@ -18,7 +18,7 @@ def name(status: int) -> str:
 async def find(transfers: TransferServiceStub, table: str) -> model.Transfer | None:
     """The oldest transfer of the table that may start."""
     request = messages.ListTransfersRequest(order=model.SORT_ORDER_ASC)
-    request.filter.table_name.append(table)
+    request.filter.table_names.append(table)
     request.filter.status.extend([model.TRANSFER_STATUS_PENDING, model.TRANSFER_STATUS_APPROVED])
     while True:
         # The first call of all: it says at once why there is no connection, where later ones wait for the next one.

@@ -10,7 +10,7 @@ const { method } = TransferService;
 
 /** The oldest transfer of the table that may start. */
 export async function find(channel: Channel, tableName: string): Promise<Transfer | undefined> {
-  const filter = { tableName: [tableName], status: [TransferStatus.PENDING, TransferStatus.APPROVED] };
+  const filter = { tableNames: [tableName], status: [TransferStatus.PENDING, TransferStatus.APPROVED] };
   let pageToken = "";
   do {
     // The first call of all: it says at once why there is no connection, where later ones wait for the next one.

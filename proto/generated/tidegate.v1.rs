@@ -1051,7 +1051,7 @@ pub struct TransferFilter {
     pub connection_uuid: ::prost::alloc::string::String,
     /// Only those of these tables, by exact name; empty is any. At most 100.
     #[prost(string, repeated, tag = "4")]
-    pub table_name: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    pub table_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only those that require approval (true) or do not (false).
     #[prost(bool, optional, tag = "5")]
     pub requires_approval: ::core::option::Option<bool>,

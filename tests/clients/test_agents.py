@@ -35,7 +35,7 @@ class Agents:
     def transfer(self) -> model.Transfer | None:
         """The newest transfer of this test's table."""
         request = messages.ListTransfersRequest(page_size=1)
-        request.filter.table_name.append(self._testMethodName)
+        request.filter.table_names.append(self._testMethodName)
         found = self.server.transfers.ListTransfers(request).transfers
         return found[0] if found else None
 
@@ -90,7 +90,7 @@ class Agents:
             uuids.append(uuid)
         self.assertEqual(self.agent(*FAST).ends(), 0)
         request = messages.ListTransfersRequest(order=model.SORT_ORDER_ASC)
-        request.filter.table_name.append(self._testMethodName)
+        request.filter.table_names.append(self._testMethodName)
         states = {it.uuid: it.status for it in self.server.transfers.ListTransfers(request).transfers}
         expected = (model.TRANSFER_STATUS_COMPLETED, model.TRANSFER_STATUS_APPROVED)
         self.assertEqual(states, dict(zip(uuids, expected, strict=True)))

@@ -303,15 +303,15 @@ async fn a_filter_names_so_many_tables_and_none_without_a_name() {
     let (_world, mut raw) = world().await;
     for (tables, fault) in [
         (vec!["t".to_owned(); 100], None),
-        (vec!["t".to_owned(); 101], Some("filter.table_name")),
+        (vec!["t".to_owned(); 101], Some("filter.table_names")),
         (
             vec!["t".to_owned(), String::new()],
-            Some("filter.table_name[1]"),
+            Some("filter.table_names[1]"),
         ),
-        (vec!["t".repeat(256)], Some("filter.table_name[0]")),
+        (vec!["t".repeat(256)], Some("filter.table_names[0]")),
     ] {
         let filter = v1::TransferFilter {
-            table_name: tables,
+            table_names: tables,
             ..v1::TransferFilter::default()
         };
         let count = v1::CountTransfersRequest {

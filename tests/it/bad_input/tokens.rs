@@ -22,7 +22,7 @@ struct Tokens {
 
 fn filter() -> v1::TransferFilter {
     v1::TransferFilter {
-        table_name: vec!["characters".to_owned()],
+        table_names: vec!["characters".to_owned()],
         status: vec![
             TransferStatus::Pending.into(),
             TransferStatus::InProgress.into(),
@@ -185,7 +185,7 @@ async fn a_token_belongs_to_its_filter_and_order() {
     let mut tokens = tokens().await;
     let time = Some(prost_types::Timestamp::default());
     let changes: [fn(&mut v1::TransferFilter, Option<prost_types::Timestamp>); 14] = [
-        |filter, _| filter.table_name.push("s".to_owned()),
+        |filter, _| filter.table_names.push("s".to_owned()),
         |filter, _| filter.table_prefix.push('c'),
         |filter, _| filter.partial = Some(false),
         |filter, _| filter.initiated_by_uuid = NOBODY.to_owned(),
@@ -193,7 +193,7 @@ async fn a_token_belongs_to_its_filter_and_order() {
         |filter, _| filter.lease_owner_uuid = NOBODY.to_owned(),
         |filter, time| filter.started = range(time),
         |filter, time| filter.updated = range(time),
-        |filter, _| filter.table_name.clear(),
+        |filter, _| filter.table_names.clear(),
         |filter, _| filter.status.truncate(1),
         |filter, _| filter.requires_approval = Some(false),
         |filter, _| filter.direction = v1::Direction::Send.into(),

@@ -29,7 +29,7 @@ async fn a_filtered_watch_tells_who_enters_and_who_leaves() {
             TransferStatus::Pending.into(),
             TransferStatus::Cancelled.into(),
         ],
-        table_name: vec!["characters".to_owned()],
+        table_names: vec!["characters".to_owned()],
         ..v1::TransferFilter::default()
     };
     let first = raw.declared().await;

@@ -336,7 +336,7 @@ async fn positions_that_are_no_longer_or_not_yet_in_the_log_are_refused() {
 async fn an_idle_watch_is_told_its_position() {
     let (_world, mut raw) = world().await;
     let filter = v1::TransferFilter {
-        table_name: vec!["nothing".to_owned()],
+        table_names: vec!["nothing".to_owned()],
         ..v1::TransferFilter::default()
     };
     let asked = WatchTransfersRequest {

@@ -113,7 +113,7 @@ async fn what_is_not_meant_is_not_sent() {
     assert_eq!(uuids(&found), [linked.uuid]);
     assert!(found[0].transfers[0].connection.is_some());
     let nothing = v1::TransferFilter {
-        table_name: vec!["nothing".to_owned()],
+        table_names: vec!["nothing".to_owned()],
         ..v1::TransferFilter::default()
     };
     let found = pieces(raw.transfers.export_transfers(meant(nothing))).await;

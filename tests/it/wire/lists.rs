@@ -80,8 +80,8 @@ const CASES: [Case; 25] = [
         &[0, 2, 4],
     ),
     (|it, _| NOBODY.clone_into(&mut it.connection_uuid), &[]),
-    (|it, _| it.table_name = names(&["a"]), &[0, 1, 4]),
-    (|it, _| it.table_name = names(&["A", "b"]), &[2, 3, 5]),
+    (|it, _| it.table_names = names(&["a"]), &[0, 1, 4]),
+    (|it, _| it.table_names = names(&["A", "b"]), &[2, 3, 5]),
     (|it, _| it.table_prefix.push('a'), &[0, 1, 4]),
     (|it, six| it.started = six.when(2), &[2]),
     (|it, six| it.ended = six.when(3), &[3]),
@@ -104,7 +104,7 @@ const CASES: [Case; 25] = [
         |it, six| {
             it.direction = v1::Direction::Send.into();
             it.connection_uuid.clone_from(&six.connection_uuid);
-            it.table_name = names(&["b"]);
+            it.table_names = names(&["b"]);
             it.requires_approval = Some(false);
             it.status = vec![TransferStatus::InProgress.into()];
             (it.from, it.to) = (six.at(0), six.at(5));

@@ -29,7 +29,7 @@ pub(in crate::rpc) fn transfer_filter(
             connections: scope.and(ConnectionScope::from(
                 check.optional_uuid("connection_uuid", &wire.connection_uuid),
             )),
-            tables: tables(check, &wire.table_name),
+            tables: tables(check, &wire.table_names),
             table_prefix: (!table_prefix.is_empty()).then_some(table_prefix),
             requires_approval: wire.requires_approval,
             from,
@@ -55,13 +55,13 @@ fn range(check: &mut Check, prefix: &'static str, wire: Option<v1::TimeRange>) -
 fn tables(check: &mut Check, names: &[String]) -> Vec<String> {
     if names.len() > FILTER_TABLES_MAX {
         check.add(
-            "table_name",
+            "table_names",
             format!("must name at most {FILTER_TABLES_MAX} tables"),
         );
         return Vec::new();
     }
     let look = |(index, name): (usize, &String)| {
-        let field = format!("table_name[{index}]");
+        let field = format!("table_names[{index}]");
         check.required(&field, name);
         check.line(&field, name, NAME_MAX)
     };

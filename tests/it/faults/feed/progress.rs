@@ -55,7 +55,7 @@ mod postgres_only {
         on_a.start(&uuid).await;
         let request = v1::WatchTransfersRequest {
             filter: Some(v1::TransferFilter {
-                table_name: vec!["newest".to_owned()],
+                table_names: vec!["newest".to_owned()],
                 ..v1::TransferFilter::default()
             }),
             include_existing: true,
