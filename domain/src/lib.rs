@@ -27,6 +27,7 @@ pub mod reachable;
 pub mod refusal;
 pub mod retry;
 pub mod rule;
+pub mod stats;
 pub mod status;
 pub mod stop;
 pub mod table;

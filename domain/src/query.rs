@@ -4,6 +4,7 @@ use super::{
     caller::Role,
     connection::{Connection, ConnectionDirection, ConnectionStatus},
     page::Position,
+    stats::Durations,
     status::{Direction, TransferStatus},
     time::Timestamp,
 };
@@ -123,12 +124,23 @@ pub struct ConnectionStats {
     pub total_records: i64,
     /// Sum of `bytes_transferred`, at most the largest i64.
     pub total_bytes: i64,
+    /// How long completed transfers took.
+    pub durations: Option<Durations>,
+    /// When the last of them was completed.
+    pub last_completed_at: Option<Timestamp>,
 }
 
 impl ConnectionStats {
     /// Transfers in every status.
     pub fn total(&self) -> i64 {
         self.by_status.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The completed among those that have ended; `None` when none has.
+    pub fn success_rate(&self) -> Option<f64> {
+        let ended = self.by_status.iter().filter(|(it, _)| it.is_terminal());
+        let ended = ended.map(|(_, count)| count).sum();
+        ratio(self.count(TransferStatus::Completed), ended)
     }
 
     /// Transfers in one status.
@@ -140,9 +152,15 @@ impl ConnectionStats {
     }
 }
 
-/// Which completed transfers to sum up by table.
+/// `part` of `whole`, from 0 to 1; `None` of nothing.
+#[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+pub fn ratio(part: i64, whole: i64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// Which transfers to sum up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableStatsFilter {
+pub struct StatsFilter {
     /// Only this direction.
     pub direction: Option<Direction>,
     /// Only those of these connections.
@@ -153,6 +171,20 @@ pub struct TableStatsFilter {
     pub to: Option<Timestamp>,
 }
 
+impl StatsFilter {
+    /// Those in one status.
+    pub fn of(&self, status: TransferStatus) -> TransferFilter {
+        TransferFilter {
+            direction: self.direction,
+            status: vec![status],
+            connections: self.connections,
+            from: self.from,
+            to: self.to,
+            ..TransferFilter::default()
+        }
+    }
+}
+
 /// The sums of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableStats {
@@ -160,10 +192,16 @@ pub struct TableStats {
     pub table_name: String,
     /// Completed transfers of it.
     pub count: i64,
-    /// Sum of `records_transferred`, at most the largest i64.
+    /// Sum of their `records_transferred`, at most the largest i64.
     pub records: i64,
-    /// Sum of `bytes_transferred`, at most the largest i64.
+    /// Sum of their `bytes_transferred`, at most the largest i64.
     pub bytes: i64,
+    /// Transfers of it that have ended, completed or not.
+    pub ended: i64,
+    /// How long completed transfers took.
+    pub durations: Option<Durations>,
+    /// When the last of them was completed.
+    pub last_completed_at: Option<Timestamp>,
 }
 
 #[cfg(test)]
@@ -444,5 +482,14 @@ mod tests {
         assert_eq!(stats.total(), 5);
         assert_eq!(stats.count(TransferStatus::Failed), 3);
         assert_eq!(stats.count(TransferStatus::Denied), 0);
+        assert_eq!(stats.success_rate(), Some(0.0));
+        let by_status = vec![
+            (TransferStatus::Pending, 5),
+            (TransferStatus::Completed, 3),
+            (TransferStatus::Expired, 1),
+        ];
+        let stats = ConnectionStats { by_status, ..stats };
+        assert_eq!(stats.success_rate(), Some(0.75));
+        assert_eq!(ConnectionStats::default().success_rate(), None);
     }
 }

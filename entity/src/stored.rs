@@ -70,6 +70,13 @@ impl<T> TryFromU64 for StoredId<T> {
     }
 }
 
+/// Nor are texts.
+impl<T> TryFromU64 for Stored<T> {
+    fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+        Err(DbErr::Type("a text is no number".to_owned()))
+    }
+}
+
 trait AsText: Sized {
     fn to_text(&self) -> String;
     fn from_text(text: &str) -> Result<Self, String>;

@@ -8,6 +8,7 @@ use sea_orm_migration::prelude::*;
 mod connection;
 mod credential;
 mod event;
+mod stats;
 mod transfer;
 
 /// This change.
@@ -20,11 +21,14 @@ impl MigrationTrait for Migration {
         connection::up(manager).await?;
         transfer::up(manager).await?;
         event::up(manager).await?;
-        credential::up(manager).await
+        credential::up(manager).await?;
+        stats::up(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in [
+            "transfer_stats",
+            "deleted_transfer",
             "session",
             "access_token",
             "credential",

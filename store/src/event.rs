@@ -78,8 +78,8 @@ impl ScopedReader {
 }
 
 impl WriteTransaction {
-    /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit):
-    /// the counter's lock is what makes the positions gapless and puts them into the order of the commits. Answers what
+    /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit) but
+    /// for [`count_ended`](Self::count_ended): the counter's lock is what makes the positions gapless and puts them into the order of the commits. Answers what
     /// they continue from, which is whatever the log ends with, known to this replica or not.
     pub async fn append_events(&self, events: &mut [Event]) -> Result<Option<Head>, StoreError> {
         let Ok(count @ 1..) = i64::try_from(events.len()) else {

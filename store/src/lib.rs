@@ -54,6 +54,7 @@ pub use open::{
 pub use request::{Effect, PriorRequest};
 pub use scoped::{Readers, ScopedReader};
 pub use snapshot::Snapshot;
+pub use stats::WrongSums;
 pub use write::WriteTransaction;
 
 use open::pools::Inner;
@@ -68,7 +69,7 @@ const BATCH_PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Longest wait for a statement that reads a few rows by an index.
 const READ: Duration = Duration::from_millis(2_500);
-/// Longest wait for one that counts or sums rows: longer than PostgreSQL lets it run.
+/// Longest wait for one that counts rows or adds up sums: longer than PostgreSQL lets it run.
 const LONG_READ: Duration = Duration::from_secs(6);
 
 /// A database URL for people to read: without the password that it may hold.
@@ -120,6 +121,11 @@ impl Store {
     /// Reads of as many rows as there are.
     fn long_reads(&self) -> Reader<'_> {
         Reader::new(&self.inner, LONG_READ, true)
+    }
+
+    /// Reads of sums, which may be many rows, but are found by an index.
+    fn sums(&self) -> Reader<'_> {
+        Reader::new(&self.inner, LONG_READ, false)
     }
 
     /// Waits for running statements, but not for ever, closes every connection and lets go of the file.

@@ -1,12 +1,10 @@
 //! Counts and sums.
-//!
-//! A sum of 64-bit numbers fails on SQLite when it overflows and becomes a decimal on PostgreSQL. So the upper and the
-//! lower 32 bits are summed apart, neither of which can overflow below two thousand million rows, and joined here.
+
+use std::collections::BTreeMap;
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
-    TryGetable,
-    sea_query::{Expr, Order},
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
+    QuerySelect, Select, sea_query::Expr,
 };
 use tidegate_entity::{
     stored::Stored,
@@ -14,22 +12,73 @@ use tidegate_entity::{
 };
 
 use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::condition};
+use facts::HALF;
 use tidegate_domain::{
     connection::Usage,
     id::ConnectionId,
-    query::{ConnectionStats, TableStats, TableStatsFilter, TransferFilter},
+    query::{ConnectionStats, StatsFilter, TableStats, TransferFilter},
+    stats::Durations,
     status::TransferStatus,
+    time::Timestamp,
 };
 
-/// Sums of one group.
+mod check;
+pub(crate) mod facts;
+mod keep;
+
+pub use check::WrongSums;
+
+/// Sums of one status and class of durations.
 #[derive(FromQueryResult)]
-struct Group<N: TryGetable> {
-    name: N,
-    count: i64,
+struct Group {
+    status: Stored<TransferStatus>,
+    duration_class: i64,
+    transfers: i64,
     records_high: i64,
     records_low: i64,
     bytes_high: i64,
     bytes_low: i64,
+    duration_high: i64,
+    duration_low: i64,
+    last_completed_at: Option<i64>,
+}
+
+/// What groups come to.
+#[derive(Default)]
+struct Sums {
+    by_status: BTreeMap<TransferStatus, i64>,
+    records: i128,
+    bytes: i128,
+    /// Completed transfers by class.
+    classes: Vec<(i64, i64)>,
+    duration: i128,
+    last_completed_at: Option<i64>,
+}
+
+impl Sums {
+    /// `only_completed` leaves what others moved out.
+    fn add(&mut self, group: &Group, only_completed: bool) {
+        let status = group.status.0;
+        *self.by_status.entry(status).or_default() += group.transfers;
+        let is_completed = status == TransferStatus::Completed;
+        if is_completed || !only_completed {
+            self.records += join(group.records_high, group.records_low);
+            self.bytes += join(group.bytes_high, group.bytes_low);
+        }
+        if is_completed {
+            self.classes.push((group.duration_class, group.transfers));
+            self.duration += join(group.duration_high, group.duration_low);
+            self.last_completed_at = self.last_completed_at.max(group.last_completed_at);
+        }
+    }
+
+    fn durations(&self) -> Option<Durations> {
+        Durations::new(self.classes.iter().copied(), self.duration)
+    }
+
+    fn last_completed_at(&self) -> Option<Timestamp> {
+        self.last_completed_at.map(Timestamp::from_micros)
+    }
 }
 
 impl Store {
@@ -39,48 +88,59 @@ impl Store {
         Ok(select.one(&self.long_reads()).await?.unwrap_or(0))
     }
 
-    /// The sums of one connection; statuses in the order of the wire's enum.
+    /// The sums over every status; statuses in the order of the wire's enum.
     pub async fn connection_stats(
         &self,
-        connection_uuid: ConnectionId,
+        filter: &StatsFilter,
     ) -> Result<ConnectionStats, StoreError> {
-        let groups: Vec<Group<Stored<TransferStatus>>> = select_by_connection(connection_uuid)
-            .into_model()
-            .all(&self.long_reads())
-            .await?;
-        let mut by_status = Vec::with_capacity(groups.len());
-        let (mut records, mut bytes) = (0, 0);
-        for group in &groups {
-            by_status.push((group.name.0, group.count));
-            records += join(group.records_high, group.records_low);
-            bytes += join(group.bytes_high, group.bytes_low);
+        let reads = self.sums();
+        let select = facts::by_status(reads.get_database_backend(), filter);
+        let mut sums = Sums::default();
+        for row in reads.query_all(&select).await? {
+            sums.add(&Group::from_query_result(&row, "")?, false);
         }
-        by_status.sort_unstable();
         Ok(ConnectionStats {
-            by_status,
-            total_records: saturate(records),
-            total_bytes: saturate(bytes),
+            durations: sums.durations(),
+            last_completed_at: sums.last_completed_at(),
+            by_status: sums.by_status.into_iter().collect(),
+            total_records: saturate(sums.records),
+            total_bytes: saturate(sums.bytes),
         })
     }
 
     /// The sums of completed transfers by table, most transfers first, then by name.
     pub async fn table_stats(
         &self,
-        filter: &TableStatsFilter,
+        filter: &StatsFilter,
         limit: u32,
     ) -> Result<Vec<TableStats>, StoreError> {
-        let groups: Vec<Group<String>> = select_by_table(filter, limit)
-            .into_model()
-            .all(&self.long_reads())
-            .await?;
-        let stats = groups.into_iter().map(|group| TableStats {
-            records: saturate(join(group.records_high, group.records_low)),
-            bytes: saturate(join(group.bytes_high, group.bytes_low)),
-            table_name: group.name,
-            count: group.count,
+        let reads = self.sums();
+        let select = facts::by_table(reads.get_database_backend(), filter, limit);
+        let mut tables: Vec<(String, Sums)> = Vec::new();
+        for row in reads.query_all(&select).await? {
+            let name = name(&row)?;
+            if tables.last().is_none_or(|(last, _)| *last != name) {
+                tables.push((name, Sums::default()));
+            }
+            if let Some((_, sums)) = tables.last_mut() {
+                sums.add(&Group::from_query_result(&row, "")?, true);
+            }
+        }
+        let stats = tables.into_iter().map(|(table_name, sums)| TableStats {
+            table_name,
+            count: (sums.by_status.get(&TransferStatus::Completed)).map_or(0, |count| *count),
+            records: saturate(sums.records),
+            bytes: saturate(sums.bytes),
+            ended: sums.by_status.values().sum(),
+            durations: sums.durations(),
+            last_completed_at: sums.last_completed_at(),
         });
         Ok(stats.collect())
     }
+}
+
+fn name(row: &QueryResult) -> Result<String, StoreError> {
+    Ok(row.try_get("", "table_name")?)
 }
 
 impl ScopedReader {
@@ -89,29 +149,28 @@ impl ScopedReader {
         self.store.count_transfers(&self.filter(filter)).await
     }
 
-    /// The sums of one connection; statuses in the order of the wire's enum.
+    /// The sums over every status; statuses in the order of the wire's enum.
     pub async fn connection_stats(
         &self,
-        uuid: ConnectionId,
+        filter: &StatsFilter,
     ) -> Result<ConnectionStats, StoreError> {
-        if self.caller.sees(Some(uuid)) {
-            self.store.connection_stats(uuid).await
-        } else {
-            Ok(ConnectionStats::default())
-        }
+        self.store.connection_stats(&self.narrow(filter)).await
     }
 
     /// The sums of completed transfers by table, most transfers first, then by name.
     pub async fn table_stats(
         &self,
-        filter: &TableStatsFilter,
+        filter: &StatsFilter,
         limit: u32,
     ) -> Result<Vec<TableStats>, StoreError> {
-        let filter = TableStatsFilter {
+        self.store.table_stats(&self.narrow(filter), limit).await
+    }
+
+    fn narrow(&self, filter: &StatsFilter) -> StatsFilter {
+        StatsFilter {
             connections: self.narrowed(filter.connections),
             ..filter.clone()
-        };
-        self.store.table_stats(&filter, limit).await
+        }
     }
 }
 
@@ -152,36 +211,10 @@ pub(crate) fn select_count(filter: &TransferFilter) -> Select<Entity> {
         .filter(condition::transfers(filter))
 }
 
-pub(crate) fn select_by_connection(connection_uuid: ConnectionId) -> Select<Entity> {
-    select_sums(Column::Status).filter(Column::ConnectionUuid.eq(connection_uuid.0))
-}
-
-pub(crate) fn select_by_table(filter: &TableStatsFilter, limit: u32) -> Select<Entity> {
-    select_sums(Column::TableName)
-        .filter(condition::completed(filter))
-        .order_by(Expr::cust("COUNT(*)"), Order::Desc)
-        .order_by_asc(Column::TableName)
-        .limit(u64::from(limit))
-}
-
-fn select_sums(name: Column) -> Select<Entity> {
-    Entity::find()
-        .select_only()
-        .column_as(name, "name")
-        .expr_as(Expr::cust("COUNT(*)"), "count")
-        .expr_as(half("records_transferred", '/'), "records_high")
-        .expr_as(half("records_transferred", '%'), "records_low")
-        .expr_as(half("bytes_transferred", '/'), "bytes_high")
-        .expr_as(half("bytes_transferred", '%'), "bytes_low")
-        .group_by(name)
-}
-
 /// The sum of one half of a counter; counters are never negative.
 fn half(column: &str, operator: char) -> Expr {
     Expr::cust(format!("CAST(SUM({column} {operator} {HALF}) AS BIGINT)"))
 }
-
-const HALF: i64 = 1 << 32;
 
 fn join(high: i64, low: i64) -> i128 {
     i128::from(high) * i128::from(HALF) + i128::from(low)

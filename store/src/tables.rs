@@ -3,7 +3,8 @@
 use sea_orm::{EntityTrait, IdenStatic as _, Iterable as _, QuerySelect as _, TryIntoModel};
 use tidegate_domain::chain::{Audit, Fault};
 use tidegate_entity::{
-    access_token, attempt, connection, credential, event, event_counter, session, transfer,
+    access_token, attempt, connection, credential, deleted_transfer, event, event_counter, session,
+    transfer, transfer_stats,
 };
 
 use crate::{
@@ -16,7 +17,8 @@ use crate::{
 macro_rules! each_table {
     ($table:ident => $work:expr) => {
         each_table! { $table => $work, [
-            event_counter connection credential access_token session transfer attempt event
+            event_counter connection credential access_token session transfer attempt
+            deleted_transfer transfer_stats event
         ] }
     };
     ($table:ident => $work:expr, [$($module:ident)+]) => {
@@ -56,7 +58,9 @@ macro_rules! plain_tables {
     };
 }
 
-plain_tables! { connection credential access_token session transfer attempt }
+plain_tables! {
+    connection credential access_token session transfer attempt deleted_transfer transfer_stats
+}
 
 impl Table for event::Entity {
     fn follow(row: &event::Model, audit: &mut Option<Audit>) -> Result<(), Fault> {

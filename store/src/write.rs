@@ -1,7 +1,7 @@
 //! The one way to write: a transaction that loads what a batch of commands needs and stores what they made of it.
 //!
 //! Rows are locked in the order of their uuids and the event counter last, so that batches of several writers cannot
-//! wait for each other in a circle.
+//! wait for each other in a circle. Sums are added to under the counter's lock, in any order.
 
 use std::sync::{Arc, OnceLock};
 

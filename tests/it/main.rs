@@ -29,6 +29,7 @@ mod replicas_feed;
 mod settings;
 mod startup;
 mod stops;
+mod sums;
 mod sweeper;
 mod tls;
 mod tokens;

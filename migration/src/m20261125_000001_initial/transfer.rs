@@ -163,7 +163,7 @@ fn attempts() -> TableCreateStatement {
 }
 
 /// One for each way to look, and none on what progress changes.
-fn indexes() -> [IndexCreateStatement; 7] {
+fn indexes() -> [IndexCreateStatement; 8] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
@@ -201,6 +201,13 @@ fn indexes() -> [IndexCreateStatement; 7] {
             .col("inserted_at")
             .col("uuid")
             .and_where(Expr::cust(queued))
+            .take(),
+        Index::create()
+            .name("transfer_active_of_connection")
+            .table("transfer")
+            .col("connection_uuid")
+            .col("status")
+            .and_where(Expr::cust(active))
             .take(),
         Index::create()
             .name("transfer_pending_approval")

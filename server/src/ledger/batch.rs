@@ -189,6 +189,10 @@ pub(crate) struct BatchState {
     rows: BTreeMap<TransferId, Row<Transfer>>,
     /// Attempts that end while their transfers go on.
     attempts: Vec<Attempt>,
+    /// Transfers that end.
+    ended: Vec<TransferId>,
+    /// Transfers that are deleted, as they were.
+    deleted: Vec<Arc<Transfer>>,
     connections: BTreeMap<ConnectionId, Row<Connection>>,
     credentials: BTreeMap<CredentialId, Row<Credential>>,
     sessions: BTreeMap<SessionId, Row<Session>>,
@@ -216,6 +220,8 @@ impl BatchState {
             now: inputs.now,
             defaults: inputs.defaults,
             attempts: Vec::new(),
+            ended: Vec::new(),
+            deleted: Vec::new(),
             rows: transfers.map(|it| (it.uuid, Row::inputs(it))).collect(),
             connections: connections.map(|it| (it.uuid, Row::inputs(it))).collect(),
             credentials: credentials.map(|it| (it.uuid, Row::inputs(it))).collect(),
@@ -333,12 +339,14 @@ impl BatchState {
             && !self.sessions.values().any(Row::has_changed)
     }
 
-    /// Writes the batch. The event counter comes last, since its lock orders the commits.
+    /// Writes the batch. The event counter comes last, since its lock orders the commits; only sums are added to under it.
     pub(super) async fn write(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         self.write_connections(transaction).await?;
         self.write_transfers(transaction).await?;
         self.write_credentials(transaction).await?;
-        self.append(transaction).await
+        self.append(transaction).await?;
+        // Every end of a transfer is an event, so whoever counts holds the lock.
+        transaction.count_ended(&self.ended).await
     }
 
     /// Writes the events.

@@ -13,7 +13,7 @@ use tidegate_entity::transfer::Column;
 use tidegate_domain::{
     caller::ConnectionScope,
     page::Position,
-    query::{ApprovalFilter, SortOrder, TableStatsFilter, TimeRange, TransferFilter},
+    query::{ApprovalFilter, SortOrder, TimeRange, TransferFilter},
     status::TransferStatus,
 };
 
@@ -104,17 +104,6 @@ pub(crate) fn approvals(filter: &ApprovalFilter) -> Condition {
                 .as_ref()
                 .map(|name| Column::TableName.eq(name.as_str())),
         )
-}
-
-pub(crate) fn completed(filter: &TableStatsFilter) -> Condition {
-    transfers(&TransferFilter {
-        direction: filter.direction,
-        status: vec![TransferStatus::Completed],
-        connections: filter.connections,
-        from: filter.from,
-        to: filter.to,
-        ..TransferFilter::default()
-    })
 }
 
 /// Exactly this status.

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityName as _, Statement};
 use serde_json::Map;
 use tidegate_entity::{
-    access_token, connection, credential, session,
+    access_token, connection, credential, deleted_transfer, session,
     stored::{JsonText, Stored, StoredId},
 };
 
@@ -20,7 +20,7 @@ use tidegate_domain::{
     fixtures::id,
     outcome::FailureCode,
     policy::Policy,
-    status::TransferStatus,
+    status::{Direction, TransferStatus},
     time::Timestamp,
     transfer::Transfer,
 };
@@ -46,8 +46,11 @@ async fn ledger() -> Fixture {
     inserted.expect("a token");
     let inserted = batch.insert(&[code()], Clone::clone).await;
     inserted.expect("a session");
+    let inserted = batch.insert(&[rest()], Clone::clone).await;
+    inserted.expect("what is left of a transfer");
     let mut events = vec![happened(&transfers[0], None), telling(last)];
     batch.append_events(&mut events).await.expect("events");
+    batch.count_ended(&[id(401)]).await.expect("counted");
     batch.commit().await.expect("committed");
     let batch = fixture.store.begin().await.expect("a batch");
     assert_eq!(batch.trim_log(Timestamp::MAX, 1).await.expect("trimmed"), 1);
@@ -126,6 +129,21 @@ fn code() -> session::Model {
         expires_at: 2,
         token_expires_in: 3,
         redeemed_at: Some(4),
+    }
+}
+
+fn rest() -> deleted_transfer::Model {
+    deleted_transfer::Model {
+        uuid: StoredId(id(401)),
+        direction: Stored(Direction::Receive),
+        connection_uuid: Some(StoredId(id(7))),
+        table_name: "ząb \"tab\"".to_owned(),
+        status: Stored(TransferStatus::Completed),
+        records_transferred: i64::MAX,
+        bytes_transferred: 1,
+        started_at: Some(2),
+        completed_at: Some(3),
+        inserted_at: 4,
     }
 }
 

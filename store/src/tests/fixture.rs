@@ -45,6 +45,9 @@ impl Fixture {
     pub(super) async fn insert(&self, transfers: &[Transfer]) {
         let batch = self.store.begin().await.expect("a batch");
         batch.insert_transfers(transfers).await.expect("inserted");
+        let ended = transfers.iter().filter(|it| it.status.is_terminal());
+        let ended: Vec<_> = ended.map(|transfer| transfer.uuid).collect();
+        batch.count_ended(&ended).await.expect("counted");
         batch.commit().await.expect("committed");
     }
 }

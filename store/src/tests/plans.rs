@@ -21,9 +21,10 @@ use tidegate_domain::{
     fixtures::id,
     page::Position,
     query::{
-        ApprovalFilter, ConnectionFilter, CredentialFilter, EventFilter, SortOrder,
-        TableStatsFilter, TransferFilter, Window,
+        ApprovalFilter, ConnectionFilter, CredentialFilter, EventFilter, SortOrder, StatsFilter,
+        TransferFilter, Window,
     },
+    stats::Period,
     status::TransferStatus,
 };
 
@@ -232,23 +233,57 @@ async fn events_and_connections_follow_their_keys() {
 }
 
 #[tokio::test]
-async fn sums_of_a_connection_or_a_span_read_only_their_part() {
+async fn statistics_read_sums_edges_and_what_is_open() {
+    const KEPT: &str =
+        "INDEX sqlite_autoindex_transfer_stats_1 (period=? AND starts_at>? AND starts_at<?)";
+    const ENDS: &str = "inserted_at>? AND inserted_at<?";
+    const OPEN: &str = "INDEX transfer_active_of_connection (connection_uuid=? AND status=?)";
     let fixture = Fixture::new().await;
-    let site = plan(&fixture, &stats::select_by_connection(id(0))).await;
-    assert!(
-        site.contains("INDEX transfer_connection (connection_uuid=?)"),
-        "{site}"
-    );
-    let span = TableStatsFilter {
-        from: Some(at(1)),
-        to: Some(at(9)),
-        ..TableStatsFilter::default()
+    let all = StatsFilter::default();
+    let site = StatsFilter {
+        connections: ConnectionScope::Only(id(0)),
+        ..all.clone()
     };
-    let span = plan(&fixture, &stats::select_by_table(&span, 9)).await;
-    assert!(
-        span.contains("INDEX transfer_inserted_at (inserted_at>? AND inserted_at<?)"),
-        "{span}"
-    );
+    let hour = Period::Hour.micros();
+    let span = StatsFilter {
+        from: Some(at(1)),
+        to: Some(at(30 * hour)),
+        ..site.clone()
+    };
+    let pool = fixture.store.reader();
+    let select = |filter| stats::facts::by_status(DbBackend::Sqlite, filter);
+    let of_site = explain(&pool, DbBackend::Sqlite.build(&select(&site))).await;
+    let of_span = explain(&pool, DbBackend::Sqlite.build(&select(&span))).await;
+    let tables = |filter| stats::facts::by_table(DbBackend::Sqlite, filter, 9);
+    let of_tables = explain(&pool, DbBackend::Sqlite.build(&tables(&all))).await;
+    let span_of_all = StatsFilter {
+        connections: ConnectionScope::All,
+        ..span
+    };
+    let tables_of_span = explain(&pool, DbBackend::Sqlite.build(&tables(&span_of_all))).await;
+    assert_eq!(of_site.matches(OPEN).count(), 4, "{of_site}");
+    let open = format!("INDEX transfer_active (status=? AND {ENDS})");
+    assert_eq!(of_span.matches(&open).count(), 4, "{of_span}");
+    let of_connection = format!("INDEX transfer_connection (connection_uuid=? AND {ENDS})");
+    let of_any = format!("INDEX transfer_inserted_at ({ENDS})");
+    for (plan, edge) in [(&of_span, of_connection), (&tables_of_span, of_any)] {
+        let deleted = format!("INDEX deleted_transfer_inserted_at ({ENDS})");
+        assert_eq!(plan.matches(&edge).count(), 2, "{plan}");
+        assert_eq!(plan.matches(&deleted).count(), 2, "{plan}");
+    }
+    for plan in [of_site, of_span, of_tables, tables_of_span] {
+        assert!(plan.contains(KEPT), "{plan}");
+        for table in ["transfer", "deleted_transfer", "transfer_stats"] {
+            for end in [";", " USING"] {
+                assert!(!plan.contains(&format!("SCAN {table}{end}")), "{plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn counts_read_only_their_part() {
+    let fixture = Fixture::new().await;
     let active = TransferFilter {
         status: vec![TransferStatus::Pending],
         ..TransferFilter::default()

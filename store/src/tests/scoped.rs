@@ -9,7 +9,7 @@ use tidegate_domain::{
     fixtures::{caller, id},
     id::ConnectionId,
     query::{
-        ApprovalFilter, ConnectionFilter, EventFilter, SortOrder, TableStatsFilter, TransferFilter,
+        ApprovalFilter, ConnectionFilter, EventFilter, SortOrder, StatsFilter, TransferFilter,
     },
     status::TransferStatus,
     transfer::Transfer,
@@ -42,6 +42,9 @@ async fn readers() -> (Fixture, ScopedReader, ScopedReader) {
     let sites = [connection(1, 1), connection(2, 2)];
     batch.insert_connections(&sites).await.expect("inserted");
     batch.insert_transfers(&transfers).await.expect("inserted");
+    let ended = transfers.iter().filter(|it| it.status.is_terminal());
+    let ended: Vec<_> = ended.map(|transfer| transfer.uuid).collect();
+    batch.count_ended(&ended).await.expect("counted");
     let mut events: Vec<_> = transfers.iter().map(|it| event(it, None)).collect();
     batch.append_events(&mut events).await.expect("appended");
     batch.commit().await.expect("committed");
@@ -95,11 +98,15 @@ async fn approvals_and_sums_are_those_of_the_own_connection() {
         let filter = ApprovalFilter::default();
         let found = reader.pending_approvals(&filter, at(1), first(10)).await;
         assert_eq!(numbers(&found.expect("read")), waiting);
-        let filter = TableStatsFilter::default();
+        let filter = StatsFilter::default();
         let tables = reader.table_stats(&filter, 10).await.expect("read");
         let counts: Vec<_> = tables.iter().map(|table| table.count).collect();
         assert_eq!(counts, [completed]);
-        let stats = reader.connection_stats(OTHER).await.expect("read");
+        let filter = StatsFilter {
+            connections: ConnectionScope::Only(OTHER),
+            ..filter
+        };
+        let stats = reader.connection_stats(&filter).await.expect("read");
         assert_eq!(stats.total(), of_other);
     }
 }

@@ -258,10 +258,14 @@ impl BatchState {
                     .extend(Attempt::given_up(before, &after, &body));
                 let after = Arc::new(after);
                 self.log_transfer(&after, body, cause);
+                if after.status.is_terminal() && !before.status.is_terminal() {
+                    self.ended.push(after.uuid);
+                }
                 (Some(after), true)
             }
             Change::Removal(body) => {
                 self.log_transfer(before, body, cause);
+                self.deleted.push(Arc::clone(before));
                 (None, true)
             }
         };
@@ -313,6 +317,9 @@ impl BatchState {
         }
         if !changes.deleted.is_empty() {
             transaction.delete_transfers(&changes.deleted).await?;
+        }
+        if !self.deleted.is_empty() {
+            transaction.keep_deleted(&self.deleted).await?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use tidegate_domain::{
     connection::Connection,
     id::ConnectionId,
     page::{Position, Scope},
-    query::{ApprovalFilter, SortOrder, TableStatsFilter, TransferFilter, Window},
+    query::{ApprovalFilter, SortOrder, StatsFilter, TransferFilter, Window},
     refusal::Refusal,
     status::TransferStatus,
     time::Timestamp,
@@ -157,7 +157,11 @@ impl Backend {
         let uuid = check.uuid("connection_uuid", &request.connection_uuid);
         let uuid = check.finish(uuid)?;
         let reader = self.readers.as_seen_by(caller);
-        let stats = reader.connection_stats(uuid).await?;
+        let filter = StatsFilter {
+            connections: ConnectionScope::Only(uuid),
+            ..StatsFilter::default()
+        };
+        let stats = reader.connection_stats(&filter).await?;
         Ok(encode::connection_stats(&stats))
     }
 
@@ -168,7 +172,7 @@ impl Backend {
     ) -> Result<v1::ListTableStatsResponse, Error> {
         let mut check = Check::default();
         let (from, to) = decode::span(&mut check, request.from, request.to);
-        let filter = TableStatsFilter {
+        let filter = StatsFilter {
             direction: decode::value(&mut check, "direction", request.direction),
             connections: ConnectionScope::from(
                 check.optional_uuid("connection_uuid", &request.connection_uuid),
