@@ -225,11 +225,17 @@ pub(crate) enum ApprovalCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum StatsCommand {
     /// Sums up the transfers of one connection.
+    ///
+    /// Transfers that were deleted stay counted. The median and the 95th percentile of durations are at most 12 % off.
     Connection {
         #[command(flatten)]
         connection: ConnectionArg,
+        #[command(flatten)]
+        span: SpanArgs,
     },
     /// Sums up completed transfers by table.
+    ///
+    /// Transfers that were deleted stay counted. The median and the 95th percentile of durations are at most 12 % off.
     Table {
         /// Only this direction.
         #[arg(long, value_parser = value::direction())]
@@ -237,13 +243,20 @@ pub(crate) enum StatsCommand {
         /// Only those of this connection, by name or id.
         #[arg(long, value_name = "CONNECTION", value_parser = which::id_or_name)]
         connection: Option<Which>,
-        /// Only those created at this time or later, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
-        #[arg(long, visible_alias = "since", value_name = "TIME", value_parser = value::past)]
-        from: Option<DateTime<Utc>>,
-        /// Only those created at this time or earlier, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
-        #[arg(long, visible_alias = "until", value_name = "TIME", value_parser = value::past)]
-        to: Option<DateTime<Utc>>,
+        #[command(flatten)]
+        span: SpanArgs,
     },
+}
+
+/// When transfers were created.
+#[derive(Debug, Args)]
+pub(crate) struct SpanArgs {
+    /// Only those created at this time or later, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
+    #[arg(long, visible_alias = "since", value_name = "TIME", value_parser = value::past)]
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Only those created at this time or earlier, e.g. 2h ago as 2h, yesterday, or 2026-01-31T08:00:00Z.
+    #[arg(long, visible_alias = "until", value_name = "TIME", value_parser = value::past)]
+    pub(crate) to: Option<DateTime<Utc>>,
 }
 
 /// What can be asked of the log.

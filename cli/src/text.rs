@@ -130,6 +130,15 @@ pub(crate) fn span(length: Duration) -> String {
     }
 }
 
+/// A length of time that may be shorter than a second, which then counts in milliseconds.
+pub(crate) fn fine_span(length: Duration) -> String {
+    match length.as_secs() {
+        0 => format!("{}ms", length.as_millis()),
+        1..10 => format!("{:.1}s", length.as_secs_f64()),
+        _ => span(length),
+    }
+}
+
 /// The present time by this machine's clock, against which ages are told.
 #[expect(
     clippy::disallowed_methods,

@@ -25,8 +25,8 @@ use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
     Direction, Error, EstimateUnknownReason, Event, EventDetail, EventType, ExpiryReason,
     FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, RecordProblem, RecordProblems,
-    Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals, Transfer, TransferFilter,
-    TransferHealth, TransferStatus,
+    Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals, Transfer, TransferDurations,
+    TransferFilter, TransferHealth, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -304,8 +304,10 @@ pub(crate) fn page<W, T>(
     })
 }
 
-pub(crate) fn connection_stats(wire: v1::GetConnectionStatsResponse) -> ConnectionStats {
-    ConnectionStats {
+pub(crate) fn connection_stats(
+    wire: v1::GetConnectionStatsResponse,
+) -> Result<ConnectionStats, Error> {
+    Ok(ConnectionStats {
         total_transfers: wire.total_transfers,
         completed: wire.completed,
         failed: wire.failed,
@@ -316,16 +318,31 @@ pub(crate) fn connection_stats(wire: v1::GetConnectionStatsResponse) -> Connecti
             .into_iter()
             .map(|entry| (TransferStatus::from_wire(entry.status), entry.count))
             .collect(),
-    }
+        success_rate: wire.success_rate,
+        durations: wire.durations.map(durations).transpose()?,
+        last_completed_at: optional_time("last_completed_at", wire.last_completed_at)?,
+    })
 }
 
-pub(crate) fn table_stats(wire: v1::TableStats) -> TableStats {
-    TableStats {
+fn durations(wire: v1::TransferDurations) -> Result<TransferDurations, Error> {
+    Ok(TransferDurations {
+        mean: span("durations.mean", wire.mean)?.unwrap_or_default(),
+        p50: span("durations.p50", wire.p50)?.unwrap_or_default(),
+        p95: span("durations.p95", wire.p95)?.unwrap_or_default(),
+    })
+}
+
+pub(crate) fn table_stats(wire: v1::TableStats) -> Result<TableStats, Error> {
+    Ok(TableStats {
         table_name: wire.table_name,
         count: wire.count,
         records: wire.records,
         bytes: wire.bytes,
-    }
+        ended: wire.ended,
+        success_rate: wire.success_rate,
+        durations: wire.durations.map(durations).transpose()?,
+        last_completed_at: optional_time("stats.last_completed_at", wire.last_completed_at)?,
+    })
 }
 
 /// The subject of an update that names nothing else.

@@ -30,7 +30,7 @@ pub use self::{
     position::{LogPosition, NoLogPosition},
     progress::{Progress, Totals},
     run::Run,
-    stats::{ConnectionStats, TableStats},
+    stats::{ConnectionStats, TableStats, TransferDurations},
     stop::Stop,
     transfer::{Attempt, Transfer},
     words::{

@@ -2404,6 +2404,25 @@ pub struct GetConnectionStatsRequest {
     /// Required.
     #[prost(string, tag = "1")]
     pub connection_uuid: ::prost::alloc::string::String,
+    /// Only transfers created at this time or later.
+    #[prost(message, optional, tag = "2")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only transfers created at this time or earlier.
+    #[prost(message, optional, tag = "3")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// How long completed transfers took: from the start of the run that completed each of them to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferDurations {
+    /// Their mean, exact.
+    #[prost(message, optional, tag = "1")]
+    pub mean: ::core::option::Option<::prost_types::Duration>,
+    /// What half of them did not exceed, at most 12 % off.
+    #[prost(message, optional, tag = "2")]
+    pub p50: ::core::option::Option<::prost_types::Duration>,
+    /// What 95 % of them did not exceed, at most 12 % off.
+    #[prost(message, optional, tag = "3")]
+    pub p95: ::core::option::Option<::prost_types::Duration>,
 }
 /// How many transfers stand in one status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2436,6 +2455,15 @@ pub struct GetConnectionStatsResponse {
     /// Statuses that occur, in the order of the enum.
     #[prost(message, repeated, tag = "6")]
     pub by_status: ::prost::alloc::vec::Vec<StatusCount>,
+    /// The completed among the transfers that have ended, from 0 to 1; absent when none has.
+    #[prost(double, optional, tag = "7")]
+    pub success_rate: ::core::option::Option<f64>,
+    /// Absent when none was completed.
+    #[prost(message, optional, tag = "8")]
+    pub durations: ::core::option::Option<TransferDurations>,
+    /// When the last of the completed ones was completed; absent when none was.
+    #[prost(message, optional, tag = "9")]
+    pub last_completed_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Which completed transfers to sum up.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2454,7 +2482,7 @@ pub struct ListTableStatsRequest {
     pub to: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The sums of one table.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TableStats {
     /// The table.
     #[prost(string, tag = "1")]
@@ -2468,6 +2496,18 @@ pub struct TableStats {
     /// Sum of bytes_transferred; the largest int64 when it would be more.
     #[prost(int64, tag = "4")]
     pub bytes: i64,
+    /// Transfers of it that have ended, completed or not.
+    #[prost(int64, tag = "5")]
+    pub ended: i64,
+    /// The completed among these, from 0 to 1.
+    #[prost(double, tag = "6")]
+    pub success_rate: f64,
+    /// How long the completed ones took.
+    #[prost(message, optional, tag = "7")]
+    pub durations: ::core::option::Option<TransferDurations>,
+    /// When the last of them was completed.
+    #[prost(message, optional, tag = "8")]
+    pub last_completed_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The sums by table.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2862,7 +2902,7 @@ pub mod transfer_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Deletes a transfer in a terminal status; from any other: FAILED_PRECONDITION (ILLEGAL_TRANSITION). Its
-        /// events stay, its attempts go.
+        /// events stay, its attempts go, and statistics go on counting it.
         pub async fn delete_transfer(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteTransferRequest>,
@@ -3412,7 +3452,7 @@ pub mod transfer_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sums up the transfers of one connection, in every status. Zeros when there are none.
+        /// Sums up the transfers of one connection, in every status, with those that were deleted. Zeros when there are none.
         pub async fn get_connection_stats(
             &mut self,
             request: impl tonic::IntoRequest<super::GetConnectionStatsRequest>,
@@ -3439,8 +3479,8 @@ pub mod transfer_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sums up completed transfers by table: most transfers first, then by name. At most 1000 tables,
-        /// and fewer where more would exceed the message limit.
+        /// Sums up completed transfers by table, with those that were deleted: most transfers first, then by name. At most
+        /// 1000 tables, and fewer where more would exceed the message limit.
         pub async fn list_table_stats(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTableStatsRequest>,
@@ -3677,7 +3717,7 @@ pub mod transfer_service_server {
             tonic::Status,
         >;
         /// Deletes a transfer in a terminal status; from any other: FAILED_PRECONDITION (ILLEGAL_TRANSITION). Its
-        /// events stay, its attempts go.
+        /// events stay, its attempts go, and statistics go on counting it.
         async fn delete_transfer(
             &self,
             request: tonic::Request<super::DeleteTransferRequest>,
@@ -3895,7 +3935,7 @@ pub mod transfer_service_server {
             tonic::Response<super::ListPendingApprovalsResponse>,
             tonic::Status,
         >;
-        /// Sums up the transfers of one connection, in every status. Zeros when there are none.
+        /// Sums up the transfers of one connection, in every status, with those that were deleted. Zeros when there are none.
         async fn get_connection_stats(
             &self,
             request: tonic::Request<super::GetConnectionStatsRequest>,
@@ -3903,8 +3943,8 @@ pub mod transfer_service_server {
             tonic::Response<super::GetConnectionStatsResponse>,
             tonic::Status,
         >;
-        /// Sums up completed transfers by table: most transfers first, then by name. At most 1000 tables,
-        /// and fewer where more would exceed the message limit.
+        /// Sums up completed transfers by table, with those that were deleted: most transfers first, then by name. At most
+        /// 1000 tables, and fewer where more would exceed the message limit.
         async fn list_table_stats(
             &self,
             request: tonic::Request<super::ListTableStatsRequest>,

@@ -139,6 +139,7 @@ TRANSFERS = [
         call("ListTableStats", {"connectionUuid": "$east"}, answer={"stats.0.tableName": "life"}),
         call("DeleteTransfer", {"uuid": "$it"}),
         refused("TRANSFER_NOT_FOUND", "GetTransfer", {"uuid": "$it"}),
+        call("GetConnectionStats", {"connectionUuid": "$east"}, answer={"completed": "1"}),
     ),
     case(
         "an agent claims what there is to start",

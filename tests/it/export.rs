@@ -97,6 +97,7 @@ impl Told {
         for connection in &connections.connections {
             let asked = v1::GetConnectionStatsRequest {
                 connection_uuid: connection.uuid.clone(),
+                ..v1::GetConnectionStatsRequest::default()
             };
             stats.push(told(raw.transfers.get_connection_stats(asked)).await);
         }

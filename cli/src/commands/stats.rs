@@ -16,16 +16,20 @@ pub(super) async fn run(
     out: &mut Output,
 ) -> Result<(), Failure> {
     match command {
-        StatsCommand::Connection { connection } => {
+        StatsCommand::Connection { connection, span } => {
             let uuid = resolve::connection(client, connection.connection).await?;
-            let stats = client.stats().connection(uuid).await?;
-            out.details(&stats, |_| details(&stats))
+            let stats = client
+                .stats()
+                .connection(uuid)
+                .with(span.from, |request, time| request.from(time))
+                .with(span.to, |request, time| request.to(time));
+            let stats = stats.await?;
+            out.details(&stats, |look| details(&stats, look))
         }
         StatsCommand::Table {
             direction,
             connection,
-            from,
-            to,
+            span,
         } => {
             let connection = resolve::any_connection(client, connection).await?;
             let request = client
@@ -33,8 +37,8 @@ pub(super) async fn run(
                 .tables()
                 .with(direction, |request, direction| request.direction(direction))
                 .with(connection, |request, uuid| request.connection_uuid(uuid))
-                .with(from, |request, time| request.from(time))
-                .with(to, |request, time| request.to(time));
+                .with(span.from, |request, time| request.from(time))
+                .with(span.to, |request, time| request.to(time));
             let stats = request.await?;
             let items = stream::iter(stats.items.into_iter().map(Ok));
             out.list(items, 0, COLUMNS, "no completed transfers")

@@ -16,17 +16,17 @@ use crate::{
 request! {
     /// Sums up one connection; made by [`Stats::connection`].
     read GetConnectionStats(GetConnectionStatsRequest) by transfers.get_connection_stats,
-    GetConnectionStatsResponse => ConnectionStats { |answer| Ok(convert::connection_stats(answer)) }
+    GetConnectionStatsResponse => ConnectionStats { convert::connection_stats }
 }
 
 request! {
     /// Sums up by table; made by [`Stats::tables`].
     read ListTableStats(ListTableStatsRequest) by transfers.list_table_stats,
     ListTableStatsResponse => Listing<TableStats> {
-        |answer| Ok(Listing {
-            items: answer.stats.into_iter().map(convert::table_stats).collect(),
-            more: answer.more,
-        })
+        |answer| {
+            let items = answer.stats.into_iter().map(convert::table_stats);
+            Ok(Listing { items: items.collect::<Result<_, _>>()?, more: answer.more })
+        }
     }
 }
 
@@ -53,18 +53,19 @@ with_connection!(ListRecentTransfers, ListActiveTransfers);
 pages!(ListActiveTransfers of Transfer {});
 
 impl Stats {
-    /// Sums up the transfers of one connection, in every status; zeros when there are none.
+    /// Sums up the transfers of one connection, in every status, with those that were deleted; zeros when there are none.
     pub fn connection(&self, connection_uuid: Uuid) -> GetConnectionStats {
         GetConnectionStats {
             client: self.client.clone(),
             message: v1::GetConnectionStatsRequest {
                 connection_uuid: connection_uuid.to_string(),
+                ..v1::GetConnectionStatsRequest::default()
             },
         }
     }
 
-    /// Sums up completed transfers by table: most transfers first, then by name; at most 1,000 tables, and whether there
-    /// are more.
+    /// Sums up completed transfers by table, with those that were deleted: most transfers first, then by name; at most
+    /// 1,000 tables, and whether there are more.
     pub fn tables(&self) -> ListTableStats {
         ListTableStats {
             client: self.client.clone(),
@@ -88,6 +89,20 @@ impl Transfers {
             client: self.client.clone(),
             message: v1::ListActiveTransfersRequest::default(),
         }
+    }
+}
+
+impl GetConnectionStats {
+    /// Only transfers created at this time or later.
+    pub fn from(mut self, time: DateTime<Utc>) -> Self {
+        self.message.from = Some(convert::to_timestamp(time));
+        self
+    }
+
+    /// Only transfers created at this time or earlier.
+    pub fn to(mut self, time: DateTime<Utc>) -> Self {
+        self.message.to = Some(convert::to_timestamp(time));
+        self
     }
 }
 

@@ -1,11 +1,30 @@
 //! Sums over transfers.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use super::{TransferStatus, text};
 
-/// The sums of one connection, over its transfers in every status. All zero when there are none.
+/// How long completed transfers took: from the start of the run that completed each of them to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TransferDurations {
+    /// Their mean, exact.
+    #[serde(serialize_with = "text::span")]
+    pub mean: Duration,
+    /// What half of them did not exceed, at most 12 % off.
+    #[serde(serialize_with = "text::span")]
+    pub p50: Duration,
+    /// What 95 % of them did not exceed, at most 12 % off.
+    #[serde(serialize_with = "text::span")]
+    pub p95: Duration,
+}
+
+/// The sums of one connection, over its transfers in every status, deleted or not. All zero when there are none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionStats {
@@ -27,10 +46,19 @@ pub struct ConnectionStats {
     /// How many transfers stand in each status that occurs.
     #[serde(serialize_with = "counts")]
     pub by_status: Vec<(TransferStatus, i64)>,
+    /// The completed among the transfers that have ended, from 0 to 1; `None` when none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success_rate: Option<f64>,
+    /// How long completed ones took; `None` when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durations: Option<TransferDurations>,
+    /// When the last of them was completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_completed_at: Option<DateTime<Utc>>,
 }
 
-/// The sums of the completed transfers of one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// The sums of the completed transfers of one table, deleted or not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TableStats {
@@ -45,6 +73,17 @@ pub struct TableStats {
     /// Bytes that they transferred.
     #[serde(serialize_with = "text::number")]
     pub bytes: i64,
+    /// Transfers of it that have ended, completed or not.
+    #[serde(serialize_with = "text::number")]
+    pub ended: i64,
+    /// The completed among these, from 0 to 1.
+    pub success_rate: f64,
+    /// How long completed ones took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durations: Option<TransferDurations>,
+    /// When the last of them was completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_completed_at: Option<DateTime<Utc>>,
 }
 
 fn counts<S: Serializer>(

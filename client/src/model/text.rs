@@ -61,9 +61,14 @@ pub(super) fn duration<S: Serializer>(
     duration: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let Some(duration) = duration else {
-        return serializer.serialize_none();
-    };
+    match duration {
+        Some(duration) => span(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// The same where there always is one.
+pub(super) fn span<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
     match nanos {
         0 => serializer.collect_str(&format_args!("{seconds}s")),

@@ -10,7 +10,8 @@ use tidegate_domain::{
     event::{Event, EventDetail},
     outcome::RecordProblems,
     progress::Totals,
-    query::{ConnectionStats, TableStats},
+    query::{ConnectionStats, TableStats, ratio},
+    stats::Durations,
     status::TransferStatus,
     stop::Stop,
     time::Timestamp,
@@ -275,6 +276,9 @@ pub(super) fn connection_stats(stats: &ConnectionStats) -> v1::GetConnectionStat
                 count: *count,
             })
             .collect(),
+        success_rate: stats.success_rate(),
+        durations: stats.durations.map(durations),
+        last_completed_at: stats.last_completed_at.map(timestamp),
     }
 }
 
@@ -284,6 +288,19 @@ pub(super) fn table_stats(stats: &TableStats) -> v1::TableStats {
         count: stats.count,
         records: stats.records,
         bytes: stats.bytes,
+        ended: stats.ended,
+        success_rate: ratio(stats.count, stats.ended).unwrap_or_default(),
+        durations: stats.durations.map(durations),
+        last_completed_at: stats.last_completed_at.map(timestamp),
+    }
+}
+
+fn durations(durations: Durations) -> v1::TransferDurations {
+    let span = |span: std::time::Duration| span.try_into().ok();
+    v1::TransferDurations {
+        mean: span(durations.mean),
+        p50: span(durations.p50),
+        p95: span(durations.p95),
     }
 }
 

@@ -336,6 +336,11 @@ async fn a_stretch_of_time_does_not_end_before_it_begins() {
             to,
             ..v1::ListTableStatsRequest::default()
         };
+        let sums = v1::GetConnectionStatsRequest {
+            connection_uuid: NOBODY.to_owned(),
+            from,
+            to,
+        };
         let filter = v1::TransferFilter {
             from,
             to,
@@ -347,9 +352,12 @@ async fn a_stretch_of_time_does_not_end_before_it_begins() {
         };
         if good {
             told(raw.transfers.list_table_stats(stats)).await;
+            told(raw.transfers.get_connection_stats(sums)).await;
             told(raw.transfers.count_transfers(count)).await;
         } else {
             let named = bad_fields(raw.transfers.list_table_stats(stats)).await;
+            assert_eq!(named, ["to"]);
+            let named = bad_fields(raw.transfers.get_connection_stats(sums)).await;
             assert_eq!(named, ["to"]);
             let named = bad_fields(raw.transfers.count_transfers(count)).await;
             assert_eq!(named, ["filter.to", "filter.ended.to"]);

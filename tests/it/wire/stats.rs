@@ -55,11 +55,15 @@ async fn a_connection_is_summed_up_over_all_statuses() {
         (TransferStatus::Cancelled, 2),
         (TransferStatus::Expired, 1),
     ];
+    let mut last_completed_at = None;
     // Backwards, so that the order of the answer is not that of the rows.
     for (status, count) in expected.into_iter().rev() {
         for _ in 0..count {
             let uuid = raw.create(of(&connection)).await.uuid;
-            raw.bring(&uuid, status, &world.clock).await;
+            let brought = raw.bring(&uuid, status, &world.clock).await;
+            if status == TransferStatus::Completed {
+                last_completed_at = brought.and_then(|transfer| transfer.completed_at);
+            }
             // Records of transfers that did not complete were moved all the same.
             if status == TransferStatus::InProgress {
                 raw.report(&uuid, 500).await;
@@ -71,8 +75,10 @@ async fn a_connection_is_summed_up_over_all_statuses() {
 
     let request = v1::GetConnectionStatsRequest {
         connection_uuid: connection,
+        ..v1::GetConnectionStatsRequest::default()
     };
     let answer = told(raw.transfers.get_connection_stats(request)).await;
+    assert!(answer.durations.is_some() && last_completed_at.is_some());
     let count = |(status, count): (TransferStatus, i64)| v1::StatusCount {
         status: status.into(),
         count,
@@ -85,6 +91,9 @@ async fn a_connection_is_summed_up_over_all_statuses() {
         total_records: 503,
         total_bytes: 5_030,
         by_status: expected.map(count).to_vec(),
+        success_rate: Some(0.375),
+        durations: answer.durations,
+        last_completed_at,
     };
     assert_eq!(answer, expected);
 }
@@ -94,7 +103,10 @@ async fn a_connection_without_transfers_sums_up_to_zero() {
     let (_world, mut raw) = world().await;
     let idle = raw.connection("idle").await;
     for connection_uuid in [idle, NOBODY.to_owned()] {
-        let request = v1::GetConnectionStatsRequest { connection_uuid };
+        let request = v1::GetConnectionStatsRequest {
+            connection_uuid,
+            ..v1::GetConnectionStatsRequest::default()
+        };
         let answer = told(raw.transfers.get_connection_stats(request)).await;
         assert_eq!(answer, v1::GetConnectionStatsResponse::default());
     }
@@ -122,6 +134,7 @@ async fn sums_stop_at_the_largest_number() {
     }
     let request = v1::GetConnectionStatsRequest {
         connection_uuid: connection,
+        ..v1::GetConnectionStatsRequest::default()
     };
     let sums = told(raw.transfers.get_connection_stats(request)).await;
     assert_eq!((sums.total_records, sums.total_bytes), (i64::MAX, i64::MAX));
@@ -134,13 +147,9 @@ async fn sums_stop_at_the_largest_number() {
     assert_eq!((stats[0].records, stats[0].bytes), (i64::MAX, i64::MAX));
 }
 
-fn row(table: &str, count: i64, records: i64) -> v1::TableStats {
-    v1::TableStats {
-        table_name: table.to_owned(),
-        count,
-        records,
-        bytes: records * 10,
-    }
+fn row(stats: &v1::TableStats) -> (&str, i64, i64, i64, i64) {
+    let name = stats.table_name.as_str();
+    (name, stats.count, stats.records, stats.bytes, stats.ended)
 }
 
 #[tokio::test]
@@ -157,6 +166,8 @@ async fn tables_are_summed_up_most_transfers_first_then_by_name() {
     ] {
         completed(&mut raw, of_table(table), records).await;
     }
+    let uuid = raw.create(of_table("c")).await.uuid;
+    raw.bring(&uuid, TransferStatus::Failed, &world.clock).await;
     // None of these is completed.
     for status in [
         TransferStatus::Failed,
@@ -172,12 +183,15 @@ async fn tables_are_summed_up_most_transfers_first_then_by_name() {
     )
     .await;
     let expected = [
-        row("c", 3, 76),
-        row("a", 2, 18),
-        row("B", 1, 32),
-        row("b", 1, 1),
+        ("c", 3, 76, 760, 4),
+        ("a", 2, 18, 180, 2),
+        ("B", 1, 32, 320, 1),
+        ("b", 1, 1, 10, 1),
     ];
-    assert_eq!(answer.stats, expected);
+    let stats: Vec<_> = answer.stats.iter().map(row).collect();
+    assert_eq!(stats, expected);
+    let rates: Vec<_> = answer.stats.iter().map(|it| it.success_rate).collect();
+    assert_eq!(rates, [0.75, 1.0, 1.0, 1.0]);
 }
 
 #[tokio::test]
@@ -226,5 +240,96 @@ async fn tables_are_summed_up_as_the_filter_says() {
             .map(|row| row.table_name.as_str())
             .collect();
         assert_eq!(names, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_stays_counted() {
+    let (world, mut raw) = world().await;
+    let connection = raw.connection("mirror").await;
+    let mut uuids = Vec::new();
+    for (status, records) in [
+        (TransferStatus::Completed, 7),
+        (TransferStatus::Failed, 0),
+        (TransferStatus::Denied, 0),
+        (TransferStatus::Cancelled, 0),
+    ] {
+        let uuid = raw.create(of(&connection)).await.uuid;
+        if records > 0 {
+            raw.start(&uuid).await;
+            raw.complete(&uuid, records).await;
+        } else {
+            raw.bring(&uuid, status, &world.clock).await;
+        }
+        uuids.push(uuid);
+    }
+    let first = raw.now(&uuids[0]).await;
+    let connections = v1::GetConnectionStatsRequest {
+        connection_uuid: connection,
+        ..v1::GetConnectionStatsRequest::default()
+    };
+    // All time, and a span that is no whole hour.
+    let tables = [None, first.inserted_at].map(|from| v1::ListTableStatsRequest {
+        from,
+        ..v1::ListTableStatsRequest::default()
+    });
+    let before = told(raw.transfers.get_connection_stats(connections.clone())).await;
+    assert_eq!((before.total_transfers, before.total_records), (4, 7));
+    for uuid in &uuids {
+        raw.delete(uuid).await;
+    }
+    let after = told(raw.transfers.get_connection_stats(connections)).await;
+    assert_eq!(after, before);
+    for request in tables {
+        let stats = told(raw.transfers.list_table_stats(request)).await.stats;
+        let counts: Vec<_> = stats.iter().map(|it| (it.count, it.records)).collect();
+        assert_eq!(counts, [(1, 7)]);
+    }
+}
+
+/// In seconds.
+fn span(span: Option<prost_types::Duration>) -> f64 {
+    let span = Duration::try_from(span.expect("there is one")).expect("it is positive");
+    span.as_secs_f64()
+}
+
+#[tokio::test]
+async fn how_long_transfers_took_is_told() {
+    let (world, mut raw) = world().await;
+    let connection = raw.connection("mirror").await;
+    let mut all = Vec::new();
+    for seconds in [2, 1, 10] {
+        let uuid = raw.create(of(&connection)).await.uuid;
+        raw.start(&uuid).await;
+        world.clock.advance(Duration::from_secs(seconds));
+        all.push(raw.complete(&uuid, 1).await);
+    }
+    // Of the last two: a span that ends before the first.
+    for (from, mean, p50, p95) in [
+        (None, 13.0 / 3.0, 2.0, 10.0),
+        (all[1].inserted_at, 5.5, 1.0, 10.0),
+    ] {
+        let request = v1::GetConnectionStatsRequest {
+            connection_uuid: connection.clone(),
+            from,
+            to: all[2].inserted_at,
+        };
+        let of_connection = told(raw.transfers.get_connection_stats(request)).await;
+        let request = v1::ListTableStatsRequest {
+            from,
+            ..v1::ListTableStatsRequest::default()
+        };
+        let of_table = told(raw.transfers.list_table_stats(request)).await.stats;
+        let last = all[2].completed_at;
+        assert_eq!(of_connection.last_completed_at, last);
+        assert_eq!(of_table[0].last_completed_at, last);
+        for durations in [of_connection.durations, of_table[0].durations] {
+            let durations = durations.expect("there are some");
+            assert!((span(durations.mean) - mean).abs() < 1e-3, "{durations:?}");
+            for (told, exact) in [(durations.p50, p50), (durations.p95, p95)] {
+                let off = (span(told) / exact - 1.0).abs();
+                assert!(off < 0.125, "{durations:?} {exact}");
+            }
+        }
     }
 }

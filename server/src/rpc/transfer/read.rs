@@ -155,12 +155,15 @@ impl Backend {
     ) -> Result<v1::GetConnectionStatsResponse, Error> {
         let mut check = Check::default();
         let uuid = check.uuid("connection_uuid", &request.connection_uuid);
-        let uuid = check.finish(uuid)?;
-        let reader = self.readers.as_seen_by(caller);
+        let (from, to) = decode::span(&mut check, request.from, request.to);
         let filter = StatsFilter {
+            direction: None,
             connections: ConnectionScope::Only(uuid),
-            ..StatsFilter::default()
+            from,
+            to,
         };
+        let filter = check.finish(filter)?;
+        let reader = self.readers.as_seen_by(caller);
         let stats = reader.connection_stats(&filter).await?;
         Ok(encode::connection_stats(&stats))
     }
