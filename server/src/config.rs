@@ -33,8 +33,8 @@ use tidegate_domain::chain::Head;
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done; a server: told to stop, and stopped
-   1  it could not be done; `audit verify`: the log is not sound
-   2  wrong settings or arguments; `audit verify`: nothing can be said about the log
+   1  it could not be done; `audit verify`: the log is not sound; `stats check`: sums are wrong
+   2  wrong settings or arguments; `audit verify`, `stats check`: nothing can be said about it
   70  a task that the server cannot do without has died
   74  the database cannot be trusted any more";
 
@@ -80,6 +80,9 @@ pub enum Role {
     /// Look into the log of events.
     #[command(subcommand)]
     Audit(AuditRole),
+    /// Look after the sums that statistics are read from.
+    #[command(subcommand)]
+    Stats(StatsRole),
     /// Work on tokens without a server.
     #[command(subcommand)]
     Token(TokenRole),
@@ -147,6 +150,20 @@ pub enum AuditRole {
     /// Only reads, beside a server that may be running. Exits with 0 when the log is sound, 1 when it is not, 2 when that
     /// cannot be said.
     Verify(Verify),
+}
+
+/// What to do with the sums.
+#[derive(Debug, Subcommand)]
+pub enum StatsRole {
+    /// Compare them with the transfers, and print what differs.
+    ///
+    /// Only reads, beside a server that may be running. Exits with 0 when nothing differs, 1 when something does, 2 when
+    /// that cannot be said.
+    Check(Database),
+    /// Make all of them anew from the transfers, in one transaction.
+    ///
+    /// No server may have an SQLite file open meanwhile; on PostgreSQL the changes of servers wait, and may be refused.
+    Rebuild(Database),
 }
 
 /// What to verify.

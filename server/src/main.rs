@@ -14,14 +14,14 @@ use tidegate_server::{
     clock::Clock,
     config::{
         AuditRole, Backup, Config, ConfigRole, CreateToken, Database, Export, Import, LogFormat,
-        Role, Settings, TokenRole, Verify,
+        Role, Settings, StatsRole, TokenRole, Verify,
     },
     ready,
     serve::{self, Listeners},
     supervisor::Fatal,
     telemetry,
 };
-use tidegate_store::{Migrate, NewFile, Store};
+use tidegate_store::{Migrate, NewFile, Snapshot, Store};
 use tokio::runtime::Runtime;
 
 /// A third of the processor time of a busy server went into the allocator of the C library.
@@ -30,8 +30,10 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The exit code of a role that failed.
 const FAILED: u8 = 1;
-/// The exit code of an audit that could not be done: it says nothing about the log.
-const NOT_AUDITED: u8 = 2;
+/// The exit code of an audit or a check that could not be done: it says nothing about what is stored.
+const UNKNOWN: u8 = 2;
+/// Sums that a check shows at most.
+const SHOWN: u32 = 100;
 /// What a migration says of its progress.
 const PROGRESS: &str = "info,sea_orm_migration=warn";
 
@@ -52,8 +54,8 @@ pub(crate) fn main() -> ExitCode {
 }
 
 async fn run(role: Role, settings: Settings) -> ExitCode {
-    let failed = if matches!(role, Role::Audit(_)) {
-        NOT_AUDITED
+    let failed = if matches!(role, Role::Audit(_) | Role::Stats(StatsRole::Check(_))) {
+        UNKNOWN
     } else {
         FAILED
     };
@@ -71,6 +73,10 @@ async fn run(role: Role, settings: Settings) -> ExitCode {
         }
         Role::Migrate(database) => migrate(&database).await.map(|()| ExitCode::SUCCESS),
         Role::Audit(AuditRole::Verify(what)) => verify(&what).await,
+        Role::Stats(StatsRole::Check(database)) => check_sums(&database).await,
+        Role::Stats(StatsRole::Rebuild(database)) => {
+            rebuild_sums(&database).await.map(|()| ExitCode::SUCCESS)
+        }
         Role::Ready(whom) => ready::ask(whom.metrics_listen)
             .await
             .map(|()| ExitCode::SUCCESS),
@@ -148,6 +154,35 @@ async fn verify(what: &Verify) -> anyhow::Result<ExitCode> {
     };
     print(&line)?;
     Ok(code)
+}
+
+/// Prints the first of what differs.
+async fn check_sums(database: &Database) -> anyhow::Result<ExitCode> {
+    let options = database.options(Migrate::Check);
+    let snapshot = Snapshot::open(&database.url, &options).await?;
+    let wrong = snapshot.wrong_sums(SHOWN + 1).await;
+    let wrong = wrong.context("the ledger cannot be read")?;
+    snapshot.close().await?;
+    if wrong.is_empty() {
+        print("the sums are those of the transfers")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shown = SHOWN as usize;
+    for sums in wrong.iter().take(shown) {
+        print(&sums.to_string())?;
+    }
+    if wrong.len() > shown {
+        print("there is more that differs; `tidegate-server stats rebuild` makes all sums anew")?;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+async fn rebuild_sums(database: &Database) -> anyhow::Result<()> {
+    let store = Store::open(&database.url, &database.options(Migrate::Check)).await?;
+    let made = store.rebuild_sums().await;
+    store.close().await;
+    let made = made.context("the sums could not be made anew")?;
+    print(&format!("made {made} sums anew"))
 }
 
 async fn check_settings(config: &Config, settings: &Settings) -> anyhow::Result<ExitCode> {

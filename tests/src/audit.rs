@@ -1,4 +1,4 @@
-//! Has the chain of hashes recomputed, as an operator would.
+//! Has the chain of hashes recomputed, and sums compared, as an operator would.
 
 use crate::{
     Database,
@@ -15,4 +15,14 @@ pub async fn verify(database: &Database, arguments: &[&str]) -> Finished {
         .args(["audit", "verify", "--database-url", database.url()])
         .args(arguments);
     run(&mut audit).await
+}
+
+/// Runs `tidegate-server stats check` on a database, whether or not it is being served.
+///
+/// # Panics
+/// When it does not end.
+pub async fn check_sums(database: &Database) -> Finished {
+    let mut check = command(binary("tidegate-server"));
+    check.args(["stats", "check", "--database-url", database.url()]);
+    run(&mut check).await
 }

@@ -127,6 +127,8 @@ async fn unknown_keys_are_refused_by_name_for_every_role() {
         &["export"],
         &["import"],
         &["audit", "verify"],
+        &["stats", "check"],
+        &["stats", "rebuild"],
         &["config", "check"],
         &["config", "print"],
         &["token", "create", "--role", "admin", "--name", "x"],
