@@ -26,8 +26,8 @@ pub(crate) enum Statement {
     Insert,
 }
 
-/// The columns that cannot be absent, and their values but for the first, which is the uuid.
-const COLUMNS: &str = "uuid, direction, table_name, records_requested, status, requires_approval, records_transferred, \
+/// The columns that cannot be absent, and their values but for the first two, which are the uuid.
+const COLUMNS: &str = "uuid, correlation_uuid, direction, table_name, records_requested, status, requires_approval, records_transferred, \
     records_created, records_updated, records_skipped, records_failed, bytes_transferred, inserted_at, updated_at, metadata, \
     checkpoint, self_approval, policy_revision, revision";
 
@@ -41,7 +41,7 @@ fn values(empty: &str) -> String {
 fn fill(uuid: &str, empty: &str) -> String {
     format!(
         "INSERT INTO transfer ({COLUMNS}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) \
-         SELECT {uuid}, {} FROM n",
+         SELECT {uuid}, {uuid}, {} FROM n",
         values(empty)
     )
 }
@@ -66,7 +66,7 @@ pub(crate) async fn postgres(
             uuid.replace("to_hex(i)", "to_hex(:i::integer)")
         ),
         Statement::Insert => format!(
-            "INSERT INTO transfer ({COLUMNS}) VALUES (gen_random_uuid(), {});\n",
+            "INSERT INTO transfer ({COLUMNS}) VALUES (gen_random_uuid(), gen_random_uuid(), {});\n",
             values("''::bytea")
         ),
     };
@@ -127,7 +127,7 @@ fn commits(path: &std::path::Path, statement: Statement, time: Duration) -> anyh
              updated_at = ?2, revision = revision + 1 WHERE uuid = ?1"
             .to_owned(),
         Statement::Insert => format!(
-            "INSERT INTO transfer ({COLUMNS}) VALUES (?1, {} + 0 * ?2)",
+            "INSERT INTO transfer ({COLUMNS}) VALUES (?1, ?1, {} + 0 * ?2)",
             values("x''")
         ),
     })?;

@@ -37,8 +37,9 @@ pub(crate) fn transfer(wire: Option<v1::Transfer>) -> Result<Transfer, Error> {
 
 pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
     let progress = wire.progress.unwrap_or_default();
+    let own = uuid("transfer.uuid", &wire.uuid)?;
     Ok(Transfer {
-        uuid: uuid("transfer.uuid", &wire.uuid)?,
+        uuid: own,
         direction: Direction::from_wire(wire.direction),
         connection_uuid: optional_uuid("transfer.connection_uuid", &wire.connection_uuid)?,
         session_code: text(wire.session_code),
@@ -99,6 +100,10 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         start_expires_at: optional_time("transfer.start_expires_at", wire.start_expires_at)?,
         finish_expires_at: optional_time("transfer.finish_expires_at", wire.finish_expires_at)?,
         expiry_reason: ExpiryReason::from_wire_if_set(wire.expiry_reason),
+        correlation_uuid: optional_uuid("transfer.correlation_uuid", &wire.correlation_uuid)?
+            .unwrap_or(own),
+        counterpart_uuid: optional_uuid("transfer.counterpart_uuid", &wire.counterpart_uuid)?,
+        plan_uuid: optional_uuid("transfer.plan_uuid", &wire.plan_uuid)?,
         retry_of_uuid: optional_uuid("transfer.retry_of_uuid", &wire.retry_of_uuid)?,
         retry_number: wire.retry_number,
         retried_by_uuid: optional_uuid("transfer.retried_by_uuid", &wire.retried_by_uuid)?,
@@ -376,6 +381,8 @@ pub(crate) fn to_filter(filter: TransferFilter) -> v1::TransferFilter {
         requires_approval: filter.requires_approval,
         from: filter.from.map(to_timestamp),
         to: filter.to.map(to_timestamp),
+        correlation_uuid: name(filter.correlation_uuid),
+        plan_uuid: name(filter.plan_uuid),
         started: to_range(filter.started),
         ended: to_range(filter.ended),
         updated: to_range(filter.updated),

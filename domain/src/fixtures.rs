@@ -47,6 +47,8 @@ pub fn transfer() -> Transfer {
         requester_user_agent: String::new(),
         initiated_by_uuid: None,
         metadata: Map::new(),
+        correlation_uuid: None,
+        plan_uuid: None,
         retry_of_uuid: None,
         max_attempts: None,
         not_before: None,

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod fixtures;
 pub mod id;
 pub mod log;
+pub mod movement;
 pub mod outcome;
 pub mod pace;
 pub mod page;

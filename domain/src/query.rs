@@ -347,6 +347,7 @@ mod tests {
     fn a_transfer_must_meet_every_condition() {
         let mut transfer = transfer();
         transfer.declared.connection_uuid = Some(id(3));
+        transfer.declared.plan_uuid = Some(id(9));
         let (met, unmet) = transfer_filters();
         for filter in met {
             assert!(filter.matches(&transfer), "{filter:?}");

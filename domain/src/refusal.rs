@@ -11,7 +11,7 @@ use super::{
     policy::AllowedHours,
     progress::{Imbalance, Regression},
     rule::Action,
-    status::{TransferStatus, named},
+    status::{Direction, TransferStatus, named},
     stop::StopCause,
     time::Timestamp,
     transfer::Lease,
@@ -152,6 +152,10 @@ crate::reasons! {
         #[error("transfer {uuid} cannot be tried again like this: its {field} is {:?}", .value.value)]
         RetryNotAllowed { uuid: TransferId, field: &'static str, value: Named<String> }
             => FailedPrecondition "RETRY_NOT_ALLOWED", Subject::Transfer(*uuid);
+
+        #[error("transfer {uuid} is the {direction} side of movement {correlation_uuid} until it has ended")]
+        CorrelationInUse { uuid: TransferId, correlation_uuid: Uuid, direction: Direction }
+            => AlreadyExists "CORRELATION_IN_USE", Subject::Transfer(*uuid);
 
         // Connections, and what their policies do not allow.
 

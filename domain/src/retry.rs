@@ -6,6 +6,7 @@ use super::{
     authorize,
     caller::Caller,
     connection::Connection,
+    movement::Sides,
     policy::Policy,
     refusal::{Named, Refusal},
     status::TransferStatus,
@@ -20,7 +21,7 @@ pub const BACKOFF: Duration = Duration::from_secs(60);
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3_600);
 
 /// Whether `new` may be another try of `earlier`: the only one, of the same table of the same connection in the same
-/// direction, after that one has ended.
+/// direction and of the same movement, after that one has ended.
 ///
 /// # Errors
 /// [`Refusal::RetryNotAllowed`] with the first thing that stands against it.
@@ -37,6 +38,11 @@ pub fn admit(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
     } else if before.connection_uuid != new.connection_uuid {
         let connection = before.connection_uuid.map(|uuid| uuid.to_string());
         ("connection_uuid", connection.unwrap_or_default())
+    } else if new
+        .correlation_uuid
+        .is_some_and(|uuid| uuid != earlier.correlation_uuid())
+    {
+        ("correlation_uuid", earlier.correlation_uuid().to_string())
     } else {
         return Ok(());
     };
@@ -51,11 +57,13 @@ pub fn admit(earlier: &Transfer, new: &NewTransfer) -> Result<(), Refusal> {
 /// that one, and from its checkpoint unless it is complete.
 ///
 /// # Errors
-/// As [`authorize::create`] and [`admit`]. A transfer that the caller may not see is as good as absent.
+/// As [`authorize::create`], [`admit`] and [`Transfer::take_side`]. A transfer that the caller may not see is as good as
+/// absent.
 pub fn again(
     uuid: TransferId,
     earlier: &Transfer,
     connection: Option<&Connection>,
+    sides: Sides<'_>,
     caller: &Caller,
     now: Timestamp,
 ) -> Result<Transfer, Refusal> {
@@ -80,13 +88,14 @@ pub fn again(
     if earlier.status != TransferStatus::Completed {
         transfer.checkpoint.clone_from(&earlier.checkpoint);
     }
-    Ok(succeed(transfer, earlier))
+    succeed(transfer, earlier).take_side(sides)
 }
 
-/// It, as another try of `earlier`.
+/// It, as another try of `earlier`, and so of the same movement.
 #[must_use]
 pub fn succeed(mut transfer: Transfer, earlier: &Transfer) -> Transfer {
     transfer.retry_number = earlier.retry_number + 1;
+    transfer.declared.correlation_uuid = Some(earlier.correlation_uuid());
     transfer
 }
 
@@ -118,6 +127,7 @@ pub fn by_itself(
     uuid: TransferId,
     earlier: &Transfer,
     connection: Option<&Connection>,
+    sides: Sides<'_>,
     now: Timestamp,
 ) -> ByItself {
     if earlier.retry_at.is_none_or(|at| at > now) {
@@ -131,7 +141,7 @@ pub fn by_itself(
         address: earlier.observed_ip,
         ..Caller::server()
     };
-    match again(uuid, earlier, connection, &server, now) {
+    match again(uuid, earlier, connection, sides, &server, now) {
         Ok(transfer) => ByItself::Tried(transfer),
         Err(refusal) => ByItself::Postponed(postponed(earlier, policy, now), Some(refusal)),
     }

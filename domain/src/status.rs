@@ -121,6 +121,16 @@ named! {
     }
 }
 
+impl Direction {
+    /// That of the other side.
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Send => Self::Receive,
+            Self::Receive => Self::Send,
+        }
+    }
+}
+
 named! {
     /// What happens to a row whose key the target already holds.
     ConflictStrategy {

@@ -42,6 +42,10 @@ pub struct NewTransfer {
     pub initiated_by_uuid: Option<Uuid>,
     /// The caller's notes.
     pub metadata: Map<String, Value>,
+    /// The movement that it is one side of; `None` is its own uuid.
+    pub correlation_uuid: Option<Uuid>,
+    /// What it is grouped by.
+    pub plan_uuid: Option<Uuid>,
     /// The transfer that this one tries again.
     pub retry_of_uuid: Option<TransferId>,
     /// How often it may be started in all before a lost heartbeat fails it; `None` is once.
@@ -174,6 +178,10 @@ pub struct Transfer {
     pub retried_by_uuid: Option<TransferId>,
     /// When the server tries it again by itself.
     pub retry_at: Option<Timestamp>,
+    /// The other side of its movement, when both were the newest of their direction.
+    pub counterpart_uuid: Option<TransferId>,
+    /// Whether a newer transfer of its direction has taken its place in the movement.
+    pub superseded: bool,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }
@@ -220,6 +228,8 @@ impl Transfer {
             retry_number: 0,
             retried_by_uuid: None,
             retry_at: None,
+            counterpart_uuid: None,
+            superseded: false,
             revision: 1,
         }
     }

@@ -114,6 +114,10 @@ pub struct Model {
     pub heartbeat_timeout: Option<i64>,
     /// When it fails unless progress arrives before.
     pub heartbeat_expires_at: Option<i64>,
+    /// The movement that it is one side of.
+    pub correlation_uuid: Uuid,
+    /// What it is grouped by.
+    pub plan_uuid: Option<Uuid>,
     /// The transfer that this one tries again.
     pub retry_of_uuid: Option<StoredId<TransferId>>,
     /// How often it may be started; NULL is once.
@@ -144,6 +148,10 @@ pub struct Model {
     pub priority: i64,
     /// When the server tries it again by itself.
     pub retry_at: Option<i64>,
+    /// The other side of its movement.
+    pub counterpart_uuid: Option<StoredId<TransferId>>,
+    /// Whether a newer transfer has taken its place in the movement.
+    pub superseded: bool,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }

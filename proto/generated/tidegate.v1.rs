@@ -151,6 +151,9 @@ pub enum ErrorReason {
     /// FAILED_PRECONDITION: a run does not go back to an earlier phase (metadata: uuid, stored, reported;
     /// PreconditionFailure).
     PhaseRegressed = 56,
+    /// ALREADY_EXISTS: a transfer that has not ended is this side of the movement (metadata: uuid, correlation_uuid,
+    /// direction; PreconditionFailure).
+    CorrelationInUse = 57,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -216,6 +219,7 @@ impl ErrorReason {
             Self::TooEarly => "ERROR_REASON_TOO_EARLY",
             Self::TotalsInconsistent => "ERROR_REASON_TOTALS_INCONSISTENT",
             Self::PhaseRegressed => "ERROR_REASON_PHASE_REGRESSED",
+            Self::CorrelationInUse => "ERROR_REASON_CORRELATION_IN_USE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -278,6 +282,7 @@ impl ErrorReason {
             "ERROR_REASON_TOO_EARLY" => Some(Self::TooEarly),
             "ERROR_REASON_TOTALS_INCONSISTENT" => Some(Self::TotalsInconsistent),
             "ERROR_REASON_PHASE_REGRESSED" => Some(Self::PhaseRegressed),
+            "ERROR_REASON_CORRELATION_IN_USE" => Some(Self::CorrelationInUse),
             _ => None,
         }
     }
@@ -973,6 +978,17 @@ pub struct Transfer {
     /// When the server tries it again by itself, as the connection's policy wants; absent when it does not.
     #[prost(message, optional, tag = "64")]
     pub retry_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The movement that it is one side of: transfers of the same connection with the same correlation_uuid are the two
+    /// sides of one movement, and tries of them. Its own uuid where none was given; a retry has that of the earlier one.
+    #[prost(string, tag = "65")]
+    pub correlation_uuid: ::prost::alloc::string::String,
+    /// The other side: when both were the newest of their direction in the movement, the transfer of the other direction.
+    /// Empty while there is none. It may be deleted, or be in the ledger of the other site, where this one cannot see it.
+    #[prost(string, tag = "66")]
+    pub counterpart_uuid: ::prost::alloc::string::String,
+    /// What it was grouped by; empty when nothing was given.
+    #[prost(string, tag = "67")]
+    pub plan_uuid: ::prost::alloc::string::String,
     /// Which of several ClaimTransfers starts first: -100 to 100, the highest first; 0 unless it was given.
     #[prost(int32, tag = "69")]
     pub priority: i32,
@@ -1061,6 +1077,12 @@ pub struct TransferFilter {
     /// Only those created at this time or earlier.
     #[prost(message, optional, tag = "7")]
     pub to: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those of this movement.
+    #[prost(string, tag = "8")]
+    pub correlation_uuid: ::prost::alloc::string::String,
+    /// Only those of this plan.
+    #[prost(string, tag = "9")]
+    pub plan_uuid: ::prost::alloc::string::String,
     /// Only those of tables whose names begin with this, case included.
     #[prost(string, tag = "11")]
     pub table_prefix: ::prost::alloc::string::String,
@@ -1796,6 +1818,14 @@ pub struct CreateTransferRequest {
     /// and after start_by and not_before. A policy can set an earlier time.
     #[prost(message, optional, tag = "18")]
     pub finish_by: ::core::option::Option<::prost_types::Timestamp>,
+    /// The movement that it is one side of: any uuid that both sides agree upon, such as that of the transfer that was
+    /// declared first. Empty: its own uuid, or with retry_of_uuid that of the earlier one. It holds within one connection,
+    /// so that nobody can join a movement, or stand in the way of one, that they may not see.
+    #[prost(string, tag = "19")]
+    pub correlation_uuid: ::prost::alloc::string::String,
+    /// What to group it by: any uuid; empty for nothing.
+    #[prost(string, tag = "20")]
+    pub plan_uuid: ::prost::alloc::string::String,
     /// Which of several ClaimTransfers starts first: -100 to 100, the highest first. A retry inherits it.
     #[prost(int32, tag = "23")]
     pub priority: i32,
@@ -2732,7 +2762,11 @@ pub mod transfer_service_client {
         ///
         /// All bad fields are reported at once. An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND); an unknown
         /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another
-        /// table, direction or connection: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
+        /// table, direction, connection or movement: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same
+        /// once more.
+        ///
+        /// While a transfer of the same correlation_uuid, direction and connection has not ended: ALREADY_EXISTS
+        /// (CORRELATION_IN_USE, with its uuid).
         ///
         /// With a connection its policy must allow it, now and for this caller: otherwise FAILED_PRECONDITION
         /// (CONNECTION_NOT_ACTIVE, CONNECTION_EXPIRED, OUTSIDE_ALLOWED_HOURS, TABLE_NOT_ALLOWED, TRANSFER_LIMIT_REACHED,
@@ -3157,7 +3191,8 @@ pub mod transfer_service_client {
         /// rights and the connection's policy must allow it as in CreateTransfer.
         ///
         /// A transfer is tried again at most once; its retry may be tried again in turn. Otherwise, and of one that has not ended:
-        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED, with the field that stands against it).
+        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED, with the field that stands against it). While another transfer is this side
+        /// of the movement: ALREADY_EXISTS (CORRELATION_IN_USE).
         pub async fn retry_transfer(
             &mut self,
             request: impl tonic::IntoRequest<super::RetryTransferRequest>,
@@ -3651,7 +3686,11 @@ pub mod transfer_service_server {
         ///
         /// All bad fields are reported at once. An unknown connection: NOT_FOUND (CONNECTION_NOT_FOUND); an unknown
         /// retry_of_uuid: NOT_FOUND (TRANSFER_NOT_FOUND); one that has not ended, was tried again already, or is of another
-        /// table, direction or connection: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same once more.
+        /// table, direction, connection or movement: FAILED_PRECONDITION (RETRY_NOT_ALLOWED). RetryTransfer declares the same
+        /// once more.
+        ///
+        /// While a transfer of the same correlation_uuid, direction and connection has not ended: ALREADY_EXISTS
+        /// (CORRELATION_IN_USE, with its uuid).
         ///
         /// With a connection its policy must allow it, now and for this caller: otherwise FAILED_PRECONDITION
         /// (CONNECTION_NOT_ACTIVE, CONNECTION_EXPIRED, OUTSIDE_ALLOWED_HOURS, TABLE_NOT_ALLOWED, TRANSFER_LIMIT_REACHED,
@@ -3830,7 +3869,8 @@ pub mod transfer_service_server {
         /// rights and the connection's policy must allow it as in CreateTransfer.
         ///
         /// A transfer is tried again at most once; its retry may be tried again in turn. Otherwise, and of one that has not ended:
-        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED, with the field that stands against it).
+        /// FAILED_PRECONDITION (RETRY_NOT_ALLOWED, with the field that stands against it). While another transfer is this side
+        /// of the movement: ALREADY_EXISTS (CORRELATION_IN_USE).
         async fn retry_transfer(
             &self,
             request: tonic::Request<super::RetryTransferRequest>,

@@ -20,6 +20,7 @@ use tidegate_entity::transfer::{Column, Entity};
 use uuid::Uuid;
 
 pub(crate) mod lookup;
+pub(crate) mod movement;
 pub(crate) mod rows;
 pub(crate) mod select;
 
@@ -39,7 +40,7 @@ pub(crate) const PROGRESS: [Column; 11] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 39] = [
+pub(crate) const CHANGING: [Column; 41] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -78,6 +79,8 @@ pub(crate) const CHANGING: [Column; 39] = [
     Column::Pauses,
     Column::RetriedByUuid,
     Column::RetryAt,
+    Column::CounterpartUuid,
+    Column::Superseded,
     Column::Revision,
 ];
 

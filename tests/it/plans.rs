@@ -21,6 +21,9 @@ mod postgres_only {
     /// Requests of the rows that are copied.
     const REQUEST: &str = "0190b7a2-1111-7000-8000-00000000000";
 
+    /// What nothing belongs to.
+    const PLAN: &str = "0190b7a2-2222-7000-8000-000000000001";
+
     /// The plans that a PostgreSQL wrote into its log.
     struct Plans {
         log: PathBuf,
@@ -134,6 +137,7 @@ mod postgres_only {
             INSERT INTO transfer SELECT copy.* FROM transfer, generate_series(1, 5000) AS n,
                 jsonb_populate_record(transfer, jsonb_build_object(
                     'uuid', md5(transfer.uuid::text || n)::uuid,
+                    'correlation_uuid', md5(transfer.uuid::text || n)::uuid,
                     'connection_uuid', CASE WHEN n % 200 = 0 THEN connection_uuid ELSE md5((n % 200)::text)::uuid END,
                     'inserted_at', transfer.inserted_at - n)) AS copy;
             INSERT INTO event SELECT copy.* FROM event, generate_series(1, 5000) AS n,
@@ -287,7 +291,17 @@ mod postgres_only {
             status: vec![TransferStatus::InProgress.into()],
             ..every.clone()
         };
+        let movement = v1::TransferFilter {
+            correlation_uuid: PLAN.to_owned(),
+            ..every.clone()
+        };
+        let planned = v1::TransferFilter {
+            plan_uuid: PLAN.to_owned(),
+            ..every.clone()
+        };
         for (filter, index) in [
+            (movement, "transfer_correlation"),
+            (planned, "transfer_plan"),
             (every, "transfer_inserted_at"),
             (of_one, "transfer_connection"),
             (active, "transfer_active"),

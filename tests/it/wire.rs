@@ -16,6 +16,7 @@ mod leases;
 mod life;
 mod limits;
 mod lists;
+mod movement;
 mod outcome;
 mod retry;
 mod sessions;

@@ -64,6 +64,12 @@ pub(crate) struct FilterArgs {
     /// Only those in which records failed, or none did.
     #[arg(long, value_name = "true|false")]
     partial: Option<bool>,
+    /// Only those of this movement: both sides, and the tries of each.
+    #[arg(long, value_name = "UUID")]
+    correlation: Option<Uuid>,
+    /// Only those of this plan.
+    #[arg(long, value_name = "UUID")]
+    plan: Option<Uuid>,
 }
 
 impl FilterArgs {
@@ -94,6 +100,8 @@ impl FilterArgs {
             decided_by_uuid: self.decided_by,
             lease_owner_uuid: self.owner,
             partial: self.partial,
+            correlation_uuid: self.correlation,
+            plan_uuid: self.plan,
         }
     }
 }

@@ -305,6 +305,12 @@ pub(crate) struct CreateArgs {
     /// Notes to keep with it, as a JSON object.
     #[arg(long, value_name = "JSON", value_parser = value::object)]
     pub(crate) metadata: Option<Map<String, Value>>,
+    /// The movement that it is one side of, as both sides agree upon [default: its own id, or that of what it tries again].
+    #[arg(long, value_name = "UUID")]
+    pub(crate) correlation: Option<Uuid>,
+    /// What to group it by.
+    #[arg(long, value_name = "UUID")]
+    pub(crate) plan: Option<Uuid>,
     /// The transfer that this one tries again.
     #[arg(long, value_name = "ID", value_parser = which::id)]
     pub(crate) retry_of: Option<Which>,
@@ -468,7 +474,7 @@ pub(crate) struct WaitArgs {
 pub(crate) struct WatchArgs {
     /// The transfers to follow to their ends; without one all are followed. On a terminal those under way are in a table,
     /// and what has ended is above it; elsewhere there is a line for each change.
-    #[arg(value_name = "ID", value_parser = which::id, conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to"])]
+    #[arg(value_name = "ID", value_parser = which::id, conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to", "correlation", "plan"])]
     pub(crate) ids: Vec<Which>,
     /// Follows all transfers that the filter means, which is also what happens without an id.
     #[arg(long)]

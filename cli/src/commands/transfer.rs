@@ -175,6 +175,10 @@ async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> 
             create.initiated_by_uuid(uuid)
         })
         .with(args.metadata, |create, metadata| create.metadata(metadata))
+        .with(args.correlation, |create, uuid| {
+            create.correlation_uuid(uuid)
+        })
+        .with(args.plan, |create, uuid| create.plan_uuid(uuid))
         .with(retry_of, |create, uuid| create.retry_of_uuid(uuid))
         .with(args.max_attempts, |create, most| create.max_attempts(most))
         .with(args.priority, |create, it| create.priority(it))

@@ -153,6 +153,12 @@ fn declared(transfer: &Transfer) -> Vec<(&'static str, String)> {
         ),
         ("initiated by", given(transfer.initiated_by_uuid)),
         ("declared with", given(transfer.acted_by_uuid)),
+        (
+            "movement",
+            given(Some(transfer.correlation_uuid).filter(|it| *it != transfer.uuid)),
+        ),
+        ("other side", given(transfer.counterpart_uuid)),
+        ("plan", given(transfer.plan_uuid)),
         ("retry of", given(transfer.retry_of_uuid)),
         ("retried by", given(transfer.retried_by_uuid)),
         ("metadata", metadata(transfer)),

@@ -245,6 +245,19 @@ impl CreateTransfer {
         self
     }
 
+    /// The movement that it is one side of: any uuid that both sides agree upon. By default its own, or with
+    /// `retry_of_uuid` that of the earlier one.
+    pub fn correlation_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.correlation_uuid = uuid.to_string();
+        self
+    }
+
+    /// What to group it by: any uuid.
+    pub fn plan_uuid(mut self, uuid: Uuid) -> Self {
+        self.message.plan_uuid = uuid.to_string();
+        self
+    }
+
     /// The transfer that this one tries again.
     pub fn retry_of_uuid(mut self, uuid: Uuid) -> Self {
         self.message.retry_of_uuid = uuid.to_string();

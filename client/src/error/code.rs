@@ -117,6 +117,8 @@ names! {
         ProgressRegressed = "PROGRESS_REGRESSED",
         /// The transfer cannot be a second try of the one that it names.
         RetryNotAllowed = "RETRY_NOT_ALLOWED",
+        /// A transfer that has not ended is this side of the movement; the metadata has its `uuid`.
+        CorrelationInUse = "CORRELATION_IN_USE",
         /// The transfer is paused, by somebody or with its connection.
         TransferPaused = "TRANSFER_PAUSED",
         /// The transfer is about to be cancelled, so it is not paused or resumed.

@@ -24,6 +24,10 @@ pub struct TransferFilter {
     pub from: Option<DateTime<Utc>>,
     /// Only those created at this time or earlier.
     pub to: Option<DateTime<Utc>>,
+    /// Only those of this movement.
+    pub correlation_uuid: Option<Uuid>,
+    /// Only those of this plan.
+    pub plan_uuid: Option<Uuid>,
     /// Only those that were started in here.
     pub started: TimeRange,
     /// Only those that have ended in here.

@@ -152,6 +152,14 @@ pub struct Transfer {
     /// Which deadline has passed; set when it has expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiry_reason: Option<ExpiryReason>,
+    /// The movement that it is one side of: its own uuid where none was given.
+    pub correlation_uuid: Uuid,
+    /// The other side: when both were the newest of their direction in the movement, the transfer of the other direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counterpart_uuid: Option<Uuid>,
+    /// What it was grouped by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_uuid: Option<Uuid>,
     /// The transfer that this one tries again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of_uuid: Option<Uuid>,

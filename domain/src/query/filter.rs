@@ -45,6 +45,10 @@ pub struct TransferFilter {
     pub lease_owner_uuid: Option<CredentialId>,
     /// Only those in which records failed, or none did.
     pub partial: Option<bool>,
+    /// Only those of this movement.
+    pub correlation_uuid: Option<Uuid>,
+    /// Only those of this plan.
+    pub plan_uuid: Option<Uuid>,
 }
 
 /// A stretch of time, its ends included; unset is no bound.
@@ -115,6 +119,10 @@ impl TransferFilter {
             && self
                 .initiated_by_uuid
                 .is_none_or(|uuid| declared.initiated_by_uuid == Some(uuid))
+            && self
+                .correlation_uuid
+                .is_none_or(|uuid| uuid == transfer.correlation_uuid())
+            && (self.plan_uuid.is_none() || self.plan_uuid == declared.plan_uuid)
             && created.contains(Some(transfer.inserted_at))
     }
 
@@ -150,6 +158,8 @@ impl TransferFilter {
             "lease_owner_uuid",
             uuid(self.lease_owner_uuid.map(|it| it.0)),
         );
+        add("correlation_uuid", uuid(self.correlation_uuid));
+        add("plan_uuid", uuid(self.plan_uuid));
         let time = |value: Option<Timestamp>| value.map(|value| value.as_micros().to_string());
         for (from, to, range) in self.ranges() {
             add(from, time(range.from));

@@ -21,7 +21,7 @@ fn failed(retryable: bool) -> Transfer {
 }
 
 fn again_by(earlier: &Transfer, caller: &Caller) -> Result<Transfer, Refusal> {
-    again(id(8), earlier, None, caller, NOW)
+    again(id(8), earlier, None, Sides::default(), caller, NOW)
 }
 
 #[test]
@@ -60,6 +60,12 @@ fn another_try_is_of_the_same_after_the_end_of_the_first() {
     for_north.connection_uuid = Some(north().uuid);
     let of_none = ("connection_uuid", String::new());
     assert_eq!(stands_against(&earlier, &for_north), Some(of_none));
+    let mut of_another = same.clone();
+    of_another.correlation_uuid = Some(id(9));
+    let movement = ("correlation_uuid", earlier.uuid.to_string());
+    assert_eq!(stands_against(&earlier, &of_another), Some(movement));
+    of_another.correlation_uuid = Some(earlier.uuid.0);
+    assert_eq!(stands_against(&earlier, &of_another), None);
     let mut backwards = same;
     backwards.direction = Direction::Receive;
     assert_eq!(
@@ -73,6 +79,7 @@ fn another_try_is_as_the_one_before_was_declared() {
     let mut earlier = failed(false);
     earlier.declared.metadata.insert("a".to_owned(), 1.into());
     earlier.declared.max_attempts = Some(3);
+    earlier.declared.plan_uuid = Some(id(6));
     earlier.declared.initiated_by_uuid = Some(id(5));
     earlier.declared.finish_by = Some(NOW);
     earlier.requires_approval = true;
@@ -85,6 +92,7 @@ fn another_try_is_as_the_one_before_was_declared() {
     assert_eq!(tried.finish_expires_at, None, "that was for the one before");
     let mut declared = earlier.declared.clone();
     declared.retry_of_uuid = Some(earlier.uuid);
+    declared.correlation_uuid = Some(earlier.uuid.0);
     declared.finish_by = None;
     declared.requires_approval = true;
     assert_eq!(tried.declared, declared);

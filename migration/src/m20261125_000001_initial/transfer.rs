@@ -47,6 +47,8 @@ fn declared(table: &mut TableCreateStatement, postgres: bool) {
         .col(uuid_null("initiated_by_uuid"))
         .col(uuid_null("acted_by_uuid"))
         .col(text("metadata").default("{}"))
+        .col(uuid("correlation_uuid"))
+        .col(uuid_null("plan_uuid"))
         .col(uuid_null("retry_of_uuid"))
         .col(big_integer("retry_number").default(0))
         .col(big_integer_null("max_attempts"))
@@ -100,6 +102,8 @@ fn standing(table: &mut TableCreateStatement) {
         .col(big_integer("pauses").default(0))
         .col(uuid_null("retried_by_uuid"))
         .col(big_integer_null("retry_at"))
+        .col(uuid_null("counterpart_uuid"))
+        .col(boolean("superseded").default(false))
         .col(big_integer("revision"));
 }
 
@@ -116,6 +120,8 @@ fn checks(table: &mut TableCreateStatement) {
          OR approved_by_uuid <> initiated_by_uuid",
         "self_approval OR approved_by_uuid IS NULL OR acted_by_uuid IS NULL \
          OR approved_by_uuid <> acted_by_uuid",
+        // So that the unique indexes below hold for what has not ended.
+        "completed_at IS NOT NULL OR NOT superseded",
         "heartbeat_timeout >= 0",
         "max_attempts >= 1",
         "priority BETWEEN -100 AND 100",
@@ -163,7 +169,7 @@ fn attempts() -> TableCreateStatement {
 }
 
 /// One for each way to look, and none on what progress changes.
-fn indexes() -> [IndexCreateStatement; 8] {
+fn indexes() -> [IndexCreateStatement; 12] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
@@ -234,5 +240,40 @@ fn indexes() -> [IndexCreateStatement; 8] {
             .col("uuid")
             .and_where(Expr::cust("retry_at IS NOT NULL"))
             .take(),
+        Index::create()
+            .name("transfer_correlation")
+            .table("transfer")
+            .col("correlation_uuid")
+            .col("inserted_at")
+            .col("uuid")
+            .take(),
+        Index::create()
+            .name("transfer_plan")
+            .table("transfer")
+            .col("plan_uuid")
+            .col("inserted_at")
+            .col("uuid")
+            .and_where(Expr::cust("plan_uuid IS NOT NULL"))
+            .take(),
+        side("transfer_side")
+            .col("connection_uuid")
+            .and_where(Expr::cust("connection_uuid IS NOT NULL"))
+            .take(),
+        // NULLs would all differ.
+        side("transfer_side_alone")
+            .and_where(Expr::cust("connection_uuid IS NULL"))
+            .take(),
     ]
+}
+
+/// The newest transfer of each side of a movement.
+fn side(name: &'static str) -> IndexCreateStatement {
+    Index::create()
+        .name(name)
+        .table("transfer")
+        .unique()
+        .col("correlation_uuid")
+        .col("direction")
+        .and_where(Expr::cust("NOT superseded"))
+        .take()
 }

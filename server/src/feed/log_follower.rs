@@ -228,9 +228,18 @@ impl LogFollower {
             .into_iter()
             .map(|transfer| (transfer.uuid, Arc::new(transfer)))
             .collect();
+        let beside = beside(foreign.iter().copied(), &rows);
+        let beside = self.store.existing_transfers(&beside).await?;
         // Read after the rows, so none of them is of a later event.
         self.feed
             .rests_on(self.store.log_bounds().await?.last.sequence);
+        for row in beside.into_iter().map(Arc::new) {
+            self.feed.publish_newest(FeedChange {
+                uuid: row.uuid,
+                before: Some(Arc::clone(&row)),
+                after: Some(row),
+            });
+        }
         let mut overtaken = Vec::new();
         for event in foreign {
             // What is not about a transfer's status is in the log alone.
@@ -252,6 +261,20 @@ impl LogFollower {
         }
         Ok(overtaken)
     }
+}
+
+/// What the creations among `events` have changed beside the transfers that they made, of which `rows` has those that exist:
+/// no event tells of the earlier try and of the other side of the movement.
+pub fn beside<'a>(
+    events: impl Iterator<Item = &'a Event>,
+    rows: &HashMap<TransferId, Arc<Transfer>>,
+) -> Vec<TransferId> {
+    let created = events.filter(|event| event.body.event_type == EventType::Created);
+    let made = created.filter_map(|event| rows.get(&event.transfer_uuid?));
+    let beside = made.flat_map(|row| [row.declared.retry_of_uuid, row.counterpart_uuid]);
+    let beside: BTreeSet<TransferId> = beside.flatten().collect();
+    let is_untold = |uuid: &TransferId| !rows.contains_key(uuid);
+    beside.into_iter().filter(is_untold).collect()
 }
 
 /// The change that an event stands for. What a filter can ask for never changes, but for the status, which the event

@@ -25,6 +25,7 @@ use tidegate_domain::{
     event::{Event, EventBody, IdempotencyKey},
     id::{ConnectionId, CredentialId, SessionId, TransferId},
     log::Appended,
+    movement::Side,
     refusal::Refusal,
     time::Timestamp,
     transfer::Transfer,
@@ -34,6 +35,7 @@ use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 mod claim;
 mod connection;
 mod credential;
+mod movement;
 mod note;
 mod session;
 mod transfer;
@@ -60,6 +62,8 @@ pub(super) struct BatchInputs {
     pub(super) open: HashMap<ConnectionId, Vec<TransferId>>,
     /// The connections that were not revoked, where one more is to lead to a site.
     pub(super) candidates: Vec<DuplicateCandidate>,
+    /// The newest transfers of the movements that others are to join.
+    pub(super) sides: HashMap<Side, TransferId>,
     /// What holds for runs where neither callers nor policies say so.
     pub(super) defaults: RunDefaults,
 }
@@ -78,6 +82,7 @@ impl BatchInputs {
             held: Held::default(),
             open: HashMap::new(),
             candidates: Vec::new(),
+            sides: HashMap::new(),
             defaults: RunDefaults::default(),
         }
     }
@@ -200,6 +205,7 @@ pub(crate) struct BatchState {
     pub(super) held: Held,
     open: HashMap<ConnectionId, Vec<TransferId>>,
     candidates: Vec<DuplicateCandidate>,
+    sides: HashMap<Side, TransferId>,
     requests: HashMap<(String, String), PriorRequest>,
     events: Vec<Event>,
     /// What the events continue from, once they are written.
@@ -230,6 +236,7 @@ impl BatchState {
             held: inputs.held,
             open: inputs.open,
             candidates: inputs.candidates,
+            sides: inputs.sides,
             requests: requests.collect(),
             events: Vec::new(),
             after: None,

@@ -2,7 +2,8 @@
 //! are left out and named: see [`held`](super::held).
 //!
 //! The order of the locks is the same in every batch of every replica, so that none waits for another in a circle:
-//! connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, the event counter last.
+//! movements by correlation, connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, the event counter
+//! last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,6 +15,7 @@ use crate::time::Time;
 use tidegate_domain::{
     connection::{Connection, ConnectionField, Usage},
     id::{ConnectionId, TransferId},
+    movement::Side,
     policy::{Policy, PolicyField},
     transfer::Transfer,
 };
@@ -53,6 +55,7 @@ pub(super) async fn load(
     } else {
         Vec::new()
     };
+    let sides = lock_sides(transaction, &mut plan).await?;
     // A transfer never moves to another connection, so that this can be asked without a lock.
     let governed = listed(&plan.governed);
     for its in transaction.peek_connections(&governed).await? {
@@ -92,6 +95,7 @@ pub(super) async fn load(
     inputs.on_record = usage_on_record(transaction, &plan.updates, &connections).await?;
     inputs.open = open_transfers(transaction, &plan.deletions).await?;
     inputs.candidates = candidates;
+    inputs.sides = sides;
     inputs.transfers = transfers;
     inputs.connections = connections;
     inputs.prior_requests = prior_requests;
@@ -102,6 +106,21 @@ pub(super) async fn load(
 
 fn listed<T: Clone>(set: &BTreeSet<T>) -> Vec<T> {
     set.iter().cloned().collect()
+}
+
+/// Finds the newest transfers of the movements that others are to join, and plans to lock them.
+async fn lock_sides(
+    transaction: &WriteTransaction,
+    plan: &mut LockPlan<'_>,
+) -> Result<HashMap<Side, TransferId>, StoreError> {
+    // A transfer never moves to another movement.
+    let of = transaction
+        .peek_movements(&listed(&plan.movements_of))
+        .await?;
+    plan.movements.extend(of);
+    let sides = transaction.lock_movements(&plan.movements).await?;
+    plan.transfers.extend(sides.values());
+    Ok(sides)
 }
 
 /// Locks connections by uuid, each as it says: exclusively where it is changed or counted on.

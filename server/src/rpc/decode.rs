@@ -246,6 +246,8 @@ impl Mutation for v1::CreateTransferRequest {
             requester_user_agent: or(agent, &caller.user_agent),
             initiated_by_uuid: check.optional_uuid("initiated_by_uuid", &self.initiated_by_uuid),
             metadata: metadata::from_wire(check, self.metadata),
+            correlation_uuid: check.optional_uuid("correlation_uuid", &self.correlation_uuid),
+            plan_uuid: check.optional_uuid("plan_uuid", &self.plan_uuid),
             retry_of_uuid: check.optional_uuid("retry_of_uuid", &self.retry_of_uuid),
             max_attempts: (self.max_attempts != 0)
                 .then(|| check.attempts("max_attempts", self.max_attempts)),

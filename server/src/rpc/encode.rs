@@ -74,6 +74,9 @@ pub(super) fn transfer(
             .heartbeat_timeout
             .and_then(|time| time.try_into().ok()),
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(timestamp),
+        correlation_uuid: transfer.correlation_uuid().to_string(),
+        counterpart_uuid: optional(transfer.counterpart_uuid),
+        plan_uuid: optional(declared.plan_uuid),
         retry_of_uuid: optional(declared.retry_of_uuid),
         retry_number: transfer.retry_number,
         retried_by_uuid: optional(transfer.retried_by_uuid),

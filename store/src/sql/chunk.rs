@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-/// Rows of one multi-row statement. No row has more than 60 columns.
+/// Rows of one multi-row statement. No row has more than 80 columns.
 const ROWS: [usize; 4] = [64, 16, 4, 1];
 /// Keys of one list.
 const KEYS: [usize; 4] = [1, 16, 128, 1_024];

@@ -12,8 +12,8 @@ use sea_orm::{
 
 use crate::error::StoreError;
 
-/// The unique index that two writers can race on: the loser finds the winner's row when it does its batch again.
-pub(crate) const REQUEST_INDEX: &str = "event_request_key";
+/// The unique indexes that two writers can race on: the loser finds the winner's row when it does its batch again.
+pub(crate) const RACED: [&str; 3] = ["event_request_key", "transfer_side", "transfer_side_alone"];
 
 /// A prepared statement that is not there, or that is there already.
 const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
@@ -159,7 +159,7 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> ErrorClass {
     match code {
         // Serialisation failure, deadlock, lock timeout.
         "40001" | "40P01" | "55P03" => ErrorClass::Conflict,
-        "23505" if constraint == Some(REQUEST_INDEX) => ErrorClass::Conflict,
+        "23505" if constraint.is_some_and(|name| RACED.contains(&name)) => ErrorClass::Conflict,
         // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
         "25006" | "25P03" | "25P04" => ErrorClass::Unavailable,
         // A disk without room.
@@ -174,7 +174,7 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> ErrorClass {
 }
 
 fn of_sqlite(error: &dyn DatabaseError) -> ErrorClass {
-    /// `SQLITE_CONSTRAINT_UNIQUE`. Primary keys have a code of their own, so it can only be one of [`REQUEST_INDEX`].
+    /// `SQLITE_CONSTRAINT_UNIQUE`. Primary keys have a code of their own, so it can only be one of [`RACED`].
     const UNIQUE: &str = "2067";
     if error.code().as_deref() == Some(UNIQUE) {
         return ErrorClass::Conflict;
@@ -203,6 +203,8 @@ mod tests {
             ("40001", None, ErrorClass::Conflict),
             ("40P01", None, ErrorClass::Conflict),
             ("23505", Some("event_request_key"), ErrorClass::Conflict),
+            ("23505", Some("transfer_side"), ErrorClass::Conflict),
+            ("23505", Some("transfer_side_alone"), ErrorClass::Conflict),
             ("23505", Some("transfer_pkey"), ErrorClass::Internal),
             ("23505", None, ErrorClass::Internal),
             ("57P01", None, ErrorClass::Unavailable),

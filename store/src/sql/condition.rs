@@ -66,6 +66,12 @@ pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
                 .lease_owner_uuid
                 .map(|uuid| Column::LeaseOwnerUuid.eq(uuid.0)),
         )
+        .add_option(
+            filter
+                .correlation_uuid
+                .map(|uuid| Column::CorrelationUuid.eq(uuid)),
+        )
+        .add_option(filter.plan_uuid.map(|uuid| Column::PlanUuid.eq(uuid)))
         .add(range(Column::InsertedAt, created))
         .add(range(Column::StartedAt, filter.started))
         .add(range(Column::CompletedAt, filter.ended))

@@ -42,6 +42,7 @@ async fn attempts_are_told_in_their_order_with_the_latest_at_the_end() {
     let fixture = Fixture::new().await;
     let mut running = full(1);
     running.status = TransferStatus::InProgress;
+    running.superseded = false;
     running.lease_epoch = 3;
     running.completed_at = None;
     let mut queued = plain(2);
@@ -109,6 +110,7 @@ async fn earlier_attempts_are_asked_for_by_their_lease() {
     let fixture = Fixture::new().await;
     let mut running = full(1);
     running.status = TransferStatus::InProgress;
+    running.superseded = false;
     running.lease_epoch = 250;
     running.completed_at = None;
     fixture.insert(&[running.clone()]).await;

@@ -80,6 +80,16 @@ async fn each_filter_alone_finds_what_it_means() {
     fixture.insert(&crowd).await;
     let none = TransferFilter::default();
     let mut filters = vec![none.clone()];
+    for uuid in [crowd[3].uuid.0, id(1)] {
+        filters.push(TransferFilter {
+            correlation_uuid: Some(uuid),
+            ..none.clone()
+        });
+        filters.push(TransferFilter {
+            plan_uuid: Some(uuid),
+            ..none.clone()
+        });
+    }
     for direction in Direction::ALL {
         filters.push(TransferFilter {
             direction: Some(*direction),

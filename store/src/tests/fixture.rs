@@ -92,6 +92,8 @@ pub(super) fn full(number: u128) -> Transfer {
     declared.requester_user_agent = "grpc\u{1F30A}".to_owned();
     declared.initiated_by_uuid = Some(id(1));
     declared.metadata = notes();
+    declared.correlation_uuid = Some(id(8));
+    declared.plan_uuid = Some(id(9));
     declared.retry_of_uuid = Some(id(0));
     declared.max_attempts = Some(100);
     declared.priority = -100;
@@ -103,6 +105,8 @@ pub(super) fn full(number: u128) -> Transfer {
     transfer.retry_number = 15;
     transfer.retried_by_uuid = Some(id(16));
     transfer.retry_at = Some(at(17));
+    transfer.counterpart_uuid = Some(id(18));
+    transfer.superseded = true;
     transfer.finish_within = Some(Duration::from_micros(15));
     transfer.finish_expires_at = Some(at(16));
     transfer.acted_by_uuid = Some(id(4));

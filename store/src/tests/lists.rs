@@ -30,6 +30,7 @@ pub(super) fn crowd() -> Vec<Transfer> {
             transfer.declared.direction = Direction::ALL[pick(2)];
             transfer.declared.table_name = ["items", "ITEMS", "rooms"][pick(3)].to_owned();
             transfer.declared.connection_uuid = [None, Some(id(0)), Some(id(u128::MAX))][pick(3)];
+            transfer.declared.plan_uuid = [None, Some(id(1)), Some(id(2))][pick(3)];
             transfer.requires_approval = pick(2) == 0;
             transfer.declared.requires_approval = transfer.requires_approval;
             let mut time = |among| at(i64::try_from(pick(among)).expect("a small number"));

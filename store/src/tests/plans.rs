@@ -5,6 +5,7 @@ use sea_orm::{
     Statement,
 };
 use tidegate_entity::{event as event_entity, transfer};
+use uuid::Uuid;
 
 use super::{
     super::{
@@ -74,7 +75,21 @@ async fn lists_follow_an_index_and_need_no_sort() {
         status: vec![TransferStatus::InProgress],
         ..any.clone()
     };
+    let movement = TransferFilter {
+        correlation_uuid: Some(id(1)),
+        connections: ConnectionScope::All,
+        ..any.clone()
+    };
+    let plan_of_work = TransferFilter {
+        plan_uuid: Some(id(1)),
+        ..any.clone()
+    };
     for (filter, index) in [
+        (
+            movement,
+            "USING INDEX transfer_correlation (correlation_uuid=?",
+        ),
+        (plan_of_work, "USING INDEX transfer_plan (plan_uuid=?"),
         (any, "USING INDEX transfer_inserted_at"),
         (
             span,
@@ -107,6 +122,17 @@ async fn a_later_page_begins_where_the_earlier_ended() {
     let page = transfers::select::pending_approvals(&all, at(1), later(9));
     let page = plan(&fixture, &page).await;
     assert!(page.contains("approval_expires_at"), "{page}");
+}
+
+#[tokio::test]
+async fn the_sides_of_a_movement_are_found_through_what_keeps_them_unique() {
+    let fixture = Fixture::new().await;
+    for (linked, index) in [(true, "transfer_side"), (false, "transfer_side_alone")] {
+        let among = transfer::Column::CorrelationUuid.is_in([Uuid::nil()]);
+        let plan = plan(&fixture, &transfers::movement::newest(among, linked)).await;
+        let expected = format!("USING INDEX {index} (correlation_uuid=?");
+        assert!(plan.contains(&expected), "{plan}");
+    }
 }
 
 #[tokio::test]
@@ -306,7 +332,7 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
             "{plan}"
         );
     }
-    let some = transfer::Column::Uuid.is_in([id::<uuid::Uuid>(0), id(u128::MAX)]);
+    let some = transfer::Column::Uuid.is_in([id::<Uuid>(0), id(u128::MAX)]);
     let peeks = DbBackend::Sqlite.build(&connection::select::peeks(some));
     let peeks = explain(&fixture.store.reader(), peeks).await;
     for key in ["transfer", "connection"] {

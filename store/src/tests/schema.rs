@@ -6,7 +6,7 @@ use tidegate_entity::event_counter;
 use tidegate_migration::Migrator;
 
 use super::{
-    super::{Store, sql::classify::REQUEST_INDEX, tables::each_table, transfer::PROGRESS},
+    super::{Store, sql::classify::RACED, tables::each_table, transfer::PROGRESS},
     fixture::Fixture,
 };
 
@@ -118,15 +118,21 @@ async fn no_index_holds_what_progress_changes() {
 }
 
 #[tokio::test]
-async fn the_index_that_writers_race_on_is_the_only_unique_one() {
+async fn the_indexes_that_writers_race_on_are_the_only_unique_ones() {
     let fixture = Fixture::new().await;
     let unique: Vec<_> = objects(&fixture.store)
         .await
         .into_iter()
         .filter(|line| line.contains("CREATE UNIQUE INDEX"))
         .collect();
-    assert_eq!(unique.len(), 1, "{unique:?}");
-    assert!(unique[0].contains(REQUEST_INDEX), "{unique:?}");
+    assert_eq!(unique.len(), RACED.len(), "{unique:?}");
+    for name in RACED {
+        let named = format!("\"{name}\"");
+        assert!(
+            unique.iter().any(|it| it.contains(&named)),
+            "{name}: {unique:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -152,6 +158,7 @@ async fn constraints_keep_out_what_has_no_meaning() {
         "lease_epoch = -1",
         "pauses = -1",
         "stop_grace = -1",
+        "superseded = TRUE",
     ] {
         let sql = format!("UPDATE transfer SET {change}");
         let result = fixture.store.writer().execute_unprepared(&sql).await;

@@ -8,8 +8,9 @@ use tidegate_domain::{
     event::{EventDetail, EventType},
     fixtures::id,
     id::ConnectionId,
+    movement::Movement,
     query::{EventFilter, SortOrder, TransferFilter},
-    status::TransferStatus,
+    status::{Direction, TransferStatus},
     transfer::Transfer,
 };
 
@@ -320,8 +321,59 @@ async fn a_race_on_a_request_id_asks_for_another_try() {
     assert!(matches!(result, Err(StoreError::Conflict(_))), "{result:?}");
     drop(batch);
     let batch = fixture.store.begin().await.expect("a batch");
-    let result = batch.insert_transfers(&[plain(1), plain(1)]).await;
+    let mut elsewhere = plain(1);
+    elsewhere.declared.correlation_uuid = Some(id(9));
+    let result = batch.insert_transfers(&[plain(1), elsewhere]).await;
     assert!(matches!(result, Err(StoreError::Internal(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_side_of_a_movement_has_one_newest_transfer_in_each_connection() {
+    let of = |number, connection_uuid, superseded| {
+        let mut transfer = plain(number);
+        transfer.declared.correlation_uuid = Some(id(9));
+        transfer.declared.connection_uuid = connection_uuid;
+        transfer.superseded = superseded;
+        transfer.completed_at = superseded.then(|| at(5));
+        transfer
+    };
+    let fixture = Fixture::new().await;
+    let mut other = of(3, Some(id(5)), false);
+    other.declared.direction = Direction::Receive;
+    let sides = [
+        of(1, None, false),
+        of(2, Some(id(5)), false),
+        other,
+        of(4, Some(id(6)), false),
+        of(5, Some(id(5)), true),
+    ];
+    fixture.insert(&sides).await;
+    for connection_uuid in [None, Some(id(5))] {
+        let batch = fixture.store.begin().await.expect("a batch");
+        let second = [of(7, connection_uuid, false)];
+        let result = batch.insert_transfers(&second).await;
+        assert!(matches!(result, Err(StoreError::Conflict(_))), "{result:?}");
+    }
+    let batch = fixture.store.begin().await.expect("a batch");
+    let movements = [None, Some(id(5))].map(|connection_uuid| Movement {
+        correlation_uuid: id(9),
+        connection_uuid,
+    });
+    let peeked = batch.peek_movements(&[id(1), id(5), id(404)]).await;
+    let mut peeked = peeked.expect("read");
+    peeked.sort_unstable();
+    assert_eq!(peeked, movements);
+    let found = batch.lock_movements(&movements.into()).await.expect("read");
+    let expected = [
+        ((movements[0], Direction::Send), id(1)),
+        ((movements[1], Direction::Send), id(2)),
+        ((movements[1], Direction::Receive), id(3)),
+    ];
+    assert_eq!(
+        found,
+        expected.into(),
+        "those of another connection are left out"
+    );
 }
 
 #[tokio::test]

@@ -79,6 +79,8 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         checkpoint: transfer.checkpoint.clone(),
         heartbeat_timeout: transfer.heartbeat_timeout.map(from_duration),
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(Timestamp::as_micros),
+        correlation_uuid: transfer.correlation_uuid(),
+        plan_uuid: declared.plan_uuid,
         retry_of_uuid: declared.retry_of_uuid.map(StoredId),
         max_attempts: declared.max_attempts,
         priority: declared.priority,
@@ -94,6 +96,8 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         retry_number: transfer.retry_number,
         retried_by_uuid: transfer.retried_by_uuid.map(StoredId),
         retry_at: transfer.retry_at.map(Timestamp::as_micros),
+        counterpart_uuid: transfer.counterpart_uuid.map(StoredId),
+        superseded: transfer.superseded,
         revision: transfer.revision,
     }
 }
@@ -147,6 +151,8 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
         retry_number: row.retry_number,
         retried_by_uuid: row.retried_by_uuid.map(|stored| stored.0),
         retry_at: row.retry_at.map(Timestamp::from_micros),
+        counterpart_uuid: row.counterpart_uuid.map(|stored| stored.0),
+        superseded: row.superseded,
         revision: row.revision,
         declared: NewTransfer {
             direction: row.direction.0,
@@ -162,6 +168,9 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
             requester_user_agent: row.requester_user_agent.unwrap_or_default(),
             initiated_by_uuid: row.initiated_by_uuid,
             metadata: row.metadata.0,
+            correlation_uuid: (row.correlation_uuid != row.uuid.0.0)
+                .then_some(row.correlation_uuid),
+            plan_uuid: row.plan_uuid,
             retry_of_uuid: row.retry_of_uuid.map(|stored| stored.0),
             max_attempts: row.max_attempts,
             priority: row.priority,

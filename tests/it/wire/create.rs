@@ -73,6 +73,8 @@ fn everything(
         requester_user_agent: "agent/7 (test)".to_owned(),
         initiated_by_uuid: ADMIN.to_owned(),
         metadata: Some(notes()),
+        correlation_uuid: retry_of_uuid.to_owned(),
+        plan_uuid: NOBODY.to_owned(),
         retry_of_uuid: retry_of_uuid.to_owned(),
         request_id: "create-1".to_owned(),
         not_before: time(2_000_000_000),
@@ -95,6 +97,8 @@ fn everything(
         requester_user_agent: "agent/7 (test)".to_owned(),
         initiated_by_uuid: ADMIN.to_owned(),
         metadata: Some(notes()),
+        correlation_uuid: retry_of_uuid.to_owned(),
+        plan_uuid: NOBODY.to_owned(),
         retry_of_uuid: retry_of_uuid.to_owned(),
         max_attempts: 7,
         priority: -100,
@@ -151,6 +155,7 @@ async fn what_was_not_given_is_absent_and_the_caller_is_noted() {
     let now = Some(wire_time(world.clock.now()));
     let expected = v1::Transfer {
         uuid: created.uuid.clone(),
+        correlation_uuid: created.uuid.clone(),
         direction: v1::Direction::Send.into(),
         table_name: "characters".to_owned(),
         status: TransferStatus::Pending.into(),

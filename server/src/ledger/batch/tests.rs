@@ -17,6 +17,7 @@ use tidegate_domain::{
 mod claim;
 mod connection;
 mod held;
+mod movement;
 
 const NOW: Timestamp = Timestamp::from_micros(9_000_000);
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{BatchState, Cause, ChangeSet, EventRefs, Row};
+use super::{BatchState, Cause, ChangeSet, EventRefs, Row, movement};
 use crate::ledger::{
     execute::{Execute, Identities},
     load::LockPlan,
@@ -25,7 +25,7 @@ use tidegate_store::{Effect, StoreError, WriteTransaction};
 impl Execute for TransferCommand {
     fn subject(&self) -> Option<Uuid> {
         match self {
-            Self::Create(_) => None,
+            Self::Create(new) => new.correlation_uuid,
             Self::Retry { uuid, .. } | Self::Change { uuid, .. } => Some(uuid.0),
         }
     }
@@ -35,6 +35,9 @@ impl Execute for TransferCommand {
             Self::Create(new) => {
                 if let Some(earlier) = new.retry_of_uuid {
                     plan.transfer(earlier);
+                    plan.movement_of(earlier);
+                } else if let Some(movement) = movement::named(new) {
+                    plan.movement(movement);
                 }
                 if let Some(connection) = new.connection_uuid {
                     plan.connection(connection, false);
@@ -42,6 +45,7 @@ impl Execute for TransferCommand {
             }
             Self::Retry { uuid, .. } => {
                 plan.transfer(*uuid);
+                plan.movement_of(*uuid);
                 plan.connection_of(*uuid);
             }
             Self::Change { uuid, verb } => {
@@ -55,6 +59,9 @@ impl Execute for TransferCommand {
 
     fn is_held(&self, state: &BatchState) -> bool {
         let held = &state.held;
+        if state.has_held_side(self) {
+            return true;
+        }
         match self {
             Self::Create(new) => {
                 held.has_connection(new.connection_uuid)
@@ -138,9 +145,11 @@ impl BatchState {
     ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let connection = new.connection_uuid.map(|uuid| self.connection(uuid));
         let connection = connection.transpose()?.map(Arc::as_ref);
-        let mut transfer =
+        let transfer =
             authorize::create(uuid, new.clone(), connection, &submission.caller, self.now)?;
         let Some(retried) = new.retry_of_uuid else {
+            let sides = self.sides(transfer.movement(), new.direction);
+            let transfer = transfer.take_side(sides)?;
             return Ok(Some(self.declare(submission, transfer)));
         };
         let earlier = Arc::clone(self.current(retried)?);
@@ -148,7 +157,8 @@ impl BatchState {
             return Err(Refusal::TransferNotFound { uuid: retried });
         }
         retry::admit(&earlier, new)?;
-        transfer = retry::succeed(transfer, &earlier);
+        let sides = self.sides(earlier.movement(), new.direction);
+        let transfer = retry::succeed(transfer, &earlier).take_side(sides)?;
         self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
         Ok(Some(self.declare(submission, transfer)))
     }
@@ -158,6 +168,7 @@ impl BatchState {
         submission: &Submission<TransferCommand>,
         transfer: Transfer,
     ) -> Arc<Transfer> {
+        self.join(&transfer);
         let transfer = Arc::new(transfer);
         let body = creation(transfer.declared.initiated_by_uuid);
         self.log_transfer(&transfer, body, Some(Cause::of(submission)));
@@ -178,8 +189,9 @@ impl BatchState {
         let connection = earlier.declared.connection_uuid;
         let connection = connection.and_then(|uuid| self.connection(uuid).ok());
         let connection = connection.map(Arc::as_ref);
+        let sides = self.sides(earlier.movement(), earlier.declared.direction);
         let again = if due {
-            match retry::by_itself(uuid, &earlier, connection, self.now) {
+            match retry::by_itself(uuid, &earlier, connection, sides, self.now) {
                 ByItself::Nothing => return Ok(None),
                 ByItself::Tried(transfer) => transfer,
                 ByItself::Postponed(after, refusal) => {
@@ -188,14 +200,15 @@ impl BatchState {
                 }
             }
         } else {
-            retry::again(uuid, &earlier, connection, &submission.caller, self.now)?
+            let caller = &submission.caller;
+            retry::again(uuid, &earlier, connection, sides, caller, self.now)?
         };
         self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
         Ok(Some(self.declare(submission, again)))
     }
 
     /// Changes what is not told in the log.
-    fn amend(&mut self, before: &Arc<Transfer>, after: Transfer) {
+    pub(super) fn amend(&mut self, before: &Arc<Transfer>, after: Transfer) {
         if let Some(row) = self.rows.get_mut(&before.uuid) {
             row.after = Some(Arc::new(after));
             row.transitioned = true;
@@ -306,8 +319,9 @@ impl BatchState {
         if !self.attempts.is_empty() {
             transaction.insert_attempts(&self.attempts).await?;
         }
-        if !changes.created.is_empty() {
-            transaction.insert_transfers(&changes.created).await?;
+        // What is new may take the place of what goes, or gives way.
+        if !changes.deleted.is_empty() {
+            transaction.delete_transfers(&changes.deleted).await?;
         }
         if !changes.changed.is_empty() {
             transaction.update_transfers(&changes.changed).await?;
@@ -315,8 +329,8 @@ impl BatchState {
         if !changes.touched.is_empty() {
             transaction.update_progress(&changes.touched).await?;
         }
-        if !changes.deleted.is_empty() {
-            transaction.delete_transfers(&changes.deleted).await?;
+        if !changes.created.is_empty() {
+            transaction.insert_transfers(&changes.created).await?;
         }
         if !self.deleted.is_empty() {
             transaction.keep_deleted(&self.deleted).await?;

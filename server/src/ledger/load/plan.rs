@@ -6,6 +6,7 @@ use super::credential::WantedAccess;
 use tidegate_domain::{
     connection::{Connection, ConnectionField},
     id::{ConnectionId, CredentialId, TransferId},
+    movement::Movement,
     policy::Policy,
     transfer::Transfer,
 };
@@ -17,6 +18,10 @@ pub(crate) struct LockPlan<'a> {
     pub(super) transfers: BTreeSet<TransferId>,
     /// Those of the transfers whose connection has a say in what is to be done.
     pub(super) governed: BTreeSet<TransferId>,
+    /// The movements that transfers are to join.
+    pub(super) movements: BTreeSet<Movement>,
+    /// Transfers whose movements others are to join.
+    pub(super) movements_of: BTreeSet<TransferId>,
     /// Whether each is changed or counted on; the others are only looked at.
     pub(super) connections: BTreeMap<ConnectionId, bool>,
     pub(super) access: WantedAccess,
@@ -43,6 +48,16 @@ impl<'a> LockPlan<'a> {
     /// The connection of a transfer, exclusively if something is counted on it.
     pub(crate) fn connection_of(&mut self, transfer: TransferId) {
         self.governed.insert(transfer);
+    }
+
+    /// The newest transfers of a movement, and that nobody adds another one.
+    pub(crate) fn movement(&mut self, movement: Movement) {
+        self.movements.insert(movement);
+    }
+
+    /// As [`movement`](Self::movement), of the one that a transfer is of.
+    pub(crate) fn movement_of(&mut self, transfer: TransferId) {
+        self.movements_of.insert(transfer);
     }
 
     /// A connection, exclusively or only so that it stays as it is.

@@ -41,6 +41,8 @@ pub(in crate::rpc) fn transfer_filter(
             decided_by_uuid: check.optional_uuid("decided_by_uuid", &wire.decided_by_uuid),
             lease_owner_uuid: check.optional_uuid("lease_owner_uuid", &wire.lease_owner_uuid),
             partial: wire.partial,
+            correlation_uuid: check.optional_uuid("correlation_uuid", &wire.correlation_uuid),
+            plan_uuid: check.optional_uuid("plan_uuid", &wire.plan_uuid),
         }
     })
 }

@@ -173,13 +173,18 @@ impl Backfill {
         let events = self.reader.events(&filter, STRIDE).await?;
         let uuids: HashSet<TransferId> = events.iter().filter_map(|it| it.transfer_uuid).collect();
         let uuids: Vec<TransferId> = uuids.into_iter().collect();
-        let rows = self.reader.existing_transfers(&uuids).await?;
+        let rows = by_uuid(self.reader.existing_transfers(&uuids).await?);
+        let beside = log_follower::beside(events.iter(), &rows);
+        let beside = by_uuid(self.reader.existing_transfers(&beside).await?);
         // Read after the page and the rows: if nothing after the position has been deleted by now, the page has no gap; if
         // the event there is still the same, it is of the same log; and no row is of a later event.
         let view = self.reader.look(after.sequence).await?;
         event::still(after, &view).inspect_err(|_| self.feed.suspect())?;
         self.newest = view.bounds.last.sequence.max(self.newest);
-        self.read = concerned(&events, rows, &self.filter);
+        self.read = concerned(&events, &rows, &self.filter);
+        let beside = beside.into_values().filter(|row| self.filter.matches(row));
+        self.read
+            .extend(beside.map(|row| BackfillItem::Row(Box::new(Transfer::clone(&row)))));
         let last = events.last().map_or(after, Head::from);
         if events.len() < STRIDE as usize {
             self.at = last.later(until);
@@ -209,16 +214,17 @@ fn in_progress(filter: &TransferFilter) -> Stage {
     }
 }
 
+fn by_uuid(rows: Vec<Transfer>) -> HashMap<TransferId, Arc<Transfer>> {
+    let rows = rows.into_iter();
+    rows.map(|row| (row.uuid, Arc::new(row))).collect()
+}
+
 /// The transfers that `filter` means now, or meant before one of these events; each once.
 fn concerned(
     events: &[Event],
-    rows: Vec<Transfer>,
+    rows: &HashMap<TransferId, Arc<Transfer>>,
     filter: &TransferFilter,
 ) -> VecDeque<BackfillItem> {
-    let rows: HashMap<TransferId, Arc<Transfer>> = rows
-        .into_iter()
-        .map(|row| (row.uuid, Arc::new(row)))
-        .collect();
     let mut told = HashSet::new();
     let mut concerned = VecDeque::new();
     for event in events {

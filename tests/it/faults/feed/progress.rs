@@ -21,7 +21,8 @@ mod postgres_only {
         let sql = "INSERT INTO transfer SELECT r.* \
                    FROM transfer t, generate_series(1, $1) n, \
                      LATERAL jsonb_populate_record(t, jsonb_build_object( \
-                       'uuid', gen_random_uuid(), 'inserted_at', t.inserted_at - n, \
+                       'uuid', gen_random_uuid(), 'correlation_uuid', gen_random_uuid(), \
+                       'inserted_at', t.inserted_at - n, \
                        'table_name', 'crowd')) r \
                    WHERE t.uuid = CAST($2 AS uuid)";
         run(database, sql, [MOVING.into(), uuid.into()]).await;
