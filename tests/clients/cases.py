@@ -167,6 +167,11 @@ TRANSFERS = [
             by="viewer",
             answer={"obstacles.0.reason": "APPROVAL_REQUIRED", "decision.callerReason": "PERMISSION_DENIED"},
         ),
+        call(
+            "CreateTransfer",
+            {"direction": "DIRECTION_RECEIVE", "tableName": "orders", "correlationUuid": "$it", "planUuid": UNKNOWN},
+            answer={"transfer.counterpartUuid": "$it", "transfer.correlationUuid": "$it", "transfer.planUuid": UNKNOWN},
+        ),
         call("CancelTransfer", {"uuid": "$it"}, answer=status("CANCELLED")),
         call(
             "RetryTransfer",
@@ -350,6 +355,11 @@ REFUSALS = [
         declared(requiresApproval=True),
         refused("APPROVAL_REQUIRED", "StartTransfer", {"uuid": "$it"}),
         refused("ILLEGAL_TRANSITION", "CompleteTransfer", {"uuid": "$it"}),
+        refused(
+            "CORRELATION_IN_USE",
+            "CreateTransfer",
+            {"direction": "DIRECTION_SEND", "tableName": "orders", "correlationUuid": "$it"},
+        ),
         call("RequestApproval", {"uuid": "$it"}),
         refused("STALE_REVISION", "ApproveTransfer", {"uuid": "$it", "revision": "1"}, by="approver"),
         refused(

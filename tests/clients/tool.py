@@ -76,6 +76,8 @@ FLAGS = {
     "connectionUuid": "connection",
     "initiatedByUuid": "initiated-by",
     "retryOfUuid": "retry-of",
+    "correlationUuid": "correlation",
+    "planUuid": "plan",
     "adminUserUuid": "admin",
     "address": "agent-ip",
     "leaseEpoch": "lease",
