@@ -208,7 +208,8 @@ fn rule_of(entry: &Entry) -> Option<Action> {
         EventType::Paused if ran => Action::AcknowledgeStop,
         EventType::Paused => Action::Pause,
         EventType::Resumed => Action::Resume,
-        EventType::Deleted => Action::Delete,
+        // What has ended stays as it is, as before a deletion.
+        EventType::Deleted | EventType::Retried => Action::Delete,
     })
 }
 

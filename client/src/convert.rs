@@ -23,10 +23,10 @@ pub(crate) use self::{
 };
 use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
-    Direction, Error, EstimateUnknownReason, Event, EventDetail, EventType, ExpiryReason,
-    FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, RecordProblem, RecordProblems,
-    Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals, Transfer, TransferDurations,
-    TransferFilter, TransferHealth, TransferStatus,
+    Direction, Error, EstimateUnknownReason, Event, EventDetail, EventLease, EventType,
+    ExpiryReason, FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, RecordProblem,
+    RecordProblems, Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals, Transfer,
+    TransferDurations, TransferFilter, TransferHealth, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -249,7 +249,21 @@ pub(crate) fn event(wire: v1::Event) -> Result<Event, Error> {
         occurred_at: time("event.occurred_at", wire.occurred_at)?,
         address: text(wire.address),
         hash: (!wire.hash.is_empty()).then(|| hex(&wire.hash)),
+        table_name: text(wire.table_name),
+        direction: Direction::from_wire_if_set(wire.direction),
+        connection_name: text(wire.connection_name),
+        lease: wire.lease.map(lease).transpose()?,
+        self_approval: wire.self_approval,
+        overridden: wire.overridden,
         detail: wire.detail.map(detail).transpose()?,
+    })
+}
+
+fn lease(wire: v1::EventLease) -> Result<EventLease, Error> {
+    Ok(EventLease {
+        lease_epoch: wire.lease_epoch,
+        agent_instance: text(wire.agent_instance),
+        owner_uuid: optional_uuid("event.lease.owner_uuid", &wire.owner_uuid)?,
     })
 }
 
@@ -265,14 +279,15 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
         Detail::Expiry(detail) => EventDetail::Expiry {
             reason: ExpiryReason::from_wire(detail.reason),
         },
-        Detail::Lease(detail) => EventDetail::Lease {
-            lease_epoch: detail.lease_epoch,
-            agent_instance: text(detail.agent_instance),
+        Detail::Claim(detail) => EventDetail::Claim {
             claimed_with_uuids: detail
                 .claimed_with_uuids
                 .iter()
-                .map(|it| uuid("event.lease.claimed_with_uuids", it))
+                .map(|it| uuid("event.claim.claimed_with_uuids", it))
                 .collect::<Result<_, _>>()?,
+        },
+        Detail::Retry(detail) => EventDetail::Retry {
+            retried_by_uuid: uuid("event.retry.retried_by_uuid", &detail.retried_by_uuid)?,
         },
         Detail::Stop(detail) => EventDetail::Stop {
             cause: StopCause::from_wire(detail.cause),

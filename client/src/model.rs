@@ -22,7 +22,7 @@ mod words;
 pub use self::{
     connection::Connection,
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
-    event::{Event, EventDetail},
+    event::{Event, EventDetail, EventLease},
     explanation::{DecisionRule, Explanation, Obstacle, Upcoming},
     filter::{TimeRange, TransferFilter},
     outcome::{Failure, PhaseTime, RecordProblem, RecordProblems},

@@ -253,20 +253,22 @@ fn holds_lease(transfer: &Transfer, verb: &Verb, caller: &Caller) -> Result<(), 
 /// Approval is a second pair of eyes: neither the person who approves nor the credential that they do it with is the
 /// initiator or the credential that declared the transfer, and it is not an agent of the same connection.
 fn keep_apart(transfer: &Transfer, by: Uuid, caller: &Caller) -> Result<(), Refusal> {
-    if transfer.self_approval {
+    if transfer.self_approval || !is_own(transfer, by, caller) {
         return Ok(());
     }
+    let uuid = transfer.uuid;
+    Err(Refusal::SelfApproval { uuid })
+}
+
+/// Whether an approval is no second pair of eyes.
+pub(crate) fn is_own(transfer: &Transfer, by: Uuid, caller: &Caller) -> bool {
     let declared_with = transfer.acted_by_uuid.map(Uuid::from);
     let first = [transfer.declared.initiated_by_uuid, declared_with];
     let second = [Some(by), caller.credential().map(Uuid::from)];
     let same_person = first.iter().flatten().any(|it| second.contains(&Some(*it)));
     let own = caller.identity.as_ref().and_then(|it| it.connection_uuid);
     let same_side = own.is_some() && own == transfer.declared.connection_uuid;
-    if same_person || same_side {
-        let uuid = transfer.uuid;
-        return Err(Refusal::SelfApproval { uuid });
-    }
-    Ok(())
+    same_person || same_side
 }
 
 /// Why `caller` may not approve `transfer`, whatever their role; `None` where nobody knows who they are, since they may

@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    event::{Event, EventBody, EventDetail},
+    event::{About, Event, EventBody, EventDetail, EventLease},
     outcome::FailureCode,
-    status::TransferStatus,
+    status::{Direction, TransferStatus},
 };
 
 mod audit;
@@ -39,6 +39,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
         transfer_uuid,
         connection_uuid,
         subject_uuid,
+        about,
         body,
         actor,
         request,
@@ -60,6 +61,7 @@ pub fn link(previous: &Hash, event: &Event) -> Hash {
     encoder.optional(transfer_uuid.map(|id| id.0.into_bytes()));
     encoder.optional(connection_uuid.map(|id| id.0.into_bytes()));
     encoder.optional(subject_uuid.map(Uuid::into_bytes));
+    encoder.about(about);
     encoder.value(event_type.name());
     encoder.optional(from_status.map(TransferStatus::name));
     encoder.optional(to_status.map(TransferStatus::name));
@@ -125,6 +127,33 @@ impl Encoder {
         self.0.update(bytes);
     }
 
+    fn about(&mut self, about: &About) {
+        let About {
+            table_name,
+            direction,
+            connection_name,
+            lease,
+            self_approval,
+            overridden,
+        } = about;
+        self.optional(table_name.as_ref());
+        self.optional(direction.map(Direction::name));
+        self.optional(connection_name.as_ref());
+        self.number(lease.is_some().into());
+        if let Some(EventLease {
+            epoch,
+            owner_uuid,
+            agent_instance,
+        }) = lease
+        {
+            self.number(*epoch);
+            self.optional(owner_uuid.map(|id| id.0.into_bytes()));
+            self.value(agent_instance);
+        }
+        self.number((*self_approval).into());
+        self.number((*overridden).into());
+    }
+
     /// Each kind by its name, then its values.
     fn detail(&mut self, detail: Option<&EventDetail>) {
         match detail {
@@ -147,19 +176,10 @@ impl Encoder {
                 self.value("expiry");
                 self.value(reason.name());
             }
-            Some(EventDetail::Lease {
-                lease_epoch,
-                agent_instance,
-                claimed_with,
-            }) => {
-                let alone = claimed_with.is_empty();
-                self.value(if alone { "lease" } else { "claim" });
-                self.number(*lease_epoch);
-                self.value(agent_instance);
-                if !alone {
-                    self.value((claimed_with.len() as u64).to_be_bytes());
-                    claimed_with.iter().for_each(|it| self.value(it.0));
-                }
+            Some(EventDetail::Claim { claimed_with }) => {
+                self.value("claim");
+                self.value((claimed_with.len() as u64).to_be_bytes());
+                claimed_with.iter().for_each(|it| self.value(it.0));
             }
             Some(EventDetail::Stop {
                 cause,
@@ -186,6 +206,10 @@ impl Encoder {
             Some(EventDetail::Redemption { agent_uuid }) => {
                 self.value("redemption");
                 self.value(agent_uuid.0.as_bytes());
+            }
+            Some(EventDetail::Retry { retried_by_uuid }) => {
+                self.value("retry");
+                self.value(retried_by_uuid.0.as_bytes());
             }
             Some(EventDetail::Refusal {
                 reason,

@@ -8,7 +8,7 @@ use super::{
     caller::Caller,
     connection::{Connection, ConnectionVerb, NewConnection},
     credential::{Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session},
-    event::IdempotencyKey,
+    event::{About, IdempotencyKey},
     outcome::Failure,
     progress::Report,
     reachable::Reachable,
@@ -308,12 +308,14 @@ impl Command for Note {
 }
 
 /// What a refused command was asked of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// What the command named, whether or not it exists.
     pub named: Option<Uuid>,
     /// The transfer, if the caller may see it.
     pub transfer_uuid: Option<TransferId>,
+    /// What is told of that transfer.
+    pub about: About,
     /// That transfer's connection, or the one that was named; for a caller who sees a single connection always that one.
     pub connection_uuid: Option<ConnectionId>,
     /// The credential.

@@ -91,12 +91,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
             start(&mut after, *heartbeat_timeout, now);
             after.lease_owner_uuid = *owner_uuid;
             after.agent_instance.clone_from(agent_instance);
-            let detail = EventDetail::Lease {
-                lease_epoch: after.lease_epoch,
-                agent_instance: agent_instance.clone(),
-                claimed_with: Vec::new(),
-            };
-            (EventType::Started, None, Some(detail))
+            (EventType::Started, None, None)
         }
         Verb::UpdateProgress {
             report, checkpoint, ..

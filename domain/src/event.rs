@@ -15,6 +15,10 @@ use super::{
 };
 use crate::id::{ConnectionId, CredentialId, TransferId};
 
+mod about;
+
+pub use about::{About, EventLease};
+
 /// The least time that events are kept for: they remember the ids of requests, and callers rely on a day of that.
 pub const RETENTION_MIN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -51,6 +55,8 @@ named! {
         Resumed = "RESUMED",
         /// Its row was deleted.
         Deleted = "DELETED",
+        /// Another transfer tries it again.
+        Retried = "RETRIED",
         /// A connection was created.
         ConnectionCreated = "CONNECTION_CREATED",
         /// A connection's fields or policy were changed.
@@ -119,7 +125,8 @@ impl EventType {
             | Self::PauseRequested
             | Self::Paused
             | Self::Resumed
-            | Self::Deleted => EventSubject::Transfer,
+            | Self::Deleted
+            | Self::Retried => EventSubject::Transfer,
             Self::ConnectionCreated
             | Self::ConnectionUpdated
             | Self::ConnectionApproved
@@ -178,14 +185,9 @@ pub enum EventDetail {
         /// The deadline that has passed.
         reason: ExpiryReason,
     },
-    /// Under which lease a transfer was started.
-    Lease {
-        /// The number of the lease.
-        lease_epoch: i64,
-        /// What the agent calls itself; may be empty.
-        agent_instance: String,
-        /// The other transfers that the same claim has started, on the event of the first: what remembers the claim.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// What a claim has started beside this, on the event of the first of them: what remembers the claim.
+    Claim {
+        /// The other transfers, in the order in which they were chosen.
         claimed_with: Vec<TransferId>,
     },
     /// Why a transfer was stopped, or is to be.
@@ -215,6 +217,11 @@ pub enum EventDetail {
     Redemption {
         /// The agent that was made.
         agent_uuid: CredentialId,
+    },
+    /// What tries a transfer again.
+    Retry {
+        /// The new transfer.
+        retried_by_uuid: TransferId,
     },
     /// What was refused.
     Refusal {
@@ -256,6 +263,8 @@ pub struct Event {
     pub connection_uuid: Option<ConnectionId>,
     /// The credential or session that it happened to, if any.
     pub subject_uuid: Option<Uuid>,
+    /// What is told of those.
+    pub about: About,
     /// What happened.
     pub body: EventBody,
     /// In what role it was done.

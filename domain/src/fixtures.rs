@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     caller::{Caller, Identity, Role},
     connection::{Connection, ConnectionDirection, NewConnection},
-    event::{Event, EventBody, EventDetail, EventType, IdempotencyKey},
+    event::{About, Event, EventBody, EventDetail, EventLease, EventType, IdempotencyKey},
     id::ConnectionId,
     policy::Policy,
     status::{Direction, TransferStatus},
@@ -89,6 +89,18 @@ pub fn event(sequence: i64) -> Event {
         transfer_uuid: Some(id(1)),
         connection_uuid: Some(id(2)),
         subject_uuid: Some(id(4)),
+        about: About {
+            table_name: Some("public.users".to_owned()),
+            direction: Some(Direction::Send),
+            connection_name: Some("north".to_owned()),
+            lease: Some(EventLease {
+                epoch: 1,
+                owner_uuid: Some(id(5)),
+                agent_instance: "host-1".to_owned(),
+            }),
+            self_approval: true,
+            overridden: false,
+        },
         body: EventBody {
             event_type: EventType::Approved,
             from_status: Some(TransferStatus::PendingApproval),

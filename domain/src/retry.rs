@@ -6,6 +6,7 @@ use super::{
     authorize,
     caller::Caller,
     connection::Connection,
+    event::{EventBody, EventDetail, EventType},
     movement::Sides,
     policy::Policy,
     refusal::{Named, Refusal},
@@ -108,6 +109,19 @@ pub fn retried(earlier: &Transfer, uuid: TransferId, now: Timestamp) -> Transfer
         updated_at: now,
         revision: earlier.revision + 1,
         ..earlier.clone()
+    }
+}
+
+/// What the log says of that.
+pub fn told(earlier: &Transfer, uuid: TransferId) -> EventBody {
+    EventBody {
+        event_type: EventType::Retried,
+        from_status: Some(earlier.status),
+        to_status: Some(earlier.status),
+        actor_uuid: None,
+        detail: Some(EventDetail::Retry {
+            retried_by_uuid: uuid,
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 use std::net::IpAddr;
 use tidegate_domain::{
-    event::{EventDetail, EventType},
+    event::{About, EventDetail, EventType},
     id::{ConnectionId, TransferId},
     status::TransferStatus,
 };
@@ -21,6 +21,8 @@ pub struct Model {
     pub transfer_uuid: Option<StoredId<TransferId>>,
     /// That transfer's connection.
     pub connection_uuid: Option<StoredId<ConnectionId>>,
+    /// What is told of those; none when nothing is.
+    pub about: Option<JsonText<About>>,
     /// What happened.
     pub event_type: Stored<EventType>,
     /// Status before; none for a creation.

@@ -5593,18 +5593,32 @@ pub struct FailureDetail {
     #[prost(bool, tag = "3")]
     pub retryable: bool,
 }
-/// Under which lease a transfer was started.
+/// Whose run an event is about.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LeaseDetail {
+pub struct EventLease {
     /// The number of the lease.
     #[prost(int64, tag = "1")]
     pub lease_epoch: i64,
     /// What the agent calls itself; may be empty.
     #[prost(string, tag = "2")]
     pub agent_instance: ::prost::alloc::string::String,
-    /// The other transfers that the same ClaimTransfers has started; on the event of the first of them.
-    #[prost(string, repeated, tag = "3")]
+    /// The credential that holds the lease, or held it until this event; empty where callers need none.
+    #[prost(string, tag = "3")]
+    pub owner_uuid: ::prost::alloc::string::String,
+}
+/// What one ClaimTransfers has started beside the transfer of the event.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimDetail {
+    /// The other transfers, in the order in which they were chosen.
+    #[prost(string, repeated, tag = "1")]
     pub claimed_with_uuids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What tried a transfer again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDetail {
+    /// The new transfer.
+    #[prost(string, tag = "1")]
+    pub retried_by_uuid: ::prost::alloc::string::String,
 }
 /// Why a transfer has expired.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5719,9 +5733,30 @@ pub struct Event {
     /// otherwise.
     #[prost(string, tag = "14")]
     pub subject_uuid: ::prost::alloc::string::String,
+    /// The run that it is about: set for STARTED, and for what happens to a transfer while it is IN_PROGRESS, the end of
+    /// the run included.
+    #[prost(message, optional, tag = "21")]
+    pub lease: ::core::option::Option<EventLease>,
+    /// The table of the transfer in transfer_uuid; empty where it is about none. This, direction and connection_name tell
+    /// what the event is about when the rows are gone.
+    #[prost(string, tag = "26")]
+    pub table_name: ::prost::alloc::string::String,
+    /// The direction of that transfer; UNSPECIFIED where it is about none.
+    #[prost(enumeration = "Direction", tag = "27")]
+    pub direction: i32,
+    /// What the connection in connection_uuid was called when it happened; empty where there is none, or none any more.
+    #[prost(string, tag = "28")]
+    pub connection_name: ::prost::alloc::string::String,
+    /// For APPROVED: whoever approved had declared or initiated the transfer, or is an agent of its connection. Its policy
+    /// allowed that.
+    #[prost(bool, tag = "30")]
+    pub self_approval: bool,
+    /// For CANCELLED and PAUSED: the caller ended the run of another credential at once, without the word of its agent.
+    #[prost(bool, tag = "31")]
+    pub overridden: bool,
     /// What there is to tell beyond that. Not set where the type says it all. Clients must accept that it is one they do
     /// not know.
-    #[prost(oneof = "event::Detail", tags = "15, 16, 17, 18, 19, 20, 21, 22, 23")]
+    #[prost(oneof = "event::Detail", tags = "15, 16, 17, 18, 19, 20, 22, 23, 29, 25")]
     pub detail: ::core::option::Option<event::Detail>,
 }
 /// Nested message and enum types in `Event`.
@@ -5749,15 +5784,18 @@ pub mod event {
         /// For REFUSED.
         #[prost(message, tag = "20")]
         Refusal(super::RefusalDetail),
-        /// For STARTED; the credential that holds the lease is the event's actor_uuid.
-        #[prost(message, tag = "21")]
-        Lease(super::LeaseDetail),
         /// For CANCEL_REQUESTED, CANCELLED, PAUSE_REQUESTED and PAUSED.
         #[prost(message, tag = "22")]
         Stop(super::StopDetail),
         /// Of EXPIRED.
         #[prost(message, tag = "23")]
         Expiry(super::ExpiryDetail),
+        /// For RETRIED.
+        #[prost(message, tag = "29")]
+        Retry(super::RetryDetail),
+        /// For STARTED, on the first of several that one claim has started.
+        #[prost(message, tag = "25")]
+        Claim(super::ClaimDetail),
     }
 }
 /// What happened. Clients must accept values that they do not know.
@@ -5829,6 +5867,8 @@ pub enum EventType {
     CredentialDeleted = 30,
     /// The row of a session that was over was deleted, as the server's settings say; its events stay.
     SessionDeleted = 31,
+    /// It was tried again by another transfer, so nobody else can.
+    Retried = 35,
 }
 impl EventType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5869,6 +5909,7 @@ impl EventType {
             Self::Resumed => "EVENT_TYPE_RESUMED",
             Self::CredentialDeleted => "EVENT_TYPE_CREDENTIAL_DELETED",
             Self::SessionDeleted => "EVENT_TYPE_SESSION_DELETED",
+            Self::Retried => "EVENT_TYPE_RETRIED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5906,6 +5947,7 @@ impl EventType {
             "EVENT_TYPE_RESUMED" => Some(Self::Resumed),
             "EVENT_TYPE_CREDENTIAL_DELETED" => Some(Self::CredentialDeleted),
             "EVENT_TYPE_SESSION_DELETED" => Some(Self::SessionDeleted),
+            "EVENT_TYPE_RETRIED" => Some(Self::Retried),
             _ => None,
         }
     }

@@ -244,6 +244,25 @@ impl WriteTransaction {
         existing(&self.transaction, uuids).await
     }
 
+    /// What the connections among `uuids` that exist are called, without a lock.
+    pub async fn connection_names(
+        &self,
+        uuids: &[ConnectionId],
+    ) -> Result<HashMap<ConnectionId, String>, StoreError> {
+        let (db, mut names) = (&self.transaction, HashMap::new());
+        for among in chunk::one_of_ids(db.get_database_backend(), Column::Uuid, uuids) {
+            let found: Vec<(Uuid, String)> = Entity::find()
+                .select_only()
+                .columns([Column::Uuid, Column::Name])
+                .filter(among)
+                .into_tuple()
+                .all(db)
+                .await?;
+            names.extend(found.into_iter().map(|(uuid, name)| (uuid.into(), name)));
+        }
+        Ok(names)
+    }
+
     /// Inserts connections.
     pub async fn insert_connections<T>(&self, connections: &[T]) -> Result<(), StoreError>
     where

@@ -90,12 +90,11 @@ impl Request {
     fn claimed(&self) -> Option<Vec<TransferId>> {
         let detail = self.detail.as_ref();
         let detail = detail.filter(|_| self.event_type.0 == EventType::Started)?;
-        let Ok(EventDetail::Lease { claimed_with, .. }) = serde_json::from_str(detail) else {
+        let Ok(EventDetail::Claim { claimed_with }) = serde_json::from_str(detail) else {
             return None;
         };
         let first = self.transfer_uuid?.0;
-        let all = [first].into_iter().chain(claimed_with);
-        Some(all.collect::<Vec<_>>()).filter(|all| all.len() > 1)
+        Some([first].into_iter().chain(claimed_with).collect())
     }
 
     fn prior(self) -> Option<PriorRequest> {

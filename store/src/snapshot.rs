@@ -101,7 +101,9 @@ fn read(row: &QueryResult) -> Result<Found, StoreError> {
     let event = model.and_then(|model| {
         // JSON of one meaning has many forms.
         let detail: Option<String> = row.try_get("", "detail").ok()?;
-        let same_form = model.detail.clone().map(Value::from) == detail.map(Value::from);
+        let about: Option<String> = row.try_get("", "about").ok()?;
+        let same_form = model.detail.clone().map(Value::from) == detail.map(Value::from)
+            && model.about.clone().map(Value::from) == about.map(Value::from);
         log::rows::found(&model).event.filter(|_| same_form)
     });
     Ok(Found { sequence, event })

@@ -18,7 +18,7 @@ mod postgres_only {
     };
     use tidegate_tests::{
         World,
-        raw::{Raw, plain, totals},
+        raw::{Raw, plain, told, totals},
         soon,
     };
     use tokio::task::JoinHandle;
@@ -184,6 +184,32 @@ mod postgres_only {
             delays.push(of_one.max(of_many).max(of_log));
         }
         delays
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
+    async fn a_retry_is_seen_elsewhere_on_the_transfer_that_it_tries_again() {
+        let (_a, _b, mut on_a, mut on_b) = two().await;
+        let uuid = on_a.declared().await.uuid;
+        let ended = on_a.cancel(&uuid).await;
+        let mut many = all(&mut on_b, v1::TransferFilter::default()).await;
+        let again = v1::RetryTransferRequest {
+            uuid: uuid.clone(),
+            ..v1::RetryTransferRequest::default()
+        };
+        let tried = told(on_a.transfers.retry_transfer(again)).await.transfer;
+        let tried = tried.expect("the answer carries it");
+        let seen = soon("the news of it", async {
+            loop {
+                match update(&mut many).await {
+                    Update::Transfer(it) if !it.retried_by_uuid.is_empty() => return it,
+                    _ => {}
+                }
+            }
+        });
+        let seen = seen.await;
+        assert_eq!((&seen.uuid, seen.revision), (&uuid, ended.revision + 1));
+        assert_eq!(seen.retried_by_uuid, tried.uuid);
     }
 
     /// A machine that has more to do than this test may spoil a measurement or two, but it makes none better than it is.

@@ -2,6 +2,7 @@
 //!
 //! [`coverage`](crate::coverage) reads the tests in here and misses every method that none of them calls.
 
+mod about;
 mod approval;
 mod claims;
 mod connection_life;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use tidegate_client::{Event, EventDetail, EventType};
+use tidegate_client::{Event, EventType};
 use uuid::Uuid;
 
 use crate::output::{Column, Look};
@@ -39,15 +39,31 @@ pub(crate) const COLUMNS: &[Column<Logged>] = &[
     Column::number("SEQ", |it, _| it.event.sequence.to_string()),
     Column::text("WHEN", |it, look| look.age(it.event.occurred_at)),
     Column::text("OF", |it, look| subject(&it.event, look)),
-    Column::status("TYPE", |it, _| it.event.event_type.to_string()),
-    Column::status("STATUS", |it: &Logged, look| change(&it.event, look)).if_room(1),
-    Column::name("BY", Logged::by).least(8),
-    Column::name("DETAIL", |it: &Logged, _| {
-        let detail = it.event.detail.as_ref();
-        detail.map(EventDetail::summary).unwrap_or_default()
+    Column::name("TABLE", |it: &Logged, _| {
+        it.event.table_name.clone().unwrap_or_default()
     })
-    .least(6)
-    .if_room(2),
+    .least(8),
+    Column::status("TYPE", |it, _| it.event.event_type.to_string()),
+    Column::status("STATUS", |it: &Logged, look| change(&it.event, look)).if_room(2),
+    Column::name("BY", Logged::by).least(8),
+    Column::name("DETAIL", |it: &Logged, _| it.event.summary())
+        .least(6)
+        .if_room(1),
+    Column::text("DIRECTION", |it: &Logged, _| {
+        let direction = it.event.direction;
+        direction.map(|it| it.to_string()).unwrap_or_default()
+    })
+    .wide(),
+    Column::text("CONNECTION", |it: &Logged, _| {
+        it.event.connection_name.clone().unwrap_or_default()
+    })
+    .wide(),
+    Column::text("OWNER", |it: &Logged, look| {
+        let lease = it.event.lease.as_ref();
+        let owner = lease.and_then(|lease| lease.owner_uuid);
+        owner.map(|uuid| look.id(uuid)).unwrap_or_default()
+    })
+    .wide(),
     Column::text("REQUEST", |it: &Logged, _| {
         it.event.request_id.clone().unwrap_or_default()
     })
@@ -65,16 +81,26 @@ pub(crate) fn line(logged: &Logged, look: &Look) -> String {
         "{}  {}  {}  {}  {}  by {}",
         event.sequence,
         look.clock(event.occurred_at),
-        subject(event, look),
+        named(event, look),
         event.event_type,
         change(event, look),
         logged.by(look)
     );
-    if let Some(detail) = &event.detail {
+    let summary = event.summary();
+    if !summary.is_empty() {
         line.push_str("  ");
-        line.push_str(&detail.summary());
+        line.push_str(&summary);
     }
     line
+}
+
+/// What it happened to and, for a transfer, its table.
+fn named(event: &Event, look: &Look) -> String {
+    let subject = subject(event, look);
+    match &event.table_name {
+        Some(table) => format!("{subject} {table}"),
+        None => subject,
+    }
 }
 
 /// What it happened to: a transfer as its bare id, anything else with its kind, unless there is little room and the type

@@ -5,7 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    EventType, ExpiryReason, FailureCode, LogPosition, Role, StopCause, TransferStatus, text,
+    Direction, EventType, ExpiryReason, FailureCode, LogPosition, Role, StopCause, TransferStatus,
+    text,
 };
 use crate::error::OneLine;
 
@@ -26,6 +27,15 @@ pub struct Event {
     /// The credential or session that it happened to, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_uuid: Option<Uuid>,
+    /// The table of that transfer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_name: Option<String>,
+    /// Its direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// What the connection was called when it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_name: Option<String>,
     /// What happened.
     #[serde(rename = "type")]
     pub event_type: EventType,
@@ -54,10 +64,35 @@ pub struct Event {
     /// SHA-256 in lower-case hex that chains the event to all before it. Serialized as base64.
     #[serde(serialize_with = "text::hex", skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// The run that it is about, for what began, went on or ended with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<EventLease>,
+    /// For an approval: by whoever declared or initiated the transfer, or by an agent of its connection.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub self_approval: bool,
+    /// For a cancellation or a pause: of somebody else's run, at once and without the word of its agent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overridden: bool,
     /// What there is to tell beyond that; `None` where the type says it all, and for a kind that this version of the
     /// client does not know.
     #[serde(flatten)]
     pub detail: Option<EventDetail>,
+}
+
+/// Whose run an event is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct EventLease {
+    /// The number of the lease.
+    #[serde(serialize_with = "text::number")]
+    pub lease_epoch: i64,
+    /// What the agent calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_instance: Option<String>,
+    /// The credential that holds it, or held it; `None` where callers need none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_uuid: Option<Uuid>,
 }
 
 /// What an event tells beyond its type.
@@ -85,17 +120,15 @@ pub enum EventDetail {
         /// The deadline that has passed.
         reason: ExpiryReason,
     },
-    /// Under which lease a transfer was started.
-    Lease {
-        /// The number of the lease.
-        #[serde(serialize_with = "text::number")]
-        lease_epoch: i64,
-        /// What the agent calls itself.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        agent_instance: Option<String>,
-        /// The other transfers that the same claim has started, on the event of the first of them.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What one claim has started beside this.
+    Claim {
+        /// The other transfers.
         claimed_with_uuids: Vec<Uuid>,
+    },
+    /// What tried a transfer again.
+    Retry {
+        /// The new transfer.
+        retried_by_uuid: Uuid,
     },
     /// Why a transfer was stopped, or is to be.
     Stop {
@@ -150,12 +183,10 @@ impl EventDetail {
                 ..
             } => text.clone(),
             Self::Expiry { reason } => reason.to_string(),
-            Self::Lease {
-                lease_epoch,
-                agent_instance: Some(name),
-                ..
-            } => format!("lease {lease_epoch} {name}"),
-            Self::Lease { lease_epoch, .. } => format!("lease {lease_epoch}"),
+            Self::Claim { claimed_with_uuids } => {
+                format!("claimed with {} more", claimed_with_uuids.len())
+            }
+            Self::Retry { retried_by_uuid } => format!("by {retried_by_uuid}"),
             Self::Stop {
                 cause,
                 reason,
@@ -185,6 +216,26 @@ impl EventDetail {
 }
 
 impl Event {
+    /// One line for people: how it was done, and what there is to tell beyond its type. Programs read the fields.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let flag = if self.self_approval {
+            Some("self-approval".to_owned())
+        } else {
+            self.overridden.then(|| "overridden".to_owned())
+        };
+        let begins = self.event_type == EventType::Started;
+        let lease = self.lease.as_ref().filter(|_| begins);
+        let lease = lease.map(|lease| match &lease.agent_instance {
+            Some(name) => format!("lease {} {}", lease.lease_epoch, OneLine(name)),
+            None => format!("lease {}", lease.lease_epoch),
+        });
+        let detail = self.detail.as_ref().map(EventDetail::summary);
+        let parts = [flag, lease, detail].into_iter().flatten();
+        let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+        parts.join(": ")
+    }
+
     /// Its place in the log, to go on from.
     #[must_use]
     pub fn position(&self) -> LogPosition {

@@ -243,6 +243,8 @@ vocabulary! {
         CredentialDeleted = "credential_deleted",
         /// The row of a session that was over was deleted.
         SessionDeleted = "session_deleted",
+        /// It was tried again by another transfer.
+        Retried = "retried",
     }
 }
 

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::{
     caller::Role,
-    event::EventType,
+    event::{About, EventType},
     fixtures::{event, id},
     time::Timestamp,
 };
@@ -50,6 +50,7 @@ fn the_encoding_is_the_one_that_logs_were_written_with() {
     bare.transfer_uuid = None;
     bare.connection_uuid = None;
     bare.subject_uuid = None;
+    bare.about = About::default();
     bare.body.from_status = None;
     bare.body.to_status = None;
     bare.body.actor_uuid = None;
@@ -61,8 +62,8 @@ fn the_encoding_is_the_one_that_logs_were_written_with() {
     assert_eq!(
         shown,
         [
-            "0:3dcab97df59351cd1c72034ae16bdc031222cf6e6703be4e65c16b7a6796ba73",
-            "0:dcfd1048f94b4bfb79e3fcd4dac68020addd6ad6f4438c6f323461bdbfd5b6e9",
+            "0:22428cbc40a189a51dfe42af7487715f9338beaa23b2333e05bb3c533cd208c6",
+            "0:22dc9cc7b9aca90d1c6db9cca7865bf1115618f19b2c6338392a2ab2c332088f",
         ]
     );
 }
@@ -70,12 +71,34 @@ fn the_encoding_is_the_one_that_logs_were_written_with() {
 type Edit = fn(&mut Event);
 
 /// A change of each value that is stored.
-const EDITS: [Edit; 20] = [
+const EDITS: [Edit; 31] = [
     |it| it.sequence += 1,
     |it| it.transfer_uuid = None,
     |it| it.transfer_uuid = Some(id(9)),
     |it| it.connection_uuid = None,
     |it| it.subject_uuid = None,
+    |it| it.about.table_name = None,
+    |it| it.about.table_name = Some("public.orders".to_owned()),
+    |it| it.about.direction = None,
+    |it| it.about.connection_name = None,
+    |it| it.about.lease = None,
+    |it| it.about.lease.as_mut().expect("a lease").epoch = 2,
+    |it| it.about.lease.as_mut().expect("a lease").owner_uuid = None,
+    |it| {
+        it.about
+            .lease
+            .as_mut()
+            .expect("a lease")
+            .agent_instance
+            .clear()
+    },
+    |it| it.about.self_approval = false,
+    |it| it.about.overridden = true,
+    // The same bytes, differently divided.
+    |it| {
+        it.about.table_name = Some("public.user".to_owned());
+        it.about.connection_name = Some("snorth".to_owned());
+    },
     |it| it.body.event_type = EventType::Denied,
     |it| it.body.from_status = None,
     |it| it.body.to_status = None,
@@ -150,6 +173,12 @@ fn details() -> Vec<Option<EventDetail>> {
         credential(Role::Viewer, "b"),
         redemption(1),
         redemption(2),
+        EventDetail::Retry {
+            retried_by_uuid: id(1),
+        },
+        EventDetail::Retry {
+            retried_by_uuid: id(2),
+        },
         refusal("a", "b", None),
         refusal("ab", "", None),
         refusal("a", "c", None),
@@ -185,6 +214,22 @@ fn details_are_read_as_they_are_serialized() {
         r#"{"comment":{}}"#,
         r#"{"credential":{"role":"KING","name":"a"}}"#,
         r#"{"connection_update":{"fields":"name"}}"#,
+    ] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_an_event_is_about_is_read_as_it_is_serialized() {
+    let read = |text: &str| serde_json::from_str::<About>(text);
+    for about in [About::default(), event(1).about] {
+        let text = serde_json::to_string(&about).expect("it is JSON");
+        assert_eq!(read(&text).expect("it is read"), about, "{text}");
+    }
+    for text in [
+        r#"{"direction":"UP"}"#,
+        r#"{"table":"a"}"#,
+        r#"{"lease":{}}"#,
     ] {
         assert!(read(text).is_err(), "{text}");
     }

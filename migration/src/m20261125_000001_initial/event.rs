@@ -29,6 +29,7 @@ fn log() -> TableCreateStatement {
         .col(uuid_null("transfer_uuid"))
         .col(uuid_null("connection_uuid"))
         .col(uuid_null("subject_uuid"))
+        .col(text_null("about"))
         .col(text("event_type"))
         .col(text_null("from_status"))
         .col(text_null("to_status"))

@@ -22,7 +22,7 @@ use tidegate_domain::{
     command::{Submission, Target},
     connection::{Connection, DuplicateCandidate, Usage},
     credential::{Credential, Session},
-    event::{Event, EventBody, IdempotencyKey},
+    event::{About, Event, EventBody, IdempotencyKey},
     id::{ConnectionId, CredentialId, SessionId, TransferId},
     log::Appended,
     movement::Side,
@@ -60,6 +60,8 @@ pub(super) struct BatchInputs {
     pub(super) held: Held,
     /// Transfers that could still change, for connections that are to be deleted; see [`OPEN_ENOUGH`].
     pub(super) open: HashMap<ConnectionId, Vec<TransferId>>,
+    /// What connections are called whose transfers, credentials or sessions the commands name, and that are not loaded.
+    pub(super) connection_names: HashMap<ConnectionId, String>,
     /// The connections that were not revoked, where one more is to lead to a site.
     pub(super) candidates: Vec<DuplicateCandidate>,
     /// The newest transfers of the movements that others are to join.
@@ -81,6 +83,7 @@ impl BatchInputs {
             on_record: HashMap::new(),
             held: Held::default(),
             open: HashMap::new(),
+            connection_names: HashMap::new(),
             candidates: Vec::new(),
             sides: HashMap::new(),
             defaults: RunDefaults::default(),
@@ -163,11 +166,13 @@ impl<Id: Copy, T> ChangeSet<Id, T> {
 }
 
 /// What an event is about.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct EventRefs {
     transfer_uuid: Option<TransferId>,
     connection_uuid: Option<ConnectionId>,
     subject_uuid: Option<Uuid>,
+    /// What is told of those, but for the connection's name where that is to be looked up.
+    about: About,
     revision: i64,
 }
 
@@ -204,6 +209,7 @@ pub(crate) struct BatchState {
     on_record: HashMap<ConnectionId, Usage>,
     pub(super) held: Held,
     open: HashMap<ConnectionId, Vec<TransferId>>,
+    connection_names: HashMap<ConnectionId, String>,
     candidates: Vec<DuplicateCandidate>,
     sides: HashMap<Side, TransferId>,
     requests: HashMap<(String, String), PriorRequest>,
@@ -235,6 +241,7 @@ impl BatchState {
             on_record: inputs.on_record,
             held: inputs.held,
             open: inputs.open,
+            connection_names: inputs.connection_names,
             candidates: inputs.candidates,
             sides: inputs.sides,
             requests: requests.collect(),
@@ -280,6 +287,10 @@ impl BatchState {
         if !caller.sees(target.connection_uuid) {
             target.transfer_uuid = None;
         }
+        let transfer = target
+            .transfer_uuid
+            .and_then(|uuid| self.current(uuid).ok());
+        target.about = transfer.map_or_else(About::default, |it| About::transfer(it));
         target.connection_uuid = caller.own_connection().or(target.connection_uuid);
         target
     }
@@ -305,11 +316,16 @@ impl BatchState {
         let caller = cause.map(|cause| cause.caller);
         let credential = caller.and_then(Caller::credential);
         body.actor_uuid = body.actor_uuid.or(credential.map(Uuid::from));
+        let mut about = refs.about;
+        about.connection_name = about
+            .connection_name
+            .or_else(|| self.connection_name(refs.connection_uuid?));
         self.events.push(Event {
             sequence: 0,
             transfer_uuid: refs.transfer_uuid,
             connection_uuid: refs.connection_uuid,
             subject_uuid: refs.subject_uuid,
+            about,
             body,
             actor: caller.map_or_else(|| SERVER.to_owned(), |caller| caller.actor.clone()),
             request: cause.and_then(|cause| cause.request.cloned()),

@@ -101,7 +101,30 @@ pub(super) async fn load(
     inputs.prior_requests = prior_requests;
     inputs.credentials = access.credentials;
     inputs.sessions = access.sessions;
+    let unnamed = listed(&unnamed(&plan, &inputs));
+    inputs.connection_names = transaction.connection_names(&unnamed).await?;
     Ok(inputs)
+}
+
+/// The connections that events will name and that are not loaded, since they have no say. Nobody has to keep them as they
+/// are.
+fn unnamed(plan: &LockPlan<'_>, inputs: &BatchInputs) -> BTreeSet<ConnectionId> {
+    let transfers = inputs.transfers.iter();
+    let transfers = transfers
+        .filter(|transfer| plan.transfers.contains(&transfer.uuid))
+        .filter_map(|transfer| transfer.declared.connection_uuid);
+    let credentials = inputs.credentials.iter();
+    let credentials = credentials
+        .filter(|_| plan.tells_access)
+        .filter_map(|credential| credential.declared.connection_uuid);
+    let sessions = inputs.sessions.iter();
+    let sessions = sessions.map(|session| session.declared.connection_uuid);
+    let mut wanted: BTreeSet<_> = transfers.chain(credentials).chain(sessions).collect();
+    wanted.extend(&plan.named);
+    for connection in &inputs.connections {
+        wanted.remove(&connection.uuid);
+    }
+    wanted
 }
 
 fn listed<T: Clone>(set: &BTreeSet<T>) -> Vec<T> {

@@ -180,7 +180,7 @@ fn noteworthy(method: &str, refusal: &Status) -> Option<Note> {
         Error::Refused(refusal, target) if is_ruled => Some(Note::Refusal {
             reason: refusal.reason(),
             method: method.to_owned(),
-            target: **target,
+            target: (**target).clone(),
         }),
         _ => None,
     }
@@ -254,7 +254,7 @@ mod tests {
             ..Target::default()
         };
         let refusal = Refusal::TransferNotFound { uuid: uuid.into() };
-        let unknown = status(Error::Refused(refusal, Box::new(target)));
+        let unknown = status(Error::Refused(refusal, Box::new(target.clone())));
         assert_eq!(
             noteworthy("StartTransfer", &unknown),
             note("TRANSFER_NOT_FOUND", "StartTransfer", target)

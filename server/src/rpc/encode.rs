@@ -173,7 +173,7 @@ pub(super) fn attempt(attempt: &Attempt) -> v1::Attempt {
 }
 
 pub(super) fn event(event: &Event) -> v1::Event {
-    let body = &event.body;
+    let (body, about) = (&event.body, &event.about);
     v1::Event {
         sequence: event.sequence,
         transfer_uuid: optional(event.transfer_uuid),
@@ -193,6 +193,16 @@ pub(super) fn event(event: &Event) -> v1::Event {
         address: event.address.map_or_else(String::new, |it| it.to_string()),
         hash: event.hash.map_or_else(Vec::new, |it| it.to_vec()),
         detail: body.detail.as_ref().map(detail),
+        lease: about.lease.as_ref().map(|lease| v1::EventLease {
+            lease_epoch: lease.epoch,
+            agent_instance: lease.agent_instance.clone(),
+            owner_uuid: optional(lease.owner_uuid),
+        }),
+        table_name: about.table_name.clone().unwrap_or_default(),
+        direction: about.direction.map_or(0, WireEnum::to_wire),
+        connection_name: about.connection_name.clone().unwrap_or_default(),
+        self_approval: about.self_approval,
+        overridden: about.overridden,
     }
 }
 
@@ -212,14 +222,11 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
         EventDetail::Expiry { reason } => Detail::Expiry(v1::ExpiryDetail {
             reason: reason.to_wire(),
         }),
-        EventDetail::Lease {
-            lease_epoch,
-            agent_instance,
-            claimed_with,
-        } => Detail::Lease(v1::LeaseDetail {
-            lease_epoch: *lease_epoch,
-            agent_instance: agent_instance.clone(),
+        EventDetail::Claim { claimed_with } => Detail::Claim(v1::ClaimDetail {
             claimed_with_uuids: claimed_with.iter().map(ToString::to_string).collect(),
+        }),
+        EventDetail::Retry { retried_by_uuid } => Detail::Retry(v1::RetryDetail {
+            retried_by_uuid: retried_by_uuid.to_string(),
         }),
         EventDetail::Stop {
             cause,

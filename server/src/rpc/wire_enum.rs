@@ -185,4 +185,5 @@ wire_enum!(EventType {
     Resumed,
     CredentialDeleted,
     SessionDeleted,
+    Retried,
 });

@@ -9,7 +9,7 @@ use tidegate_entity::{
 use crate::error::{Inconsistency, StoreError};
 use tidegate_domain::{
     chain::{Books, Found, Hash},
-    event::{Event, EventBody, IdempotencyKey},
+    event::{About, Event, EventBody, IdempotencyKey},
     time::Timestamp,
 };
 
@@ -21,6 +21,9 @@ pub(crate) fn to_row(event: &Event) -> Model {
         transfer_uuid: event.transfer_uuid.map(StoredId),
         subject_uuid: event.subject_uuid,
         connection_uuid: event.connection_uuid.map(StoredId),
+        about: Some(event.about.clone())
+            .filter(|about| *about != About::default())
+            .map(JsonText),
         event_type: Stored(body.event_type),
         from_status: body.from_status.map(Stored),
         to_status: body.to_status.map(Stored),
@@ -42,6 +45,7 @@ pub(crate) fn from_row(row: Model) -> Result<Event, StoreError> {
         subject_uuid: row.subject_uuid,
         transfer_uuid: row.transfer_uuid.map(|stored| stored.0),
         connection_uuid: row.connection_uuid.map(|stored| stored.0),
+        about: row.about.map(|stored| stored.0).unwrap_or_default(),
         body: EventBody {
             event_type: row.event_type.0,
             from_status: row.from_status.map(|stored| stored.0),

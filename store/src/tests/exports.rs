@@ -150,6 +150,7 @@ fn rest() -> deleted_transfer::Model {
 fn telling(transfer: &Transfer) -> Event {
     let mut told = happened(transfer, Some(mark("once")));
     told.subject_uuid = Some(id(9));
+    told.about.connection_name = Some("\u{1}é\\".to_owned());
     told.address = "192.0.2.7".parse().ok();
     told.body.from_status = Some(TransferStatus::InProgress);
     told.body.detail = Some(EventDetail::Failure {

@@ -9,7 +9,7 @@ use super::super::{Options, Store};
 use tidegate_domain::{
     connection::{Connection, ConnectionDirection, NewConnection},
     decide::creation,
-    event::{Event, IdempotencyKey},
+    event::{About, Event, IdempotencyKey},
     fixtures::{id, transfer as sample},
     outcome::{Failure, FailureCode, Phase, PhaseStart, RecordProblem, RecordProblems},
     pace::Pace,
@@ -200,6 +200,7 @@ pub(super) fn event(transfer: &Transfer, request: Option<IdempotencyKey>) -> Eve
         transfer_uuid: Some(transfer.uuid),
         connection_uuid: transfer.declared.connection_uuid,
         subject_uuid: None,
+        about: About::transfer(transfer),
         body: creation(transfer.declared.initiated_by_uuid),
         actor: "agent".to_owned(),
         request,

@@ -248,9 +248,7 @@ async fn requests_are_remembered_with_what_they_did() {
     other.actor = "somebody else".to_owned();
     let mut claimed = event(&plain(7), Some(mark("claim")));
     claimed.body.event_type = EventType::Started;
-    claimed.body.detail = Some(EventDetail::Lease {
-        lease_epoch: 1,
-        agent_instance: String::new(),
+    claimed.body.detail = Some(EventDetail::Claim {
         claimed_with: vec![id(8), id(9)],
     });
     let mut events = [

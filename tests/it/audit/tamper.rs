@@ -192,7 +192,7 @@ impl Victim {
 }
 
 /// A change of each column that cannot be none, and some that leave nothing the server would have written.
-const VALUES: [&str; 19] = [
+const VALUES: [&str; 22] = [
     "transfer_uuid = UUID",
     "connection_uuid = UUID",
     "subject_uuid = UUID",
@@ -203,6 +203,9 @@ const VALUES: [&str; 19] = [
     "to_status = CASE to_status WHEN 'FAILED' THEN 'COMPLETED' ELSE 'FAILED' END",
     "to_status = ''",
     "actor = actor || 'x'",
+    "about = '{\"table_name\":\"public.others\"}'",
+    "about = coalesce(about, 'nonsense') || ' '",
+    "about = ''",
     "detail = '{\"comment\":{\"text\":\"as agreed\"}}'",
     "detail = coalesce(detail, 'nonsense') || ' '",
     "detail = ''",

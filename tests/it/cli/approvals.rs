@@ -163,12 +163,12 @@ async fn the_log_says_on_a_narrow_terminal_what_happened_and_who_did_it() {
         })
         .collect();
     let wanted = [
-        "SEQ  WHEN    OF        TYPE                STATUS            BY     DETAIL",
-        "  5  0s ago  transfer  created             pending           robot",
-        "  6  0s ago  transfer  approval_requested  pending_approval  robot",
-        "  7  0s ago  transfer  approved            approved          bob",
-        "  8  0s ago  transfer  started             in_progress       robot  lease 1",
-        "  9  0s ago  transfer  failed              failed            robot  disk-full",
+        "SEQ  WHEN    OF        TABLE   TYPE                BY     DETAIL",
+        "  5  0s ago  transfer  orders  created             robot",
+        "  6  0s ago  transfer  orders  approval_requested  robot",
+        "  7  0s ago  transfer  orders  approved            bob",
+        "  8  0s ago  transfer  orders  started             robot  lease 1",
+        "  9  0s ago  transfer  orders  failed              robot  disk-full",
     ];
     assert_eq!(masked, wanted, "{shown}");
 }

@@ -117,18 +117,22 @@ async fn what_may_be_started_is_started_in_its_order() {
         assert_eq!(event.r#type(), EventType::Started);
         assert_eq!(event.transfer_uuid, transfer.uuid);
     }
-    let lease = |claimed_with: &[&str]| {
-        Some(v1::event::Detail::Lease(v1::LeaseDetail {
-            lease_epoch: 1,
-            agent_instance: "host-1".to_owned(),
-            claimed_with_uuids: claimed_with.iter().map(ToString::to_string).collect(),
-        }))
-    };
+    for event in events {
+        let lease = event.lease.as_ref().expect("whose run it is");
+        assert_eq!(
+            (lease.lease_epoch, lease.agent_instance.as_str()),
+            (1, "host-1")
+        );
+    }
+    let rest = &uuids(&claimed)[1..];
+    let claim_detail = v1::event::Detail::Claim(v1::ClaimDetail {
+        claimed_with_uuids: rest.iter().map(ToString::to_string).collect(),
+    });
     assert_eq!(events[0].request_id, "claim-1");
-    assert_eq!(events[0].detail, lease(&uuids(&claimed)[1..]));
+    assert_eq!(events[0].detail, Some(claim_detail));
     assert_eq!(
         (events[1].request_id.as_str(), &events[1].detail),
-        ("", &lease(&[]))
+        ("", &None)
     );
 
     let nothing = claim(&mut raw, all(&connection)).await;

@@ -60,6 +60,7 @@ async fn a_pending_connection_is_approved() {
         request_id: "approve-1".to_owned(),
         revision: 2,
         occurred_at: now,
+        connection_name: expected.name,
         hash: event.hash.clone(),
         ..v1::Event::default()
     };

@@ -72,6 +72,7 @@ async fn a_connection_is_active_at_once_and_read_back_as_created() {
         actor: "anonymous".to_owned(),
         revision: 1,
         occurred_at: now,
+        connection_name: "Ægir's mirror".to_owned(),
         hash: event.hash.clone(),
         ..v1::Event::default()
     };

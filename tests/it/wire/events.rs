@@ -61,11 +61,10 @@ async fn the_log_tells_a_life_step_by_step() {
         code: 0,
         retryable: false,
     });
-    let lease = v1::event::Detail::Lease(v1::LeaseDetail {
-        claimed_with_uuids: Vec::new(),
+    let lease = v1::EventLease {
         lease_epoch: 1,
-        agent_instance: String::new(),
-    });
+        ..v1::EventLease::default()
+    };
     let details = [
         (EventType::Created, admin, None, "r-create"),
         (EventType::ApprovalRequested, "", None, ""),
@@ -75,7 +74,7 @@ async fn the_log_tells_a_life_step_by_step() {
             said("fine\nby me"),
             "r-approve",
         ),
-        (EventType::Started, "", Some(lease), ""),
+        (EventType::Started, "", None, ""),
         (EventType::Failed, "", Some(failure), ""),
     ];
     assert_eq!(page.events.len(), details.len());
@@ -95,6 +94,10 @@ async fn the_log_tells_a_life_step_by_step() {
             revision: steps[index].revision,
             occurred_at: steps[index].updated_at,
             address: String::new(),
+            table_name: plain().table_name,
+            direction: v1::Direction::Send.into(),
+            connection_name: "mirror".to_owned(),
+            lease: (index >= 3).then(|| lease.clone()),
             hash: page.events[index].hash.clone(),
             ..Default::default()
         };

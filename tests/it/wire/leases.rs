@@ -160,14 +160,15 @@ async fn every_attempt_is_listed_with_how_it_ended() {
     ];
     assert_eq!(types, expected);
     let lease = |lease_epoch, name: &str| {
-        Some(v1::event::Detail::Lease(v1::LeaseDetail {
-            claimed_with_uuids: Vec::new(),
+        Some(v1::EventLease {
             lease_epoch,
             agent_instance: name.to_owned(),
-        }))
+            ..v1::EventLease::default()
+        })
     };
-    assert_eq!(events[1].detail, lease(1, "host-1"));
-    assert_eq!(events[3].detail, lease(2, "host-2"));
+    let leases: Vec<_> = events.iter().map(|event| event.lease.clone()).collect();
+    let (first, second) = (lease(1, "host-1"), lease(2, "host-2"));
+    assert_eq!(leases, [None, first.clone(), first, second.clone(), second]);
     let failure = v1::event::Detail::Failure(v1::FailureDetail {
         error_message: "HEARTBEAT_LOST: the agent did not report for 60 s".to_owned(),
         code: v1::FailureCode::HeartbeatLost.into(),

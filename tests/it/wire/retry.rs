@@ -93,6 +93,21 @@ async fn another_try_is_declared_once() {
     let twice = twice.expect_err("nor like this");
     assert_refused(&twice, Code::FailedPrecondition, "RETRY_NOT_ALLOWED");
     assert_eq!(raw.now(&failed.uuid).await, before);
+    let told = raw.events_of(&failed.uuid).await;
+    let last = told.last().expect("an event");
+    assert_eq!(
+        (last.r#type(), last.revision),
+        (EventType::Retried, before.revision)
+    );
+    assert_eq!(
+        (last.from_status, last.to_status),
+        (before.status, before.status)
+    );
+    let retry = v1::RetryDetail {
+        retried_by_uuid: tried.uuid.clone(),
+    };
+    assert_eq!(last.detail, Some(v1::event::Detail::Retry(retry)));
+    assert_eq!(last.request_id, "", "it is the new one's");
 
     let cancelled = done(
         raw.transfers

@@ -1,7 +1,7 @@
 //! Who may speak for a run.
 
 use super::*;
-use crate::event::EventDetail;
+use crate::event::{About, EventLease};
 
 fn start(agent_instance: &str) -> Verb {
     Verb::Start {
@@ -23,12 +23,13 @@ fn started(transfer: &Transfer, agent_instance: &str, caller: &Caller) -> Transf
     );
     match verdict.expect("it starts").change {
         Change::Transition(after, body) => {
-            let detail = EventDetail::Lease {
-                claimed_with: Vec::new(),
-                lease_epoch: after.lease_epoch,
+            let lease = About::change(transfer, Some(&after), &body, Some(caller)).lease;
+            let wanted = EventLease {
+                epoch: after.lease_epoch,
+                owner_uuid: caller.credential(),
                 agent_instance: agent_instance.to_owned(),
             };
-            assert_eq!(body.detail, Some(detail));
+            assert_eq!(lease, Some(wanted));
             after
         }
         other => panic!("no transition: {other:?}"),

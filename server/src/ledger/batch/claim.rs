@@ -95,8 +95,9 @@ impl BatchState {
             return;
         };
         let rest: Vec<TransferId> = rest.iter().map(|transfer| transfer.uuid).collect();
-        if let Some(EventDetail::Lease { claimed_with, .. }) = &mut event.body.detail {
-            claimed_with.clone_from(&rest);
+        if !rest.is_empty() {
+            let claimed_with = rest.clone();
+            event.body.detail = Some(EventDetail::Claim { claimed_with });
         }
         event.request.clone_from(&submission.request);
         let all = [first.uuid].into_iter().chain(rest);

@@ -15,7 +15,7 @@ use tidegate_domain::{
         Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
         ConnectionVerb, NewConnection, Usage, decide_connection, site,
     },
-    event::{EventDetail, EventType},
+    event::{About, EventDetail, EventType},
     id::ConnectionId,
     refusal::Refusal,
     transfer::Transfer,
@@ -228,6 +228,13 @@ impl BatchState {
             .ok_or(Refusal::ConnectionNotFound { uuid })
     }
 
+    /// What a connection is called, as far as it was looked up.
+    pub(super) fn connection_name(&self, uuid: ConnectionId) -> Option<String> {
+        let loaded = self.connection(uuid).ok();
+        let loaded = loaded.map(|connection| &connection.declared.name);
+        loaded.or_else(|| self.connection_names.get(&uuid)).cloned()
+    }
+
     /// The connection, if there is one.
     pub(super) fn existing(&self, uuid: Option<ConnectionId>) -> Option<ConnectionId> {
         uuid.filter(|uuid| self.connection(*uuid).is_ok())
@@ -282,6 +289,10 @@ impl BatchState {
         let refs = EventRefs {
             connection_uuid: Some(connection.uuid),
             revision: connection.revision,
+            about: About {
+                connection_name: Some(connection.declared.name.clone()),
+                ..About::default()
+            },
             ..EventRefs::default()
         };
         self.log(refs, happened(event_type, detail), Some(cause));

@@ -40,7 +40,10 @@ impl Execute for CredentialCommand {
                     plan.connection(connection, false);
                 }
             }
-            Self::Change { uuid, .. } => plan.credential(*uuid),
+            Self::Change { uuid, .. } => {
+                plan.credential(*uuid);
+                plan.tells_access();
+            }
             Self::RotateAgent {
                 connection_uuid, ..
             } => plan.agents_of(*connection_uuid),
@@ -95,12 +98,12 @@ impl Execute for CredentialCommand {
         let found = credential.and_then(|uuid| state.credential(uuid).ok());
         Target {
             named: credential.map(Uuid::from).or(connection.map(Uuid::from)),
-            transfer_uuid: None,
             connection_uuid: match found {
                 Some(credential) => credential.declared.connection_uuid,
                 None => state.existing(connection),
             },
             subject_uuid: found.map(|credential| credential.uuid.into()),
+            ..Target::default()
         }
     }
 
@@ -225,10 +228,10 @@ impl BatchState {
     ) {
         self.remember(Some(cause), Effect::Credential(credential.uuid));
         let refs = EventRefs {
-            transfer_uuid: None,
             connection_uuid: credential.declared.connection_uuid,
             subject_uuid: Some(credential.uuid.into()),
             revision: credential.revision,
+            ..EventRefs::default()
         };
         self.log(refs, happened(event_type, detail), Some(cause));
     }

@@ -29,8 +29,14 @@ impl Execute for Note {
     }
 
     fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
-        if let Some(uuid) = self.subject() {
-            plan.credential(uuid.into());
+        match self {
+            Self::Use { uuid, .. } => plan.credential(*uuid),
+            Self::Refusal { target, .. } => {
+                target
+                    .connection_uuid
+                    .into_iter()
+                    .for_each(|uuid| plan.name(uuid));
+            }
         }
     }
 
@@ -56,7 +62,7 @@ impl Execute for Note {
                     method: method.clone(),
                     uuid: target.named,
                 };
-                state.note_refusal(Cause::of(submission), *target, detail);
+                state.note_refusal(Cause::of(submission), target.clone(), detail);
                 Ok(())
             }
         }
@@ -92,6 +98,7 @@ impl BatchState {
             transfer_uuid: target.transfer_uuid,
             connection_uuid: target.connection_uuid.or(cause.caller.own_connection()),
             subject_uuid: target.subject_uuid,
+            about: target.about,
             revision: 0,
         };
         let body = happened(EventType::Refused, Some(detail));

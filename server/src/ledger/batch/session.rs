@@ -169,10 +169,9 @@ impl BatchState {
         cause: Cause<'_>,
     ) {
         let refs = EventRefs {
-            transfer_uuid: None,
             connection_uuid: Some(session.declared.connection_uuid),
             subject_uuid: Some(session.uuid.into()),
-            revision: 0,
+            ..EventRefs::default()
         };
         self.log(refs, happened(event_type, detail), Some(cause));
     }

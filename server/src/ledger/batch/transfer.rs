@@ -14,7 +14,7 @@ use tidegate_domain::{
     authorize,
     command::{Submission, Target, TransferCommand, Verb},
     decide::{Change, creation, on_refused},
-    event::{EventBody, EventType},
+    event::{About, EventBody, EventType},
     id::TransferId,
     refusal::Refusal,
     retry::{self, ByItself},
@@ -106,7 +106,7 @@ impl Execute for TransferCommand {
                 Some(transfer) => transfer.declared.connection_uuid,
                 None => state.existing(connection),
             },
-            subject_uuid: None,
+            ..Target::default()
         }
     }
 
@@ -159,7 +159,7 @@ impl BatchState {
         retry::admit(&earlier, new)?;
         let sides = self.sides(earlier.movement(), new.direction);
         let transfer = retry::succeed(transfer, &earlier).take_side(sides)?;
-        self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
+        self.note_retry(submission, &earlier, uuid);
         Ok(Some(self.declare(submission, transfer)))
     }
 
@@ -171,7 +171,8 @@ impl BatchState {
         self.join(&transfer);
         let transfer = Arc::new(transfer);
         let body = creation(transfer.declared.initiated_by_uuid);
-        self.log_transfer(&transfer, body, Some(Cause::of(submission)));
+        let about = About::transfer(&transfer);
+        self.log_transfer(&transfer, about, body, Some(Cause::of(submission)));
         let row = Row::created(Arc::clone(&transfer));
         self.rows.insert(transfer.uuid, row);
         transfer
@@ -203,8 +204,24 @@ impl BatchState {
             let caller = &submission.caller;
             retry::again(uuid, &earlier, connection, sides, caller, self.now)?
         };
-        self.amend(&earlier, retry::retried(&earlier, uuid, self.now));
+        self.note_retry(submission, &earlier, uuid);
         Ok(Some(self.declare(submission, again)))
+    }
+
+    /// Has the earlier one tell that `uuid` tries it again. The request is the new one's, which answers a repetition.
+    fn note_retry(
+        &mut self,
+        submission: &Submission<TransferCommand>,
+        earlier: &Arc<Transfer>,
+        uuid: TransferId,
+    ) {
+        let after = retry::retried(earlier, uuid, self.now);
+        let change = Change::Transition(after, retry::told(earlier, uuid));
+        let cause = Cause {
+            caller: &submission.caller,
+            request: None,
+        };
+        self.keep(earlier, change, Some(cause));
     }
 
     /// Changes what is not told in the log.
@@ -259,6 +276,7 @@ impl BatchState {
         change: Change,
         cause: Option<Cause<'_>>,
     ) -> Option<Arc<Transfer>> {
+        let caller = cause.map(|cause| cause.caller);
         let (after, transitioned) = match change {
             Change::Nothing => return Some(Arc::clone(before)),
             Change::Progress(after) => {
@@ -270,14 +288,16 @@ impl BatchState {
                 self.attempts
                     .extend(Attempt::given_up(before, &after, &body));
                 let after = Arc::new(after);
-                self.log_transfer(&after, body, cause);
+                let about = About::change(before, Some(&after), &body, caller);
+                self.log_transfer(&after, about, body, cause);
                 if after.status.is_terminal() && !before.status.is_terminal() {
                     self.ended.push(after.uuid);
                 }
                 (Some(after), true)
             }
             Change::Removal(body) => {
-                self.log_transfer(before, body, cause);
+                let about = About::change(before, None, &body, caller);
+                self.log_transfer(before, about, body, cause);
                 self.deleted.push(Arc::clone(before));
                 (None, true)
             }
@@ -296,7 +316,13 @@ impl BatchState {
             .ok_or(Refusal::TransferNotFound { uuid })
     }
 
-    fn log_transfer(&mut self, transfer: &Transfer, body: EventBody, cause: Option<Cause<'_>>) {
+    fn log_transfer(
+        &mut self,
+        transfer: &Transfer,
+        about: About,
+        body: EventBody,
+        cause: Option<Cause<'_>>,
+    ) {
         let effect = Effect::Transfer {
             uuid: transfer.uuid,
             deleted_by_it: body.event_type == EventType::Deleted,
@@ -305,8 +331,9 @@ impl BatchState {
         let refs = EventRefs {
             transfer_uuid: Some(transfer.uuid),
             connection_uuid: transfer.declared.connection_uuid,
-            subject_uuid: None,
+            about,
             revision: transfer.revision,
+            ..EventRefs::default()
         };
         self.log(refs, body, cause);
     }

@@ -26,6 +26,10 @@ pub(crate) struct LockPlan<'a> {
     pub(super) connections: BTreeMap<ConnectionId, bool>,
     pub(super) access: WantedAccess,
     pub(super) request_ids: BTreeSet<&'a str>,
+    /// Whether the log may tell what becomes of a credential.
+    pub(super) tells_access: bool,
+    /// Connections that are named in the log and nothing else.
+    pub(super) named: BTreeSet<ConnectionId>,
     /// Whether a command may add a second way to one site.
     pub(super) seeks_duplicates: bool,
     /// What policies are to become, by connection.
@@ -88,6 +92,16 @@ impl<'a> LockPlan<'a> {
     /// A credential, exclusively.
     pub(crate) fn credential(&mut self, uuid: CredentialId) {
         self.access.credentials.insert(uuid);
+    }
+
+    /// What the connections of credentials are called.
+    pub(crate) const fn tells_access(&mut self) {
+        self.tells_access = true;
+    }
+
+    /// What a connection is called, and nothing else of it.
+    pub(crate) fn name(&mut self, uuid: ConnectionId) {
+        self.named.insert(uuid);
     }
 
     /// The own agents of a connection, and the connection exclusively, so that two do not both make the first agent.

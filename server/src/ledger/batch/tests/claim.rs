@@ -87,7 +87,7 @@ fn a_repetition_in_the_same_batch_answers_with_the_same() {
     assert_eq!(events.len(), 2);
     let ids: Vec<_> = events.iter().map(|it| it.request.is_some()).collect();
     assert_eq!(ids, [true, false]);
-    let Some(EventDetail::Lease { claimed_with, .. }) = &events[0].body.detail else {
+    let Some(EventDetail::Claim { claimed_with }) = &events[0].body.detail else {
         panic!("{:?}", events[0]);
     };
     assert_eq!(*claimed_with, [id(1)]);
