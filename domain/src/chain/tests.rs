@@ -428,3 +428,17 @@ fn a_head_is_read_in_both_forms_of_its_hash() {
         assert!(text.parse::<Head>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_claim_is_covered_with_all_that_it_has_started() {
+    let hash = |claimed_with: &[u128]| {
+        let mut event = event(1);
+        event.body.detail = Some(EventDetail::Claim {
+            claimed_with: claimed_with.iter().copied().map(id).collect(),
+        });
+        link(&GENESIS, &event)
+    };
+    let all = [&[][..], &[1], &[2], &[1, 2], &[2, 1]].map(hash);
+    let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len());
+}

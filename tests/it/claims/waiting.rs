@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tidegate_proto::v1::{self, Role};
 use tidegate_tests::{
     World, WorldOptions,
-    actors::{Actors, bearing, channel_from, issue, revoke},
+    actors::{bearing, channel_from, connection, issue, revoke},
     assert_refused,
     database::{Kind, kind},
     metrics,
@@ -41,7 +41,7 @@ impl Stage {
         .await;
         let other = match kind() {
             Kind::Postgres => Some(world.replica().await),
-            _ => None,
+            Kind::Sqlite => None,
         };
         let mut raw = other.as_ref().unwrap_or(&world).services().await;
         let connection = raw.connection("north").await;
@@ -266,12 +266,10 @@ async fn a_claim_that_waits_ends_with_its_token() {
         ..WorldOptions::guarded()
     })
     .await;
-    let actors = Actors::of(&world).await;
     let channel = channel_from(&world.address, 1).await;
     let admin = world.admin();
-    let connection = tidegate_tests::actors::connection(&channel, admin, "west").await;
-    let member = issue(&channel, admin, Role::Agent, &connection).await;
-    drop(actors);
+    let west = connection(&channel, admin, "west").await;
+    let member = issue(&channel, admin, Role::Agent, &west).await;
     let stage = Stage {
         raw: world.services().await,
         other: None,

@@ -57,6 +57,33 @@ async fn progress_is_said_and_ends_with_totals() {
 }
 
 #[tokio::test]
+async fn what_there_is_to_start_is_claimed() {
+    let desk = Desk::new().await;
+    let create = "transfer create --direction send --table t -o name";
+    let later = desk.text(&format!("{create} --priority -5")).await;
+    let first = desk.text(&format!("{create} --priority 7")).await;
+    let shown = desk.text("transfer list -o wide").await;
+    says(&shown, &["PRIORITY", "-5"]);
+    let claim = "transfer claim --table t --max 2 --wait 5s --agent-instance host-1 -o jsonl";
+    let claimed = desk.text(claim).await;
+    let claimed: Vec<serde_json::Value> = claimed
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let told = claimed.iter().map(|it| (&it["uuid"], &it["leaseEpoch"]));
+    let told: Vec<_> = told.collect();
+    let expected = [first, later].map(|uuid| json!(uuid.trim_end()));
+    assert_eq!(
+        told,
+        [(&expected[0], &json!("1")), (&expected[1], &json!("1"))]
+    );
+    assert_eq!(claimed[0]["agentInstance"], "host-1");
+    let nothing = desk.run("transfer claim").await;
+    assert_eq!(nothing.code, Some(0), "{nothing:?}");
+    says(&nothing.stderr, &["there is nothing to start"]);
+}
+
+#[tokio::test]
 async fn a_wait_ends_with_the_code_of_the_outcome() {
     let desk = Desk::new().await;
     let deny = format!("deny UUID --admin {ADMIN}");

@@ -93,7 +93,7 @@ async fn what_may_be_started_is_started_in_its_order() {
         request_id: "claim-1".to_owned(),
         ..all(&connection)
     };
-    let claimed = claim(&mut raw, request.clone()).await;
+    let claimed = told(raw.transfers.claim_transfers(request)).await.transfers;
     let started = |transfer: v1::Transfer| v1::Transfer {
         status: TransferStatus::InProgress.into(),
         started_at: Some(wire_time(now)),

@@ -57,11 +57,14 @@ impl TransferApi {
         &self,
         request: Request<v1::ClaimTransfersRequest>,
     ) -> Result<v1::ClaimTransfersResponse, Error> {
-        let wait = request.get_ref().wait.map(Duration::try_from);
-        let wait = wait.and_then(Result::ok).unwrap_or_default();
+        let wait = request.get_ref().wait;
+        let waits = wait.is_some_and(|it| (it.seconds, it.nanos) > (0, 0));
         let deadline = request.extensions().get().copied();
-        let place = (!wait.is_zero()).then(|| self.streams.enter(Kind::Claim, &request));
+        let place = waits.then(|| self.streams.enter(Kind::Claim, &request));
         let submission = decode::submission(request)?;
+        // Only now is it known to be one.
+        let wait = wait.and_then(|it| Duration::try_from(it).ok());
+        let wait = wait.unwrap_or_default();
         let claiming = Claiming {
             reader: self.backend.readers.as_seen_by(&submission.caller),
             waiting: place.transpose()?.map(|place| {
