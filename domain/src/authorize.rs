@@ -26,7 +26,7 @@ use admit::{first, too_many};
 mod admit;
 
 pub(crate) use admit::start as standing_against_start;
-pub use admit::{from_here, in_use, open_from};
+pub use admit::{free_runs, from_here, in_use, open_from};
 
 /// What an accepted command does to a transfer and to the budgets of its connection.
 #[derive(Clone, Debug, PartialEq)]

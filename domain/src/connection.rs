@@ -8,6 +8,7 @@ use super::{
     refusal::Refusal,
     status::named,
     time::Timestamp,
+    transfer::Agent,
 };
 use crate::id::ConnectionId;
 
@@ -288,6 +289,27 @@ pub struct DuplicateCandidate {
     pub site_url: String,
 }
 
+/// Transfers that run now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// All of the connection.
+    pub all: i64,
+    /// Those of the agent that wants to start another one.
+    pub of_agent: i64,
+}
+
+impl Running {
+    /// The sum of what each agent runs, for `agent`.
+    pub fn of<'a>(counts: impl IntoIterator<Item = (&'a Agent, i64)>, agent: &Agent) -> Self {
+        let mut running = Self::default();
+        for (its, count) in counts {
+            running.all += count;
+            running.of_agent += if its == agent { count } else { 0 };
+        }
+        running
+    }
+}
+
 /// What a connection's transfers have used up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -310,6 +332,8 @@ pub struct Connection {
     pub status_reason: String,
     /// What counts against its limits; kept while one is set.
     pub used: Usage,
+    /// How many of its transfers run, where that was counted for a start; never stored.
+    pub running: Running,
     /// Whether its transfers have yet to follow a change of its status.
     pub settling: bool,
     /// When it was created.
@@ -350,6 +374,7 @@ impl Connection {
             status,
             status_reason: String::new(),
             used: Usage::default(),
+            running: Running::default(),
             settling: false,
             inserted_at: now,
             updated_at: now,

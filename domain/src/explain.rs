@@ -146,6 +146,10 @@ fn rule(transfer: &Transfer, connection: Option<&Connection>, refusal: &Refusal)
             PolicyField::MaxRecordsTotal
         }
         Refusal::RecordLimitReached { .. } => PolicyField::MaxRecordsPerRequest,
+        Refusal::RunLimitReached { limit, .. } if limit.name == "max_running" => {
+            PolicyField::MaxRunning
+        }
+        Refusal::RunLimitReached { .. } => PolicyField::MaxRunningPerAgent,
         _ => return "",
     };
     field.path()
@@ -197,6 +201,9 @@ fn remedy(transfer: &Transfer, refusal: &Refusal) -> &'static str {
         Refusal::TableNotAllowed { .. } => "have the policy of the connection allow the table",
         Refusal::TransferLimitReached { .. } | Refusal::RecordLimitReached { .. } => {
             "have the limit in the policy of the connection raised"
+        }
+        Refusal::RunLimitReached { .. } => {
+            "wait until one of those that run has ended, or have the limit raised"
         }
         _ => "",
     }

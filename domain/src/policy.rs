@@ -122,6 +122,10 @@ policy! {
     retry_backoff (RetryBackoff): Option<Duration>,
     /// Whether a transfer that says how many records it asks for may move no more.
     limit_to_requested (LimitToRequested): bool,
+    /// Transfers that may run at once.
+    max_running (MaxRunning): Option<i64>,
+    /// Transfers that one agent may run at once.
+    max_running_per_agent (MaxRunningPerAgent): Option<i64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -170,9 +174,14 @@ impl Policy {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether anything is counted: then the connection's row changes with every start or report.
+    /// Whether anything is counted: then starts and reports take turns on the connection.
     pub const fn has_budget(&self) -> bool {
-        self.max_transfers.is_some() || self.max_records_total.is_some()
+        self.max_transfers.is_some() || self.max_records_total.is_some() || self.limits_runs()
+    }
+
+    /// Whether it matters how many transfers run.
+    pub const fn limits_runs(&self) -> bool {
+        self.max_running.is_some() || self.max_running_per_agent.is_some()
     }
 }
 
@@ -238,6 +247,15 @@ mod tests {
         };
         assert!(!has_budget(None, None));
         assert!(has_budget(Some(1), None) && has_budget(None, Some(1)));
+        let all = Policy {
+            max_running: Some(1),
+            ..Policy::default()
+        };
+        let agent = Policy {
+            max_running_per_agent: Some(1),
+            ..Policy::default()
+        };
+        assert!(all.has_budget() && agent.has_budget());
     }
 
     #[test]
@@ -267,8 +285,10 @@ mod tests {
             max_retries: Some(12),
             retry_backoff: Some(Duration::from_secs(13)),
             limit_to_requested: true,
+            max_running: Some(14),
+            max_running_per_agent: Some(15),
         };
-        let stored = r#"{"approval_mode":"PER_TABLE","allowed_tables":["a"],"excluded_tables":["b"],"auto_approve_tables":["c"],"table_case":"SENSITIVE","expires_at":7,"max_transfers":1,"max_records_total":2,"max_records_per_request":3,"rate_limit_requests_per_minute":4,"ip_allowlist":["192.0.2.0/24"],"allowed_hours":"22:00-06:00","default_conflict_strategy":"SKIP","heartbeat_timeout":{"secs":1,"nanos":500001000},"self_approval":true,"max_attempts":5,"stop_grace":{"secs":9,"nanos":0},"start_within":{"secs":10,"nanos":0},"finish_within":{"secs":11,"nanos":0},"max_retries":12,"retry_backoff":{"secs":13,"nanos":0},"limit_to_requested":true}"#;
+        let stored = r#"{"approval_mode":"PER_TABLE","allowed_tables":["a"],"excluded_tables":["b"],"auto_approve_tables":["c"],"table_case":"SENSITIVE","expires_at":7,"max_transfers":1,"max_records_total":2,"max_records_per_request":3,"rate_limit_requests_per_minute":4,"ip_allowlist":["192.0.2.0/24"],"allowed_hours":"22:00-06:00","default_conflict_strategy":"SKIP","heartbeat_timeout":{"secs":1,"nanos":500001000},"self_approval":true,"max_attempts":5,"stop_grace":{"secs":9,"nanos":0},"start_within":{"secs":10,"nanos":0},"finish_within":{"secs":11,"nanos":0},"max_retries":12,"retry_backoff":{"secs":13,"nanos":0},"limit_to_requested":true,"max_running":14,"max_running_per_agent":15}"#;
         assert_eq!(text(&policy), stored);
         for policy in [policy, Policy::default()] {
             let read: Policy = serde_json::from_str(&text(&policy)).expect("it is read");

@@ -208,6 +208,13 @@ crate::reasons! {
         RecordLimitReached { connection_uuid: ConnectionId, limit: Named<i64>, remaining: i64 }
             => FailedPrecondition "RECORD_LIMIT_REACHED", Subject::Connection(*connection_uuid);
 
+        #[error(
+            "connection {connection_uuid} runs as many transfers as {} {} allows; try again when one has ended",
+            .limit.name, .limit.value
+        )]
+        RunLimitReached { connection_uuid: ConnectionId, limit: Named<i64> }
+            => FailedPrecondition "RUN_LIMIT_REACHED", Subject::Connection(*connection_uuid);
+
         // Callers and credentials.
 
         /// Nothing says what is wrong with the token.

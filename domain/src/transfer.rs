@@ -90,6 +90,15 @@ impl std::fmt::Display for Lease {
     }
 }
 
+/// Who runs transfers: a credential, and what the agent calls itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The credential; `None` where callers need none.
+    pub owner_uuid: Option<CredentialId>,
+    /// Tells agents of one credential apart; may be empty.
+    pub instance: String,
+}
+
 /// Yes or no, by whom and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -241,6 +250,14 @@ impl Transfer {
             owner_uuid: self.lease_owner_uuid,
             agent_instance: self.agent_instance.clone(),
             expires_at: self.heartbeat_expires_at,
+        })
+    }
+
+    /// Who runs it now.
+    pub fn runner(&self) -> Option<Agent> {
+        (self.status == TransferStatus::InProgress).then(|| Agent {
+            owner_uuid: self.lease_owner_uuid,
+            instance: self.agent_instance.clone(),
         })
     }
 

@@ -58,7 +58,7 @@ pub const WITHIN: (Duration, Duration) = (
 pub const ATTEMPTS_MAX: i64 = 100;
 
 /// Lowest and highest priority of a transfer.
-pub const PRIORITY: (i32, i32) = (-100, 100);
+pub const PRIORITY: (i64, i64) = (-100, 100);
 
 /// Most retries that the server makes of one transfer by itself.
 pub const RETRIES_MAX: i64 = 100;
@@ -281,20 +281,26 @@ impl Check {
 
     /// How often a transfer may be started.
     pub fn attempts(&mut self, field: &str, value: i32) -> i64 {
-        let value = i64::from(value);
-        if !(1..=ATTEMPTS_MAX).contains(&value) {
-            self.add(field, format!("must be from 1 to {ATTEMPTS_MAX}"));
-        }
-        value
+        self.number(field, value, (1, ATTEMPTS_MAX))
     }
 
     /// Which of several transfers is claimed first.
     pub fn priority(&mut self, field: &str, value: i32) -> i64 {
-        let (lowest, highest) = PRIORITY;
-        if !(lowest..=highest).contains(&value) {
-            self.add(field, format!("must be from {lowest} to {highest}"));
+        self.number(field, value, PRIORITY)
+    }
+
+    /// How often the server may try a transfer again by itself.
+    pub fn retries(&mut self, field: &str, value: i32) -> i64 {
+        self.number(field, value, (0, RETRIES_MAX))
+    }
+
+    fn number(&mut self, field: &str, value: i32, limits: (i64, i64)) -> i64 {
+        let value = i64::from(value);
+        if value < limits.0 || value > limits.1 {
+            let description = format!("must be from {} to {}", limits.0, limits.1);
+            self.add(field, description);
         }
-        value.into()
+        value
     }
 
     /// How many transfers to start; 0 is one.
@@ -306,13 +312,12 @@ impl Check {
         size
     }
 
-    /// How often the server may try a transfer again by itself.
-    pub fn retries(&mut self, field: &str, value: i32) -> i64 {
-        let value = i64::from(value);
-        if !(0..=RETRIES_MAX).contains(&value) {
-            self.add(field, format!("must be from 0 to {RETRIES_MAX}"));
+    /// How many transfers may run at once.
+    pub fn runs(&mut self, field: &str, value: i32) -> i64 {
+        if value < 1 {
+            self.add(field, "must be at least 1");
         }
-        value
+        value.into()
     }
 
     /// A page size or limit: 0 is `default`, more than [`PAGE_MAX`] is that.

@@ -154,6 +154,9 @@ pub enum ErrorReason {
     /// ALREADY_EXISTS: a transfer that has not ended is this side of the movement (metadata: uuid, correlation_uuid,
     /// direction; PreconditionFailure).
     CorrelationInUse = 57,
+    /// FAILED_PRECONDITION: as many transfers of the connection run as its policy allows, in all or by one agent (metadata:
+    /// connection_uuid, and the limit under its name; PreconditionFailure).
+    RunLimitReached = 59,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -220,6 +223,7 @@ impl ErrorReason {
             Self::TotalsInconsistent => "ERROR_REASON_TOTALS_INCONSISTENT",
             Self::PhaseRegressed => "ERROR_REASON_PHASE_REGRESSED",
             Self::CorrelationInUse => "ERROR_REASON_CORRELATION_IN_USE",
+            Self::RunLimitReached => "ERROR_REASON_RUN_LIMIT_REACHED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -283,6 +287,7 @@ impl ErrorReason {
             "ERROR_REASON_TOTALS_INCONSISTENT" => Some(Self::TotalsInconsistent),
             "ERROR_REASON_PHASE_REGRESSED" => Some(Self::PhaseRegressed),
             "ERROR_REASON_CORRELATION_IN_USE" => Some(Self::CorrelationInUse),
+            "ERROR_REASON_RUN_LIMIT_REACHED" => Some(Self::RunLimitReached),
             _ => None,
         }
     }
@@ -500,6 +505,14 @@ pub struct ConnectionPolicy {
     /// Unset: 1 minute.
     #[prost(message, optional, tag = "22")]
     pub retry_backoff: ::core::option::Option<::prost_types::Duration>,
+    /// How many transfers of the connection may run at once, at least 1; unset: any number. What runs goes on when it is set
+    /// lower.
+    #[prost(int32, optional, tag = "23")]
+    pub max_running: ::core::option::Option<i32>,
+    /// How many of them one agent may run at once, at least 1; unset: any number. An agent is a credential with an
+    /// agent_instance.
+    #[prost(int32, optional, tag = "24")]
+    pub max_running_per_agent: ::core::option::Option<i32>,
 }
 /// A standing relation with one other site, to which transfers belong.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2976,7 +2989,8 @@ pub mod transfer_service_client {
         ///
         /// PENDING with requires_approval: FAILED_PRECONDITION (APPROVAL_REQUIRED). The connection's policy must allow it as in
         /// CreateTransfer, and counts the first start where max_transfers is set; a connection that was deleted: NOT_FOUND
-        /// (CONNECTION_NOT_FOUND).
+        /// (CONNECTION_NOT_FOUND). As many run as max_running or max_running_per_agent allows: FAILED_PRECONDITION
+        /// (RUN_LIMIT_REACHED).
         pub async fn start_transfer(
             &mut self,
             request: impl tonic::IntoRequest<super::StartTransferRequest>,
@@ -3777,7 +3791,8 @@ pub mod transfer_service_server {
         ///
         /// PENDING with requires_approval: FAILED_PRECONDITION (APPROVAL_REQUIRED). The connection's policy must allow it as in
         /// CreateTransfer, and counts the first start where max_transfers is set; a connection that was deleted: NOT_FOUND
-        /// (CONNECTION_NOT_FOUND).
+        /// (CONNECTION_NOT_FOUND). As many run as max_running or max_running_per_agent allows: FAILED_PRECONDITION
+        /// (RUN_LIMIT_REACHED).
         async fn start_transfer(
             &self,
             request: tonic::Request<super::StartTransferRequest>,

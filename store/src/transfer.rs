@@ -14,7 +14,7 @@ use tidegate_domain::{
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     time::Timestamp,
-    transfer::Transfer,
+    transfer::{Agent, Transfer},
 };
 use tidegate_entity::transfer::{Column, Entity};
 use uuid::Uuid;
@@ -211,6 +211,14 @@ impl Store {
         Ok(next.flatten().map(Timestamp::from_micros))
     }
 
+    /// How many transfers of a connection run, by the agents that run them.
+    pub async fn running(
+        &self,
+        connection_uuid: ConnectionId,
+    ) -> Result<Vec<(Agent, i64)>, StoreError> {
+        running(&self.reads(), connection_uuid).await
+    }
+
     /// Transfers in progress whose time is over at `now` and that nobody has asked to stop, or whose heartbeat, or the grace
     /// of a stop, has run out though their agents could have reported since `since`; oldest transfer first.
     pub async fn overdue_runs(
@@ -278,6 +286,17 @@ impl ScopedReader {
             return Ok(Vec::new());
         }
         self.store.startable(filter, now, after, limit).await
+    }
+
+    /// See [`Store::running`].
+    pub async fn running(
+        &self,
+        connection_uuid: ConnectionId,
+    ) -> Result<Vec<(Agent, i64)>, StoreError> {
+        if !self.caller.sees(Some(connection_uuid)) {
+            return Ok(Vec::new());
+        }
+        self.store.running(connection_uuid).await
     }
 
     /// See [`Store::next_start`].
@@ -352,6 +371,14 @@ impl WriteTransaction {
         self.delete_attempts(uuids).await
     }
 
+    /// As [`Store::running`], within the transaction.
+    pub async fn running(
+        &self,
+        connection_uuid: ConnectionId,
+    ) -> Result<Vec<(Agent, i64)>, StoreError> {
+        running(&self.transaction, connection_uuid).await
+    }
+
     /// Transfers of a connection that could still change, at most `limit` of them.
     pub async fn open_transfers(
         &self,
@@ -370,6 +397,22 @@ impl WriteTransaction {
         self.update::<Entity, T>(Column::Uuid, columns, transfers, to_row)
             .await
     }
+}
+
+async fn running<C: ConnectionTrait>(
+    db: &C,
+    connection_uuid: ConnectionId,
+) -> Result<Vec<(Agent, i64)>, StoreError> {
+    let select = select::running(connection_uuid);
+    let found: Vec<(Option<Uuid>, Option<String>, i64)> = select.into_tuple().all(db).await?;
+    let found = found.into_iter().map(|(owner, instance, count)| {
+        let agent = Agent {
+            owner_uuid: owner.map(Into::into),
+            instance: instance.unwrap_or_default(),
+        };
+        (agent, count)
+    });
+    Ok(found.collect())
 }
 
 /// The tables that a claim names; `None` for any. There are few enough for one condition.

@@ -10,7 +10,9 @@ mod postgres_only {
         Database, World, WorldOptions,
         cluster::Cluster,
         raw::{Raw, plain, told, wire_duration},
-        request, soon,
+        request,
+        site::limiting,
+        soon,
     };
 
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -198,6 +200,7 @@ mod postgres_only {
         };
         plans.forget();
         writes(&mut raw, &plans, &connection, &running).await;
+        claims(&mut raw, &mut plans, &connection).await;
         lists(&mut raw, &mut plans, &connection).await;
         events(&mut raw, &mut plans, &connection, &running).await;
         // The sweeper has run all the while.
@@ -278,6 +281,36 @@ mod postgres_only {
             )
             .await;
         plans.follow(REQUESTS, "event_request_key").await;
+        plans.assert_nothing_was_scanned();
+    }
+
+    /// What may be started, of a connection and of none, and when there is more; then what runs.
+    async fn claims(raw: &mut Raw, plans: &mut Plans, connection: &str) {
+        plans.forget();
+        for _ in 0..TIMES {
+            for connection in ["", connection] {
+                let claim = request::claim(connection);
+                let claimed = told(raw.transfers.claim_transfers(claim)).await;
+                assert_eq!(claimed.transfers, []);
+            }
+        }
+        let (found, next) = (
+            r#"ORDER BY "transfer"."connection_uuid" ASC, "transfer"."priority" DESC"#,
+            r#"MIN("transfer"."not_before")"#,
+        );
+        plans.follow(found, "transfer_queued").await;
+        plans.follow(next, "transfer_queued").await;
+        let limited = v1::ConnectionPolicy {
+            max_running: Some(9),
+            ..v1::ConnectionPolicy::default()
+        };
+        let limited = limiting(connection, limited, &["policy.max_running"]);
+        told(raw.connections.update_connection(limited)).await;
+        for _ in 0..TIMES {
+            let claim = request::claim(connection);
+            told(raw.transfers.claim_transfers(claim)).await;
+        }
+        plans.follow("GROUP BY", "transfer_running").await;
         plans.assert_nothing_was_scanned();
     }
 

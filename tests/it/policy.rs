@@ -6,3 +6,4 @@ mod client;
 mod events;
 mod expiry;
 mod refusals;
+mod runs;

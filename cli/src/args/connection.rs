@@ -179,6 +179,12 @@ pub(crate) struct PolicyArgs {
     /// How many transfers may be started.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) max_transfers: Option<i64>,
+    /// How many transfers may run at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) max_running: Option<i32>,
+    /// How many transfers one agent may run at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) max_running_per_agent: Option<i32>,
     /// How many records all transfers together may move.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) max_records_total: Option<i64>,
@@ -236,6 +242,8 @@ pub(crate) enum Clearable {
     TableCase,
     ExpiresAt,
     MaxTransfers,
+    MaxRunning,
+    MaxRunningPerAgent,
     MaxRecordsTotal,
     MaxRecordsPerRequest,
     RateLimit,

@@ -92,6 +92,11 @@ fn policy(connection: &Connection, look: &Look) -> Vec<(&'static str, String)> {
             "records",
             used(connection.records_used, policy.max_records_total),
         ),
+        ("at once", policy.max_running.map(|most| most.to_string())),
+        (
+            "at once by an agent",
+            policy.max_running_per_agent.map(|most| most.to_string()),
+        ),
         ("records a request", each(policy.max_records_per_request)),
         (
             "no more than requested",

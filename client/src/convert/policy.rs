@@ -30,6 +30,8 @@ pub(super) fn policy(wire: v1::ConnectionPolicy) -> Result<ConnectionPolicy, Err
         .heartbeat_timeout(heartbeat_timeout)
         .self_approval(wire.self_approval)
         .limit_to_requested(wire.limit_to_requested)
+        .max_running(wire.max_running)
+        .max_running_per_agent(wire.max_running_per_agent)
         .max_attempts(wire.max_attempts)
         .stop_grace(span("policy.stop_grace", wire.stop_grace)?)
         .start_within(span("policy.start_within", wire.start_within)?)
@@ -59,6 +61,8 @@ pub(crate) fn to_policy(policy: ConnectionPolicy) -> v1::ConnectionPolicy {
         heartbeat_timeout: policy.heartbeat_timeout.map(to_duration),
         self_approval: policy.self_approval,
         limit_to_requested: policy.limit_to_requested,
+        max_running: policy.max_running,
+        max_running_per_agent: policy.max_running_per_agent,
         max_attempts: policy.max_attempts,
         stop_grace: policy.stop_grace.map(to_duration),
         start_within: policy.start_within.map(to_duration),

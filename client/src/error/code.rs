@@ -159,6 +159,8 @@ names! {
         TransferLimitReached = "TRANSFER_LIMIT_REACHED",
         /// More records than the policy leaves.
         RecordLimitReached = "RECORD_LIMIT_REACHED",
+        /// As many transfers run as the policy allows.
+        RunLimitReached = "RUN_LIMIT_REACHED",
         /// The call shows no good token.
         Unauthenticated = "UNAUTHENTICATED",
         /// The session code is wrong, was redeemed or has expired.

@@ -111,6 +111,12 @@ pub struct ConnectionPolicy {
     pub retry_backoff: Option<Duration>,
     /// Whether a transfer that says how many records it asks for may transfer no more.
     pub limit_to_requested: bool,
+    /// How many transfers may run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<i32>,
+    /// How many transfers one agent may run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_running_per_agent: Option<i32>,
 }
 
 impl Default for ConnectionPolicy {
@@ -138,6 +144,8 @@ impl Default for ConnectionPolicy {
             max_retries: None,
             retry_backoff: None,
             limit_to_requested: false,
+            max_running: None,
+            max_running_per_agent: None,
         }
     }
 }
@@ -299,6 +307,21 @@ macro_rules! policy_setters {
         pub fn limit_to_requested(self, limited: bool) -> Self {
             self.$set("limit_to_requested", |policy| {
                 policy.limit_to_requested = limited;
+            })
+        }
+
+        /// How many transfers may run at once, at least 1; `None`: any number.
+        pub fn max_running(self, limit: impl Into<Option<i32>>) -> Self {
+            let limit = limit.into();
+            self.$set("max_running", |policy| policy.max_running = limit)
+        }
+
+        /// How many transfers one agent, a credential with its `agent_instance`, may run at once, at least 1; `None`: any
+        /// number.
+        pub fn max_running_per_agent(self, limit: impl Into<Option<i32>>) -> Self {
+            let limit = limit.into();
+            self.$set("max_running_per_agent", |policy| {
+                policy.max_running_per_agent = limit;
             })
         }
     };

@@ -42,6 +42,7 @@ pub(crate) fn start(
             site(connection, &declared.table_name, caller, now)
                 .chain(usage(connection, is_first))
                 .chain(request(connection, declared.records_requested))
+                .chain(runs(connection))
         }))
 }
 
@@ -83,6 +84,15 @@ pub fn from_here(connection: &Connection, caller: &Caller) -> Result<(), Refusal
         connection_uuid,
         address,
     })
+}
+
+/// How many more may run beside those that do; `None` for any number.
+pub fn free_runs(connection: &Connection) -> Option<i64> {
+    let (policy, running) = (connection.policy(), connection.running);
+    let all = policy.max_running.map(|most| most - running.all);
+    let agent = policy.max_running_per_agent;
+    let agent = agent.map(|most| most - running.of_agent);
+    all.into_iter().chain(agent).min().map(|free| free.max(0))
 }
 
 /// When transfers may be started: at once, from a time on, or `None` until the connection changes.
@@ -138,6 +148,24 @@ fn usage(connection: &Connection, more: bool) -> impl Iterator<Item = Refusal> {
         .filter(|limit| used.records >= *limit)
         .map(|limit| too_many(connection_uuid, "max_records_total", limit, 0));
     [transfers, records].into_iter().flatten()
+}
+
+/// Whether one more may run beside those that do.
+fn runs(connection: &Connection) -> impl Iterator<Item = Refusal> {
+    let (connection_uuid, policy) = (connection.uuid, connection.policy());
+    let reached = |name, limit: Option<i64>, running| {
+        let value = limit.filter(|limit| running >= *limit)?;
+        let limit = Named { name, value };
+        Some(Refusal::RunLimitReached {
+            connection_uuid,
+            limit,
+        })
+    };
+    let (all, of_agent) = (connection.running.all, connection.running.of_agent);
+    let all = reached("max_running", policy.max_running, all);
+    let agent = policy.max_running_per_agent;
+    let agent = reached("max_running_per_agent", agent, of_agent);
+    [all, agent].into_iter().flatten()
 }
 
 fn request(connection: &Connection, records: i64) -> Option<Refusal> {

@@ -17,6 +17,7 @@ use crate::{
 mod decisions;
 mod leases;
 mod limits;
+mod runs;
 mod stops;
 
 const MINUTE: Duration = Duration::from_secs(60);

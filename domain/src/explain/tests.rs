@@ -5,6 +5,7 @@ use crate::{
     authorize::{RunDefaults, authorize},
     caller::Role,
     command::Verb,
+    connection::Running,
     decide::{Change, decide},
     fixtures::{caller as known, connection as north, id, transfer as sample},
     policy::{Policy, parse_block},
@@ -95,8 +96,17 @@ fn all_that_keeps_it_from_being_started_is_told_with_the_rule() {
         allowed_hours: "01:00-02:00".parse().ok(),
         max_transfers: Some(0),
         max_records_total: Some(0),
+        max_running: Some(2),
+        max_running_per_agent: Some(1),
         ..Policy::default()
     });
+    let closed = Connection {
+        running: Running {
+            all: 2,
+            of_agent: 1,
+        },
+        ..closed
+    };
     let said = explain(&transfer, Some(&closed), &anyone(), at(100));
     assert_eq!(
         told(&said),
@@ -112,6 +122,8 @@ fn all_that_keeps_it_from_being_started_is_told_with_the_rule() {
             ("TABLE_NOT_ALLOWED", "policy.allowed_tables", None),
             ("TRANSFER_LIMIT_REACHED", "policy.max_transfers", None),
             ("RECORD_LIMIT_REACHED", "policy.max_records_total", None),
+            ("RUN_LIMIT_REACHED", "policy.max_running", None),
+            ("RUN_LIMIT_REACHED", "policy.max_running_per_agent", None),
         ]
     );
     is_true_of(&transfer, Some(&closed), at(100));

@@ -169,7 +169,7 @@ fn attempts() -> TableCreateStatement {
 }
 
 /// One for each way to look, and none on what progress changes.
-fn indexes() -> [IndexCreateStatement; 12] {
+fn indexes() -> [IndexCreateStatement; 13] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
@@ -214,6 +214,14 @@ fn indexes() -> [IndexCreateStatement; 12] {
             .col("connection_uuid")
             .col("status")
             .and_where(Expr::cust(active))
+            .take(),
+        Index::create()
+            .name("transfer_running")
+            .table("transfer")
+            .col("connection_uuid")
+            .col("lease_owner_uuid")
+            .col("agent_instance")
+            .and_where(Expr::cust("status = 'IN_PROGRESS'"))
             .take(),
         Index::create()
             .name("transfer_pending_approval")

@@ -28,7 +28,7 @@ use tidegate_domain::{
     movement::Side,
     refusal::Refusal,
     time::Timestamp,
-    transfer::Transfer,
+    transfer::{Agent, Transfer},
 };
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
@@ -56,6 +56,8 @@ pub(super) struct BatchInputs {
     pub(super) prior_requests: Vec<PriorRequest>,
     /// What the transfers of connections have used up by their rows, for connections that may get a limit.
     pub(super) on_record: HashMap<ConnectionId, Usage>,
+    /// How many transfers run by their rows, by agents, for connections that limit it where something is to be started.
+    pub(super) running: HashMap<ConnectionId, Vec<(Agent, i64)>>,
     /// What exists and is locked by somebody else.
     pub(super) held: Held,
     /// Transfers that could still change, for connections that are to be deleted; see [`OPEN_ENOUGH`].
@@ -81,6 +83,7 @@ impl BatchInputs {
             sessions: Vec::new(),
             prior_requests: Vec::new(),
             on_record: HashMap::new(),
+            running: HashMap::new(),
             held: Held::default(),
             open: HashMap::new(),
             connection_names: HashMap::new(),
@@ -207,6 +210,7 @@ pub(crate) struct BatchState {
     credentials: BTreeMap<CredentialId, Row<Credential>>,
     sessions: BTreeMap<SessionId, Row<Session>>,
     on_record: HashMap<ConnectionId, Usage>,
+    running: HashMap<ConnectionId, Vec<(Agent, i64)>>,
     pub(super) held: Held,
     open: HashMap<ConnectionId, Vec<TransferId>>,
     connection_names: HashMap<ConnectionId, String>,
@@ -239,6 +243,7 @@ impl BatchState {
             credentials: credentials.map(|it| (it.uuid, Row::inputs(it))).collect(),
             sessions: sessions.map(|it| (it.uuid, Row::inputs(it))).collect(),
             on_record: inputs.on_record,
+            running: inputs.running,
             held: inputs.held,
             open: inputs.open,
             connection_names: inputs.connection_names,

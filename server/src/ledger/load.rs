@@ -17,7 +17,7 @@ use tidegate_domain::{
     id::{ConnectionId, TransferId},
     movement::Side,
     policy::{Policy, PolicyField},
-    transfer::Transfer,
+    transfer::{Agent, Transfer},
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
 
@@ -93,6 +93,9 @@ pub(super) async fn load(
     let mut inputs = BatchInputs::at(time.now_in(transaction).await?);
     inputs.held = held;
     inputs.on_record = usage_on_record(transaction, &plan.updates, &connections).await?;
+    if plan.starts {
+        inputs.running = running(transaction, &connections).await?;
+    }
     inputs.open = open_transfers(transaction, &plan.deletions).await?;
     inputs.candidates = candidates;
     inputs.sides = sides;
@@ -210,6 +213,19 @@ async fn usage_on_record(
         }
     }
     Ok(usage)
+}
+
+/// For every connection that limits it: how many of its transfers run, by their agents.
+async fn running(
+    transaction: &WriteTransaction,
+    connections: &[Connection],
+) -> Result<HashMap<ConnectionId, Vec<(Agent, i64)>>, StoreError> {
+    let mut running = HashMap::new();
+    for connection in connections.iter().filter(|it| it.policy().limits_runs()) {
+        let uuid = connection.uuid;
+        running.insert(uuid, transaction.running(uuid).await?);
+    }
+    Ok(running)
 }
 
 /// Whether an update sets a limit where there is none.

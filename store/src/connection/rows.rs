@@ -7,7 +7,7 @@ use tidegate_entity::{
 
 use crate::value::optional;
 use tidegate_domain::{
-    connection::{Connection, NewConnection, Usage},
+    connection::{Connection, NewConnection, Running, Usage},
     time::Timestamp,
 };
 
@@ -51,6 +51,7 @@ pub(crate) fn from_row(row: Model) -> Connection {
             policy: row.policy.0,
             metadata: row.metadata.0,
         },
+        running: Running::default(),
         settling: row.settling,
         status_reason: row.status_reason.unwrap_or_default(),
     }

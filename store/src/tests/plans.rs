@@ -326,6 +326,9 @@ async fn what_a_connection_is_asked_for_reads_only_its_part() {
     let fixture = Fixture::new().await;
     let usage = plan(&fixture, &stats::select_usage(id(0))).await;
     let open = plan(&fixture, &transfers::select::open(id(0), 9)).await;
+    let running = plan(&fixture, &transfers::select::running(id(0))).await;
+    let index = "INDEX transfer_running (connection_uuid=?)";
+    assert!(running.contains(index), "{running}");
     for plan in [usage, open] {
         assert!(
             plan.contains("INDEX transfer_connection (connection_uuid=?"),

@@ -136,6 +136,8 @@ fn rich(number: u128) -> Connection {
         max_attempts: Some(3),
         stop_grace: Some(Duration::from_millis(2_500)),
         limit_to_requested: true,
+        max_running: Some(1),
+        max_running_per_agent: Some(2),
         start_within: Some(Duration::from_secs(1)),
         max_retries: Some(4),
         retry_backoff: Some(Duration::from_secs(5)),

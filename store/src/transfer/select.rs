@@ -155,6 +155,18 @@ pub(crate) fn next_start(
         .filter(Column::NotBefore.gt(now.as_micros()))
 }
 
+/// The transfers of a connection that run, counted by their agents.
+pub(crate) fn running(connection_uuid: ConnectionId) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .columns([Column::LeaseOwnerUuid, Column::AgentInstance])
+        .expr_as(Expr::cust("COUNT(*)"), "count")
+        .filter(Column::ConnectionUuid.eq(connection_uuid.0))
+        .filter(condition::status(TransferStatus::InProgress))
+        .group_by(Column::LeaseOwnerUuid)
+        .group_by(Column::AgentInstance)
+}
+
 /// What [`ClaimFilter::awaits`] says, in the words of the partial index.
 fn queued(filter: &ClaimFilter, tables: Option<Expr>) -> Condition {
     let connection = match filter.connection_uuid {

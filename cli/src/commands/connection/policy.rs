@@ -25,6 +25,10 @@ macro_rules! apply {
             .with(args.table_case, |it, case| it.table_case(case))
             .with(end, |it, end| it.expires_at(end))
             .with(args.max_transfers, |it, limit| it.max_transfers(limit))
+            .with(args.max_running, |it, limit| it.max_running(limit))
+            .with(args.max_running_per_agent, |it, limit| {
+                it.max_running_per_agent(limit)
+            })
             .with(args.max_records_total, |it, limit| {
                 it.max_records_total(limit)
             })
@@ -76,6 +80,8 @@ pub(super) fn clear(update: UpdateConnection, field: Clearable) -> UpdateConnect
         Clearable::TableCase => update.table_case(None),
         Clearable::ExpiresAt => update.expires_at(None),
         Clearable::MaxTransfers => update.max_transfers(None),
+        Clearable::MaxRunning => update.max_running(None),
+        Clearable::MaxRunningPerAgent => update.max_running_per_agent(None),
         Clearable::MaxRecordsTotal => update.max_records_total(None),
         Clearable::MaxRecordsPerRequest => update.max_records_per_request(None),
         Clearable::RateLimit => update.rate_limit_requests_per_minute(None),

@@ -30,6 +30,7 @@ impl Execute for Claim {
             plan.transfer(*uuid);
             plan.connection_of(*uuid);
         }
+        plan.start();
     }
 
     /// A transfer that somebody else has locked is passed over: it may well be the one that they start.

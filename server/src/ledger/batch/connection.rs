@@ -10,15 +10,15 @@ use crate::ledger::{
     load::LockPlan,
 };
 use tidegate_domain::{
-    command::{ConnectionCommand, Submission, Target},
+    command::{ConnectionCommand, Submission, Target, Verb},
     connection::{
         Connection, ConnectionChange, ConnectionDirection, ConnectionField, ConnectionStatus,
-        ConnectionVerb, NewConnection, Usage, decide_connection, site,
+        ConnectionVerb, NewConnection, Running, Usage, decide_connection, site,
     },
     event::{About, EventDetail, EventType},
     id::ConnectionId,
     refusal::Refusal,
-    transfer::Transfer,
+    transfer::{Agent, Transfer},
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
 
@@ -259,6 +259,44 @@ impl BatchState {
             usage.records = usage.records.saturating_add(after.1 - before.1);
         }
         usage
+    }
+
+    /// The connection with the number of its transfers that run, where `verb` starts another one and that is limited.
+    pub(super) fn counted(
+        &self,
+        connection: &Arc<Connection>,
+        verb: &Verb,
+        cause: Cause<'_>,
+    ) -> Arc<Connection> {
+        let (Verb::Start { agent_instance, .. }, true) = (verb, connection.policy().limits_runs())
+        else {
+            return Arc::clone(connection);
+        };
+        let agent = Agent {
+            owner_uuid: cause.caller.credential(),
+            instance: agent_instance.clone(),
+        };
+        let stored = self.running.get(&connection.uuid).into_iter().flatten();
+        let stored = stored.map(|(agent, count)| (agent.clone(), *count));
+        let own = |side: &Option<Arc<Transfer>>| {
+            let own = side
+                .as_ref()
+                .filter(|it| it.declared.connection_uuid == Some(connection.uuid));
+            own.and_then(|it| it.runner())
+        };
+        // What this batch has started and ended.
+        let here = self.rows.values().flat_map(|row| {
+            let before = own(&row.before).map(|agent| (agent, -1));
+            before
+                .into_iter()
+                .chain(own(&row.after).map(|agent| (agent, 1)))
+        });
+        let counts: Vec<(Agent, i64)> = stored.chain(here).collect();
+        let counts = counts.iter().map(|(agent, count)| (agent, *count));
+        Arc::new(Connection {
+            running: Running::of(counts, &agent),
+            ..Connection::clone(connection)
+        })
     }
 
     /// Whether the connection has transfers that could still change.

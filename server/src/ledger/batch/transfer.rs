@@ -53,6 +53,9 @@ impl Execute for TransferCommand {
                 if is_governed(verb) {
                     plan.connection_of(*uuid);
                 }
+                if matches!(verb, Verb::Start { .. }) {
+                    plan.start();
+                }
             }
         }
     }
@@ -242,11 +245,11 @@ impl BatchState {
         let connection = transfer
             .declared
             .connection_uuid
-            .and_then(|uuid| self.connection(uuid).ok());
-        let connection = connection.map(Arc::as_ref);
+            .and_then(|uuid| self.connection(uuid).ok())
+            .map(|connection| self.counted(connection, verb, cause));
         let verdict = authorize::authorize(
             &transfer,
-            connection,
+            connection.as_deref(),
             verb,
             cause.caller,
             self.defaults,

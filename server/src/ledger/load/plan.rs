@@ -34,6 +34,8 @@ pub(crate) struct LockPlan<'a> {
     pub(super) seeks_duplicates: bool,
     /// What policies are to become, by connection.
     pub(super) updates: HashMap<ConnectionId, Vec<(&'a [ConnectionField], &'a Policy)>>,
+    /// Whether anything is to be started.
+    pub(super) starts: bool,
     /// Connections that are to be deleted.
     pub(super) deletions: BTreeSet<ConnectionId>,
 }
@@ -87,6 +89,11 @@ impl<'a> LockPlan<'a> {
     /// The transfers that keep a connection from being deleted.
     pub(crate) fn deletion(&mut self, uuid: ConnectionId) {
         self.deletions.insert(uuid);
+    }
+
+    /// How many transfers run, where a connection limits that.
+    pub(crate) const fn start(&mut self) {
+        self.starts = true;
     }
 
     /// A credential, exclusively.

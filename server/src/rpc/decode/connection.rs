@@ -236,6 +236,10 @@ fn policy(check: &mut Check, wire: Option<v1::ConnectionPolicy>) -> Policy {
                 .retry_backoff
                 .map(|wait| duration(check, "retry_backoff", wait, RETRY_BACKOFF)),
             limit_to_requested: wire.limit_to_requested,
+            max_running: wire.max_running.map(|most| check.runs("max_running", most)),
+            max_running_per_agent: wire
+                .max_running_per_agent
+                .map(|most| check.runs("max_running_per_agent", most)),
             self_approval: wire.self_approval,
             max_attempts: wire
                 .max_attempts

@@ -60,6 +60,12 @@ fn policy(policy: &Policy) -> v1::ConnectionPolicy {
             .map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
         retry_backoff: policy.retry_backoff.and_then(|time| time.try_into().ok()),
         limit_to_requested: policy.limit_to_requested,
+        max_running: policy
+            .max_running
+            .map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+        max_running_per_agent: policy
+            .max_running_per_agent
+            .map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
         self_approval: policy.self_approval,
         max_attempts: policy
             .max_attempts

@@ -26,13 +26,13 @@ use tidegate_domain::{
     caller::ConnectionScope,
     claim::{Claim, ClaimFilter, ClaimPosition},
     command::Submission,
-    connection::Connection,
-    id::TransferId,
+    connection::{Connection, Running},
+    id::{ConnectionId, TransferId},
     query::TransferFilter,
     refusal::Refusal,
     status::TransferStatus,
     time::Timestamp,
-    transfer::Transfer,
+    transfer::{Agent, Transfer},
     validate::Check,
 };
 use tidegate_store::ScopedReader;
@@ -109,6 +109,8 @@ struct Claiming {
 #[derive(Default)]
 struct Look {
     candidates: Vec<TransferId>,
+    /// As many run as may, so that the end of a run is worth another look.
+    full: bool,
     /// When there may be more without anybody's doing.
     next: Option<Timestamp>,
 }
@@ -133,7 +135,11 @@ impl Claiming {
         // The ledger alone knows whether this is a repetition.
         let mut asked = self.submission.request.is_none();
         loop {
-            let Look { candidates, next } = self.look().await?;
+            let Look {
+                candidates,
+                full,
+                next,
+            } = self.look().await?;
             let found = !candidates.is_empty();
             if found || !asked {
                 asked = true;
@@ -148,7 +154,7 @@ impl Claiming {
             }
             match found {
                 true => sleep(Duration::from_millis(random_range(1..=PAUSE))).await,
-                false => self.wait(next).await?,
+                false => self.wait(next, full).await?,
             }
         }
     }
@@ -160,7 +166,7 @@ impl Claiming {
     }
 
     /// Waits for anything that may change what there is to start.
-    async fn wait(&mut self, next: Option<Timestamp>) -> Result<(), Error> {
+    async fn wait(&mut self, next: Option<Timestamp>, full: bool) -> Result<(), Error> {
         let at = next.map(|next| {
             let left = next.since(self.backend.time.roughly_now());
             Instant::now() + left.max(SHORTEST)
@@ -172,7 +178,7 @@ impl Claiming {
         let filter = &self.submission.command.filter;
         let anything = async {
             tokio::select! {
-                () = news.next(&self.backend, filter) => {}
+                () = news.next(&self.backend, filter, full) => {}
                 () = sleep_until(until) => {}
             }
             Ok(())
@@ -184,18 +190,21 @@ impl Claiming {
         let filter = &self.submission.command.filter;
         let now = self.backend.time.now().await?;
         let connection = match filter.connection_uuid {
-            Some(uuid) => {
-                let found = self.reader.connection(uuid).await?;
-                Some(found.ok_or(Refusal::ConnectionNotFound { uuid })?)
-            }
+            Some(uuid) => Some(self.connection(uuid).await?),
             None => None,
         };
         if let Some(connection) = &connection {
             authorize::from_here(connection, &self.submission.caller)?;
             let next = authorize::open_from(connection, now);
-            if next != Some(now) {
+            let full = authorize::free_runs(connection) == Some(0);
+            if next != Some(now) || full {
                 let candidates = Vec::new();
-                return Ok(Look { candidates, next });
+                let next = next.filter(|_| !full);
+                return Ok(Look {
+                    candidates,
+                    full,
+                    next,
+                });
             }
         }
         let candidates = self.candidates(connection.as_ref(), now).await?;
@@ -203,7 +212,27 @@ impl Claiming {
             true => self.reader.next_start(filter, now).await?,
             false => None,
         };
-        Ok(Look { candidates, next })
+        Ok(Look {
+            candidates,
+            full: false,
+            next,
+        })
+    }
+
+    /// The connection, with what runs of it where that is limited.
+    async fn connection(&self, uuid: ConnectionId) -> Result<Connection, Error> {
+        let found = self.reader.connection(uuid).await?;
+        let mut connection = found.ok_or(Refusal::ConnectionNotFound { uuid })?;
+        if connection.policy().limits_runs() {
+            let agent = Agent {
+                owner_uuid: self.submission.caller.credential(),
+                instance: self.submission.command.agent_instance.clone(),
+            };
+            let running = self.reader.running(uuid).await?;
+            let counts = running.iter().map(|(agent, count)| (agent, *count));
+            connection.running = Running::of(counts, &agent);
+        }
+        Ok(connection)
     }
 
     /// What could be started at `now`, in its order, and a few more than are asked for.
@@ -251,7 +280,7 @@ impl News {
         }
     }
 
-    async fn next(&mut self, backend: &Backend, filter: &ClaimFilter) {
+    async fn next(&mut self, backend: &Backend, filter: &ClaimFilter, full: bool) {
         let connection = filter.connection_uuid;
         let connections = &mut self.connections;
         let changed = async {
@@ -265,6 +294,9 @@ impl News {
             loop {
                 match subscription.next().await {
                     Ok(Update::Changed(transfer)) if filter.awaits(&transfer) => return true,
+                    // Of this connection, or deleted right after it has ended.
+                    Ok(Update::Changed(transfer)) if full && has_ended(&transfer) => return true,
+                    Ok(Update::Deleted(_)) if full => return true,
                     Ok(_) => {}
                     Err(_) => return false,
                 }
@@ -281,12 +313,20 @@ impl News {
     }
 }
 
+/// Whether a run of it has made room for another one.
+fn has_ended(transfer: &Transfer) -> bool {
+    transfer.lease_epoch > 0 && transfer.status != TransferStatus::InProgress
+}
+
 fn subscribe(backend: &Backend, filter: &ClaimFilter) -> Subscription {
     backend.feed.subscribe_to_transitions(TransferFilter {
-        status: vec![TransferStatus::Pending, TransferStatus::Approved],
+        status: vec![
+            TransferStatus::Pending,
+            TransferStatus::Approved,
+            TransferStatus::InProgress,
+        ],
         // Those without a connection are told from the others as they come.
         connections: ConnectionScope::from(filter.connection_uuid),
-        direction: filter.direction,
         ..TransferFilter::default()
     })
 }

@@ -33,8 +33,14 @@ impl Backend {
         let connections = connections.await?;
         let mut starter = caller.clone();
         starter.address = address.parse().ok().or(caller.address);
+        let mut connection = connections.into_values().next();
+        if let Some(connection) = connection.as_mut().filter(|it| it.policy().limits_runs()) {
+            // Which agent would start it is not known.
+            let running = reader.running(connection.uuid).await?;
+            connection.running.all = running.iter().map(|(_, count)| count).sum();
+        }
         let now = self.time.now().await?;
-        let said = explain(&transfer, connections.values().next(), &starter, now);
+        let said = explain(&transfer, connection.as_ref(), &starter, now);
         Ok(v1::ExplainTransferResponse {
             transfer: Some(encode::transfer(&transfer, None, now)),
             startable: said.obstacles.is_empty(),

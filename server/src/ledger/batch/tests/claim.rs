@@ -1,7 +1,11 @@
 //! Claims: in their order, as many as are wanted, and remembered as one.
 
 use super::*;
-use tidegate_domain::{claim::Claim, claim::ClaimFilter, id::ConnectionId};
+use tidegate_domain::{
+    claim::{Claim, ClaimFilter},
+    id::ConnectionId,
+    transfer::Agent,
+};
 
 fn queue() -> Vec<Transfer> {
     let transfer = |number| Transfer {
@@ -91,4 +95,47 @@ fn a_repetition_in_the_same_batch_answers_with_the_same() {
         panic!("{:?}", events[0]);
     };
     assert_eq!(*claimed_with, [id(1)]);
+}
+
+#[test]
+fn what_a_batch_starts_and_ends_counts_at_once() {
+    let mut north = site();
+    north.declared.policy.max_running = Some(2);
+    let here = north.uuid;
+    let mut transfers = queue();
+    for transfer in &mut transfers {
+        transfer.declared.connection_uuid = Some(here);
+    }
+    transfers[3].status = TransferStatus::InProgress;
+    transfers[3].lease_epoch = 1;
+    let stored = Agent {
+        owner_uuid: None,
+        instance: String::new(),
+    };
+    let mut batch = Batch::new(BatchInputs {
+        transfers,
+        connections: vec![north],
+        running: [(here, vec![(stored, 1)])].into(),
+        ..BatchInputs::at(NOW)
+    });
+    let claim = Claim {
+        filter: ClaimFilter {
+            connection_uuid: Some(here),
+            ..ClaimFilter::default()
+        },
+        ..claim(9, None).command
+    };
+    let claim = submission(claim, None);
+    batch.carry_out(&claim, Uuid::nil);
+    assert_eq!(claimed(&batch.answers[0]), [1].map(id), "one more");
+    batch.carry_out(&verb(id(2), START), Uuid::nil);
+    let refused = batch.answers[1].as_ref().expect_err("two run");
+    assert_eq!(refused.reason(), "RUN_LIMIT_REACHED");
+    let complete = Verb::Complete {
+        lease_epoch: None,
+        report: Report::default(),
+    };
+    batch.carry_out(&verb(id(4), complete), Uuid::nil);
+    batch.carry_out(&claim, Uuid::nil);
+    assert_eq!(claimed(&batch.answers[3]), [2].map(id), "one has ended");
 }
