@@ -251,10 +251,12 @@ fn meant(backend: DbBackend, filter: &StatsFilter, open: &[TransferStatus]) -> S
 fn kept_sums(filter: &StatsFilter, cover: &Cover) -> SelectStatement {
     use transfer_stats::Column;
     let periods = cover.periods.iter().map(|(period, range)| {
-        Expr::col(Column::Period)
-            .eq(Expr::Constant(period.name().into()))
-            .and(Expr::col(Column::StartsAt).gte(range.start))
-            .and(Expr::col(Column::StartsAt).lt(range.end))
+        let starts_at = match period {
+            Period::All => Column::StartsAt.eq(range.start),
+            _ => (Column::StartsAt.gte(range.start)).and(Column::StartsAt.lt(range.end)),
+        };
+        let is_it = Expr::col(Column::Period).eq(Expr::Constant(period.name().into()));
+        is_it.and(starts_at)
     });
     let one = within(filter, Column::ConnectionUuid, Column::Direction);
     Query::select()
