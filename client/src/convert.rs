@@ -309,6 +309,7 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
             reason: detail.reason,
             method: detail.method,
             uuid: optional_uuid("event.refusal.uuid", &detail.uuid)?,
+            dropped: detail.dropped,
         },
     })
 }

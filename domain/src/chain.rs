@@ -215,11 +215,13 @@ impl Encoder {
                 reason,
                 method,
                 uuid,
+                dropped,
             }) => {
                 self.value("refusal");
                 self.value(reason);
                 self.value(method);
                 self.optional(uuid.map(Uuid::into_bytes));
+                self.number(*dropped);
             }
         }
     }

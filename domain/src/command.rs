@@ -300,6 +300,8 @@ pub enum Note {
         method: String,
         /// What it was asked of.
         target: Target,
+        /// How many more of the caller's were left out of the log since the one before.
+        dropped: i64,
     },
 }
 

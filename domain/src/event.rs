@@ -231,6 +231,8 @@ pub enum EventDetail {
         method: String,
         /// What the call named.
         uuid: Option<Uuid>,
+        /// How many more were refused since the one before, and are told by this number alone.
+        dropped: i64,
     },
 }
 

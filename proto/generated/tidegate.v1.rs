@@ -5695,6 +5695,10 @@ pub struct RefusalDetail {
     /// when the caller's role was refused.
     #[prost(string, tag = "3")]
     pub uuid: ::prost::alloc::string::String,
+    /// How many more of this caller were refused since the event before that tells of one, and are in the log with this
+    /// number alone, since there were too many. They may have named other things.
+    #[prost(int64, tag = "4")]
+    pub dropped: i64,
 }
 /// One transition of one transfer, written in the same transaction as the transition itself; or something else that is
 /// worth a place in the log.
@@ -5866,7 +5870,7 @@ pub enum EventType {
     /// A session code was redeemed.
     SessionRedeemed = 23,
     /// A known caller asked for a change and was refused. Noted where the server requires authentication, and no more than
-    /// 60 a minute for one caller.
+    /// 60 a minute for one caller; the next one, or the last of them a minute later, says how many were left out.
     Refused = 24,
     /// The heartbeat was lost, and the transfer waits for its next start: it is PENDING or APPROVED again.
     Requeued = 25,

@@ -28,10 +28,12 @@ mod bucket;
 mod cache;
 mod limits;
 mod revocation;
+mod unnoted;
 
 use cache::{Cache, CacheHit, Found, Key};
 use limits::Limits;
 use revocation::RevocationWatches;
+use unnoted::Unnoted;
 
 pub use revocation::RevocationWatch;
 
@@ -63,6 +65,7 @@ pub struct Authenticator(Arc<Inner>);
 struct Inner {
     deps: AuthDeps,
     limits: Limits,
+    unnoted: Arc<Unnoted>,
     cache: Arc<Cache>,
     turns: Semaphore,
     watches: RevocationWatches,
@@ -114,6 +117,7 @@ impl Authenticator {
     pub fn new(deps: AuthDeps) -> Self {
         Self(Arc::new(Inner {
             limits: Limits::default(),
+            unnoted: Arc::default(),
             deps,
             cache: Arc::default(),
             turns: Semaphore::new(TURNS),
@@ -311,25 +315,44 @@ impl Authenticated {
                 .verified
                 .checked_at
                 .after(self.verified.checked.elapsed());
-            self.note(Note::Use { uuid, at });
+            let used = self.submission(Note::Use { uuid, at });
+            if !self.authenticator.0.deps.ledger.note(used) {
+                tracing::debug!("a note was lost: the ledger is busy or ends");
+            }
         }
     }
 
-    /// Notes in the log that the caller was refused a change. Waits for nothing, and is lost when the server dies or is
-    /// too busy.
+    /// Notes in the log that the caller was refused a change. Waits for nothing, and is lost when the server dies. What is
+    /// too much for the log is counted, and told with what comes next.
     pub fn note_refusal(&self, refusal: Note) {
-        let uuid = self.verified.identity.credential_uuid;
-        if self.authenticator.0.limits.notes_refusal(uuid) {
-            self.note(refusal);
+        let (inner, uuid) = (
+            &self.authenticator.0,
+            self.verified.identity.credential_uuid,
+        );
+        let fits = inner.limits.notes_refusal(uuid);
+        let mut note = self.submission(refusal);
+        if let Note::Refusal { target, .. } = &mut note.command {
+            target.connection_uuid = target.connection_uuid.or(note.caller.own_connection());
+        }
+        let ledger = inner.deps.ledger.clone();
+        let told = fits
+            && inner
+                .unnoted
+                .tell(uuid, note.clone(), |note| ledger.note(note));
+        if !told {
+            inner.deps.metrics.refusals_dropped.inc();
+            inner
+                .unnoted
+                .keep(uuid, note, move |note| ledger.note(note));
         }
     }
 
-    fn note(&self, note: Note) {
-        self.authenticator.0.deps.ledger.note(Submission {
+    fn submission(&self, note: Note) -> Submission<Note> {
+        Submission {
             command: note,
             caller: self.caller(),
             request: None,
-        });
+        }
     }
 
     /// Watches over the caller's rights for as long as a stream is open.

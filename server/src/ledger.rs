@@ -167,12 +167,11 @@ impl Ledger {
         answer
     }
 
-    /// Queues a command that nobody waits for. It is lost when the queue is full, and with the process.
-    pub(crate) fn note(&self, note: Submission<Note>) {
+    /// Queues a command that nobody waits for, if there is room. It is lost with the process.
+    #[must_use]
+    pub(crate) fn note(&self, note: Submission<Note>) -> bool {
         let queue = self.queue(&note);
-        if queue.commands.try_send(enqueue(note).0).is_err() {
-            tracing::debug!("a note was lost: the ledger is busy or ends");
-        }
+        queue.commands.try_send(enqueue(note).0).is_ok()
     }
 
     /// As [`submit`](Self::submit), but waits for a place in the queue: for callers that can hold back what comes next.

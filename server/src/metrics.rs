@@ -125,6 +125,8 @@ metrics! {
     swept: ByLabel<Counter> = "tidegate_swept",
         "What the sweeps of this server have ended, tried again, or deleted since it ended",
         ByLabel::of("what", ["approval", "start", "heartbeat", "retry", "connection", "credential", "session"]);
+    refusals_dropped: Counter = "tidegate_refusals_dropped",
+        "Refused changes that were too many for an event each; the caller's next one has their number", Counter::default();
     tokens_rejected: ByLabel<Counter> = "tidegate_tokens_rejected",
         "Calls that were not let in, by what was wrong with their token",
         ByLabel::of("cause", ["missing", "malformed", "unknown", "wrong_secret", "too_many"]);

@@ -140,16 +140,17 @@ fn details_are_read_serialized_and_told_in_one_line() {
             reason: "TABLE_NOT_ALLOWED".to_owned(),
             method: "StartTransfer".to_owned(),
             uuid: uuid.to_owned(),
+            dropped: if uuid.is_empty() { 40 } else { 0 },
         })
     };
     let (_, json, summary) = told(refusal(&uuid_text));
     assert_eq!(
         json,
-        json!({ "refusal": { "reason": "TABLE_NOT_ALLOWED", "method": "StartTransfer", "uuid": uuid_text } })
+        json!({ "refusal": { "reason": "TABLE_NOT_ALLOWED", "method": "StartTransfer", "uuid": uuid_text, "dropped": "0" } })
     );
     assert_eq!(summary, format!("TABLE_NOT_ALLOWED StartTransfer {uuid}"));
     let (.., summary) = told(refusal(""));
-    assert_eq!(summary, "TABLE_NOT_ALLOWED StartTransfer");
+    assert_eq!(summary, "TABLE_NOT_ALLOWED StartTransfer (and 40 more)");
 }
 
 #[test]

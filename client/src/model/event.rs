@@ -169,6 +169,10 @@ pub enum EventDetail {
         /// The transfer, connection or credential that the call named, whether or not it exists.
         #[serde(skip_serializing_if = "Option::is_none")]
         uuid: Option<Uuid>,
+        /// How many more of the caller were refused since the event before that tells of one, and are told by this number
+        /// alone.
+        #[serde(serialize_with = "text::number")]
+        dropped: i64,
     },
 }
 
@@ -207,9 +211,16 @@ impl EventDetail {
             Self::Refusal {
                 reason,
                 method,
-                uuid: Some(uuid),
-            } => format!("{reason} {method} {uuid}"),
-            Self::Refusal { reason, method, .. } => format!("{reason} {method}"),
+                uuid,
+                dropped,
+            } => {
+                let uuid = uuid.map(|uuid| format!(" {uuid}")).unwrap_or_default();
+                let more = match dropped {
+                    0 => String::new(),
+                    more => format!(" (and {more} more)"),
+                };
+                format!("{reason} {method}{uuid}{more}")
+            }
         };
         OneLine(&text).to_string()
     }

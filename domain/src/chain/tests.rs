@@ -152,11 +152,13 @@ fn details() -> Vec<Option<EventDetail>> {
     let redemption = |number| EventDetail::Redemption {
         agent_uuid: id(number),
     };
-    let refusal = |reason: &str, method: &str, uuid: Option<u128>| EventDetail::Refusal {
+    let dropping = |reason: &str, method: &str, uuid: Option<u128>, dropped| EventDetail::Refusal {
         reason: text(reason),
         method: text(method),
         uuid: uuid.map(Uuid::from_u128),
+        dropped,
     };
+    let refusal = |reason: &str, method: &str, uuid| dropping(reason, method, uuid, 0);
     let details = vec![
         EventDetail::Comment { text: text("a") },
         EventDetail::Comment { text: text("b") },
@@ -184,6 +186,7 @@ fn details() -> Vec<Option<EventDetail>> {
         refusal("a", "c", None),
         refusal("a", "b", Some(0)),
         refusal("a", "b", Some(1)),
+        dropping("a", "b", Some(1), 1),
     ];
     std::iter::once(None)
         .chain(details.into_iter().map(Some))

@@ -181,6 +181,7 @@ fn noteworthy(method: &str, refusal: &Status) -> Option<Note> {
             reason: refusal.reason(),
             method: method.to_owned(),
             target: (**target).clone(),
+            dropped: 0,
         }),
         _ => None,
     }
@@ -242,6 +243,7 @@ mod tests {
                 reason,
                 method: method.to_owned(),
                 target,
+                dropped: 0,
             })
         };
         assert_eq!(

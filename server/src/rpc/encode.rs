@@ -254,10 +254,12 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
             reason,
             method,
             uuid,
+            dropped,
         } => Detail::Refusal(v1::RefusalDetail {
             reason: reason.clone(),
             method: method.clone(),
             uuid: optional(*uuid),
+            dropped: *dropped,
         }),
     }
 }

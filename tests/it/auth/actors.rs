@@ -282,10 +282,24 @@ async fn one_caller_fills_the_log_with_sixty_refusals_a_minute_at_most() {
     noted_refusals(&world, &actors, &actors.viewer, 1).await;
     let log = events(&channel, &actors.admin).await;
     let noted = log.iter().filter(|it| it.actor_uuid == actors.agent.uuid);
-    let noted = noted.filter(|it| it.r#type() == EventType::Refused).count();
+    let noted = noted.filter(|it| it.r#type() == EventType::Refused);
+    let dropped: Vec<_> = noted.map(refusals::dropped).collect();
     assert!(
-        (60..=fits).contains(&noted),
-        "{noted} of 100 in {:?}",
+        (60..=fits).contains(&dropped.len()),
+        "{} of 100 in {:?}",
+        dropped.len(),
         began.elapsed()
     );
+    // The next one that there is room for says how many are missing.
+    let told: i64 = dropped.iter().sum();
+    let missing = 100 - i64::try_from(dropped.len()).expect("few") - told;
+    assert!(missing > 0, "{dropped:?}");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let unknown = actors.agent.asks(request::starting(NOBODY));
+    transfers
+        .start_transfer(unknown)
+        .await
+        .expect_err("there is none");
+    let all = noted_refusals(&world, &actors, &actors.agent, dropped.len() + 1).await;
+    assert_eq!(all.last().map(refusals::dropped), Some(missing));
 }

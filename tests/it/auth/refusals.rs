@@ -5,7 +5,8 @@ use std::time::Duration;
 use tidegate_proto::v1::{
     self, ConnectionPolicy, Role, connection_service_client::ConnectionServiceClient,
     credential_service_client::CredentialServiceClient, event::Detail,
-    transfer_service_client::TransferServiceClient,
+    event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
+    watch_events_response,
 };
 use tidegate_tests::{
     World, WorldOptions,
@@ -13,6 +14,7 @@ use tidegate_tests::{
     raw::{NOBODY, done, told, wire_time},
     request,
     site::{limiting, of},
+    soon,
 };
 use tonic::{Response, Status, transport::Channel};
 
@@ -26,6 +28,14 @@ use super::{
 pub(super) fn detail(event: &v1::Event) -> (&str, &str, &str) {
     match &event.detail {
         Some(Detail::Refusal(refusal)) => (&refusal.reason, &refusal.method, &refusal.uuid),
+        other => panic!("a refusal was expected, not {other:?}"),
+    }
+}
+
+/// How many were left out before it.
+pub(super) fn dropped(event: &v1::Event) -> i64 {
+    match &event.detail {
+        Some(Detail::Refusal(refusal)) => refusal.dropped,
         other => panic!("a refusal was expected, not {other:?}"),
     }
 }
@@ -129,6 +139,52 @@ async fn a_refused_change_of_a_transfer_names_it_and_its_connection_whoever_aske
         noted(unknown("StartTransfer", NOBODY), "", "", ""),
     ];
     assert_noted(&world, &actors, &admin, wanted).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_among_the_events_of_its_transfer_and_tells_what_that_is() {
+    let (world, actors) = actors().await;
+    let channel = world.channel().await;
+    let mut transfers = TransferServiceClient::new(channel.clone());
+    let mut log = EventServiceClient::new(channel);
+    let uuid = waiting(&mut transfers, &actors).await;
+    waiting(&mut transfers, &actors).await;
+    let its = v1::WatchEventsRequest {
+        transfer_uuid: uuid.clone(),
+        ..v1::WatchEventsRequest::default()
+    };
+    let watch = log.watch_events(bearing(&actors.admin, its));
+    let mut watch = told(watch).await;
+    refused(transfers.start_transfer(actors.agent.asks(request::starting(&uuid)))).await;
+    noted_refusals(&world, &actors, &actors.agent, 1).await;
+
+    let its = v1::ListEventsRequest {
+        transfer_uuid: uuid.clone(),
+        ..v1::ListEventsRequest::default()
+    };
+    let listed = told(log.list_events(bearing(&actors.admin, its)))
+        .await
+        .events;
+    let last = listed.last().expect("an event").clone();
+    assert_eq!(detail(&last), illegal("StartTransfer", &uuid));
+    let about = (&*last.table_name, last.direction(), &*last.connection_name);
+    let declared = of(&actors.own);
+    assert_eq!(about, (&*declared.table_name, declared.direction(), "own"));
+    let seen = async {
+        loop {
+            let step = watch
+                .message()
+                .await
+                .expect("it lives")
+                .expect("it goes on");
+            if let Some(watch_events_response::Update::Event(event)) = step.update
+                && event.r#type() == v1::EventType::Refused
+            {
+                return event;
+            }
+        }
+    };
+    assert_eq!(soon("the refusal", seen).await, last);
 }
 
 #[tokio::test]

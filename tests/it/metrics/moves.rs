@@ -356,6 +356,15 @@ async fn tokens() -> BTreeSet<&'static str> {
         }
     };
     watched.rises(&name("too_many"), many).await;
+    let refused = async {
+        for _ in 0..80 {
+            let start = bearing(&good, request::starting(NOBODY));
+            _ = raw.transfers.start_transfer(start).await;
+        }
+    };
+    watched
+        .rises("tidegate_refusals_dropped_total", refused)
+        .await;
     told(raw.transfers.count_transfers(bearing(&good, count()))).await;
     watched.seen
 }

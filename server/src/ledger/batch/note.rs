@@ -56,11 +56,13 @@ impl Execute for Note {
                 reason,
                 method,
                 target,
+                dropped,
             } => {
                 let detail = EventDetail::Refusal {
                     reason: (*reason).to_owned(),
                     method: method.clone(),
                     uuid: target.named,
+                    dropped: *dropped,
                 };
                 state.note_refusal(Cause::of(submission), target.clone(), detail);
                 Ok(())
@@ -96,7 +98,7 @@ impl BatchState {
     fn note_refusal(&mut self, cause: Cause<'_>, target: Target, detail: EventDetail) {
         let refs = EventRefs {
             transfer_uuid: target.transfer_uuid,
-            connection_uuid: target.connection_uuid.or(cause.caller.own_connection()),
+            connection_uuid: target.connection_uuid,
             subject_uuid: target.subject_uuid,
             about: target.about,
             revision: 0,
