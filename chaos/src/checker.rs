@@ -210,6 +210,7 @@ fn rule_of(entry: &Entry) -> Option<Action> {
         EventType::Resumed => Action::Resume,
         // What has ended stays as it is, as before a deletion.
         EventType::Deleted | EventType::Retried => Action::Delete,
+        EventType::ReceiptSubmitted => Action::SubmitReceipt,
     })
 }
 

@@ -6,6 +6,7 @@ mod examples;
 mod filter;
 mod help;
 mod profile;
+mod receipt;
 mod security;
 mod transfer;
 mod value;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     filter::{FilterArgs, MeantArgs},
     help::{colour, command},
     profile::ProfileCommand,
+    receipt::ReceiptArgs,
     security::SecurityArgs,
     transfer::{
         BulkCommand, ClaimArgs, CreateArgs, DecisionCommand, ExportArgs, ListArgs, StepCommand,

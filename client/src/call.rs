@@ -32,7 +32,9 @@ pub use self::{
         RevokeCredential, RotateConnectionToken, RotateCredential,
     },
     events::ListEvents,
-    lifecycle::{CompleteTransfer, FailTransfer, ListAttempts, StartTransfer, UpdateProgress},
+    lifecycle::{
+        CompleteTransfer, FailTransfer, ListAttempts, StartTransfer, SubmitReceipt, UpdateProgress,
+    },
     paged::{Listing, Page},
     stats::{GetConnectionStats, ListActiveTransfers, ListRecentTransfers, ListTableStats},
     stops::{AcknowledgeStop, CancelTransfer, PauseTransfer, ResumeTransfer},

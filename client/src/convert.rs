@@ -5,6 +5,7 @@ mod example;
 mod explanation;
 mod metadata;
 mod policy;
+mod receipt;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -20,13 +21,14 @@ pub(crate) use self::{
     explanation::explanation,
     metadata::to_struct,
     policy::to_policy,
+    receipt::to_statement,
 };
 use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
     Direction, Error, EstimateUnknownReason, Event, EventDetail, EventLease, EventType,
-    ExpiryReason, FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, RecordProblem,
-    RecordProblems, Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals, Transfer,
-    TransferDurations, TransferFilter, TransferHealth, TransferStatus,
+    ExpiryReason, FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, ReconciliationState,
+    RecordProblem, RecordProblems, Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals,
+    Transfer, TransferDurations, TransferFilter, TransferHealth, TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -103,6 +105,7 @@ pub(crate) fn present_transfer(wire: v1::Transfer) -> Result<Transfer, Error> {
         correlation_uuid: optional_uuid("transfer.correlation_uuid", &wire.correlation_uuid)?
             .unwrap_or(own),
         counterpart_uuid: optional_uuid("transfer.counterpart_uuid", &wire.counterpart_uuid)?,
+        reconciliation: receipt::reconciliation(wire.reconciliation.unwrap_or_default())?,
         plan_uuid: optional_uuid("transfer.plan_uuid", &wire.plan_uuid)?,
         retry_of_uuid: optional_uuid("transfer.retry_of_uuid", &wire.retry_of_uuid)?,
         retry_number: wire.retry_number,
@@ -295,6 +298,7 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
             expires_at: optional_time("event.stop.expires_at", detail.expires_at)?,
             forced: detail.forced,
         },
+        Detail::Receipt(detail) => EventDetail::Receipt(Box::new(receipt::receipt(detail)?)),
         Detail::ConnectionUpdate(detail) => EventDetail::ConnectionUpdate {
             fields: detail.fields,
         },
@@ -399,6 +403,9 @@ pub(crate) fn to_filter(filter: TransferFilter) -> v1::TransferFilter {
         to: filter.to.map(to_timestamp),
         correlation_uuid: name(filter.correlation_uuid),
         plan_uuid: name(filter.plan_uuid),
+        reconciliation: filter
+            .reconciliation
+            .map_or(0, ReconciliationState::to_wire),
         started: to_range(filter.started),
         ended: to_range(filter.ended),
         updated: to_range(filter.updated),

@@ -12,6 +12,7 @@ mod outcome;
 mod policy;
 mod position;
 mod progress;
+mod receipt;
 mod run;
 mod stats;
 mod stop;
@@ -29,15 +30,16 @@ pub use self::{
     policy::ConnectionPolicy,
     position::{LogPosition, NoLogPosition},
     progress::{Progress, Totals},
+    receipt::{QuarantinedRecords, Receipt, ReceiptStatement, Reconciliation},
     run::Run,
     stats::{ConnectionStats, TableStats, TransferDurations},
     stop::Stop,
     transfer::{Attempt, Transfer},
     words::{
         ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
-        Direction, EstimateUnknownReason, EventType, ExpiryReason, FailureCode, Phase, Role,
-        SortOrder, StopCause, StopKind, TableCase, TransferHealth, TransferStatus, UnknownWord,
-        UpcomingAction,
+        Direction, EstimateUnknownReason, EventType, ExpiryReason, FailureCode, Phase,
+        ReconciliationState, Role, SortOrder, StopCause, StopKind, TableCase, TransferHealth,
+        TransferStatus, UnknownWord, UpcomingAction, VerificationResult,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

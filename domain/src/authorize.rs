@@ -169,6 +169,18 @@ pub fn authorize(
             };
             decide(transfer, &Verb::Stop(order), now)?
         }
+        Verb::SubmitReceipt {
+            lease_epoch,
+            receipt,
+            ..
+        } => {
+            let verb = Verb::SubmitReceipt {
+                lease_epoch: *lease_epoch,
+                receipt: receipt.clone(),
+                by: caller.credential(),
+            };
+            decide(transfer, &verb, now)?
+        }
         _ => decide(transfer, verb, now)?,
     };
     let change = match change {
@@ -223,6 +235,7 @@ fn holds_lease(transfer: &Transfer, verb: &Verb, caller: &Caller) -> Result<(), 
     let given = match verb {
         Verb::UpdateProgress { lease_epoch, .. }
         | Verb::AcknowledgeStop { lease_epoch, .. }
+        | Verb::SubmitReceipt { lease_epoch, .. }
         | Verb::Complete { lease_epoch, .. }
         | Verb::Fail { lease_epoch, .. } => *lease_epoch,
         _ => return Ok(()),

@@ -14,6 +14,7 @@ use super::{
 };
 
 mod audit;
+mod receipt;
 #[cfg(test)]
 mod tests;
 
@@ -192,6 +193,10 @@ impl Encoder {
                 self.value(reason);
                 self.optional(expires_at.map(|time| time.as_micros().to_be_bytes()));
                 self.number((*forced).into());
+            }
+            Some(EventDetail::Receipt(receipt)) => {
+                self.value("receipt");
+                self.receipt(receipt);
             }
             Some(EventDetail::ConnectionUpdate { fields }) => {
                 self.value("connection_update");

@@ -12,6 +12,7 @@ use super::{
     outcome::Failure,
     progress::Report,
     reachable::Reachable,
+    receipt::NewReceipt,
     rule::Action,
     stop::{StopCause, StopKind, StopOrder},
     time::Timestamp,
@@ -106,6 +107,15 @@ pub enum Verb {
         /// Where the next agent would resume; `None` leaves the stored one.
         checkpoint: Option<Vec<u8>>,
     },
+    /// State what its side of the movement counted and saw.
+    SubmitReceipt {
+        /// The lease that the caller believes to hold, where they name it.
+        lease_epoch: Option<i64>,
+        /// What is stated.
+        receipt: Box<NewReceipt>,
+        /// The credential that it comes with: the caller's, whatever is said here.
+        by: Option<CredentialId>,
+    },
     /// Take a pause back. Does nothing to a transfer that is not paused.
     Resume {
         /// Only a pause that has this cause.
@@ -132,6 +142,7 @@ impl Verb {
                 StopKind::Pause => Action::Pause,
             },
             Self::AcknowledgeStop { .. } => Action::AcknowledgeStop,
+            Self::SubmitReceipt { .. } => Action::SubmitReceipt,
             Self::Resume { .. } => Action::Resume,
             Self::Delete => Action::Delete,
         }

@@ -13,12 +13,14 @@ use super::{
     pace::Pace,
     progress::{Report, Totals},
     reachable::Reachable,
+    receipt::{NewReceipt, Receipt},
     refusal::Refusal,
     rule::Action,
     status::{ExpiryReason, TransferStatus},
     time::Timestamp,
     transfer::{Decision, Transfer, earliest},
 };
+use crate::id::CredentialId;
 
 mod stop;
 
@@ -142,6 +144,9 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         Verb::AcknowledgeStop {
             report, checkpoint, ..
         } => return stop::acknowledge(transfer, report, checkpoint.as_deref(), now),
+        Verb::SubmitReceipt { receipt, by, .. } => {
+            return Ok(acknowledge(after, receipt, *by, now));
+        }
         Verb::Resume { only } => return stop::resume(transfer, *only, now),
         Verb::Delete => {
             return Ok(Change::Removal(body(
@@ -321,6 +326,34 @@ pub(crate) const fn queued_as(transfer: &Transfer) -> TransferStatus {
         Some(_) => TransferStatus::Approved,
         None => TransferStatus::Pending,
     }
+}
+
+/// Takes what its side states. An end that it came to stays where it is.
+fn acknowledge(
+    mut transfer: Transfer,
+    said: &NewReceipt,
+    by: Option<CredentialId>,
+    now: Timestamp,
+) -> Change {
+    let before = transfer
+        .receipt
+        .as_ref()
+        .map_or(0, |receipt| receipt.number);
+    let receipt = Box::new(Receipt {
+        number: before + 1,
+        lease_epoch: transfer.lease_epoch,
+        submitted_at: now,
+        submitted_by_uuid: by,
+        said: said.clone(),
+    });
+    let body = EventBody {
+        detail: Some(EventDetail::Receipt(receipt.clone())),
+        ..body(&transfer, transfer.status, EventType::ReceiptSubmitted)
+    };
+    transfer.receipt = Some(receipt);
+    transfer.updated_at = now;
+    transfer.revision += 1;
+    Change::Transition(transfer, body)
 }
 
 fn failure_detail(error_message: &str, failure: Failure) -> EventDetail {

@@ -9,6 +9,7 @@ use super::{
     caller::Role,
     chain::Hash,
     outcome::FailureCode,
+    receipt::Receipt,
     status::{ExpiryReason, TransferStatus, named},
     stop::StopCause,
     time::Timestamp,
@@ -53,6 +54,8 @@ named! {
         Paused = "PAUSED",
         /// A pause, or the request for one, was taken back.
         Resumed = "RESUMED",
+        /// Its side of the movement stated what it counted and saw.
+        ReceiptSubmitted = "RECEIPT_SUBMITTED",
         /// Its row was deleted.
         Deleted = "DELETED",
         /// Another transfer tries it again.
@@ -125,6 +128,7 @@ impl EventType {
             | Self::PauseRequested
             | Self::Paused
             | Self::Resumed
+            | Self::ReceiptSubmitted
             | Self::Deleted
             | Self::Retried => EventSubject::Transfer,
             Self::ConnectionCreated
@@ -201,6 +205,8 @@ pub enum EventDetail {
         /// Whether it was stopped without the word of whoever ran it.
         forced: bool,
     },
+    /// What a side of a movement stated.
+    Receipt(Box<Receipt>),
     /// What was changed of a connection.
     ConnectionUpdate {
         /// The paths of the fields: names of today, which a later version may not have any more.

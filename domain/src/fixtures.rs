@@ -9,6 +9,7 @@ use crate::{
     event::{About, Event, EventBody, EventDetail, EventLease, EventType, IdempotencyKey},
     id::ConnectionId,
     policy::Policy,
+    receipt::{NewReceipt, Receipt, Statement, VerificationResult},
     status::{Direction, TransferStatus},
     stop::{StopCause, StopKind, StopOrder},
     time::Timestamp,
@@ -67,6 +68,28 @@ pub const fn stop_order(kind: StopKind) -> StopOrder {
         reason: String::new(),
         grace: None,
         by: None,
+    }
+}
+
+/// A receipt for ten rows, with nothing else in it.
+pub fn receipt(number: i64) -> Receipt {
+    let said = NewReceipt {
+        own: Statement {
+            records_transferred: 10,
+            ..Statement::default()
+        },
+        peer: None,
+        consistency: String::new(),
+        verification_level: String::new(),
+        verification: VerificationResult::NotDone,
+        quarantined: Vec::new(),
+    };
+    Receipt {
+        number,
+        lease_epoch: 1,
+        submitted_at: Timestamp::from_micros(2_000_000),
+        submitted_by_uuid: None,
+        said,
     }
 }
 

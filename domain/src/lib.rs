@@ -25,6 +25,8 @@ pub mod policy;
 pub mod progress;
 pub mod query;
 pub mod reachable;
+pub mod receipt;
+pub mod reconcile;
 pub mod refusal;
 pub mod retry;
 pub mod rule;

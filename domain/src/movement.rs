@@ -6,7 +6,9 @@
 
 use uuid::Uuid;
 
-use super::{refusal::Refusal, status::Direction, time::Timestamp, transfer::Transfer};
+use super::{
+    reconcile::reconcile, refusal::Refusal, status::Direction, time::Timestamp, transfer::Transfer,
+};
 use crate::id::ConnectionId;
 
 /// What both sides have in common.
@@ -57,6 +59,7 @@ impl Transfer {
             });
         }
         self.counterpart_uuid = sides.other.map(|other| other.uuid);
+        self.reconciliation = reconcile(&self, sides.other);
         Ok(self)
     }
 
@@ -74,6 +77,15 @@ impl Transfer {
     pub fn paired(&self, other: &Self, now: Timestamp) -> Self {
         Self {
             counterpart_uuid: Some(other.uuid),
+            ..self.compared(other, now)
+        }
+    }
+
+    /// It, compared with the side across.
+    #[must_use]
+    pub fn compared(&self, other: &Self, now: Timestamp) -> Self {
+        Self {
+            reconciliation: reconcile(self, Some(other)),
             updated_at: now,
             revision: self.revision + 1,
             ..self.clone()

@@ -34,6 +34,8 @@ named! {
         Resume = "RESUME",
         /// Say that it runs no more, as was asked.
         AcknowledgeStop = "ACKNOWLEDGE_STOP",
+        /// State what was counted and seen.
+        SubmitReceipt = "SUBMIT_RECEIPT",
         /// Remove the row.
         Delete = "DELETE",
     }
@@ -81,6 +83,7 @@ impl Action {
             // Where it runs, only who runs it makes it leave.
             Self::Pause | Self::Resume => (&[Pending, PendingApproval, Approved, InProgress], &[]),
             Self::AcknowledgeStop => (&[InProgress], &[Cancelled, Pending, Approved]),
+            Self::SubmitReceipt => (&[InProgress, Completed, Failed, Cancelled], &[]),
             Self::Delete => (&[Completed, Failed, Cancelled, Denied, Expired], &[]),
         };
         Rule { from, to }
@@ -117,9 +120,11 @@ mod tests {
     #[test]
     fn terminal_statuses_are_left_by_deletion_alone() {
         for status in TransferStatus::ALL {
+            // A receipt leaves none.
+            let stays = [Action::Delete, Action::SubmitReceipt];
             let leaving: Vec<_> = Action::ALL
                 .iter()
-                .filter(|action| action.may_leave(*status) && **action != Action::Delete)
+                .filter(|action| action.may_leave(*status) && !stays.contains(action))
                 .collect();
             assert_eq!(
                 leaving.is_empty(),

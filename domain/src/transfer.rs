@@ -9,6 +9,8 @@ use super::{
     outcome::{Failure, PhaseStart, RecordProblems},
     pace::Pace,
     progress::Totals,
+    receipt::Receipt,
+    reconcile::Reconciliation,
     status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
     stop::{Stop, StopKind},
     time::Timestamp,
@@ -191,6 +193,10 @@ pub struct Transfer {
     pub counterpart_uuid: Option<TransferId>,
     /// Whether a newer transfer of its direction has taken its place in the movement.
     pub superseded: bool,
+    /// What its side stated last.
+    pub receipt: Option<Box<Receipt>>,
+    /// Whether both sides of its movement agree.
+    pub reconciliation: Reconciliation,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }
@@ -239,6 +245,8 @@ impl Transfer {
             retry_at: None,
             counterpart_uuid: None,
             superseded: false,
+            receipt: None,
+            reconciliation: Reconciliation::default(),
             revision: 1,
         }
     }

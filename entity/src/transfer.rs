@@ -7,6 +7,8 @@ use tidegate_domain::{
     id::{ConnectionId, CredentialId, TransferId},
     outcome::{FailureCode, PhaseStart, RecordProblems},
     pace::Pace,
+    receipt::Receipt,
+    reconcile::{DivergedField, ReconciliationState},
     status::{ConflictStrategy, Direction, TransferStatus},
     stop::Stop,
 };
@@ -152,6 +154,12 @@ pub struct Model {
     pub counterpart_uuid: Option<StoredId<TransferId>>,
     /// Whether a newer transfer has taken its place in the movement.
     pub superseded: bool,
+    /// What its side stated last.
+    pub receipt: Option<JsonText<Receipt>>,
+    /// Whether both sides of its movement agree; NULL while neither has said anything.
+    pub reconciliation: Option<Stored<ReconciliationState>>,
+    /// Where they do not.
+    pub diverged: JsonText<Vec<DivergedField>>,
     /// 1 when created, one more with every change.
     pub revision: i64,
 }

@@ -1002,9 +1002,106 @@ pub struct Transfer {
     /// What it was grouped by; empty when nothing was given.
     #[prost(string, tag = "67")]
     pub plan_uuid: ::prost::alloc::string::String,
+    /// Whether both sides agree, as far as their receipts say. Always present.
+    #[prost(message, optional, tag = "68")]
+    pub reconciliation: ::core::option::Option<Reconciliation>,
     /// Which of several ClaimTransfers starts first: -100 to 100, the highest first; 0 unless it was given.
     #[prost(int32, tag = "69")]
     pub priority: i32,
+}
+/// What one side of a movement counted and saw, of the whole movement. What is absent was not counted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiptStatement {
+    /// Rows sent, or received. Required; negative, as each of these: INVALID_ARGUMENT.
+    #[prost(int64, optional, tag = "1")]
+    pub records_transferred: ::core::option::Option<i64>,
+    /// Rows that the target did not have.
+    #[prost(int64, optional, tag = "2")]
+    pub records_created: ::core::option::Option<i64>,
+    /// Rows that replaced or changed one in the target.
+    #[prost(int64, optional, tag = "3")]
+    pub records_updated: ::core::option::Option<i64>,
+    /// Rows left out because the target had them.
+    #[prost(int64, optional, tag = "4")]
+    pub records_skipped: ::core::option::Option<i64>,
+    /// Rows that the target refused.
+    #[prost(int64, optional, tag = "5")]
+    pub records_failed: ::core::option::Option<i64>,
+    /// Bytes moved. Both sides have to count in the same way, or else one of them not at all.
+    #[prost(int64, optional, tag = "6")]
+    pub bytes_transferred: ::core::option::Option<i64>,
+    /// A digest of the rows, at most 64 bytes; with digest_algorithm, or without both.
+    #[prost(bytes = "vec", tag = "7")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// How digest was made, as both sides call it; at most 64 characters.
+    #[prost(string, tag = "8")]
+    pub digest_algorithm: ::prost::alloc::string::String,
+    /// A digest of the table's columns, at most 64 bytes.
+    #[prost(bytes = "vec", tag = "9")]
+    pub schema_digest: ::prost::alloc::vec::Vec<u8>,
+}
+/// Rows that were put aside for one reason.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuarantinedRecords {
+    /// The reason. Required, and each at most once.
+    #[prost(enumeration = "FailureCode", tag = "1")]
+    pub code: i32,
+    /// How many; at least 1.
+    #[prost(int64, tag = "2")]
+    pub count: i64,
+}
+/// What one side of a movement states about it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Receipt {
+    /// 1 for the first receipt of its transfer, one more for each later one.
+    #[prost(int64, tag = "1")]
+    pub number: i64,
+    /// The lease under which the transfer ran when the receipt came, or had run last.
+    #[prost(int64, tag = "2")]
+    pub lease_epoch: i64,
+    /// When it came.
+    #[prost(message, optional, tag = "3")]
+    pub submitted_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The credential that it came with; empty where callers need none.
+    #[prost(string, tag = "4")]
+    pub submitted_by_uuid: ::prost::alloc::string::String,
+    /// What the side itself counted and saw.
+    #[prost(message, optional, tag = "5")]
+    pub own: ::core::option::Option<ReceiptStatement>,
+    /// What it heard from the other side; absent when nothing.
+    #[prost(message, optional, tag = "6")]
+    pub peer: ::core::option::Option<ReceiptStatement>,
+    /// Of which moment the rows are, such as one snapshot of the source; empty when it was not said.
+    #[prost(string, tag = "7")]
+    pub consistency: ::prost::alloc::string::String,
+    /// How thoroughly the rows were compared; empty when it was not said.
+    #[prost(string, tag = "8")]
+    pub verification_level: ::prost::alloc::string::String,
+    /// What came of that.
+    #[prost(enumeration = "VerificationResult", tag = "9")]
+    pub verification: i32,
+    /// Rows that were put aside, by reason.
+    #[prost(message, repeated, tag = "10")]
+    pub quarantined: ::prost::alloc::vec::Vec<QuarantinedRecords>,
+}
+/// Whether both sides of a movement agree, from the latest receipt of each. Where one of them has given none, or is in
+/// another ledger, what the other has heard from it stands for its word.
+///
+/// They match when as many rows were received as were sent; as many bytes, the same digest and the same schema digest
+/// where both tell one; when each row that was received has one outcome, unless the receiver counts none; and when no
+/// verification has failed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Reconciliation {
+    /// What is known.
+    #[prost(enumeration = "ReconciliationState", tag = "1")]
+    pub state: i32,
+    /// Where they contradict each other: records_transferred, bytes_transferred, digest_algorithm, digest, schema_digest,
+    /// outcomes or verification. Clients must accept names that they do not know.
+    #[prost(string, repeated, tag = "2")]
+    pub diverged_fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The latest receipt of this transfer; absent when there is none. All of them are events of the log.
+    #[prost(message, optional, tag = "3")]
+    pub receipt: ::core::option::Option<Receipt>,
 }
 /// A request to stop a transfer, and what came of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1096,6 +1193,9 @@ pub struct TransferFilter {
     /// Only those of this plan.
     #[prost(string, tag = "9")]
     pub plan_uuid: ::prost::alloc::string::String,
+    /// Only those that stand like this. Refused in a watch, which cannot tell what leaves such a filter.
+    #[prost(enumeration = "ReconciliationState", tag = "10")]
+    pub reconciliation: i32,
     /// Only those of tables whose names begin with this, case included.
     #[prost(string, tag = "11")]
     pub table_prefix: ::prost::alloc::string::String,
@@ -1336,6 +1436,84 @@ impl FailureCode {
             "FAILURE_CODE_CANCELLED" => Some(Self::Cancelled),
             "FAILURE_CODE_HEARTBEAT_LOST" => Some(Self::HeartbeatLost),
             "FAILURE_CODE_INTERNAL" => Some(Self::Internal),
+            _ => None,
+        }
+    }
+}
+/// Whether what was moved was compared. Clients must accept values that they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VerificationResult {
+    /// In a request: as NOT_DONE. Never sent.
+    Unspecified = 0,
+    /// It was not.
+    NotDone = 1,
+    /// It was, and is what it should be.
+    Passed = 2,
+    /// It was, and is not.
+    Failed = 3,
+}
+impl VerificationResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERIFICATION_RESULT_UNSPECIFIED",
+            Self::NotDone => "VERIFICATION_RESULT_NOT_DONE",
+            Self::Passed => "VERIFICATION_RESULT_PASSED",
+            Self::Failed => "VERIFICATION_RESULT_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERIFICATION_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERIFICATION_RESULT_NOT_DONE" => Some(Self::NotDone),
+            "VERIFICATION_RESULT_PASSED" => Some(Self::Passed),
+            "VERIFICATION_RESULT_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// What is known of whether both sides of a movement agree. Clients must accept values that they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReconciliationState {
+    /// Never sent. In a filter: any.
+    Unspecified = 0,
+    /// Neither side has given a receipt.
+    Pending = 1,
+    /// One side has given a receipt, and nothing is known of what the other counted.
+    OneSided = 2,
+    /// Both say the same.
+    Matched = 3,
+    /// They contradict each other.
+    Diverged = 4,
+}
+impl ReconciliationState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RECONCILIATION_STATE_UNSPECIFIED",
+            Self::Pending => "RECONCILIATION_STATE_PENDING",
+            Self::OneSided => "RECONCILIATION_STATE_ONE_SIDED",
+            Self::Matched => "RECONCILIATION_STATE_MATCHED",
+            Self::Diverged => "RECONCILIATION_STATE_DIVERGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RECONCILIATION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RECONCILIATION_STATE_PENDING" => Some(Self::Pending),
+            "RECONCILIATION_STATE_ONE_SIDED" => Some(Self::OneSided),
+            "RECONCILIATION_STATE_MATCHED" => Some(Self::Matched),
+            "RECONCILIATION_STATE_DIVERGED" => Some(Self::Diverged),
             _ => None,
         }
     }
@@ -2173,6 +2351,44 @@ pub struct CompleteTransferRequest {
 /// The transfer that was completed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CompleteTransferResponse {
+    /// The transfer as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub transfer: ::core::option::Option<Transfer>,
+}
+/// What one side states.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubmitReceiptRequest {
+    /// Required: the transfer that is this side of the movement.
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+    /// Required: what this side counted and saw.
+    #[prost(message, optional, tag = "2")]
+    pub own: ::core::option::Option<ReceiptStatement>,
+    /// What it heard from the other side; absent when nothing.
+    #[prost(message, optional, tag = "3")]
+    pub peer: ::core::option::Option<ReceiptStatement>,
+    /// Of which moment the rows are, such as one snapshot of the source; at most 255 characters.
+    #[prost(string, tag = "4")]
+    pub consistency: ::prost::alloc::string::String,
+    /// How thoroughly the rows were compared, as both sides call it; at most 64 characters.
+    #[prost(string, tag = "5")]
+    pub verification_level: ::prost::alloc::string::String,
+    /// What came of that.
+    #[prost(enumeration = "VerificationResult", tag = "6")]
+    pub verification: i32,
+    /// Rows that were put aside, by reason; at most 16.
+    #[prost(message, repeated, tag = "7")]
+    pub quarantined: ::prost::alloc::vec::Vec<QuarantinedRecords>,
+    /// As in UpdateProgress; looked at only while the transfer runs.
+    #[prost(int64, tag = "8")]
+    pub lease_epoch: i64,
+    /// Makes the call safe to repeat.
+    #[prost(string, tag = "9")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The transfer with its reconciliation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubmitReceiptResponse {
     /// The transfer as it is now.
     #[prost(message, optional, tag = "1")]
     pub transfer: ::core::option::Option<Transfer>,
@@ -3199,6 +3415,37 @@ pub mod transfer_service_client {
                 .insert(GrpcMethod::new("tidegate.v1.TransferService", "FailTransfer"));
             self.inner.unary(req, path, codec).await
         }
+        /// States what one side of a movement counted and saw, and what it heard from the other: of a transfer that is
+        /// IN_PROGRESS by whoever holds its lease, as in UpdateProgress; of one that is COMPLETED, FAILED or CANCELLED by any
+        /// agent of its connection, since whoever ran it may be gone.
+        ///
+        /// Each receipt is an event of the log and stays there; the latest one counts for Transfer.reconciliation, of both sides
+        /// where both are here. It may come late, and after a retry: then it counts for the transfer that it is about, and no
+        /// more for the side that was across.
+        pub async fn submit_receipt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SubmitReceiptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SubmitReceiptResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.TransferService/SubmitReceipt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.TransferService", "SubmitReceipt"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Declares another try of a transfer that has ended, in whichever way: a new transfer with the same declaration, but for
         /// not_before, start_by and finish_by, which were for that one. It begins at the same checkpoint unless that one is
         /// COMPLETED. Its initiator is the caller, or where callers show no token the initiator of that one; the credential's
@@ -3876,6 +4123,20 @@ pub mod transfer_service_server {
             request: tonic::Request<super::FailTransferRequest>,
         ) -> std::result::Result<
             tonic::Response<super::FailTransferResponse>,
+            tonic::Status,
+        >;
+        /// States what one side of a movement counted and saw, and what it heard from the other: of a transfer that is
+        /// IN_PROGRESS by whoever holds its lease, as in UpdateProgress; of one that is COMPLETED, FAILED or CANCELLED by any
+        /// agent of its connection, since whoever ran it may be gone.
+        ///
+        /// Each receipt is an event of the log and stays there; the latest one counts for Transfer.reconciliation, of both sides
+        /// where both are here. It may come late, and after a retry: then it counts for the transfer that it is about, and no
+        /// more for the side that was across.
+        async fn submit_receipt(
+            &self,
+            request: tonic::Request<super::SubmitReceiptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SubmitReceiptResponse>,
             tonic::Status,
         >;
         /// Declares another try of a transfer that has ended, in whichever way: a new transfer with the same declaration, but for
@@ -4781,6 +5042,52 @@ pub mod transfer_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FailTransferSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.TransferService/SubmitReceipt" => {
+                    #[allow(non_camel_case_types)]
+                    struct SubmitReceiptSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::UnaryService<super::SubmitReceiptRequest>
+                    for SubmitReceiptSvc<T> {
+                        type Response = super::SubmitReceiptResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SubmitReceiptRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::submit_receipt(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SubmitReceiptSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5702,7 +6009,7 @@ pub struct RefusalDetail {
 }
 /// One transition of one transfer, written in the same transaction as the transition itself; or something else that is
 /// worth a place in the log.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
     /// Position in the log: 1, 2, 3 and so on, without gaps, in commit order.
     #[prost(int64, tag = "1")]
@@ -5775,14 +6082,17 @@ pub struct Event {
     pub overridden: bool,
     /// What there is to tell beyond that. Not set where the type says it all. Clients must accept that it is one they do
     /// not know.
-    #[prost(oneof = "event::Detail", tags = "15, 16, 17, 18, 19, 20, 22, 23, 29, 25")]
+    #[prost(
+        oneof = "event::Detail",
+        tags = "15, 16, 17, 18, 19, 20, 22, 23, 24, 29, 25"
+    )]
     pub detail: ::core::option::Option<event::Detail>,
 }
 /// Nested message and enum types in `Event`.
 pub mod event {
     /// What there is to tell beyond that. Not set where the type says it all. Clients must accept that it is one they do
     /// not know.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Detail {
         /// For APPROVED, DENIED, CONNECTION_SUSPENDED, CONNECTION_REVOKED and CREDENTIAL_REVOKED; not set when
         /// nothing was said.
@@ -5809,6 +6119,9 @@ pub mod event {
         /// Of EXPIRED.
         #[prost(message, tag = "23")]
         Expiry(super::ExpiryDetail),
+        /// Of RECEIPT_SUBMITTED.
+        #[prost(message, tag = "24")]
+        Receipt(super::Receipt),
         /// For RETRIED.
         #[prost(message, tag = "29")]
         Retry(super::RetryDetail),
@@ -5886,6 +6199,8 @@ pub enum EventType {
     CredentialDeleted = 30,
     /// The row of a session that was over was deleted, as the server's settings say; its events stay.
     SessionDeleted = 31,
+    /// A side of a movement stated what it counted and saw.
+    ReceiptSubmitted = 32,
     /// It was tried again by another transfer, so nobody else can.
     Retried = 35,
 }
@@ -5928,6 +6243,7 @@ impl EventType {
             Self::Resumed => "EVENT_TYPE_RESUMED",
             Self::CredentialDeleted => "EVENT_TYPE_CREDENTIAL_DELETED",
             Self::SessionDeleted => "EVENT_TYPE_SESSION_DELETED",
+            Self::ReceiptSubmitted => "EVENT_TYPE_RECEIPT_SUBMITTED",
             Self::Retried => "EVENT_TYPE_RETRIED",
         }
     }
@@ -5966,6 +6282,7 @@ impl EventType {
             "EVENT_TYPE_RESUMED" => Some(Self::Resumed),
             "EVENT_TYPE_CREDENTIAL_DELETED" => Some(Self::CredentialDeleted),
             "EVENT_TYPE_SESSION_DELETED" => Some(Self::SessionDeleted),
+            "EVENT_TYPE_RECEIPT_SUBMITTED" => Some(Self::ReceiptSubmitted),
             "EVENT_TYPE_RETRIED" => Some(Self::Retried),
             _ => None,
         }
@@ -6016,7 +6333,7 @@ pub struct WatchEventsRequest {
     pub after_hash: ::prost::alloc::vec::Vec<u8>,
 }
 /// One step along the log.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchEventsResponse {
     /// What it is.
     #[prost(oneof = "watch_events_response::Update", tags = "1, 2")]
@@ -6025,7 +6342,7 @@ pub struct WatchEventsResponse {
 /// Nested message and enum types in `WatchEventsResponse`.
 pub mod watch_events_response {
     /// What it is.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Update {
         /// The next event.
         #[prost(message, tag = "1")]

@@ -40,7 +40,7 @@ pub(crate) const PROGRESS: [Column; 11] = [
 ];
 
 /// What a transition changes: everything but what was declared and when.
-pub(crate) const CHANGING: [Column; 41] = [
+pub(crate) const CHANGING: [Column; 44] = [
     Column::Status,
     Column::RequiresApproval,
     Column::RecordsTransferred,
@@ -81,6 +81,9 @@ pub(crate) const CHANGING: [Column; 41] = [
     Column::RetryAt,
     Column::CounterpartUuid,
     Column::Superseded,
+    Column::Receipt,
+    Column::Reconciliation,
+    Column::Diverged,
     Column::Revision,
 ];
 

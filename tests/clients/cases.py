@@ -135,6 +135,18 @@ TRANSFERS = [
             answer=status("COMPLETED"),
         ),
         call("ListAttempts", {"uuid": "$it"}, answer={"attempts.0.end": "ATTEMPT_END_COMPLETED"}),
+        call(
+            "SubmitReceipt",
+            {
+                "uuid": "$it",
+                "own": {"recordsTransferred": "1500", "bytesTransferred": "81920", "digest": "CgsM", "digestAlgorithm": "x"},
+                "peer": {"recordsTransferred": "1500", "schemaDigest": "CgsM"},
+                "verification": "VERIFICATION_RESULT_PASSED",
+                "quarantined": [{"code": "FAILURE_CODE_DATA", "count": "3"}],
+            },
+            by="agent",
+            answer={"transfer.reconciliation.state": "RECONCILIATION_STATE_MATCHED"},
+        ),
         call("GetConnectionStats", {"connectionUuid": "$east"}, answer={"completed": "1", "totalRecords": "1500"}),
         call("ListTableStats", {"connectionUuid": "$east"}, answer={"stats.0.tableName": "life"}),
         call("DeleteTransfer", {"uuid": "$it"}),

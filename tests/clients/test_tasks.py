@@ -54,6 +54,7 @@ STATES = {
     "running": [START],
     "failed": [START, ("FailTransfer", {"errorMessage": "disk full"})],
     "completed": [START, ("CompleteTransfer", {})],
+    "diverged": [START, ("SubmitReceipt", {"own": {"recordsTransferred": 9}, "peer": {"recordsTransferred": 8}})],
     "cancelling": [START, ("CancelTransfer", {"grace": "600s"})],
     "paused": [("PauseTransfer", {"reason": "maintenance"})],
 }

@@ -48,6 +48,7 @@ COMMANDS = {
     "TransferService/UpdateProgress": ("transfer progress", "transfer"),
     "TransferService/CompleteTransfer": ("transfer complete", "transfer"),
     "TransferService/FailTransfer": ("transfer fail", "transfer"),
+    "TransferService/SubmitReceipt": ("transfer submit-receipt", "transfer"),
     "TransferService/CancelTransfer": ("transfer cancel", "transfer"),
     "TransferService/PauseTransfer": ("transfer pause", "transfer"),
     "TransferService/ResumeTransfer": ("transfer resume", "transfer"),
@@ -106,7 +107,7 @@ NO_FLAG = ("afterHash", "preload", "positions", "recordProblems", "beforeEpoch")
 PATIENT = ("RATE_LIMITED", "TOO_MANY_STREAMS", "SHUTTING_DOWN")
 ENUM = re.compile(
     r"^(CONNECTION_DIRECTION|DIRECTION|TRANSFER_STATUS|CONNECTION_STATUS|ROLE|APPROVAL_MODE|CONFLICT_STRATEGY|PHASE"
-    r"|FAILURE_CODE|SORT_ORDER)_(\w+)$"
+    r"|FAILURE_CODE|SORT_ORDER|VERIFICATION_RESULT|RECONCILIATION_STATE)_(\w+)$"
 )
 REFUSED = re.compile(r"\(([A-Z]+(?:_[A-Z]+)*)(?: ([A-Z_]+))?\)$", re.MULTILINE)
 
@@ -117,6 +118,10 @@ def kebab(name: str) -> str:
 
 def written(value) -> str:
     """A value as the tool takes it."""
+    if isinstance(value, dict) and "code" in value:
+        return f"{written(value['code'])}={value['count']}"
+    if isinstance(value, dict) and "recordsTransferred" in value:
+        return stated(value)
     if isinstance(value, dict):
         return json.dumps(value)
     if named := ENUM.match(str(value)):
@@ -124,10 +129,23 @@ def written(value) -> str:
     return str(value)
 
 
+def stated(statement: dict) -> str:
+    """What one side states, in the parts in which the tool takes it."""
+    parts = []
+    for name, value in statement.items():
+        if name == "digest":
+            parts.append(f"digest={statement['digestAlgorithm']}:{base64.b64decode(value).hex()}")
+        elif name == "schemaDigest":
+            parts.append(f"schema={base64.b64decode(value).hex()}")
+        elif name != "digestAlgorithm":
+            parts.append(f"{FLAGS[name]}={value}")
+    return ",".join(parts)
+
+
 def fields(request: dict):
     """The fields of a request, those of messages in it among them."""
     for name, value in request.items():
-        if isinstance(value, dict) and name != "metadata":
+        if isinstance(value, dict) and name not in ("metadata", "own", "peer"):
             yield from fields(value)
         else:
             yield name, value

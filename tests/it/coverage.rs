@@ -119,6 +119,10 @@ const COVERED: &[(&str, &str)] = &[
         "explain::all_that_keeps_it_from_being_started_is_told",
     ),
     (
+        "TransferService.SubmitReceipt",
+        "receipts::a_receipt_is_kept_with_all_that_it_says",
+    ),
+    (
         "TransferService.RetryTransfer",
         "retry::another_try_is_declared_once",
     ),

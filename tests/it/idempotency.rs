@@ -102,6 +102,17 @@ async fn every_step_to_completion_can_be_repeated() {
         record_problems: Vec::new(),
     };
     repeat!(raw, complete_transfer, request, but progress: Some(totals(10)), uuid: other.clone());
+    let own = v1::ReceiptStatement {
+        records_transferred: Some(9),
+        ..Default::default()
+    };
+    let request = v1::SubmitReceiptRequest {
+        uuid: uuid.clone(),
+        own: Some(own),
+        request_id: id("receipt"),
+        ..Default::default()
+    };
+    repeat!(raw, submit_receipt, request, but consistency: id("x"), uuid: other.clone());
 }
 
 #[tokio::test]

@@ -328,6 +328,10 @@ mod postgres_only {
             correlation_uuid: PLAN.to_owned(),
             ..every.clone()
         };
+        let diverged = v1::TransferFilter {
+            reconciliation: v1::ReconciliationState::Diverged.into(),
+            ..every.clone()
+        };
         let planned = v1::TransferFilter {
             plan_uuid: PLAN.to_owned(),
             ..every.clone()
@@ -335,6 +339,7 @@ mod postgres_only {
         for (filter, index) in [
             (movement, "transfer_correlation"),
             (planned, "transfer_plan"),
+            (diverged, "transfer_reconciliation"),
             (every, "transfer_inserted_at"),
             (of_one, "transfer_connection"),
             (active, "transfer_active"),

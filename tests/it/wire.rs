@@ -19,6 +19,7 @@ mod limits;
 mod lists;
 mod movement;
 mod outcome;
+mod receipts;
 mod retry;
 mod sessions;
 mod stats;

@@ -60,7 +60,7 @@ with_transfer!(
     CreateTransferResponse GetTransferResponse StartTransferResponse UpdateProgressResponse
     CompleteTransferResponse FailTransferResponse CancelTransferResponse RequestApprovalResponse
     ApproveTransferResponse DenyTransferResponse WatchTransferResponse PauseTransferResponse
-    ResumeTransferResponse AcknowledgeStopResponse RetryTransferResponse
+    ResumeTransferResponse AcknowledgeStopResponse RetryTransferResponse SubmitReceiptResponse
 );
 
 /// The transfer in the answer to `call`.

@@ -73,6 +73,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "transfer submit-receipt",
+        [
+            "tidegate transfer submit-receipt d227f4fb --own records=34924 --peer records=34924",
+            "tidegate transfer submit-receipt d227f4fb --own records=9,bytes=81 --verification passed",
+        ],
+    ),
+    (
         "transfer fail",
         [
             "tidegate transfer fail d227f4fb --error-message \"disk full\"",

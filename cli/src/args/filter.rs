@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use tidegate_client::{Direction, TimeRange, TransferFilter, TransferStatus};
+use tidegate_client::{Direction, ReconciliationState, TimeRange, TransferFilter, TransferStatus};
 use uuid::Uuid;
 
 use super::{Which, value, which};
@@ -70,6 +70,9 @@ pub(crate) struct FilterArgs {
     /// Only those of this plan.
     #[arg(long, value_name = "UUID")]
     plan: Option<Uuid>,
+    /// Only those whose sides agree like this, as far as their receipts say.
+    #[arg(long, value_parser = value::reconciliation())]
+    reconciliation: Option<ReconciliationState>,
 }
 
 impl FilterArgs {
@@ -102,6 +105,7 @@ impl FilterArgs {
             partial: self.partial,
             correlation_uuid: self.correlation,
             plan_uuid: self.plan,
+            reconciliation: self.reconciliation,
         }
     }
 }

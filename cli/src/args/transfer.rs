@@ -11,8 +11,8 @@ use tidegate_client::{
 use uuid::Uuid;
 
 use super::{
-    ConfirmArgs, FilterArgs, LimitArgs, MeantArgs, RequestArgs, TransferArg, TransferArgs, Which,
-    value, which,
+    ConfirmArgs, FilterArgs, LimitArgs, MeantArgs, ReceiptArgs, RequestArgs, TransferArg,
+    TransferArgs, Which, value, which,
 };
 
 /// What can be done with transfers.
@@ -225,6 +225,8 @@ pub(crate) enum StepCommand {
         #[command(flatten)]
         request: RequestArgs,
     },
+    /// States what one side of a movement counted and saw, and what it heard from the other.
+    SubmitReceipt(Box<ReceiptArgs>),
     /// Gives a transfer up.
     Fail {
         #[command(flatten)]
@@ -474,7 +476,7 @@ pub(crate) struct WaitArgs {
 pub(crate) struct WatchArgs {
     /// The transfers to follow to their ends; without one all are followed. On a terminal those under way are in a table,
     /// and what has ended is above it; elsewhere there is a line for each change.
-    #[arg(value_name = "ID", value_parser = which::id, conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to", "correlation", "plan"])]
+    #[arg(value_name = "ID", value_parser = which::id, conflicts_with_all = ["all", "include_existing", "direction", "status", "connection", "table", "requires_approval", "from", "to", "correlation", "plan", "reconciliation"])]
     pub(crate) ids: Vec<Which>,
     /// Follows all transfers that the filter means, which is also what happens without an id.
     #[arg(long)]

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use tidegate_client::{
     ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, FailureCode,
-    Phase, Role, SortOrder, TableCase, TransferStatus,
+    Phase, ReconciliationState, Role, SortOrder, TableCase, TransferStatus, VerificationResult,
 };
 
 use crate::text::now;
@@ -52,6 +52,18 @@ pub(super) fn conflict_strategy() -> impl TypedValueParser<Value = ConflictStrat
 /// The order of a list.
 pub(super) fn order() -> impl TypedValueParser<Value = SortOrder> {
     one_of(&["asc", "desc"])
+}
+
+/// What came of a verification; said with dashes.
+pub(super) fn verification() -> impl TypedValueParser<Value = VerificationResult> {
+    PossibleValuesParser::new(["not-done", "passed", "failed"])
+        .try_map(|name| name.replace('-', "_").parse::<VerificationResult>())
+}
+
+/// Whether both sides of a movement agree; said with dashes.
+pub(super) fn reconciliation() -> impl TypedValueParser<Value = ReconciliationState> {
+    PossibleValuesParser::new(["pending", "one-sided", "matched", "diverged"])
+        .try_map(|name| name.replace('-', "_").parse::<ReconciliationState>())
 }
 
 /// What part a run is in.

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt as _, stream};
 use serde_json::json;
-use tidegate_client::{Client, Transfer, TransferStatus};
+use tidegate_client::{Client, Transfer, TransferStatus, VerificationResult};
 use uuid::Uuid;
 
 use super::{
@@ -11,8 +11,8 @@ use super::{
     wait, watch,
 };
 use crate::args::{
-    BulkCommand, ClaimArgs, CreateArgs, DecisionCommand, ExportArgs, ListArgs, RequestArgs,
-    StepCommand, TransferCommand,
+    BulkCommand, ClaimArgs, CreateArgs, DecisionCommand, ExportArgs, ListArgs, ReceiptArgs,
+    RequestArgs, StepCommand, TransferCommand,
 };
 use crate::failure::Failure;
 use crate::output::{Output, note};
@@ -213,7 +213,9 @@ async fn claim(client: &Client, args: ClaimArgs, out: &mut Output) -> Result<(),
 }
 
 async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure> {
-    use StepCommand::{AcknowledgeStop, Complete, Fail, Progress, RequestApproval, Start};
+    use StepCommand::{
+        AcknowledgeStop, Complete, Fail, Progress, RequestApproval, Start, SubmitReceipt,
+    };
 
     let transfer = match command {
         RequestApproval {
@@ -287,6 +289,7 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
             call.with(checkpoint, |call, text| call.checkpoint(text))
                 .await?
         }
+        SubmitReceipt(args) => submit_receipt(client, *args).await?,
         Fail {
             transfer,
             error_message,
@@ -308,6 +311,21 @@ async fn step(client: &Client, command: StepCommand) -> Result<Transfer, Failure
         }
     };
     Ok(transfer)
+}
+
+async fn submit_receipt(client: &Client, args: ReceiptArgs) -> Result<Transfer, Failure> {
+    let uuid = resolve::transfer(client, args.transfer.id).await?;
+    let level = args.verification_level.unwrap_or_default();
+    let result = args.verification.unwrap_or(VerificationResult::NotDone);
+    let call = client
+        .transfers()
+        .submit_receipt(args.lease.of(uuid), args.own)
+        .verification(level, result)
+        .quarantined(args.quarantined)
+        .with(args.peer, |call, peer| call.peer(peer))
+        .with(args.consistency, |call, text| call.consistency(text))
+        .with(args.request.request_id, |call, id| call.request_id(id));
+    Ok(call.await?)
 }
 
 /// What is decided about any number of transfers.

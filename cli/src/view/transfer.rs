@@ -1,7 +1,7 @@
 //! How a transfer looks: in a list, in detail, and in one line.
 
 use chrono::{DateTime, Utc};
-use tidegate_client::{StopKind, Transfer, TransferStatus};
+use tidegate_client::{ReconciliationState, StopKind, Transfer, TransferStatus};
 
 use super::connection;
 use crate::output::{Column, Look};
@@ -26,6 +26,7 @@ pub(crate) const COLUMNS: &[Column<Transfer>] = &[
     .wide(),
     Column::status("HEALTH", |transfer: &Transfer, _| given(transfer.health)).wide(),
     Column::number("PRIORITY", |transfer: &Transfer, _| priority(transfer)).wide(),
+    Column::text("BOTH SIDES", |transfer: &Transfer, _| agreement(transfer)).wide(),
     Column::text("STOP", stop).wide(),
     Column::text("REASON", |transfer: &Transfer, _| given(reason(transfer))).wide(),
 ];
@@ -158,11 +159,24 @@ fn declared(transfer: &Transfer) -> Vec<(&'static str, String)> {
             given(Some(transfer.correlation_uuid).filter(|it| *it != transfer.uuid)),
         ),
         ("other side", given(transfer.counterpart_uuid)),
+        ("both sides", agreement(transfer)),
         ("plan", given(transfer.plan_uuid)),
         ("retry of", given(transfer.retry_of_uuid)),
         ("retried by", given(transfer.retried_by_uuid)),
         ("metadata", metadata(transfer)),
     ]
+}
+
+/// Whether both sides agree, and where they do not; empty while neither has spoken.
+fn agreement(transfer: &Transfer) -> String {
+    let known = &transfer.reconciliation;
+    match known.state {
+        ReconciliationState::Pending => String::new(),
+        ReconciliationState::Diverged => {
+            format!("{}: {}", known.state, known.diverged_fields.join(", "))
+        }
+        state => state.to_string(),
+    }
 }
 
 fn progress(transfer: &Transfer) -> Vec<(&'static str, String)> {

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::{Call, request};
 use crate::{
-    Attempt, Client, Error, FailureCode, Progress, RecordProblems, Run, Transfer, Transfers,
-    convert, model::Wire as _, transport::Stubs,
+    Attempt, Client, Error, FailureCode, Progress, QuarantinedRecords, ReceiptStatement,
+    RecordProblems, Run, Transfer, Transfers, VerificationResult, convert, model::Wire as _,
+    transport::Stubs,
 };
 
 request! {
@@ -42,6 +43,12 @@ request! {
     /// Gives a transfer up; made by [`Transfers::fail`].
     change FailTransfer(FailTransferRequest) by transfers.fail_transfer,
     FailTransferResponse => Transfer { |answer| convert::transfer(answer.transfer) }
+}
+
+request! {
+    /// States what one side of a movement counted and saw; made by [`Transfers::submit_receipt`].
+    change SubmitReceipt(SubmitReceiptRequest) by transfers.submit_receipt,
+    SubmitReceiptResponse => Transfer { |answer| convert::transfer(answer.transfer) }
 }
 
 impl Transfers {
@@ -116,6 +123,54 @@ impl Transfers {
                 ..v1::FailTransferRequest::default()
             },
         }
+    }
+
+    /// States what this side of a movement counted and saw, and what it heard from the other, of a transfer that runs or has
+    /// run to an end. The latest receipt of each side counts for [`Transfer::reconciliation`].
+    ///
+    /// While it runs, only whoever holds its lease may: `LEASE_LOST`. Before its first start: `ILLEGAL_TRANSITION`.
+    pub fn submit_receipt(&self, run: impl Into<Run>, own: ReceiptStatement) -> SubmitReceipt {
+        let run = run.into();
+        SubmitReceipt {
+            client: self.client.clone(),
+            message: v1::SubmitReceiptRequest {
+                uuid: run.uuid.to_string(),
+                lease_epoch: run.epoch(),
+                own: Some(convert::to_statement(own)),
+                ..v1::SubmitReceiptRequest::default()
+            },
+        }
+    }
+}
+
+impl SubmitReceipt {
+    /// What it heard from the other side.
+    pub fn peer(mut self, peer: ReceiptStatement) -> Self {
+        self.message.peer = Some(convert::to_statement(peer));
+        self
+    }
+
+    /// Of which moment the rows are, such as one snapshot of the source; at most 255 characters.
+    pub fn consistency(mut self, consistency: impl Into<String>) -> Self {
+        self.message.consistency = consistency.into();
+        self
+    }
+
+    /// How thoroughly the rows were compared, as both sides call it, at most 64 characters; and what came of it.
+    pub fn verification(mut self, level: impl Into<String>, result: VerificationResult) -> Self {
+        self.message.verification_level = level.into();
+        self.message.verification = result.to_wire();
+        self
+    }
+
+    /// Rows that were put aside, by reason; at most 16.
+    pub fn quarantined(mut self, records: impl IntoIterator<Item = QuarantinedRecords>) -> Self {
+        let records = records.into_iter().map(|it| v1::QuarantinedRecords {
+            code: it.code.to_wire(),
+            count: it.count,
+        });
+        self.message.quarantined = records.collect();
+        self
     }
 }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Direction, EventType, ExpiryReason, FailureCode, LogPosition, Role, StopCause, TransferStatus,
-    text,
+    Direction, EventType, ExpiryReason, FailureCode, LogPosition, Receipt, Role, StopCause,
+    TransferStatus, text,
 };
 use crate::error::OneLine;
 
@@ -143,6 +143,8 @@ pub enum EventDetail {
         /// Whether it was stopped without the word of its agent.
         forced: bool,
     },
+    /// What a side of a movement stated.
+    Receipt(Box<Receipt>),
     /// What was changed of a connection.
     ConnectionUpdate {
         /// The paths of the update mask, such as `policy.max_transfers`.
@@ -204,6 +206,11 @@ impl EventDetail {
                     .flatten()
                     .collect();
                 parts.join(": ")
+            }
+            Self::Receipt(receipt) => {
+                let Receipt { number, own, .. } = &**receipt;
+                let rows = own.records_transferred;
+                format!("receipt {number}: {rows} rows")
             }
             Self::ConnectionUpdate { fields } => fields.join(", "),
             Self::Credential { role, name } => format!("{role} {name}"),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Direction, Transfer, TransferStatus};
+use super::{Direction, ReconciliationState, Transfer, TransferStatus};
 
 /// Means the transfers that meet every condition that is set; the default means all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct TransferFilter {
     pub correlation_uuid: Option<Uuid>,
     /// Only those of this plan.
     pub plan_uuid: Option<Uuid>,
+    /// Only those whose sides stand like this. Refused in a watch.
+    pub reconciliation: Option<ReconciliationState>,
     /// Only those that were started in here.
     pub started: TimeRange,
     /// Only those that have ended in here.

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{
     AttemptEnd, ConflictStrategy, Connection, Direction, EstimateUnknownReason, ExpiryReason,
-    FailureCode, Phase, PhaseTime, RecordProblems, Stop, StopKind, Totals, TransferHealth,
-    TransferStatus, text,
+    FailureCode, Phase, PhaseTime, Reconciliation, RecordProblems, Stop, StopKind, Totals,
+    TransferHealth, TransferStatus, text,
 };
 
 /// One declared movement of one table, as the server knew it when it answered.
@@ -157,6 +157,8 @@ pub struct Transfer {
     /// The other side: when both were the newest of their direction in the movement, the transfer of the other direction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counterpart_uuid: Option<Uuid>,
+    /// Whether both sides agree, as far as their receipts say.
+    pub reconciliation: Reconciliation,
     /// What it was grouped by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_uuid: Option<Uuid>,

@@ -420,6 +420,7 @@ service! {
     start_transfer(StartTransferRequest) -> StartTransferResponse,
     claim_transfers(ClaimTransfersRequest) -> ClaimTransfersResponse,
     update_progress(UpdateProgressRequest) -> UpdateProgressResponse,
+    submit_receipt(SubmitReceiptRequest) -> SubmitReceiptResponse,
     retry_transfer(RetryTransferRequest) -> RetryTransferResponse,
     cancel_transfer(CancelTransferRequest) -> CancelTransferResponse,
     pause_transfer(PauseTransferRequest) -> PauseTransferResponse,

@@ -6,7 +6,7 @@ use crate::{
     command::Verb,
     connection::ConnectionStatus,
     event::EventType,
-    fixtures::{caller as known, connection as north, id, stop_order, transfer as sample},
+    fixtures::{caller as known, connection as north, id, receipt, stop_order, transfer as sample},
     outcome::Failure,
     policy::{ApprovalMode, Policy, parse_block},
     progress::Report,

@@ -4,7 +4,8 @@ use super::*;
 use crate::{
     caller::Role,
     event::{About, EventType},
-    fixtures::{event, id},
+    fixtures::{event, id, receipt},
+    receipt::{Digest, Quarantined, Receipt, VerificationResult},
     time::Timestamp,
 };
 
@@ -189,8 +190,49 @@ fn details() -> Vec<Option<EventDetail>> {
         dropping("a", "b", Some(1), 1),
     ];
     std::iter::once(None)
-        .chain(details.into_iter().map(Some))
+        .chain(details.into_iter().chain(receipts()).map(Some))
         .collect()
+}
+
+/// One that says nothing, and one with each change of it.
+fn receipts() -> impl Iterator<Item = EventDetail> {
+    let digest = |algorithm: &str, value| {
+        Some(Digest {
+            algorithm: algorithm.to_owned(),
+            value: vec![value],
+        })
+    };
+    let mut all = vec![receipt(1), receipt(2)];
+    let mut changed = |change: &dyn Fn(&mut Receipt)| {
+        let mut receipt = receipt(1);
+        change(&mut receipt);
+        all.push(receipt);
+    };
+    changed(&|it| it.lease_epoch = 9);
+    changed(&|it| it.submitted_at = Timestamp::MAX);
+    changed(&|it| it.submitted_by_uuid = Some(id(1)));
+    changed(&|it| it.said.own.records_transferred = 9);
+    changed(&|it| it.said.own.records_created = Some(0));
+    changed(&|it| it.said.own.records_updated = Some(0));
+    changed(&|it| it.said.own.records_skipped = Some(0));
+    changed(&|it| it.said.own.records_failed = Some(0));
+    changed(&|it| it.said.own.bytes_transferred = Some(0));
+    changed(&|it| it.said.own.digest = digest("a", 1));
+    changed(&|it| it.said.own.digest = digest("b", 1));
+    changed(&|it| it.said.own.digest = digest("a", 2));
+    changed(&|it| it.said.own.schema_digest = vec![1]);
+    changed(&|it| it.said.peer = Some(it.said.own.clone()));
+    changed(&|it| it.said.consistency.push('a'));
+    changed(&|it| it.said.verification_level.push('a'));
+    changed(&|it| it.said.verification = VerificationResult::Failed);
+    for (code, count) in [
+        (FailureCode::Data, 1),
+        (FailureCode::Data, 2),
+        (FailureCode::Source, 1),
+    ] {
+        changed(&|it| it.said.quarantined = vec![Quarantined { code, count }]);
+    }
+    all.into_iter().map(|it| EventDetail::Receipt(Box::new(it)))
 }
 
 #[test]

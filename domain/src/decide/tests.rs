@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    fixtures::{id, stop_order, transfer as sample},
+    fixtures::{id, receipt, stop_order, transfer as sample},
     progress::Totals,
     stop::{Stop, StopCause, StopKind, StopOrder},
 };
@@ -114,6 +114,11 @@ fn verbs() -> Vec<Verb> {
             report: report.clone(),
             checkpoint: None,
         },
+        Verb::SubmitReceipt {
+            lease_epoch: None,
+            receipt: Box::new(receipt(1).said),
+            by: None,
+        },
         Verb::Delete,
     ]
 }
@@ -167,7 +172,8 @@ fn every_verb_in_every_status_obeys_the_table() {
                 }
                 // It stays where it is, and that is told.
                 (Change::Transition(after, body), None) => {
-                    assert!(matches!(action, Action::Pause | Action::Resume), "{action}");
+                    let stays = [Action::Pause, Action::Resume, Action::SubmitReceipt];
+                    assert!(stays.contains(&action), "{action}");
                     assert_eq!(
                         (body.from_status, body.to_status, after.status),
                         (Some(*status), Some(*status), *status)

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::{
     caller::ConnectionScope,
     id::CredentialId,
+    reconcile::ReconciliationState,
     status::{Direction, TransferStatus},
     time::Timestamp,
     transfer::Transfer,
@@ -49,6 +50,8 @@ pub struct TransferFilter {
     pub correlation_uuid: Option<Uuid>,
     /// Only those of this plan.
     pub plan_uuid: Option<Uuid>,
+    /// Only those that stand like this.
+    pub reconciliation: Option<ReconciliationState>,
 }
 
 /// A stretch of time, its ends included; unset is no bound.
@@ -99,6 +102,9 @@ impl TransferFilter {
             && self
                 .lease_owner_uuid
                 .is_none_or(|uuid| transfer.lease_owner_uuid == Some(uuid))
+            && self
+                .reconciliation
+                .is_none_or(|state| state == transfer.reconciliation.state)
     }
 
     /// The conditions on what never changes.
@@ -160,6 +166,8 @@ impl TransferFilter {
         );
         add("correlation_uuid", uuid(self.correlation_uuid));
         add("plan_uuid", uuid(self.plan_uuid));
+        let state = self.reconciliation.map(|state| state.to_string());
+        add("reconciliation", state);
         let time = |value: Option<Timestamp>| value.map(|value| value.as_micros().to_string());
         for (from, to, range) in self.ranges() {
             add(from, time(range.from));

@@ -104,6 +104,9 @@ fn standing(table: &mut TableCreateStatement) {
         .col(big_integer_null("retry_at"))
         .col(uuid_null("counterpart_uuid"))
         .col(boolean("superseded").default(false))
+        .col(text_null("receipt"))
+        .col(text_null("reconciliation"))
+        .col(text("diverged").default("[]"))
         .col(big_integer("revision"));
 }
 
@@ -122,6 +125,8 @@ fn checks(table: &mut TableCreateStatement) {
          OR approved_by_uuid <> acted_by_uuid",
         // So that the unique indexes below hold for what has not ended.
         "completed_at IS NOT NULL OR NOT superseded",
+        // NULL is PENDING.
+        "reconciliation IN ('ONE_SIDED', 'MATCHED', 'DIVERGED')",
         "heartbeat_timeout >= 0",
         "max_attempts >= 1",
         "priority BETWEEN -100 AND 100",
@@ -169,7 +174,7 @@ fn attempts() -> TableCreateStatement {
 }
 
 /// One for each way to look, and none on what progress changes.
-fn indexes() -> [IndexCreateStatement; 13] {
+fn indexes() -> [IndexCreateStatement; 14] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
@@ -262,6 +267,14 @@ fn indexes() -> [IndexCreateStatement; 13] {
             .col("inserted_at")
             .col("uuid")
             .and_where(Expr::cust("plan_uuid IS NOT NULL"))
+            .take(),
+        Index::create()
+            .name("transfer_reconciliation")
+            .table("transfer")
+            .col("reconciliation")
+            .col("inserted_at")
+            .col("uuid")
+            .and_where(Expr::cust("reconciliation IS NOT NULL"))
             .take(),
         side("transfer_side")
             .col("connection_uuid")

@@ -263,15 +263,16 @@ impl LogFollower {
     }
 }
 
-/// What the creations among `events` have changed beside the transfers that they made, of which `rows` has those that exist:
-/// no event tells of the earlier try and of the other side of the movement.
+/// What creations and receipts among `events` have changed beside their transfers, of which `rows` has those that exist: no
+/// event tells of the earlier try and of the other side of the movement.
 pub fn beside<'a>(
     events: impl Iterator<Item = &'a Event>,
     rows: &HashMap<TransferId, Arc<Transfer>>,
 ) -> Vec<TransferId> {
-    let created = events.filter(|event| event.body.event_type == EventType::Created);
-    let made = created.filter_map(|event| rows.get(&event.transfer_uuid?));
-    let beside = made.flat_map(|row| [row.declared.retry_of_uuid, row.counterpart_uuid]);
+    let kinds = [EventType::Created, EventType::ReceiptSubmitted];
+    let meant = events.filter(|event| kinds.contains(&event.body.event_type));
+    let meant = meant.filter_map(|event| rows.get(&event.transfer_uuid?));
+    let beside = meant.flat_map(|row| [row.declared.retry_of_uuid, row.counterpart_uuid]);
     let beside: BTreeSet<TransferId> = beside.flatten().collect();
     let is_untold = |uuid: &TransferId| !rows.contains_key(uuid);
     beside.into_iter().filter(is_untold).collect()

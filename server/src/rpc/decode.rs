@@ -31,6 +31,7 @@ mod claim;
 mod connection;
 mod credential;
 mod filter;
+mod receipt;
 
 pub(super) use connection::connection_filter;
 pub(super) use credential::{

@@ -20,6 +20,7 @@ use tidegate_domain::{
 
 mod connection;
 mod credential;
+mod receipt;
 
 pub(super) use connection::connection;
 pub(super) use credential::credential;
@@ -76,6 +77,7 @@ pub(super) fn transfer(
         heartbeat_expires_at: transfer.heartbeat_expires_at.map(timestamp),
         correlation_uuid: transfer.correlation_uuid().to_string(),
         counterpart_uuid: optional(transfer.counterpart_uuid),
+        reconciliation: Some(receipt::reconciliation(transfer)),
         plan_uuid: optional(declared.plan_uuid),
         retry_of_uuid: optional(declared.retry_of_uuid),
         retry_number: transfer.retry_number,
@@ -239,6 +241,7 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
             expires_at: expires_at.map(timestamp),
             forced: *forced,
         }),
+        EventDetail::Receipt(receipt) => Detail::Receipt(receipt::receipt(receipt)),
         EventDetail::ConnectionUpdate { fields } => {
             let fields = fields.iter().map(ToString::to_string).collect();
             Detail::ConnectionUpdate(v1::ConnectionUpdateDetail { fields })

@@ -77,6 +77,10 @@ impl TransferApi {
         let request = request.into_inner();
         let mut check = Check::default();
         let filter = decode::transfer_filter(&mut check, reader.scope(), request.filter);
+        if filter.reconciliation.is_some() {
+            let text = "cannot be watched: it changes with the other side, of which no event tells";
+            check.add("filter.reconciliation", text);
+        }
         let after = request.after_sequence;
         let hash = request.after_hash.as_slice();
         let after = after.map(|after| event::cursor(&mut check, after, hash));
@@ -144,6 +148,7 @@ service! {
         update_progress: UpdateProgressRequest => UpdateProgressResponse,
         complete_transfer: CompleteTransferRequest => CompleteTransferResponse,
         fail_transfer: FailTransferRequest => FailTransferResponse,
+        submit_receipt: SubmitReceiptRequest => SubmitReceiptResponse,
         retry_transfer: RetryTransferRequest => RetryTransferResponse,
         cancel_transfer: CancelTransferRequest => CancelTransferResponse,
         pause_transfer: PauseTransferRequest => PauseTransferResponse,

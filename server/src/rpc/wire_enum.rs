@@ -13,6 +13,8 @@ use tidegate_domain::{
     pace::{EstimateUnknownReason, TransferHealth},
     policy::ApprovalMode,
     query::SortOrder,
+    receipt::VerificationResult,
+    reconcile::ReconciliationState,
     status::{ConflictStrategy, Direction, ExpiryReason, TransferStatus},
     stop::{StopCause, StopKind},
     table::TableCase,
@@ -129,6 +131,17 @@ wire_enum!(EstimateUnknownReason {
     NoProgress,
     TooFewReports
 });
+wire_enum!(VerificationResult {
+    NotDone,
+    Passed,
+    Failed
+});
+wire_enum!(ReconciliationState {
+    Pending,
+    OneSided,
+    Matched,
+    Diverged
+});
 wire_enum!(ConnectionDirection { Sender, Receiver });
 wire_enum!(ConnectionStatus {
     Pending,
@@ -185,5 +198,6 @@ wire_enum!(EventType {
     Resumed,
     CredentialDeleted,
     SessionDeleted,
+    ReceiptSubmitted,
     Retried,
 });

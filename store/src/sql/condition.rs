@@ -14,6 +14,7 @@ use tidegate_domain::{
     caller::ConnectionScope,
     page::Position,
     query::{ApprovalFilter, SortOrder, TimeRange, TransferFilter},
+    reconcile::ReconciliationState,
     status::TransferStatus,
 };
 
@@ -72,6 +73,7 @@ pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
                 .map(|uuid| Column::CorrelationUuid.eq(uuid)),
         )
         .add_option(filter.plan_uuid.map(|uuid| Column::PlanUuid.eq(uuid)))
+        .add_option(filter.reconciliation.map(reconciliation))
         .add(range(Column::InsertedAt, created))
         .add(range(Column::StartedAt, filter.started))
         .add(range(Column::CompletedAt, filter.ended))
@@ -98,6 +100,13 @@ fn table_prefix(prefix: &str) -> Expr {
     let name = Column::TableName.into_expr();
     let start = Func::cust("substr").args([name, Expr::val(1), Expr::val(length)]);
     Expr::from(start).eq(prefix)
+}
+
+fn reconciliation(state: ReconciliationState) -> Expr {
+    match state {
+        ReconciliationState::Pending => Column::Reconciliation.is_null(),
+        state => Column::Reconciliation.eq(state.name()),
+    }
 }
 
 pub(crate) fn approvals(filter: &ApprovalFilter) -> Condition {

@@ -11,6 +11,7 @@ use tidegate_domain::{
     caller::ConnectionScope,
     fixtures::id,
     query::{SortOrder, TimeRange, TransferFilter},
+    reconcile::ReconciliationState,
     status::{Direction, TransferStatus},
     time::Timestamp,
     transfer::Transfer,
@@ -87,6 +88,12 @@ async fn each_filter_alone_finds_what_it_means() {
         });
         filters.push(TransferFilter {
             plan_uuid: Some(uuid),
+            ..none.clone()
+        });
+    }
+    for state in ReconciliationState::ALL {
+        filters.push(TransferFilter {
+            reconciliation: Some(*state),
             ..none.clone()
         });
     }

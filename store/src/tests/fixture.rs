@@ -16,6 +16,8 @@ use tidegate_domain::{
     policy::Policy,
     progress::Totals,
     query::Window,
+    receipt::{Digest, NewReceipt, Quarantined, Receipt, Statement, VerificationResult},
+    reconcile::{DivergedField, Reconciliation, ReconciliationState},
     status::{ConflictStrategy, Direction, TransferStatus},
     stop::{Stop, StopCause, StopKind},
     time::Timestamp,
@@ -107,6 +109,14 @@ pub(super) fn full(number: u128) -> Transfer {
     transfer.retry_at = Some(at(17));
     transfer.counterpart_uuid = Some(id(18));
     transfer.superseded = true;
+    transfer.receipt = Some(Box::new(receipt()));
+    transfer.reconciliation = Reconciliation {
+        state: ReconciliationState::Diverged,
+        diverged: vec![
+            DivergedField::RecordsTransferred,
+            DivergedField::Verification,
+        ],
+    };
     transfer.finish_within = Some(Duration::from_micros(15));
     transfer.finish_expires_at = Some(at(16));
     transfer.acted_by_uuid = Some(id(4));
@@ -173,6 +183,41 @@ pub(super) fn full(number: u128) -> Transfer {
     });
     transfer.revision = i64::MAX;
     transfer
+}
+
+/// With something in every field.
+fn receipt() -> Receipt {
+    let statement = Statement {
+        records_transferred: i64::MAX,
+        records_created: Some(1),
+        records_updated: Some(2),
+        records_skipped: Some(3),
+        records_failed: Some(4),
+        bytes_transferred: Some(i64::MAX),
+        digest: Some(Digest {
+            algorithm: "gęś".to_owned(),
+            value: (0..64).collect(),
+        }),
+        schema_digest: vec![0, 255],
+    };
+    let said = NewReceipt {
+        own: statement.clone(),
+        peer: Some(statement),
+        consistency: "one \"snapshot\"".to_owned(),
+        verification_level: "rows".to_owned(),
+        verification: VerificationResult::Failed,
+        quarantined: vec![Quarantined {
+            code: FailureCode::Data,
+            count: i64::MAX,
+        }],
+    };
+    Receipt {
+        number: 2,
+        lease_epoch: i64::MAX,
+        submitted_at: Timestamp::MAX,
+        submitted_by_uuid: Some(id(7)),
+        said,
+    }
 }
 
 /// With numbers that are hard to write down.

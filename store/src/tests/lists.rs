@@ -11,6 +11,7 @@ use tidegate_domain::{
     id::{CredentialId, TransferId},
     page::Position,
     query::{ApprovalFilter, SortOrder, TransferFilter, Window},
+    reconcile::ReconciliationState,
     status::{Direction, TransferStatus},
     transfer::{Decision, Transfer},
 };
@@ -31,6 +32,7 @@ pub(super) fn crowd() -> Vec<Transfer> {
             transfer.declared.table_name = ["items", "ITEMS", "rooms"][pick(3)].to_owned();
             transfer.declared.connection_uuid = [None, Some(id(0)), Some(id(u128::MAX))][pick(3)];
             transfer.declared.plan_uuid = [None, Some(id(1)), Some(id(2))][pick(3)];
+            transfer.reconciliation = ReconciliationState::ALL[pick(4)].into();
             transfer.requires_approval = pick(2) == 0;
             transfer.declared.requires_approval = transfer.requires_approval;
             let mut time = |among| at(i64::try_from(pick(among)).expect("a small number"));

@@ -25,6 +25,7 @@ use tidegate_domain::{
         ApprovalFilter, ConnectionFilter, CredentialFilter, EventFilter, SortOrder, StatsFilter,
         TransferFilter, Window,
     },
+    reconcile::ReconciliationState,
     stats::Period,
     status::TransferStatus,
 };
@@ -80,6 +81,10 @@ async fn lists_follow_an_index_and_need_no_sort() {
         connections: ConnectionScope::All,
         ..any.clone()
     };
+    let diverged = TransferFilter {
+        reconciliation: Some(ReconciliationState::Diverged),
+        ..any.clone()
+    };
     let plan_of_work = TransferFilter {
         plan_uuid: Some(id(1)),
         ..any.clone()
@@ -90,6 +95,10 @@ async fn lists_follow_an_index_and_need_no_sort() {
             "USING INDEX transfer_correlation (correlation_uuid=?",
         ),
         (plan_of_work, "USING INDEX transfer_plan (plan_uuid=?"),
+        (
+            diverged,
+            "USING INDEX transfer_reconciliation (reconciliation=?",
+        ),
         (any, "USING INDEX transfer_inserted_at"),
         (
             span,

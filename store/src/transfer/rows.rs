@@ -13,6 +13,7 @@ use crate::{
 use tidegate_domain::{
     outcome::Failure,
     progress::Totals,
+    reconcile::{Reconciliation, ReconciliationState},
     stop::Stop,
     time::Timestamp,
     transfer::{Decision, NewTransfer, Transfer},
@@ -98,6 +99,11 @@ pub(crate) fn to_row(transfer: &Transfer) -> Model {
         retry_at: transfer.retry_at.map(Timestamp::as_micros),
         counterpart_uuid: transfer.counterpart_uuid.map(StoredId),
         superseded: transfer.superseded,
+        receipt: transfer.receipt.as_deref().cloned().map(JsonText),
+        reconciliation: Some(transfer.reconciliation.state)
+            .filter(|state| *state != ReconciliationState::Pending)
+            .map(Stored),
+        diverged: JsonText(transfer.reconciliation.diverged.clone()),
         revision: transfer.revision,
     }
 }
@@ -153,6 +159,13 @@ pub(crate) fn from_row(row: Model) -> Result<Transfer, StoreError> {
         retry_at: row.retry_at.map(Timestamp::from_micros),
         counterpart_uuid: row.counterpart_uuid.map(|stored| stored.0),
         superseded: row.superseded,
+        receipt: row.receipt.map(|stored| Box::new(stored.0)),
+        reconciliation: Reconciliation {
+            state: row
+                .reconciliation
+                .map_or(ReconciliationState::Pending, |stored| stored.0),
+            diverged: row.diverged.0,
+        },
         revision: row.revision,
         declared: NewTransfer {
             direction: row.direction.0,

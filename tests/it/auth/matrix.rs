@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tidegate_proto::v1::{
     self, Role, credential_service_client::CredentialServiceClient,
     transfer_service_client::TransferServiceClient,
@@ -18,6 +18,9 @@ use tidegate_tests::{
 use tonic::{Code, Status, transport::Channel};
 
 use super::actors_with;
+use requests::{about, empty};
+
+mod requests;
 
 /// Whom a method is for, other than admins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,7 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
     ("TransferService.DeleteTransfer", Admins, Invalid, Denied),
     ("TransferService.StartTransfer", Agents, Invalid, NoTransfer),
     ("TransferService.ClaimTransfers", Agents, Ok_, NoConnection),
+    ("TransferService.SubmitReceipt", Agents, Invalid, NoTransfer),
     ("TransferService.RetryTransfer", Agents, Invalid, NoTransfer),
     (
         "TransferService.ExplainTransfer",
@@ -276,44 +280,6 @@ fn something_is_expected_of_every_method() {
         expected(method);
     }
     assert_eq!(methods.len(), EXPECTED.len());
-}
-
-/// An empty request, but for what makes a watch say something.
-fn empty(method: &MethodDescriptor) -> DynamicMessage {
-    let mut message = DynamicMessage::new(method.input());
-    if method.name() == "WatchTransfers" {
-        message.set_field_by_name("include_existing", Value::Bool(true));
-    }
-    message
-}
-
-/// A request that asks for a transfer or a connection wherever one can be named, and is otherwise complete.
-fn about(method: &MethodDescriptor, transfer: &str, connection: &str) -> DynamicMessage {
-    let mut message = empty(method);
-    let of_connection = method.parent_service().name() == "ConnectionService";
-    let uuid = if of_connection { connection } else { transfer };
-    let text = |text: &str| Value::String(text.to_owned());
-    for (field, value) in [
-        ("uuid", text(uuid)),
-        ("connection_uuid", text(connection)),
-        ("transfer_uuid", text(transfer)),
-        ("table_name", text("characters")),
-        ("error_message", text("broken")),
-    ] {
-        if method.input().get_field_by_name(field).is_some() {
-            message.set_field_by_name(field, value);
-        }
-    }
-    if method.name() == "CreateTransfer" {
-        message.set_field_by_name("direction", Value::EnumNumber(1));
-    }
-    if let Some(filter) = method.input().get_field_by_name("filter") {
-        let kind = filter.kind();
-        let mut within = DynamicMessage::new(kind.as_message().expect("a message").clone());
-        within.set_field_by_name("connection_uuid", text(connection));
-        message.set_field(&filter, Value::Message(within));
-    }
-    message
 }
 
 async fn ask(

@@ -79,6 +79,8 @@ fn sound(message: &MessageDescriptor, uuid: &str) -> DynamicMessage {
                 name if name.ends_with("url") => Value::String("https://a.example".to_owned()),
                 _ => Value::String("x".to_owned()),
             },
+            // A watch refuses it.
+            Kind::Enum(_) if field.name() == "reconciliation" => continue,
             Kind::Enum(_) if field.is_list() => Value::List(vec![Value::EnumNumber(1)]),
             Kind::Enum(_) => Value::EnumNumber(1),
             Kind::Message(inner) if is_ours(&inner) => {
@@ -88,7 +90,11 @@ fn sound(message: &MessageDescriptor, uuid: &str) -> DynamicMessage {
                     false => inner,
                 }
             }
-            Kind::Int64 if field.name() == "count" => Value::I64(1),
+            // A digest belongs to the name of how it was made.
+            Kind::Bytes if message.name() == "ReceiptStatement" => Value::Bytes(vec![7].into()),
+            Kind::Int64 if field.name() == "count" || message.name() == "ReceiptStatement" => {
+                Value::I64(1)
+            }
             Kind::Message(inner) if is_mask(&inner) => {
                 mask(&inner, &["name", "site_url", "metadata", "policy"])
             }

@@ -184,7 +184,8 @@ async fn a_token_of_another_list_is_refused() {
 async fn a_token_belongs_to_its_filter_and_order() {
     let mut tokens = tokens().await;
     let time = Some(prost_types::Timestamp::default());
-    let changes: [fn(&mut v1::TransferFilter, Option<prost_types::Timestamp>); 16] = [
+    let changes: [fn(&mut v1::TransferFilter, Option<prost_types::Timestamp>); 17] = [
+        |filter, _| filter.reconciliation = v1::ReconciliationState::Matched.into(),
         |filter, _| filter.correlation_uuid = NOBODY.to_owned(),
         |filter, _| filter.plan_uuid = NOBODY.to_owned(),
         |filter, _| filter.table_names.push("s".to_owned()),

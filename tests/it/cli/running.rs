@@ -84,6 +84,48 @@ async fn what_there_is_to_start_is_claimed() {
 }
 
 #[tokio::test]
+async fn both_sides_of_a_movement_say_what_they_counted() {
+    let desk = Desk::new().await;
+    let sent = desk.declare("t").await;
+    let create = format!(
+        "transfer create --direction receive --table t --correlation {sent} --plan {ADMIN} -o name"
+    );
+    let received = desk.text(&create).await;
+    let received = received.trim_end();
+    for uuid in [sent.as_str(), received] {
+        desk.text(&format!("transfer start {uuid}")).await;
+        desk.text(&format!("transfer complete {uuid}")).await;
+    }
+    let first = format!(
+        "transfer submit-receipt {sent} --own records=10,bytes=99,digest=sha-256:0aff --peer records=10 \
+         --consistency snapshot --verification-level rows --verification passed --quarantined data=3"
+    );
+    let told = desk.json(&first).await;
+    let known = &told["reconciliation"];
+    assert_eq!(known["state"], "RECONCILIATION_STATE_MATCHED");
+    let own = json!({
+        "recordsTransferred": "10", "bytesTransferred": "99", "digest": "Cv8=", "digestAlgorithm": "sha-256",
+    });
+    assert_eq!(known["receipt"]["own"], own);
+    let aside = json!([{ "code": "FAILURE_CODE_DATA", "count": "3" }]);
+    assert_eq!(known["receipt"]["quarantined"], aside);
+    let second = format!("transfer submit-receipt {received} --own records=9,digest=sha-256:0afe");
+    desk.text(&second).await;
+    let shown = desk.text(&format!("transfer get {sent}")).await;
+    says(&shown, &[received, "diverged: records_transferred, digest"]);
+    let found = format!("transfer list --correlation {sent} --reconciliation diverged -o wide");
+    let found = desk.text(&found).await;
+    says(
+        &found,
+        &["BOTH SIDES", "diverged: records_transferred, digest"],
+    );
+    let planned = desk.text(&format!("transfer count --plan {ADMIN}")).await;
+    assert_eq!(planned.trim_end(), "1");
+    let log = desk.text(&format!("event list --transfer {sent}")).await;
+    says(&log, &["receipt_submitted", "receipt 1: 10 rows"]);
+}
+
+#[tokio::test]
 async fn a_wait_ends_with_the_code_of_the_outcome() {
     let desk = Desk::new().await;
     let deny = format!("deny UUID --admin {ADMIN}");

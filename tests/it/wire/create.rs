@@ -52,6 +52,14 @@ fn notes() -> Struct {
     }
 }
 
+/// Neither side has said anything.
+fn unreconciled() -> v1::Reconciliation {
+    v1::Reconciliation {
+        state: v1::ReconciliationState::Pending.into(),
+        ..v1::Reconciliation::default()
+    }
+}
+
 /// A request with every field, and the transfer that it asks for.
 fn everything(
     connection_uuid: &str,
@@ -107,6 +115,7 @@ fn everything(
         finish_expires_at: time(2_000_000_002),
         revision: 1,
         estimate_unknown_reason: v1::EstimateUnknownReason::NotRunning.into(),
+        reconciliation: Some(unreconciled()),
         ..v1::Transfer::default()
     };
     (request, transfer)
@@ -168,6 +177,7 @@ async fn what_was_not_given_is_absent_and_the_caller_is_noted() {
         max_attempts: 1,
         revision: 1,
         estimate_unknown_reason: v1::EstimateUnknownReason::NotRunning.into(),
+        reconciliation: Some(unreconciled()),
         ..v1::Transfer::default()
     };
     assert_eq!(created, expected);

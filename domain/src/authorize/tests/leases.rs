@@ -36,7 +36,7 @@ fn started(transfer: &Transfer, agent_instance: &str, caller: &Caller) -> Transf
     }
 }
 
-fn reports(lease_epoch: Option<i64>) -> [Verb; 4] {
+fn reports(lease_epoch: Option<i64>) -> [Verb; 5] {
     let report = Report::default();
     [
         Verb::UpdateProgress {
@@ -58,6 +58,11 @@ fn reports(lease_epoch: Option<i64>) -> [Verb; 4] {
             lease_epoch,
             error_message: "broken".to_owned(),
             failure: FAILURE,
+        },
+        Verb::SubmitReceipt {
+            lease_epoch,
+            receipt: Box::new(receipt(1).said),
+            by: None,
         },
     ]
 }

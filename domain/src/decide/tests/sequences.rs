@@ -98,6 +98,11 @@ fn any_verb() -> impl Strategy<Value = Verb> {
             report,
             checkpoint: None
         }),
+        Just(Verb::SubmitReceipt {
+            lease_epoch: None,
+            receipt: Box::new(receipt(1).said),
+            by: None
+        }),
         Just(Verb::Delete),
     ]
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::BatchState;
 use tidegate_domain::{
-    command::TransferCommand,
+    command::{TransferCommand, Verb},
+    decide::Change,
+    event::EventType,
     id::TransferId,
     movement::{Movement, Sides},
+    reconcile::reconcile,
     status::Direction,
     transfer::{NewTransfer, Transfer},
 };
@@ -26,7 +29,10 @@ impl BatchState {
         let movement = match command {
             TransferCommand::Create(new) => new.retry_of_uuid.map_or_else(|| named(new), of),
             TransferCommand::Retry { uuid, .. } => of(*uuid),
-            TransferCommand::Change { .. } => None,
+            TransferCommand::Change { uuid, verb } => {
+                let is_receipt = matches!(verb, Verb::SubmitReceipt { .. });
+                is_receipt.then(|| of(*uuid)).flatten()
+            }
         };
         let sides = movement.into_iter().flat_map(|it| self.sides_of(it));
         sides
@@ -62,6 +68,29 @@ impl BatchState {
             self.amend(&before, after);
         }
         self.sides.insert((movement, direction), new.uuid);
+    }
+
+    /// Has a receipt compared with the side across, which stands then as it does. One that was superseded has none any more.
+    pub(super) fn reconcile(&mut self, change: Change) -> Change {
+        let (after, body) = match change {
+            Change::Transition(after, body) if body.event_type == EventType::ReceiptSubmitted => {
+                (after, body)
+            }
+            change => return change,
+        };
+        let sides = self.sides(after.movement(), after.declared.direction);
+        let across = sides.other.filter(|_| !after.superseded);
+        let reconciliation = reconcile(&after, across);
+        let after = Transfer {
+            reconciliation,
+            ..after
+        };
+        if let Some(other) = across.map(|across| across.uuid)
+            && let Ok(before) = self.current(other).cloned()
+        {
+            self.amend(&before, before.compared(&after, self.now));
+        }
+        Change::Transition(after, body)
     }
 
     fn sides_of(&self, movement: Movement) -> Vec<TransferId> {

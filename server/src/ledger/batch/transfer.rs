@@ -50,6 +50,9 @@ impl Execute for TransferCommand {
             }
             Self::Change { uuid, verb } => {
                 plan.transfer(*uuid);
+                if matches!(verb, Verb::SubmitReceipt { .. }) {
+                    plan.movement_of(*uuid);
+                }
                 if is_governed(verb) {
                     plan.connection_of(*uuid);
                 }
@@ -262,7 +265,8 @@ impl BatchState {
                 {
                     self.charge(uuid, used);
                 }
-                Ok(self.keep(&transfer, verdict.change, Some(cause)))
+                let change = self.reconcile(verdict.change);
+                Ok(self.keep(&transfer, change, Some(cause)))
             }
             Err(refusal) => {
                 let change = on_refused(&transfer, &refusal, self.now);

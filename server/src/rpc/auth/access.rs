@@ -72,6 +72,7 @@ const TABLE: &[(&str, &str, Who, Effect)] = &[
     ("TransferService", "ReportProgress", AGENTS, Changes),
     ("TransferService", "CompleteTransfer", AGENTS, Changes),
     ("TransferService", "FailTransfer", AGENTS, Changes),
+    ("TransferService", "SubmitReceipt", AGENTS, Changes),
     ("TransferService", "RetryTransfer", AGENTS, Changes),
     ("TransferService", "CancelTransfer", AGENTS, Changes),
     ("TransferService", "PauseTransfer", ADMINS, Changes),

@@ -43,6 +43,7 @@ pub(in crate::rpc) fn transfer_filter(
             partial: wire.partial,
             correlation_uuid: check.optional_uuid("correlation_uuid", &wire.correlation_uuid),
             plan_uuid: check.optional_uuid("plan_uuid", &wire.plan_uuid),
+            reconciliation: value(check, "reconciliation", wire.reconciliation),
         }
     })
 }

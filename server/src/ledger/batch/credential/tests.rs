@@ -257,7 +257,11 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
         vec![Any::Note(Note::Refusal {
             reason,
             method: method.to_owned(),
-            target: Target::default(),
+            target: Target {
+                connection_uuid: caller.own_connection(),
+                ..Target::default()
+            },
+            dropped: 7,
         })],
     );
     let [event] = state.events() else {
@@ -268,6 +272,7 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
         reason: reason.to_owned(),
         method: method.to_owned(),
         uuid: None,
+        dropped: 7,
     };
     assert_eq!(event.body.detail, Some(detail));
     assert_eq!(event.body.actor_uuid, caller.credential().map(Uuid::from));
