@@ -75,8 +75,8 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
     (
         "transfer submit-receipt",
         [
-            "tidegate transfer submit-receipt d227f4fb --own records=34924 --peer records=34924",
-            "tidegate transfer submit-receipt d227f4fb --own records=9,bytes=81 --verification passed",
+            "tidegate transfer submit-receipt d227f4fb --own records=9 --peer records=9",
+            "tidegate transfer submit-receipt d227f4fb --own records=9,bytes=81 --lease 2",
         ],
     ),
     (
