@@ -218,7 +218,7 @@ pub(crate) enum ApprovalCommand {
     /// Shows transfers that wait, with the site and who asks.
     Show(TransferArgs),
     #[command(flatten)]
-    Decision(DecisionCommand),
+    Decision(Box<DecisionCommand>),
     /// Expires what is overdue, as the server does by itself.
     Expire,
 }

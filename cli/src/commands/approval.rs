@@ -60,7 +60,7 @@ pub(super) async fn run(
             })
             .await
         }
-        ApprovalCommand::Decision(command) => transfer::decide(client, command, out).await,
+        ApprovalCommand::Decision(command) => transfer::decide(client, *command, out).await,
         ApprovalCommand::Expire => {
             let expired = client.approvals().expire_pending().await?;
             let noun = if expired == 1 {

@@ -35,7 +35,7 @@ fn knowing(number: u128, direction: Direction, status: TransferStatus) -> BatchI
     }
 }
 
-fn of<'a>(state: &'a Batch, number: u128) -> &'a Transfer {
+fn of(state: &Batch, number: u128) -> &Transfer {
     state.current(id(number)).expect("it is there")
 }
 
