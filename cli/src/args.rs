@@ -289,6 +289,14 @@ pub(crate) enum EventCommand {
         #[arg(long, value_name = "SEQUENCE[:HASH]")]
         after: Option<LogPosition>,
     },
+    /// Verifies the log: recomputes the hashes that chain its events from what is stored. Exit code 1 when something is
+    /// wrong.
+    Verify {
+        /// Only what comes after this event: its sequence number, and its hash as it was kept elsewhere, which shows a log
+        /// that was rewritten.
+        #[arg(long, value_name = "SEQUENCE[:HASH]", default_value = "0")]
+        after: LogPosition,
+    },
     /// Writes the log as NDJSON: one event a line with all that is known of it, oldest first, whatever --output says.
     Export {
         /// Only those after this event: its sequence number, and its hash to be told when the log has another one there.

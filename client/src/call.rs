@@ -31,7 +31,7 @@ pub use self::{
         CreateCredential, CreateSession, GetCaller, GetCredential, ListCredentials, RedeemSession,
         RevokeCredential, RotateConnectionToken, RotateCredential,
     },
-    events::ListEvents,
+    events::{ListEvents, VerifyLog},
     lifecycle::{
         CompleteTransfer, FailTransfer, ListAttempts, StartTransfer, SubmitReceipt, UpdateProgress,
     },

@@ -26,9 +26,10 @@ pub(crate) use self::{
 use crate::{
     Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
     Direction, Error, EstimateUnknownReason, Event, EventDetail, EventLease, EventType,
-    ExpiryReason, FailureCode, LogPosition, Page, Phase, PhaseTime, Progress, ReconciliationState,
-    RecordProblem, RecordProblems, Role, Stop, StopCause, StopKind, TableStats, TimeRange, Totals,
-    Transfer, TransferDurations, TransferFilter, TransferHealth, TransferStatus,
+    ExpiryReason, FailureCode, LogPosition, LogVerification, Page, Phase, PhaseTime, Progress,
+    ReconciliationState, RecordProblem, RecordProblems, Role, Stop, StopCause, StopKind,
+    TableStats, TimeRange, Totals, Transfer, TransferDurations, TransferFilter, TransferHealth,
+    TransferStatus,
     model::{ConflictStrategy, Wire as _},
 };
 
@@ -260,6 +261,16 @@ pub(crate) fn event(wire: v1::Event) -> Result<Event, Error> {
         overridden: wire.overridden,
         detail: wire.detail.map(detail).transpose()?,
     })
+}
+
+pub(crate) fn verification(wire: v1::VerifyLogResponse) -> LogVerification {
+    LogVerification {
+        after_sequence: wire.after_sequence,
+        sequence: wire.sequence,
+        hash: (!wire.hash.is_empty()).then(|| hex(&wire.hash)),
+        done: wire.done,
+        fault: text(wire.fault),
+    }
 }
 
 fn lease(wire: v1::EventLease) -> Result<EventLease, Error> {

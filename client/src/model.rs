@@ -23,7 +23,7 @@ mod words;
 pub use self::{
     connection::Connection,
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
-    event::{Event, EventDetail, EventLease},
+    event::{Event, EventDetail, EventLease, LogVerification},
     explanation::{DecisionRule, Explanation, Obstacle, Upcoming},
     filter::{TimeRange, TransferFilter},
     outcome::{Failure, PhaseTime, RecordProblem, RecordProblems},

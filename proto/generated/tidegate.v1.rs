@@ -6288,6 +6288,36 @@ impl EventType {
         }
     }
 }
+/// From where on to verify.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyLogRequest {
+    /// Only what comes after this position; 0 is from the oldest that is kept. Negative: INVALID_ARGUMENT.
+    #[prost(int64, tag = "1")]
+    pub after_sequence: i64,
+    /// The hash of the event at after_sequence, to be told when the log has another one there; empty to compare nothing.
+    /// Not compared for position 0. Neither empty nor 32 bytes long: INVALID_ARGUMENT.
+    #[prost(bytes = "vec", tag = "2")]
+    pub after_hash: ::prost::alloc::vec::Vec<u8>,
+}
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyLogResponse {
+    /// What was verified comes after this position.
+    #[prost(int64, tag = "1")]
+    pub after_sequence: i64,
+    /// The last event that was verified, or the position itself where none was. Everything up to here is sound.
+    #[prost(int64, tag = "2")]
+    pub sequence: i64,
+    /// The hash there; empty for position 0.
+    #[prost(bytes = "vec", tag = "3")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    /// Whether there is nothing to go on with: the log ends here, or something is wrong.
+    #[prost(bool, tag = "4")]
+    pub done: bool,
+    /// What is wrong with what follows, in one line such as "event 512 was altered"; empty when nothing was found.
+    #[prost(string, tag = "5")]
+    pub fault: ::prost::alloc::string::String,
+}
 /// Which events to list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListEventsRequest {
@@ -6528,6 +6558,39 @@ pub mod event_service_client {
                 .insert(GrpcMethod::new("tidegate.v1.EventService", "WatchEvents"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Verifies the chain of hashes: recomputes it from what is stored, as `tidegate-server audit verify` does.
+        ///
+        /// One call verifies at most 10,000 events after a position, and takes what comes before as given. To verify on, pass
+        /// sequence and hash of the answer as after_sequence and after_hash until it says done. What is found to be wrong is
+        /// told in an answer, not by a refusal. An owner of the database can compute the whole chain again: begin from a
+        /// position that was kept elsewhere, which the log must still have (LOG_DIVERGED, CURSOR_AHEAD).
+        ///
+        /// A server verifies for one caller at a time. Who waits for longer than 2 s is refused with RESOURCE_EXHAUSTED
+        /// (QUEUE_FULL).
+        pub async fn verify_log(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyLogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VerifyLogResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.EventService/VerifyLog",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.EventService", "VerifyLog"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -6577,6 +6640,22 @@ pub mod event_service_server {
             request: tonic::Request<super::WatchEventsRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::WatchEventsStream>,
+            tonic::Status,
+        >;
+        /// Verifies the chain of hashes: recomputes it from what is stored, as `tidegate-server audit verify` does.
+        ///
+        /// One call verifies at most 10,000 events after a position, and takes what comes before as given. To verify on, pass
+        /// sequence and hash of the answer as after_sequence and after_hash until it says done. What is found to be wrong is
+        /// told in an answer, not by a refusal. An owner of the database can compute the whole chain again: begin from a
+        /// position that was kept elsewhere, which the log must still have (LOG_DIVERGED, CURSOR_AHEAD).
+        ///
+        /// A server verifies for one caller at a time. Who waits for longer than 2 s is refused with RESOURCE_EXHAUSTED
+        /// (QUEUE_FULL).
+        async fn verify_log(
+            &self,
+            request: tonic::Request<super::VerifyLogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VerifyLogResponse>,
             tonic::Status,
         >;
     }
@@ -6766,6 +6845,51 @@ pub mod event_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.EventService/VerifyLog" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifyLogSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::VerifyLogRequest>
+                    for VerifyLogSvc<T> {
+                        type Response = super::VerifyLogResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifyLogRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::verify_log(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifyLogSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

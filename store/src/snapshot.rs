@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sea_orm::{
-    AccessMode, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction,
+    AccessMode, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
     DbBackend, DbErr, EntityTrait as _, FromQueryResult as _, IsolationLevel, QueryFilter as _,
     QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, TransactionOptions,
     TransactionTrait as _, Value,
@@ -14,12 +14,15 @@ use sea_orm::{
 use tidegate_entity::{event, event_counter};
 
 use crate::{
-    Migrate, Options,
+    Migrate, Options, ScopedReader, Store,
     error::{Inconsistency, OpenError, StoreError, silence},
     event as log,
     open::{self, pools::close},
 };
-use tidegate_domain::chain::{Books, Found};
+use tidegate_domain::{
+    caller::ConnectionScope,
+    chain::{Books, Found},
+};
 
 /// An open one.
 #[derive(Debug)]
@@ -54,12 +57,7 @@ impl Snapshot {
 
     /// What the log says about itself; `None` when what it says has no meaning.
     pub async fn books(&self) -> Result<Option<Books>, StoreError> {
-        let select = log::select::counter().into_query();
-        let row = answer(self.transaction.query_one(&select)).await?;
-        Ok(row.and_then(|row| {
-            let counter = event_counter::Model::from_query_result(&row, "").ok()?;
-            log::rows::books(counter).ok()
-        }))
+        Ok(answer(books(&self.transaction)).await?)
     }
 
     /// The rows after the position `after`, at most `limit` of them.
@@ -67,12 +65,7 @@ impl Snapshot {
     /// # Errors
     /// See [`StoreError`]. A row that has no meaning is none.
     pub async fn rows(&self, after: i64, limit: u32) -> Result<Vec<Found>, StoreError> {
-        let select = event::Entity::find()
-            .filter(event::Column::Sequence.gt(after))
-            .order_by_asc(event::Column::Sequence)
-            .limit(u64::from(limit))
-            .into_query();
-        let found = answer(self.transaction.query_all(&select)).await?;
+        let found = answer(rows(&self.transaction, after, limit)).await?;
         found.iter().map(read).collect()
     }
 
@@ -82,6 +75,56 @@ impl Snapshot {
         close(&self.pool).await;
         Ok(())
     }
+}
+
+impl Store {
+    /// As [`Snapshot::books`], as of now.
+    pub async fn books(&self) -> Result<Option<Books>, StoreError> {
+        Ok(books(&self.reads()).await?)
+    }
+
+    /// As [`Snapshot::rows`], as of now.
+    pub async fn found(&self, after: i64, limit: u32) -> Result<Vec<Found>, StoreError> {
+        let found = rows(&self.reads(), after, limit).await?;
+        found.iter().map(read).collect()
+    }
+}
+
+impl ScopedReader {
+    /// What the log says about itself, which is nobody's secret.
+    pub async fn books(&self) -> Result<Option<Books>, StoreError> {
+        self.store.books().await
+    }
+
+    /// The rows after the position `after`, for whoever sees everything; for others none.
+    pub async fn found(&self, after: i64, limit: u32) -> Result<Vec<Found>, StoreError> {
+        match self.caller.scope() {
+            ConnectionScope::All => self.store.found(after, limit).await,
+            ConnectionScope::Only(_) | ConnectionScope::Nothing => Ok(Vec::new()),
+        }
+    }
+}
+
+async fn books<C: ConnectionTrait>(db: &C) -> Result<Option<Books>, DbErr> {
+    let select = log::select::counter().into_query();
+    let row = db.query_one(&select).await?;
+    Ok(row.and_then(|row| {
+        let counter = event_counter::Model::from_query_result(&row, "").ok()?;
+        log::rows::books(counter).ok()
+    }))
+}
+
+async fn rows<C: ConnectionTrait>(
+    db: &C,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let select = event::Entity::find()
+        .filter(event::Column::Sequence.gt(after))
+        .order_by_asc(event::Column::Sequence)
+        .limit(u64::from(limit))
+        .into_query();
+    db.query_all(&select).await
 }
 
 /// Longest wait for an answer.

@@ -490,6 +490,9 @@ WATCHES = [
             answer={"0.event.type": "EVENT_TYPE_CANCELLED"},
         ),
         refused("LOG_DIVERGED", "WatchEvents", {"afterSequence": "$sequence", "afterHash": "A" * 43 + "="}),
+        call("VerifyLog", {"afterSequence": "$sequence", "afterHash": "$hash"}, answer={"done": True}),
+        refused("LOG_DIVERGED", "VerifyLog", {"afterSequence": "$sequence", "afterHash": "A" * 43 + "="}),
+        refused("CURSOR_AHEAD", "VerifyLog", {"afterSequence": "1000000"}),
     ),
     case(
         "transfers are watched, and watched on from a position",

@@ -33,6 +33,7 @@ COMMANDS = {
     "CredentialService/CreateSession": ("session create", None),
     "CredentialService/RedeemSession": ("session redeem", None),
     "EventService/ListEvents": ("event list", "events"),
+    "EventService/VerifyLog": ("event verify", None),
     "EventService/WatchEvents": ("event watch", "event"),
     "TransferService/CreateTransfer": ("transfer create", "transfer"),
     "TransferService/GetTransfer": ("transfer get", "transfer"),

@@ -86,6 +86,10 @@ const COVERED: &[(&str, &str)] = &[
         "events::the_log_tells_a_life_step_by_step",
     ),
     (
+        "EventService.VerifyLog",
+        "verify::the_log_is_verified_page_by_page_and_from_a_position_on",
+    ),
+    (
         "EventService.WatchEvents",
         "events::the_log_is_followed_from_a_position_on",
     ),

@@ -25,3 +25,4 @@ mod sessions;
 mod stats;
 mod stops;
 mod streams;
+mod verify;

@@ -241,6 +241,13 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "event verify",
+        [
+            "tidegate event verify",
+            "tidegate event verify --after 950:VTjncZSf/sFQ9ugmCy44ASNsc3PtYsIqP4LcAHEmXMQ=",
+        ],
+    ),
+    (
         "event export",
         [
             "tidegate event export",

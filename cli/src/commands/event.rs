@@ -61,6 +61,14 @@ pub(super) async fn run(
             let events = about.watch(client).after(after).into_stream();
             follow(events, &names, out).await
         }
+        EventCommand::Verify { after } => {
+            let found = client.events().verify().after(after).to_the_end().await?;
+            out.thing(&found, |_| found.to_string())?;
+            match found.fault {
+                Some(_) => Err(Failure::Told(1)),
+                None => Ok(()),
+            }
+        }
         EventCommand::Export { after, follow } => export(client, after, follow, out).await,
     }
 }

@@ -7,7 +7,9 @@ use tidegate_proto::v1;
 use uuid::Uuid;
 
 use super::{Call, request};
-use crate::{Client, Error, Event, Events, LogPosition, convert, transport::Stubs};
+use crate::{
+    Client, Error, Event, Events, LogPosition, LogVerification, convert, transport::Stubs,
+};
 
 request! {
     /// Reads the log; made by [`Events::list`].
@@ -17,7 +19,21 @@ request! {
     }
 }
 
+request! {
+    /// Verifies the chain of hashes; made by [`Events::verify`].
+    read VerifyLog(VerifyLogRequest) by events.verify_log,
+    VerifyLogResponse => LogVerification { |answer| Ok(convert::verification(answer)) }
+}
+
 impl Events {
+    /// Verifies a part of the log: recomputes its hashes from what is stored. [`VerifyLog::to_the_end`] verifies all of it.
+    pub fn verify(&self) -> VerifyLog {
+        VerifyLog {
+            client: self.client.clone(),
+            message: v1::VerifyLogRequest::default(),
+        }
+    }
+
     /// Lists events in ascending sequence. An answer may hold fewer than asked for; only an empty one is the end.
     pub fn list(&self) -> ListEvents {
         ListEvents {
@@ -75,5 +91,31 @@ impl ListEvents {
         })
         .try_flatten()
         .boxed()
+    }
+}
+
+impl VerifyLog {
+    /// Only what comes after this position; 0, the default, is the oldest event that is kept. With a hash that was kept
+    /// elsewhere, a log that was rewritten is refused with `LOG_DIVERGED`.
+    pub fn after(mut self, position: impl Into<LogPosition>) -> Self {
+        let position = position.into();
+        self.message.after_sequence = position.sequence;
+        self.message.after_hash = position.to_wire();
+        self
+    }
+
+    /// Verifies on until the present end of the log, or until something is wrong.
+    pub async fn to_the_end(self) -> Result<LogVerification, Error> {
+        let first = self.clone().await?;
+        let (mut found, began) = (first.clone(), first.after_sequence);
+        while !found.done {
+            let from = found.sequence;
+            found = self.clone().after(found.position()).await?;
+            if !found.done && found.sequence <= from {
+                return Err(Error::malformed("the verification does not go on"));
+            }
+        }
+        found.after_sequence = began;
+        Ok(found)
     }
 }

@@ -1,5 +1,7 @@
 //! The event: one transition of one transfer, as the log holds it.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
@@ -261,5 +263,53 @@ impl Event {
             sequence: self.sequence,
             hash: self.hash.clone(),
         }
+    }
+}
+
+/// What was found of the chain of hashes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct LogVerification {
+    /// What was verified comes after this position.
+    #[serde(serialize_with = "text::number")]
+    pub after_sequence: i64,
+    /// Everything up to this position is sound.
+    #[serde(serialize_with = "text::number")]
+    pub sequence: i64,
+    /// The hash there, in lower-case hex. Serialized as base64.
+    #[serde(serialize_with = "text::hex", skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// Whether there is nothing to go on with: the log ends here, or something is wrong.
+    pub done: bool,
+    /// What is wrong with what follows, in one line; `None` when nothing was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+impl LogVerification {
+    /// The place up to which it is sound: to verify on from, or to keep.
+    #[must_use]
+    pub fn position(&self) -> LogPosition {
+        LogPosition {
+            sequence: self.sequence,
+            hash: self.hash.clone(),
+        }
+    }
+}
+
+impl fmt::Display for LogVerification {
+    /// One line for people, as `tidegate-server audit verify` has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(fault) = &self.fault {
+            return write!(f, "{}", OneLine(fault));
+        }
+        let (first, last) = (self.after_sequence + 1, self.sequence);
+        if first > last {
+            f.write_str("no events to verify")?;
+        } else {
+            write!(f, "events {first}–{last} verified")?;
+        }
+        write!(f, ", head {}", self.position())
     }
 }

@@ -172,6 +172,22 @@ impl Audit {
         Ok(audit)
     }
 
+    /// Begins after `head` instead, which is taken as given.
+    #[must_use]
+    pub fn after(self, head: Head) -> Self {
+        Self { head, ..self }
+    }
+
+    /// Takes into account that the log has grown.
+    pub fn extend(&mut self, last: i64) {
+        self.books.last = self.books.last.max(last);
+    }
+
+    /// How far the log is sound.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
     /// Takes the next row, in the order of the log.
     ///
     /// # Errors

@@ -281,6 +281,37 @@ fn what_an_event_is_about_is_read_as_it_is_serialized() {
 }
 
 #[test]
+fn a_log_is_verified_in_parts_while_it_grows() {
+    let (books, found) = log(9);
+    let half = Books { last: 5, ..books };
+    let mut audit = Audit::begin(half, None).expect("sound");
+    for row in &found[..5] {
+        audit.next(row).expect("sound");
+    }
+    let middle = audit.head();
+    assert_eq!(middle, head(&found[..5]));
+    let beyond = Fault::Beyond {
+        sequence: 6,
+        last: 5,
+    };
+    assert_eq!(audit.clone().next(&found[5]), Err(beyond));
+    audit.extend(9);
+    assert_eq!(audit.next(&found[5]), Ok(()));
+
+    let rest = |head| {
+        let mut audit = Audit::begin(books, None).expect("sound").after(head);
+        found[5..].iter().try_for_each(|row| audit.next(row))?;
+        audit.finish()
+    };
+    assert_eq!(rest(middle).expect("sound").head, head(&found));
+    let other = Head {
+        hash: [7; 32],
+        ..middle
+    };
+    assert_eq!(rest(other), Err(Fault::Altered(6)));
+}
+
+#[test]
 fn a_sound_log_is_summed_up_in_one_line() {
     let (books, found) = log(9);
     let end = head(&found);

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::error::Error;
 
+mod verify;
 mod watch;
 
 use tidegate_domain::{
@@ -24,6 +25,7 @@ use tidegate_domain::{
     query::EventFilter,
     validate::Check,
 };
+use verify::VerifyPermits;
 use watch::ReadPermits;
 
 /// The service.
@@ -32,6 +34,7 @@ pub(super) struct EventApi {
     backend: Backend,
     streams: Streams,
     read_permits: ReadPermits,
+    verify_permits: VerifyPermits,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<v1::WatchEventsResponse, Status>> + Send>>;
@@ -42,6 +45,7 @@ impl EventApi {
             backend,
             streams,
             read_permits: ReadPermits::default(),
+            verify_permits: VerifyPermits::default(),
         }
     }
 
@@ -67,6 +71,20 @@ impl EventApi {
         place(cursor, &reader.look(cursor.sequence).await?)?;
         let (events, _) = page::fit_messages(&rows, limit, encode::event);
         Ok(v1::ListEventsResponse { events })
+    }
+
+    async fn verify(
+        &self,
+        caller: &caller::Caller,
+        request: v1::VerifyLogRequest,
+    ) -> Result<v1::VerifyLogResponse, Error> {
+        let reader = self.backend.readers.as_seen_by(caller);
+        let mut check = Check::default();
+        let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
+        let cursor = check.finish(cursor)?;
+        let _turn = self.verify_permits.turn().await?;
+        let verdict = verify::verify(&reader, cursor).await?;
+        Ok(verdict.to_wire())
     }
 
     async fn watch(&self, request: Request<v1::WatchEventsRequest>) -> Result<Updates, Error> {
@@ -149,6 +167,17 @@ impl EventService for EventApi {
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
         let caller = Caller::of(&request).who;
         self.list(&caller, request.into_inner())
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn verify_log(
+        &self,
+        request: Request<v1::VerifyLogRequest>,
+    ) -> Result<Response<v1::VerifyLogResponse>, Status> {
+        let caller = Caller::of(&request).who;
+        self.verify(&caller, request.into_inner())
             .await
             .map(Response::new)
             .map_err(status)

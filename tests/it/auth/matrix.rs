@@ -164,6 +164,7 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
     ("TransferService.WatchTransfers", Readers, Ok_, Answered),
     ("EventService.ListEvents", Readers, Ok_, Answered),
     ("EventService.WatchEvents", Readers, Ok_, Answered),
+    ("EventService.VerifyLog", Overseers, Ok_, Denied),
     (
         "ConnectionService.CreateConnection",
         Admins,

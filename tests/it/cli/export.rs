@@ -82,7 +82,7 @@ async fn an_export_goes_on_only_in_the_same_log() {
     let rest = desk.text(&format!("event export --after 1:{hash}")).await;
     assert_eq!(lines(&rest), events[1..]);
     let other = "0".repeat(64);
-    for command in ["export", "list", "watch", "export --follow"] {
+    for command in ["export", "list", "watch", "export --follow", "verify"] {
         let end = desk
             .run(&format!("event {command} --after 1:{other}"))
             .await;
@@ -94,6 +94,40 @@ async fn an_export_goes_on_only_in_the_same_log() {
         let end = desk.run(&format!("event list --after={wrong}")).await;
         assert_eq!(end.code, Some(2), "{end:?}");
     }
+}
+
+#[tokio::test]
+async fn the_log_is_verified_and_what_is_wrong_is_an_exit_code() {
+    use sea_orm::ConnectionTrait as _;
+
+    let desk = Desk::new().await;
+    for _ in 0..3 {
+        desk.declare("orders").await;
+    }
+    let events = lines(&desk.text("event export").await);
+    let (text, sound) = desk.both("event verify").await;
+    assert!(text.starts_with("events 1–3 verified, head 3:"), "{text}");
+    let wanted = json!({
+        "afterSequence": "0", "sequence": "3", "hash": events[2]["hash"], "done": true,
+    });
+    assert_eq!(sound, wanted);
+    let rest = desk.text("event verify --after 2").await;
+    assert!(rest.starts_with("events 3–3 verified"), "{rest}");
+    let none = desk.text("event verify --after 3").await;
+    assert!(none.starts_with("no events to verify, head 3:"), "{none}");
+
+    let database = desk.server.database().connect().await;
+    let tamper = "UPDATE event SET actor = 'nobody' WHERE sequence = 2";
+    database
+        .execute_unprepared(tamper)
+        .await
+        .expect("it is done");
+    let end = desk.run("event verify").await;
+    assert_eq!(
+        (end.code, end.stdout.trim(), end.stderr.trim()),
+        (Some(1), "event 2 was altered", ""),
+        "{end:?}"
+    );
 }
 
 #[tokio::test]

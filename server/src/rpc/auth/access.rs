@@ -91,6 +91,7 @@ const TABLE: &[(&str, &str, Who, Effect)] = &[
     ("TransferService", "WatchTransfers", READERS, Reads),
     ("EventService", "ListEvents", READERS, Reads),
     ("EventService", "WatchEvents", READERS, Reads),
+    ("EventService", "VerifyLog", OVERSEERS, Reads),
     ("ConnectionService", "CreateConnection", ADMINS, Changes),
     ("ConnectionService", "GetConnection", READERS, Reads),
     ("ConnectionService", "ListConnections", READERS, Reads),
