@@ -5,6 +5,7 @@ mod away;
 mod connection;
 mod credential;
 mod event;
+mod export;
 mod login;
 mod paper;
 mod profile;

@@ -1,18 +1,18 @@
 //! `tidegate transfer`: declaring, running, ending, finding.
 
-use futures::{StreamExt as _, stream};
+use futures::stream;
 use serde_json::json;
 use tidegate_client::{Client, Transfer, TransferStatus, VerificationResult};
 use uuid::Uuid;
 
 use super::{
-    With, approval, resolve,
+    With, approval, export, resolve,
     several::{Several, each},
     wait, watch,
 };
 use crate::args::{
-    BulkCommand, ClaimArgs, CreateArgs, DecisionCommand, ExportArgs, ListArgs, ReceiptArgs,
-    RequestArgs, StepCommand, TransferCommand,
+    BulkCommand, ClaimArgs, CreateArgs, DecisionCommand, ListArgs, ReceiptArgs, RequestArgs,
+    StepCommand, TransferCommand,
 };
 use crate::failure::Failure;
 use crate::output::{Output, note};
@@ -30,7 +30,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         TransferCommand::List(args) => list(client, args, out).await,
-        TransferCommand::Export(args) => export(client, args, out).await,
+        TransferCommand::Export(args) => export::run(client, args, out).await,
         TransferCommand::Get {
             transfers,
             with_connection,
@@ -123,34 +123,6 @@ async fn list(client: &Client, args: ListArgs, out: &mut Output) -> Result<(), F
         .with(args.skip, |request, skip| request.skip(skip));
     out.list(request.items(), args.limit.count(), COLUMNS, "no transfers")
         .await
-}
-
-/// Prints one object a line, whatever form was asked for, and where to go on when it is cut off.
-async fn export(client: &Client, args: ExportArgs, out: &mut Output) -> Result<(), Failure> {
-    let mut pieces = client
-        .transfers()
-        .export()
-        .filter(resolve::filter(client, args.filter).await?)
-        .with(args.after, |request, place| request.after(place))
-        .into_stream();
-    let mut place = None;
-    while let Some(piece) = pieces.next().await {
-        let printed = match piece {
-            Ok(piece) => {
-                let mut lines = piece.transfers.iter();
-                let printed = lines.try_for_each(|transfer| out.json_line(transfer));
-                printed.map(|()| place = piece.next)
-            }
-            Err(error) => Err(error.into()),
-        };
-        if let Err(failure) = printed {
-            if let Some(place) = place {
-                note(&format!("the rest comes with --after {place}"));
-            }
-            return Err(failure);
-        }
-    }
-    Ok(())
 }
 
 async fn create(client: &Client, args: CreateArgs) -> Result<Transfer, Failure> {

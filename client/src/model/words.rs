@@ -115,6 +115,10 @@ macro_rules! vocabulary {
     };
 }
 
+mod receipt;
+
+pub use receipt::{ReconciliationState, VerificationResult};
+
 vocabulary! {
     /// Which way the rows flow, seen from the site whose agent runs the transfer.
     Direction from Direction {
@@ -247,32 +251,6 @@ vocabulary! {
         Retried = "retried",
         /// A side of a movement stated what it counted and saw.
         ReceiptSubmitted = "receipt_submitted",
-    }
-}
-
-vocabulary! {
-    /// Whether what was moved was compared.
-    VerificationResult from VerificationResult {
-        /// It was not.
-        NotDone = "not_done",
-        /// It was, and is what it should be.
-        Passed = "passed",
-        /// It was, and is not.
-        Failed = "failed",
-    }
-}
-
-vocabulary! {
-    /// What is known of whether both sides of a movement agree.
-    ReconciliationState from ReconciliationState {
-        /// Neither side has given a receipt.
-        Pending = "pending",
-        /// One side has given a receipt, and nothing is known of what the other counted.
-        OneSided = "one_sided",
-        /// Both say the same.
-        Matched = "matched",
-        /// They contradict each other.
-        Diverged = "diverged",
     }
 }
 
