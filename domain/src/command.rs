@@ -310,7 +310,7 @@ pub enum Note {
         /// The call.
         method: String,
         /// What it was asked of.
-        target: Target,
+        target: Box<Target>,
         /// How many more of the caller's were left out of the log since the one before.
         dropped: i64,
     },

@@ -106,7 +106,6 @@ mod tests {
     use super::*;
     use tidegate_domain::{
         caller::Role,
-        command::Target,
         fixtures::{caller, id},
     };
 
@@ -115,7 +114,7 @@ mod tests {
             command: Note::Refusal {
                 reason: "PERMISSION_DENIED",
                 method: method.to_owned(),
-                target: Target::default(),
+                target: Box::default(),
                 dropped: 0,
             },
             caller: caller(Role::Viewer, None),

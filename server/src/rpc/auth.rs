@@ -180,7 +180,7 @@ fn noteworthy(method: &str, refusal: &Status) -> Option<Note> {
         Error::Refused(refusal, target) if is_ruled => Some(Note::Refusal {
             reason: refusal.reason(),
             method: method.to_owned(),
-            target: (**target).clone(),
+            target: target.clone(),
             dropped: 0,
         }),
         _ => None,
@@ -242,7 +242,7 @@ mod tests {
             Some(Note::Refusal {
                 reason,
                 method: method.to_owned(),
-                target,
+                target: Box::new(target),
                 dropped: 0,
             })
         };

@@ -50,7 +50,7 @@ pub(super) fn crowd() -> Vec<Transfer> {
 /// Who did something to it, and when.
 fn history(transfer: &mut Transfer, number: u64) {
     let pick = |among: u64| i64::try_from(number % among).expect("a small number");
-    let person = |of: u64| (of % 3 > 0).then(|| Uuid::from_u128(u128::from(of % 3)));
+    let person = |of: u64| (!of.is_multiple_of(3)).then(|| Uuid::from_u128(u128::from(of % 3)));
     let time = pick(7);
     transfer.declared.initiated_by_uuid = person(number);
     let decision = person(number + 1).map(|by| Decision { by, at: at(time) });

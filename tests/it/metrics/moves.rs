@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::future::join_all;
+use futures::future::{join_all, lazy};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tidegate_domain::token::{ID_BYTES, SECRET_BYTES, Token};
 use tidegate_proto::v1;
@@ -95,7 +95,7 @@ async fn calls_and_streams(watched: &mut Watched, raw: &mut Raw) {
         table_names: vec!["nobody".to_owned()],
         ..request::claim("")
     };
-    let waits = async { tokio::spawn(async move { agent.transfers.claim_transfers(claim).await }) };
+    let waits = lazy(|_| tokio::spawn(async move { agent.transfers.claim_transfers(claim).await }));
     let name = "tidegate_streams_open{kind=\"claim\"}";
     let waiting = watched.rises(name, waits).await;
     waiting.abort();

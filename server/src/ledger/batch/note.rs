@@ -64,7 +64,7 @@ impl Execute for Note {
                     uuid: target.named,
                     dropped: *dropped,
                 };
-                state.note_refusal(Cause::of(submission), target.clone(), detail);
+                state.note_refusal(Cause::of(submission), Target::clone(target), detail);
                 Ok(())
             }
         }

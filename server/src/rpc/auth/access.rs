@@ -223,7 +223,9 @@ mod tests {
     #[test]
     fn what_only_looks_is_called_so() {
         for (_, method, who, effect) in TABLE {
-            let looks = ["Get", "List", "Count", "Export", "Watch", "Explain"];
+            let looks = [
+                "Get", "List", "Count", "Export", "Watch", "Explain", "Verify",
+            ];
             let looks = looks.iter().any(|verb| method.starts_with(verb));
             assert_eq!(looks, *effect == Reads, "{method}");
             if looks {

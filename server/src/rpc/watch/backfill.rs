@@ -65,7 +65,7 @@ enum Stage {
     /// The log after this place, to the end and at least to the second.
     Log(Head, Head),
     /// The transfers that this filter means, after this place.
-    Rows(TransferFilter, Option<Position>),
+    Rows(Box<TransferFilter>, Option<Position>),
     /// Nothing.
     Done,
 }
@@ -81,7 +81,7 @@ impl Backfill {
     ) -> Self {
         let (stage, at) = match start_from {
             StartFrom::Live => (Stage::Done, since),
-            StartFrom::Existing => (Stage::Rows(filter.clone(), None), since),
+            StartFrom::Existing => (Stage::Rows(Box::new(filter.clone()), None), since),
             StartFrom::After(_) => (Stage::Log(from, since.later(from)), from),
         };
         Self {
@@ -120,7 +120,10 @@ impl Backfill {
             }
             match &self.stage {
                 Stage::Log(after, until) => self.read_log(*after, *until).await?,
-                Stage::Rows(filter, after) => self.read_rows(filter.clone(), *after).await?,
+                Stage::Rows(filter, after) => {
+                    self.read_rows(TransferFilter::clone(filter), *after)
+                        .await?
+                }
                 Stage::Done => return Ok(None),
             }
         }
@@ -156,7 +159,7 @@ impl Backfill {
         self.stage = if rows.len() < STRIDE as usize {
             Stage::Done
         } else {
-            Stage::Rows(filter, last)
+            Stage::Rows(Box::new(filter), last)
         };
         let rows = rows.into_iter().map(|row| BackfillItem::Row(Box::new(row)));
         self.read = rows.collect();
@@ -208,7 +211,7 @@ fn in_progress(filter: &TransferFilter) -> Stage {
             status: vec![status],
             ..filter.clone()
         };
-        Stage::Rows(filter, None)
+        Stage::Rows(Box::new(filter), None)
     } else {
         Stage::Done
     }

@@ -257,10 +257,10 @@ fn a_refusal_is_noted_with_who_was_refused_and_from_where() {
         vec![Any::Note(Note::Refusal {
             reason,
             method: method.to_owned(),
-            target: Target {
+            target: Box::new(Target {
                 connection_uuid: caller.own_connection(),
                 ..Target::default()
-            },
+            }),
             dropped: 7,
         })],
     );
