@@ -1,7 +1,7 @@
 //! What is counted, and how it is summed up, as SQL that both databases take.
 //!
 //! A transfer that has ended does not change any more. So it is counted once, when it ends, and found in the sums from then
-//! on, whether its row was deleted or not. All that is summed up has the same columns, in the order of [`COLUMNS`].
+//! on, whether its row was deleted or not. All that is summed up has the same columns, in the order of [`columns`].
 
 use sea_orm::{
     ColumnTrait, Condition, DbBackend,
