@@ -156,7 +156,7 @@ pub enum ErrorReason {
     CorrelationInUse = 57,
     /// FAILED_PRECONDITION: as many transfers of the connection run as its policy allows, in all or by one agent (metadata:
     /// connection_uuid, and the limit under its name; PreconditionFailure).
-    RunLimitReached = 59,
+    RunLimitReached = 58,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6202,7 +6202,7 @@ pub enum EventType {
     /// A side of a movement stated what it counted and saw.
     ReceiptSubmitted = 32,
     /// It was tried again by another transfer, so nobody else can.
-    Retried = 35,
+    Retried = 33,
 }
 impl EventType {
     /// String value of the enum field names used in the ProtoBuf definition.
