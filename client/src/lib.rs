@@ -98,7 +98,7 @@
 //! # async fn watcher() -> Result<(), Error> {
 //! let client = Client::from_env().await?;
 //! let orders = TransferFilter {
-//!     table_name: Some("public.orders".to_owned()),
+//!     tables: vec!["public.orders".to_owned()],
 //!     ..TransferFilter::default()
 //! };
 //! let mut updates = client
