@@ -11,6 +11,7 @@ use tidegate_store::{Options, Snapshot};
 use tidegate_tests::{
     World, WorldOptions,
     raw::{Raw, plain, told},
+    request,
     transfer_action::TransferAction,
 };
 
@@ -72,7 +73,16 @@ async fn changes_of_many_callers_keep_the_sums_right() {
         assert!(wrong.is_empty(), "round {round}: {wrong:?}");
         world.clock.advance(Duration::from_secs(1_777));
     }
-    // Something has happened: more was counted than is left.
+    // Whatever came up, one was completed and is left, and one is gone.
+    for is_deleted in [false, true] {
+        let uuid = home.running().await.uuid;
+        home.complete(&uuid, 7).await;
+        if is_deleted {
+            told(home.transfers.delete_transfer(request::deletion(&uuid))).await;
+        }
+    }
+    let wrong = wrong_sums(&world).await;
+    assert!(wrong.is_empty(), "{wrong:?}");
     let request = v1::ListTableStatsRequest::default();
     let tables = told(home.transfers.list_table_stats(request)).await;
     let counted: i64 = tables.stats.iter().map(|table| table.count).sum();
