@@ -51,7 +51,13 @@ pub(crate) fn outcome(transfer: &Transfer, look: &Look) -> String {
     } else {
         format!(", {stop}")
     };
-    format!("transfer {id} is {status} ({direction} {table_name}{rows}){stop}")
+    let receipts = agreement(transfer);
+    let receipts = if receipts.is_empty() {
+        receipts
+    } else {
+        format!(", receipts {receipts}")
+    };
+    format!("transfer {id} is {status} ({direction} {table_name}{rows}){stop}{receipts}")
 }
 
 /// Its status for people who watch it: what it is about to be, where its agent is asked to stop, whether it waits, and what

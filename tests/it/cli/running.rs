@@ -110,7 +110,8 @@ async fn both_sides_of_a_movement_say_what_they_counted() {
     let aside = json!([{ "code": "FAILURE_CODE_DATA", "count": "3" }]);
     assert_eq!(known["receipt"]["quarantined"], aside);
     let second = format!("transfer submit-receipt {received} --own records=9,digest=sha-256:0afe");
-    desk.text(&second).await;
+    let told = desk.text(&second).await;
+    says(&told, &["receipts diverged: records_transferred, digest"]);
     let shown = desk.text(&format!("transfer get {sent}")).await;
     says(&shown, &[received, "diverged: records_transferred, digest"]);
     let found = format!("transfer list --correlation {sent} --reconciliation diverged -o wide");
