@@ -243,6 +243,10 @@ pub struct Config {
     /// for ever unless set. At least 24h.
     #[arg(long, env = "TIDEGATE_ACCESS_RETENTION", value_parser = retention)]
     pub access_retention: Option<Duration>,
+    /// How long transfers are kept after they have ended, such as 400d; for ever unless set. At least 24h. Their events stay,
+    /// and statistics go on counting them.
+    #[arg(long, env = "TIDEGATE_TRANSFER_RETENTION", value_parser = retention)]
+    pub transfer_retention: Option<Duration>,
     /// What may change while the server runs.
     #[command(flatten)]
     pub limits: Limits,

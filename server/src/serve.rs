@@ -300,6 +300,14 @@ async fn build(
         "sweeper",
         sweeper.clone().run(config.sweep_interval, stop.clone()),
     );
+    if let Some(keep) = config.transfer_retention {
+        tasks.spawn(
+            "transfer-retention",
+            sweeper
+                .clone()
+                .run_transfer_retention(keep, config.sweep_interval, stop.clone()),
+        );
+    }
     if let Some(keep) = config.event_retention {
         let retention = Retention::new(store.clone(), time.clone(), keep);
         tasks.spawn(

@@ -187,6 +187,15 @@ impl Store {
         ids(select::due_retries(now, limit), &self.reads()).await
     }
 
+    /// Transfers that had ended before a time and are not to be tried again by the server, those that were created first.
+    pub async fn ended_transfers(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<TransferId>, StoreError> {
+        ids(select::ended(before, limit), &self.reads()).await
+    }
+
     /// Transfers that may be started at `now` as far as their own state goes: highest priority first, then oldest, then by
     /// uuid.
     pub async fn startable(

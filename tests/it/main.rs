@@ -26,6 +26,7 @@ mod policy;
 mod progress;
 mod races;
 mod replicas_feed;
+mod retention;
 mod settings;
 mod startup;
 mod stops;

@@ -30,6 +30,7 @@ use tidegate_domain::{
 use tidegate_store::{Store, failpoint};
 
 mod access;
+mod transfers;
 
 /// Finds what is overdue and asks the ledger to end it.
 #[derive(Clone)]

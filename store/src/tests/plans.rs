@@ -172,6 +172,12 @@ async fn deadlines_are_found_through_the_partial_indexes() {
         "{plan_of_starts}"
     );
     assert!(!plan_of_starts.contains(SORT), "{plan_of_starts}");
+    let plan_of_retention = plan(&fixture, &transfers::select::ended(at(5), 9)).await;
+    assert!(
+        plan_of_retention.contains("INDEX transfer_inserted_at (inserted_at<"),
+        "{plan_of_retention}"
+    );
+    assert!(!plan_of_retention.contains(SORT), "{plan_of_retention}");
     let plan_of_retries = plan(&fixture, &transfers::select::due_retries(at(5), 9)).await;
     assert!(
         plan_of_retries.contains("INDEX transfer_retry_at (retry_at<"),

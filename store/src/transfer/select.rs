@@ -182,6 +182,20 @@ fn queued(filter: &ClaimFilter, tables: Option<Expr>) -> Condition {
         .add_option(tables)
 }
 
+/// No index holds the end: what had ended then was created before then, and of that little is left that is to be kept.
+pub(crate) fn ended(before: Timestamp, limit: u32) -> Select<Entity> {
+    let before = before.as_micros();
+    Entity::find()
+        .select_only()
+        .column(Column::Uuid)
+        .filter(Column::InsertedAt.lt(before))
+        .filter(Column::CompletedAt.lt(before))
+        .filter(Column::RetryAt.is_null())
+        .order_by_asc(Column::InsertedAt)
+        .order_by_asc(Column::Uuid)
+        .limit(u64::from(limit))
+}
+
 /// No index holds the heartbeat, since every report changes it; there are few transfers in progress to look through.
 pub(crate) fn overdue_runs(now: Timestamp, since: Timestamp, limit: u32) -> Select<Entity> {
     let could_report = from_duration(now.since(since));

@@ -25,7 +25,7 @@ fn bad(key: &str) -> (&'static str, &'static str) {
         "sweep-interval" => ("1ms", "10ms to 1d"),
         "heartbeat-timeout" => ("2d", "1s to 1d"),
         "stop-grace" => ("2d", "at most 1d"),
-        "event-retention" | "access-retention" => ("23h", "24h"),
+        "event-retention" | "access-retention" | "transfer-retention" => ("23h", "24h"),
         "max-connections" | "max-connections-per-address" | "max-streams" => ("0", "at least 1"),
         "requests-per-minute" => ("1000001", "1000000"),
         "max-connection-age" => ("0s", "1s to 30d"),

@@ -34,7 +34,9 @@ fn good(key: &str) -> [&'static str; 3] {
         ],
         "database-pooling" => [r#""transaction""#, r#""session""#, r#""transaction""#],
         "migrate" => [r#""check""#, r#""off""#, r#""auto""#],
-        "event-retention" | "access-retention" => [r#""30d""#, r#""60d""#, r#""90d""#],
+        "event-retention" | "access-retention" | "transfer-retention" => {
+            [r#""30d""#, r#""60d""#, r#""90d""#]
+        }
         "drain-delay" => [r#""0s""#, r#""250ms""#, r#""2s""#],
         "reflection" => [r#""off""#, r#""open""#, r#""authenticated""#],
         "cors-origin" => [
