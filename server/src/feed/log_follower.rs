@@ -264,7 +264,7 @@ impl LogFollower {
 }
 
 /// What creations and receipts among `events` have changed beside their transfers, of which `rows` has those that exist: no
-/// event tells of the earlier try and of the other side of the movement.
+/// event tells of the other side of the movement.
 pub fn beside<'a>(
     events: impl Iterator<Item = &'a Event>,
     rows: &HashMap<TransferId, Arc<Transfer>>,
@@ -272,8 +272,7 @@ pub fn beside<'a>(
     let kinds = [EventType::Created, EventType::ReceiptSubmitted];
     let meant = events.filter(|event| kinds.contains(&event.body.event_type));
     let meant = meant.filter_map(|event| rows.get(&event.transfer_uuid?));
-    let beside = meant.flat_map(|row| [row.declared.retry_of_uuid, row.counterpart_uuid]);
-    let beside: BTreeSet<TransferId> = beside.flatten().collect();
+    let beside: BTreeSet<TransferId> = meant.filter_map(|row| row.counterpart_uuid).collect();
     let is_untold = |uuid: &TransferId| !rows.contains_key(uuid);
     beside.into_iter().filter(is_untold).collect()
 }
