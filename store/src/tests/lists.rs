@@ -187,6 +187,28 @@ async fn retries_are_due_in_their_order() {
 }
 
 #[tokio::test]
+async fn what_had_ended_is_old_unless_it_is_to_be_tried_again() {
+    let fixture = Fixture::new().await;
+    let ended = |number, inserted_at, completed_at| {
+        let mut transfer = plain(number);
+        transfer.status = TransferStatus::Failed;
+        transfer.inserted_at = at(inserted_at);
+        transfer.completed_at = Some(at(completed_at));
+        transfer
+    };
+    let mut waits = ended(4, 1, 2);
+    waits.retry_at = Some(at(99));
+    let mut open = plain(5);
+    open.inserted_at = at(1);
+    let crowd = [ended(1, 3, 5), ended(2, 2, 9), ended(3, 2, 10), waits, open];
+    fixture.insert(&crowd).await;
+    let found = fixture.store.ended_transfers(at(10), 1_000).await;
+    assert_eq!(found.expect("read"), [crowd[1].uuid, crowd[0].uuid]);
+    let found = fixture.store.ended_transfers(at(10), 1).await;
+    assert_eq!(found.expect("read"), [crowd[1].uuid]);
+}
+
+#[tokio::test]
 async fn starts_are_overdue_until_the_transfer_has_ended() {
     let fixture = Fixture::new().await;
     let waits = |number, start_expires_at| {
