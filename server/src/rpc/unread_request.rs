@@ -1,5 +1,6 @@
-//! Over HTTP/1.1 a request is read to its end before it is answered. hyper closes the connection of one that was not, and
-//! the next call of whoever keeps connections would break: a refusal that does not need the message comes before it.
+//! A request of whatever is no client of gRPC is read to its end before it is answered: a refusal that does not need the
+//! message comes before it. Over HTTP/1.1 hyper then closes the connection, and the next call of whoever keeps connections
+//! would break. Over HTTP/2 it resets the stream, which the protocol allows and older versions of curl take for a failure.
 
 use std::{
     pin::Pin,
@@ -10,7 +11,10 @@ use std::{
 
 use bytes::Buf as _;
 use futures::future::{BoxFuture, Either};
-use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
+use http::{
+    HeaderValue, Request, Response, Version,
+    header::{CONNECTION, CONTENT_TYPE},
+};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tower::Service;
@@ -51,7 +55,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if request.version() >= Version::HTTP_2 {
+        let version = request.version();
+        // Its streams last as long as the caller wants, and its clients know an early answer.
+        if version >= Version::HTTP_2 && is_grpc(&request) {
             return Either::Left(self.inner.call(request.map(|body| Lent::new(body, None))));
         }
         let back = Back::default();
@@ -62,6 +68,7 @@ where
             let rest = back.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(rest) = rest
                 && !has_ended(rest).await
+                && version < Version::HTTP_2
             {
                 let headers = answer.headers_mut();
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -69,6 +76,13 @@ where
             Ok(answer)
         }))
     }
+}
+
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type
+        .and_then(|it| it.as_bytes().strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| !rest.starts_with(b"-web"))
 }
 
 /// Reads what is left, and says whether that was all.
@@ -147,6 +161,7 @@ mod tests {
     use bytes::Bytes;
     use futures::stream::{self, BoxStream, StreamExt as _};
     use http_body_util::StreamBody;
+    use tokio::time::Instant;
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
@@ -158,25 +173,50 @@ mod tests {
         stream::repeat_with(part).take(count).boxed()
     }
 
-    /// What a refusal says of the connection to whoever sends that.
-    async fn refused(version: Version, body: Parts) -> Option<HeaderValue> {
+    /// What a refusal says of the connection to whoever sends that, and how long it takes.
+    async fn refused(
+        version: Version,
+        content_type: &'static str,
+        body: Parts,
+    ) -> (Option<HeaderValue>, Duration) {
         let refusing =
             service_fn(|_: Request<Lent<Parts>>| async { Ok::<_, Infallible>(Response::new(())) });
         let mut request = Request::new(body);
         *request.version_mut() = version;
+        let content_type = HeaderValue::from_static(content_type);
+        request.headers_mut().insert(CONTENT_TYPE, content_type);
+        let begun = Instant::now();
         let answer = UnreadRequest::new(refusing).oneshot(request).await;
-        answer.expect("an answer").headers_mut().remove(CONNECTION)
+        let connection = answer.expect("an answer").headers_mut().remove(CONNECTION);
+        (connection, begun.elapsed())
+    }
+
+    fn stuck() -> Parts {
+        StreamBody::new(parts(1).chain(stream::pending()).boxed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_ends_with_a_request_that_does_not() {
+        let refused = async |body| refused(Version::HTTP_11, "application/grpc-web", body).await;
         let kib = |count| StreamBody::new(parts(count));
         let most = REST_MAX / 1024;
-        assert_eq!(refused(Version::HTTP_11, kib(most)).await, None);
         let close = Some(HeaderValue::from_static("close"));
-        assert_eq!(refused(Version::HTTP_11, kib(most + 1)).await, close);
-        let stuck = || StreamBody::new(parts(1).chain(stream::pending()).boxed());
-        assert_eq!(refused(Version::HTTP_11, stuck()).await, close);
-        assert_eq!(refused(Version::HTTP_2, stuck()).await, None);
+        assert_eq!(refused(kib(most)).await, (None, Duration::ZERO));
+        let more = refused(kib(most + 1)).await;
+        assert_eq!(more, (close.clone(), Duration::ZERO));
+        assert_eq!(refused(stuck()).await, (close, PATIENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn over_http2_only_a_call_of_grpc_is_answered_before_it_ends() {
+        for (content_type, wait) in [
+            ("application/grpc", Duration::ZERO),
+            ("application/grpc+proto", Duration::ZERO),
+            ("application/grpc-web+proto", PATIENCE),
+            ("application/json", PATIENCE),
+        ] {
+            let answer = refused(Version::HTTP_2, content_type, stuck()).await;
+            assert_eq!(answer, (None, wait), "{content_type}");
+        }
     }
 }
