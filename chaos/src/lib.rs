@@ -3,6 +3,7 @@
 //!
 //! Every run draws its choices from a seed and prints it; a run with too little load is inconclusive rather than passed.
 
+pub mod agents;
 pub mod audit;
 pub mod balancer;
 pub mod cancellation;

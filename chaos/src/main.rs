@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use tidegate_chaos::{
-    Fleet, Report, Setup, Verdict, cancellation, crash, detect, failover,
+    Fleet, Report, Setup, Verdict, agents, cancellation, crash, detect, failover,
     faults::{self, FaultKind},
     flood, races, rolling, sweep, watch,
 };
@@ -40,6 +40,27 @@ enum Command {
         /// Also lets servers end at failpoints, in migrations and drains among them.
         #[arg(long)]
         failpoints: bool,
+    },
+    /// Kills agents that run transfers, which others go on with.
+    Agents {
+        /// How often one is killed.
+        #[arg(long, default_value_t = 20)]
+        kills: u64,
+        #[command(flatten)]
+        on: ReplicaOptions,
+    },
+    /// One of the agents that are killed.
+    #[command(hide = true)]
+    Work {
+        /// The server.
+        #[arg(long)]
+        address: String,
+        /// What it calls itself.
+        #[arg(long)]
+        instance: String,
+        /// Where it writes down what it was told.
+        #[arg(long)]
+        journal: PathBuf,
     },
     /// Lets approval, denial, cancellation, deadline and start race for transfers, over two replicas.
     Races {
@@ -186,6 +207,16 @@ impl Command {
                 db_restarts,
                 failpoints,
             } => crashes(kind, kills, db_restarts, failpoints, seed).await,
+            Self::Agents { kills, on } => vec![agents::run(on.database, kills, seed).await],
+            Self::Work {
+                address,
+                instance,
+                journal,
+            } => {
+                let worked = agents::work(&address, &instance, &journal).await;
+                worked.expect("an agent is refused nothing");
+                Vec::new()
+            }
             Self::Races { count, on } => {
                 vec![races::run(&on.fleet().await, count, seed).await]
             }
