@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod authorize;
 pub mod caller;
 pub mod chain;
+pub mod checkpoint;
 pub mod claim;
 pub mod command;
 pub mod connection;
