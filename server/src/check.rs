@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use crate::{config::Config, net::tls::Tls, traces};
+use crate::{checkpoint::SigningKey, config::Config, net::tls::Tls, traces};
 
 /// What keeps a server from starting with these settings and the files that they name: a line for each.
 pub async fn faults(config: &Config) -> Vec<String> {
@@ -18,11 +18,14 @@ pub async fn faults(config: &Config) -> Vec<String> {
             .with_context(|| format!("the password in {} cannot be read", path.display())),
         None => Ok(()),
     };
+    let checkpoint_key = config.checkpoints.key.as_deref();
+    let checkpoint_key = checkpoint_key.map_or(Ok(()), |key| SigningKey::read(key).map(drop));
     let mut outcomes = vec![
         config.exposure().map_err(Into::into),
         tls.context("TLS cannot be used"),
         config.pepper.read().map(drop).map_err(Into::into),
         password,
+        checkpoint_key.map_err(Into::into),
         traces::faults(),
     ];
     outcomes.extend(urls.map(|url| {

@@ -1,6 +1,7 @@
 //! Settings: each is a flag, a variable and a key of a file by one definition, so that `--help` is the reference. Nothing
 //! else reads the environment, but for `NOTIFY_SOCKET`, which is systemd's.
 
+mod checkpoint;
 mod database;
 mod file;
 mod limits;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::value::{address, filter, heartbeat, interval, peer, retention, stop_grace};
 pub use self::{
+    checkpoint::Checkpoints,
     database::{Database, MigrateMode, PoolingMode},
     limits::Limits,
     pepper::{PEPPER_MIN, PepperError, PepperFile},
@@ -175,6 +177,12 @@ pub struct Verify {
     /// A head that an earlier run printed and that was kept elsewhere: the log must still lead there.
     #[arg(long, value_name = "SEQUENCE:HASH")]
     pub expect: Option<Head>,
+    /// A file that a server wrote its signed checkpoints into (--checkpoint-file), or a copy: the log must agree with each.
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    pub checkpoints: Option<PathBuf>,
+    /// The public key of the checkpoints, PEM; several times for a file that was signed with several.
+    #[arg(long, value_name = "FILE", requires = "checkpoints")]
+    pub public_key: Vec<PathBuf>,
 }
 
 /// The form of log lines.
@@ -247,6 +255,9 @@ pub struct Config {
     /// and statistics go on counting them.
     #[arg(long, env = "TIDEGATE_TRANSFER_RETENTION", value_parser = retention)]
     pub transfer_retention: Option<Duration>,
+    /// Signed checkpoints of the log.
+    #[command(flatten)]
+    pub checkpoints: Checkpoints,
     /// What may change while the server runs.
     #[command(flatten)]
     pub limits: Limits,

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod auth;
 pub mod bootstrap;
 pub mod check;
+pub mod checkpoint;
 pub mod clock;
 pub mod config;
 

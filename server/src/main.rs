@@ -147,12 +147,11 @@ async fn import(what: &Import) -> anyhow::Result<()> {
 }
 
 async fn verify(what: &Verify) -> anyhow::Result<ExitCode> {
-    let verdict = audit::verify(&what.database, what.expect).await?;
-    let (line, code) = match verdict {
-        Ok(summary) => (summary.to_string(), ExitCode::SUCCESS),
-        Err(fault) => (fault.to_string(), ExitCode::FAILURE),
+    let (lines, code) = match audit::report(what).await? {
+        Ok(lines) => (lines, ExitCode::SUCCESS),
+        Err(line) => (vec![line], ExitCode::FAILURE),
     };
-    print(&line)?;
+    lines.iter().try_for_each(|line| print(line))?;
     Ok(code)
 }
 

@@ -136,6 +136,8 @@ metrics! {
         "Connections to the database that there may be", Gauge::default();
     reloads: ByLabel<Counter> = "tidegate_reloads",
         "Times that settings were read again on SIGHUP, by how they ended", ByLabel::of("outcome", ["ok", "failed"]);
+    checkpoints: ByLabel<Counter> = "tidegate_checkpoints",
+        "Signed checkpoints of the log, by whether they were written", ByLabel::of("outcome", ["ok", "failed"]);
     spans: ByLabel<Counter> = "tidegate_trace_spans",
         "Spans of traces, by whether the collector has taken them", ByLabel::of("outcome", ["sent", "dropped"]);
     serving: Gauge = "tidegate_serving",

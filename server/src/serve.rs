@@ -15,6 +15,7 @@ use tonic::service::Routes;
 
 use crate::{
     auth::{AuthDeps, Authenticator},
+    checkpoint::Signer,
     clock::Clock,
     config::{Auth, Config, Limits, Settings},
     feed::{Feed, log_follower::LogFollower},
@@ -313,6 +314,19 @@ async fn build(
         tasks.spawn(
             "retention",
             retention.run(config.sweep_interval, stop.clone()),
+        );
+    }
+    let checkpoints = &config.checkpoints;
+    let signer = Signer::new(
+        checkpoints,
+        store.clone(),
+        time.clone(),
+        Arc::clone(metrics),
+    )?;
+    if let Some(signer) = signer {
+        tasks.spawn(
+            "checkpoints",
+            signer.run(checkpoints.interval, stop.clone()),
         );
     }
     let authenticator = (config.auth() == Auth::Required).then(|| {

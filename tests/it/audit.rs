@@ -1,11 +1,15 @@
 //! The log is tamper-evident: `tidegate-server audit verify` names whatever was altered behind the server's back.
 
+pub(crate) mod checkpoints;
 mod tamper;
 
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
-use tidegate_domain::chain::{Head, Summary};
+use tidegate_domain::{
+    chain::{Head, Summary},
+    checkpoint::Comparison,
+};
 use tidegate_proto::v1::{self, TransferStatus};
 use tidegate_tests::{
     Database, ServerProcess, World, WorldOptions,
@@ -54,7 +58,8 @@ fn at(database: &Database) -> tidegate_server::config::Database {
 
 /// What a sound log is summed up as.
 async fn sound(database: &Database, expected: Option<Head>) -> Summary {
-    let verdict = tidegate_server::audit::verify(&at(database), expected).await;
+    let verdict =
+        tidegate_server::audit::verify(&at(database), expected, &mut Comparison::default()).await;
     verdict.expect("it can be read").expect("it is sound")
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
-use tidegate_domain::chain::Fault;
+use tidegate_domain::{chain::Fault, checkpoint::Comparison};
 use tidegate_server::audit;
 use tidegate_tests::database::{Database, Kind, kind};
 use uuid::Uuid;
@@ -220,7 +220,7 @@ const VALUES: [&str; 22] = [
 /// The same for events that carry a request id.
 const OF_REQUESTS: [&str; 2] = ["request_id = request_id || 'x'", "request_digest = BYTES"];
 
-fn bytes(bytes: &[u8]) -> String {
+pub(super) fn bytes(bytes: &[u8]) -> String {
     let digits = bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes it");
         text
@@ -253,7 +253,7 @@ async fn tamper(database: Database) {
     for number in 0..count {
         let Tampering { sql, wanted } = victim.draw(&mut random);
         victim.run(&sql).await;
-        let verdict = audit::verify(&at(&victim.database), None).await;
+        let verdict = audit::verify(&at(&victim.database), None, &mut Comparison::default()).await;
         let context = format!("TIDEGATE_SEED={seed}, number {number}: {sql}");
         match verdict.unwrap_or_else(|error| panic!("{context}: {error:#}")) {
             Ok(summary) => panic!("{context}: unnoticed: {summary}"),

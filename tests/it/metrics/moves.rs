@@ -18,7 +18,10 @@ use tidegate_tests::{
 use tonic::Code;
 
 use super::Watched;
-use crate::watch::{narrow, watch_all};
+use crate::{
+    audit::checkpoints::Signer,
+    watch::{narrow, watch_all},
+};
 
 /// Those that only servers which share a database can move: see [`postgres_only`].
 const SHARED: [&str; 1] = ["tidegate_log_events_read"];
@@ -44,6 +47,7 @@ async fn every_metric_moves_when_its_cause_happens() {
     seen.extend(tokens().await);
     seen.insert(reloads().await);
     seen.insert(spans().await);
+    seen.insert(checkpoints().await);
     let all: BTreeSet<_> = Metrics::default()
         .described()
         .iter()
@@ -387,6 +391,26 @@ async fn reloads() -> &'static str {
     soon("the count", counted).await;
     server.kill().await;
     "tidegate_reloads"
+}
+
+async fn checkpoints() -> &'static str {
+    let signer = Signer::new();
+    let mut arguments = signer.arguments();
+    arguments.extend(["--metrics-listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let server = ServerProcess::start(&Database::fresh().await, 0, &arguments).await;
+    let address = metrics::address(&server).await;
+    let name = "tidegate_checkpoints_total{outcome=\"ok\"}";
+    assert_eq!(metrics::sample(&address, name).await, 0.0);
+    told(server.raw().await.create_transfer(plain())).await;
+    let counted = async {
+        while metrics::sample(&address, name).await != 1.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the count", counted).await;
+    server.kill().await;
+    "tidegate_checkpoints"
 }
 
 async fn spans() -> &'static str {

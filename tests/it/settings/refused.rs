@@ -14,6 +14,8 @@ fn bad(key: &str) -> (&'static str, &'static str) {
         | "tls-key"
         | "tls-client-ca"
         | "token-pepper-file"
+        | "checkpoint-key"
+        | "checkpoint-file"
         | "database-password-file" => ("", "must not be empty"),
         "auth" => ("maybe", "off, required"),
         "insecure" | "proxy-protocol" => ("maybe", "boolean"),
@@ -22,7 +24,7 @@ fn bad(key: &str) -> (&'static str, &'static str) {
         "cors-origin" => ("https://a.example/", "without a path"),
         "database-pooling" => ("none", "session, transaction"),
         "migrate" => ("never", "auto, check, off"),
-        "sweep-interval" => ("1ms", "10ms to 1d"),
+        "sweep-interval" | "checkpoint-interval" => ("1ms", "10ms to 1d"),
         "heartbeat-timeout" => ("2d", "1s to 1d"),
         "stop-grace" => ("2d", "at most 1d"),
         "event-retention" | "access-retention" | "transfer-retention" => ("23h", "24h"),

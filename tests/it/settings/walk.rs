@@ -14,6 +14,8 @@ fn good(key: &str) -> [&'static str; 3] {
         | "tls-key"
         | "tls-client-ca"
         | "token-pepper-file"
+        | "checkpoint-key"
+        | "checkpoint-file"
         | "database-password-file" => [r#""a""#, r#""b""#, r#""c""#],
         "auth" => [r#""required""#, r#""off""#, r#""required""#],
         "insecure" | "proxy-protocol" => ["true", "false", "true"],
@@ -44,7 +46,11 @@ fn good(key: &str) -> [&'static str; 3] {
             r#"["https://c.example", "https://d.example"]"#,
             r#"["https://e.example"]"#,
         ],
-        "sweep-interval" | "heartbeat-timeout" | "stop-grace" | "max-connection-age"
+        "checkpoint-interval"
+        | "sweep-interval"
+        | "heartbeat-timeout"
+        | "stop-grace"
+        | "max-connection-age"
         | "answer-timeout" => [r#""2s""#, r#""3s""#, r#""4s""#],
         "max-connections"
         | "max-connections-per-address"
@@ -101,6 +107,8 @@ async fn each_setting_alone_is_taken_from_the_file() {
             "tls-cert" => "tls-key = 'x'\n",
             "tls-key" => "tls-cert = 'x'\n",
             "tls-client-ca" => "tls-cert = 'x'\ntls-key = 'x'\n",
+            "checkpoint-key" => "checkpoint-file = 'x'\n",
+            "checkpoint-file" => "checkpoint-key = 'x'\n",
             "proxy-protocol" => "trusted-proxies = ['127.0.0.1']\n",
             _ => "",
         };
