@@ -193,6 +193,8 @@ fn rule_of(entry: &Entry) -> Option<Action> {
         | EventType::CredentialDeleted
         | EventType::SessionRedeemed
         | EventType::SessionDeleted
+        | EventType::BulkOperationStarted
+        | EventType::BulkOperationEnded
         | EventType::Refused => return None,
         EventType::ApprovalRequested => Action::RequestApproval,
         EventType::Approved => Action::Approve,

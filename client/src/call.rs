@@ -3,6 +3,7 @@
 //! [`request!`] makes a builder; its setters are ordinary methods beside it.
 
 mod approvals;
+mod bulk;
 mod claim;
 mod connections;
 mod credentials;
@@ -21,6 +22,10 @@ pub use self::{
     approvals::{
         ApproveTransfer, DenyTransfer, ExpirePendingApprovals, ListPendingApprovals,
         RequestApproval,
+    },
+    bulk::{
+        GetBulkOperation, ListBulkOperations, ListBulkOutcomes, PreviewBulkOperation,
+        StartBulkOperation, StopBulkOperation,
     },
     claim::ClaimTransfers,
     connections::{

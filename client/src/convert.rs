@@ -1,5 +1,6 @@
 //! Between wire messages and model values. A message that breaks the contract is an error, never a panic.
 
+mod bulk;
 mod credential;
 mod example;
 mod explanation;
@@ -17,6 +18,7 @@ use tidegate_proto::v1;
 
 use self::value::{hex, name, optional_time, optional_uuid, span, text, time, uuid};
 pub(crate) use self::{
+    bulk::{bulk_operation, bulk_outcome, bulk_preview, present_bulk_operation},
     credential::{credential, issued, opened, present_credential},
     explanation::explanation,
     metadata::to_struct,
@@ -24,10 +26,10 @@ pub(crate) use self::{
     receipt::to_statement,
 };
 use crate::{
-    Attempt, AttemptEnd, Connection, ConnectionDirection, ConnectionStats, ConnectionStatus,
-    Direction, Error, EstimateUnknownReason, Event, EventDetail, EventLease, EventType,
-    ExpiryReason, FailureCode, LogPosition, LogVerification, Page, Phase, PhaseTime, Progress,
-    ReconciliationState, RecordProblem, RecordProblems, Role, Stop, StopCause, StopKind,
+    Attempt, AttemptEnd, BulkState, BulkVerb, Connection, ConnectionDirection, ConnectionStats,
+    ConnectionStatus, Direction, Error, EstimateUnknownReason, Event, EventDetail, EventLease,
+    EventType, ExpiryReason, FailureCode, LogPosition, LogVerification, Page, Phase, PhaseTime,
+    Progress, ReconciliationState, RecordProblem, RecordProblems, Role, Stop, StopCause, StopKind,
     TableStats, TimeRange, Totals, Transfer, TransferDurations, TransferFilter, TransferHealth,
     TransferStatus,
     model::{ConflictStrategy, Wire as _},
@@ -319,6 +321,13 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
         },
         Detail::Redemption(detail) => EventDetail::Redemption {
             agent_uuid: uuid("event.redemption.agent_uuid", &detail.agent_uuid)?,
+        },
+        Detail::BulkOperation(detail) => EventDetail::BulkOperation {
+            verb: BulkVerb::from_wire(detail.verb),
+            state: BulkState::from_wire(detail.state),
+            matched: detail.matched,
+            succeeded: detail.succeeded,
+            refused: detail.refused,
         },
         Detail::Refusal(detail) => EventDetail::Refusal {
             reason: detail.reason,

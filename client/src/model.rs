@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows the wire; `convert` translates.
 
+mod bulk;
 mod connection;
 mod credential;
 mod event;
@@ -21,6 +22,7 @@ mod transfer;
 mod words;
 
 pub use self::{
+    bulk::{BulkOperation, BulkOutcome, BulkPreview},
     connection::Connection,
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
     event::{Event, EventDetail, EventLease, LogVerification},
@@ -36,10 +38,11 @@ pub use self::{
     stop::Stop,
     transfer::{Attempt, Transfer},
     words::{
-        ApprovalMode, AttemptEnd, ConflictStrategy, ConnectionDirection, ConnectionStatus,
-        Direction, EstimateUnknownReason, EventType, ExpiryReason, FailureCode, Phase,
-        ReconciliationState, Role, SortOrder, StopCause, StopKind, TableCase, TransferHealth,
-        TransferStatus, UnknownWord, UpcomingAction, VerificationResult,
+        ApprovalMode, AttemptEnd, BulkResult, BulkState, BulkVerb, ConflictStrategy,
+        ConnectionDirection, ConnectionStatus, Direction, EstimateUnknownReason, EventType,
+        ExpiryReason, FailureCode, Phase, ReconciliationState, Role, SortOrder, StopCause,
+        StopKind, TableCase, TransferHealth, TransferStatus, UnknownWord, UpcomingAction,
+        VerificationResult,
     },
 };
 pub(crate) use self::{policy::policy_setters, words::Wire};

@@ -6,7 +6,7 @@
 use std::{future::Future, time::Duration};
 
 use tidegate_proto::v1::{
-    connection_service_client::ConnectionServiceClient,
+    bulk_service_client::BulkServiceClient, connection_service_client::ConnectionServiceClient,
     credential_service_client::CredentialServiceClient, event_service_client::EventServiceClient,
     transfer_service_client::TransferServiceClient,
 };
@@ -37,6 +37,7 @@ pub(crate) struct Stubs {
     pub(crate) events: EventServiceClient<Channel>,
     pub(crate) connections: ConnectionServiceClient<Channel>,
     pub(crate) credentials: CredentialServiceClient<Channel>,
+    pub(crate) bulks: BulkServiceClient<Channel>,
 }
 
 impl Stubs {
@@ -48,8 +49,9 @@ impl Stubs {
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
             connections: ConnectionServiceClient::new(channel.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
-            credentials: CredentialServiceClient::new(channel)
+            credentials: CredentialServiceClient::new(channel.clone())
                 .max_decoding_message_size(ANSWER_LIMIT_BYTES),
+            bulks: BulkServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT_BYTES),
         }
     }
 }

@@ -35,6 +35,8 @@ views! {
     Credentials by credentials;
     /// Codes that agents redeem for a token.
     Sessions by sessions;
+    /// One verb for many transfers, carried out by the server.
+    Bulk by bulk;
     /// The log.
     Events by events;
     /// Sums over transfers.

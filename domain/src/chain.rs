@@ -216,6 +216,20 @@ impl Encoder {
                 self.value("retry");
                 self.value(retried_by_uuid.0.as_bytes());
             }
+            Some(EventDetail::BulkOperation {
+                verb,
+                state,
+                matched,
+                succeeded,
+                refused,
+            }) => {
+                self.value("bulk_operation");
+                self.value(verb.name());
+                self.value(state.name());
+                self.number(*matched);
+                self.number(*succeeded);
+                self.number(*refused);
+            }
             Some(EventDetail::Refusal {
                 reason,
                 method,

@@ -5,11 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{
+    bulk::{BulkOperation, NewBulkOperation},
     caller::Caller,
     connection::{Connection, ConnectionVerb, NewConnection},
     credential::{Credential, CredentialVerb, NewCredential, NewSession, NewToken, Session},
     event::{About, IdempotencyKey},
     outcome::Failure,
+    page::Position,
     progress::Report,
     reachable::Reachable,
     receipt::NewReceipt,
@@ -18,7 +20,7 @@ use super::{
     time::Timestamp,
     transfer::{NewTransfer, Transfer},
 };
-use crate::id::{ConnectionId, CredentialId, TransferId};
+use crate::id::{BulkOperationId, ConnectionId, CredentialId, TransferId};
 
 /// The start of the message when an agent fell silent.
 pub const HEARTBEAT_LOST: &str = "HEARTBEAT_LOST";
@@ -179,6 +181,47 @@ pub enum TransferCommand {
 impl Command for TransferCommand {
     /// The transfer as it is now; `None` when it was deleted.
     type Answer = Option<Arc<Transfer>>;
+}
+
+/// A change of a bulk operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BulkCommand {
+    /// Start one.
+    Start {
+        /// What was asked for.
+        new: Box<NewBulkOperation>,
+        /// How many transfers were found.
+        matched: i64,
+    },
+    /// Let it go no further. Does nothing to one that has ended.
+    Stop {
+        /// Which one.
+        uuid: BulkOperationId,
+    },
+    /// Go on with it. Does nothing if somebody else has meanwhile.
+    Step(BulkStep),
+}
+
+/// The next transfers of a bulk operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BulkStep {
+    /// The operation.
+    pub uuid: BulkOperationId,
+    /// Its revision when the transfers were looked for.
+    pub revision: i64,
+    /// What is to be done: [`NewBulkOperation::command`] of each transfer that was found.
+    pub commands: Vec<TransferCommand>,
+    /// The place of the last of them.
+    pub upto: Option<Position>,
+    /// Whether there are no more.
+    pub is_last: bool,
+    /// Whether those are left out whose rows somebody else has locked, rather than waited for.
+    pub leaves_locked: bool,
+}
+
+impl Command for BulkCommand {
+    /// The operation as it is now.
+    type Answer = Arc<BulkOperation>;
 }
 
 /// A change of a connection.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    bulk::{BulkState, BulkVerb},
     caller::Role,
     chain::Hash,
     outcome::FailureCode,
@@ -92,6 +93,10 @@ named! {
         SessionDeleted = "SESSION_DELETED",
         /// Somebody asked for a change and was refused.
         Refused = "REFUSED",
+        /// A bulk operation was started.
+        BulkOperationStarted = "BULK_OPERATION_STARTED",
+        /// A bulk operation was through, or was stopped.
+        BulkOperationEnded = "BULK_OPERATION_ENDED",
     }
 }
 
@@ -106,6 +111,8 @@ pub enum EventSubject {
     Credential,
     /// A session.
     Session,
+    /// A bulk operation.
+    BulkOperation,
     /// Nothing: it did not happen.
     Nothing,
 }
@@ -146,6 +153,7 @@ impl EventType {
             Self::SessionCreated | Self::SessionRedeemed | Self::SessionDeleted => {
                 EventSubject::Session
             }
+            Self::BulkOperationStarted | Self::BulkOperationEnded => EventSubject::BulkOperation,
             Self::Refused => EventSubject::Nothing,
         }
     }
@@ -229,6 +237,19 @@ pub enum EventDetail {
         /// The new transfer.
         retried_by_uuid: TransferId,
     },
+    /// What a bulk operation does, and how far it is.
+    BulkOperation {
+        /// What is done to each transfer.
+        verb: BulkVerb,
+        /// Whether it has just begun, or how it ended.
+        state: BulkState,
+        /// How many transfers were found when it was started.
+        matched: i64,
+        /// How many the verb was carried out on.
+        succeeded: i64,
+        /// How many it was refused for.
+        refused: i64,
+    },
     /// What was refused.
     Refusal {
         /// The name of the refusal.
@@ -269,7 +290,7 @@ pub struct Event {
     pub transfer_uuid: Option<TransferId>,
     /// That transfer's connection, or the connection that it happened to.
     pub connection_uuid: Option<ConnectionId>,
-    /// The credential or session that it happened to, if any.
+    /// The credential, session or bulk operation that it happened to, or the operation that did it to the transfer, if any.
     pub subject_uuid: Option<Uuid>,
     /// What is told of those.
     pub about: About,

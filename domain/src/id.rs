@@ -42,4 +42,6 @@ id! {
     CredentialId
     /// Which session.
     SessionId
+    /// Which bulk operation.
+    BulkOperationId
 }

@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod authorize;
+pub mod bulk;
 pub mod caller;
 pub mod chain;
 pub mod checkpoint;

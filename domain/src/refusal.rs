@@ -17,7 +17,7 @@ use super::{
     transfer::Lease,
     validate::Violation,
 };
-use crate::id::{ConnectionId, CredentialId, TransferId};
+use crate::id::{BulkOperationId, ConnectionId, CredentialId, TransferId};
 
 mod reasons;
 
@@ -62,6 +62,8 @@ pub enum Subject {
     Connection(ConnectionId),
     /// A credential.
     Credential(CredentialId),
+    /// A bulk operation.
+    BulkOperation(BulkOperationId),
 }
 
 crate::reasons! {
@@ -243,6 +245,15 @@ crate::reasons! {
         /// Nothing says which.
         #[error("the session code is wrong, was redeemed already or has expired")]
         SessionCodeInvalid => Unauthenticated "SESSION_CODE_INVALID";
+
+        // Bulk operations.
+
+        #[error("there is no bulk operation {uuid}")]
+        BulkOperationNotFound { uuid: BulkOperationId }
+            => NotFound "BULK_OPERATION_NOT_FOUND", Subject::BulkOperation(*uuid);
+
+        #[error("{limit} bulk operations run already; start another one when one has ended")]
+        TooManyBulkOperations { limit: i64 } => FailedPrecondition "TOO_MANY_BULK_OPERATIONS";
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod access_token;
 pub mod attempt;
+pub mod bulk_operation;
+pub mod bulk_outcome;
 pub mod connection;
 pub mod credential;
 pub mod deleted_transfer;

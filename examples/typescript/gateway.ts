@@ -8,11 +8,12 @@ import { connectNodeAdapter, createGrpcTransport } from "@connectrpc/connect-nod
 import type { DescMethodServerStreaming, DescMethodUnary, DescService, Message } from "@bufbuild/protobuf";
 import { flags } from "./flags.js";
 import { ConnectionService } from "./gen/tidegate/v1/connection_service_pb.js";
+import { BulkService } from "./gen/tidegate/v1/bulk_service_pb.js";
 import { CredentialService } from "./gen/tidegate/v1/credential_service_pb.js";
 import { EventService } from "./gen/tidegate/v1/event_service_pb.js";
 import { TransferService } from "./gen/tidegate/v1/transfer_service_pb.js";
 
-const SERVICES: DescService[] = [TransferService, EventService, ConnectionService, CredentialService];
+const SERVICES: DescService[] = [TransferService, EventService, ConnectionService, CredentialService, BulkService];
 // What a request may have at the server, too.
 const MESSAGE_MAX = 64 * 1024;
 const caller = createContextKey("");

@@ -5,6 +5,7 @@
 
 use sea_orm_migration::prelude::*;
 
+mod bulk;
 mod connection;
 mod credential;
 mod event;
@@ -22,11 +23,14 @@ impl MigrationTrait for Migration {
         transfer::up(manager).await?;
         event::up(manager).await?;
         credential::up(manager).await?;
-        stats::up(manager).await
+        stats::up(manager).await?;
+        bulk::up(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in [
+            "bulk_outcome",
+            "bulk_operation",
             "transfer_stats",
             "deleted_transfer",
             "session",

@@ -157,6 +157,10 @@ pub enum ErrorReason {
     /// FAILED_PRECONDITION: as many transfers of the connection run as its policy allows, in all or by one agent (metadata:
     /// connection_uuid, and the limit under its name; PreconditionFailure).
     RunLimitReached = 58,
+    /// NOT_FOUND: there is no such bulk operation (metadata: uuid; ResourceInfo).
+    BulkOperationNotFound = 59,
+    /// FAILED_PRECONDITION: as many bulk operations run as may at once (metadata: limit).
+    TooManyBulkOperations = 60,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -224,6 +228,8 @@ impl ErrorReason {
             Self::PhaseRegressed => "ERROR_REASON_PHASE_REGRESSED",
             Self::CorrelationInUse => "ERROR_REASON_CORRELATION_IN_USE",
             Self::RunLimitReached => "ERROR_REASON_RUN_LIMIT_REACHED",
+            Self::BulkOperationNotFound => "ERROR_REASON_BULK_OPERATION_NOT_FOUND",
+            Self::TooManyBulkOperations => "ERROR_REASON_TOO_MANY_BULK_OPERATIONS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -288,6 +294,8 @@ impl ErrorReason {
             "ERROR_REASON_PHASE_REGRESSED" => Some(Self::PhaseRegressed),
             "ERROR_REASON_CORRELATION_IN_USE" => Some(Self::CorrelationInUse),
             "ERROR_REASON_RUN_LIMIT_REACHED" => Some(Self::RunLimitReached),
+            "ERROR_REASON_BULK_OPERATION_NOT_FOUND" => Some(Self::BulkOperationNotFound),
+            "ERROR_REASON_TOO_MANY_BULK_OPERATIONS" => Some(Self::TooManyBulkOperations),
             _ => None,
         }
     }
@@ -5895,6 +5903,178 @@ pub mod transfer_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// One verb for every transfer that a filter means, carried out by the server.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkOperation {
+    /// Identity.
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+    /// What is done to each transfer.
+    #[prost(enumeration = "BulkVerb", tag = "2")]
+    pub verb: i32,
+    /// Which transfers are meant, as it was asked for.
+    #[prost(message, optional, tag = "3")]
+    pub filter: ::core::option::Option<TransferFilter>,
+    /// Why, for CANCEL; may be empty.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// How long whoever runs a transfer has to confirm, for CANCEL; absent as the policy or the server says.
+    #[prost(message, optional, tag = "5")]
+    pub grace: ::core::option::Option<::prost_types::Duration>,
+    /// How far it is.
+    #[prost(enumeration = "BulkState", tag = "6")]
+    pub state: i32,
+    /// How many transfers were found just before it was started. More or fewer may be done: others come and go meanwhile.
+    #[prost(int64, tag = "7")]
+    pub matched: i64,
+    /// How many the verb was carried out on.
+    #[prost(int64, tag = "8")]
+    pub succeeded: i64,
+    /// How many it was refused for.
+    #[prost(int64, tag = "9")]
+    pub refused: i64,
+    /// The credential that started it; empty where callers need none.
+    #[prost(string, tag = "10")]
+    pub created_by_uuid: ::prost::alloc::string::String,
+    /// When it was started: no transfer that is declared later is covered.
+    #[prost(message, optional, tag = "11")]
+    pub inserted_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it last went on.
+    #[prost(message, optional, tag = "12")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was through, or was stopped; absent while it runs.
+    #[prost(message, optional, tag = "13")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// One higher with every change.
+    #[prost(int64, tag = "14")]
+    pub revision: i64,
+}
+/// What came of one transfer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkOutcome {
+    /// Its place among those of the operation: 1, 2, 3 and so on.
+    #[prost(int64, tag = "1")]
+    pub number: i64,
+    /// The transfer.
+    #[prost(string, tag = "2")]
+    pub transfer_uuid: ::prost::alloc::string::String,
+    /// What came of it.
+    #[prost(enumeration = "BulkResult", tag = "3")]
+    pub result: i32,
+    /// The reason of the refusal, as in ErrorInfo; empty where it succeeded. ROW_LOCKED where another program held its row.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// For RETRY: the transfer that tries it again.
+    #[prost(string, tag = "5")]
+    pub retried_by_uuid: ::prost::alloc::string::String,
+}
+/// What is done to each transfer of a bulk operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BulkVerb {
+    /// Refused.
+    Unspecified = 0,
+    /// As by CancelTransfer.
+    Cancel = 1,
+    /// As by RetryTransfer.
+    Retry = 2,
+    /// As by DeleteTransfer.
+    Delete = 3,
+}
+impl BulkVerb {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BULK_VERB_UNSPECIFIED",
+            Self::Cancel => "BULK_VERB_CANCEL",
+            Self::Retry => "BULK_VERB_RETRY",
+            Self::Delete => "BULK_VERB_DELETE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BULK_VERB_UNSPECIFIED" => Some(Self::Unspecified),
+            "BULK_VERB_CANCEL" => Some(Self::Cancel),
+            "BULK_VERB_RETRY" => Some(Self::Retry),
+            "BULK_VERB_DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+/// How far a bulk operation is. Clients must accept values that they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BulkState {
+    /// Never sent.
+    Unspecified = 0,
+    /// It goes on, whoever calls or not, and over a restart of the server.
+    Running = 1,
+    /// Every transfer had its turn. Some may have been refused.
+    Completed = 2,
+    /// StopBulkOperation stopped it. What was done stays done.
+    Stopped = 3,
+}
+impl BulkState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BULK_STATE_UNSPECIFIED",
+            Self::Running => "BULK_STATE_RUNNING",
+            Self::Completed => "BULK_STATE_COMPLETED",
+            Self::Stopped => "BULK_STATE_STOPPED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BULK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "BULK_STATE_RUNNING" => Some(Self::Running),
+            "BULK_STATE_COMPLETED" => Some(Self::Completed),
+            "BULK_STATE_STOPPED" => Some(Self::Stopped),
+            _ => None,
+        }
+    }
+}
+/// What came of one transfer of a bulk operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BulkResult {
+    /// Of a filter: any.
+    Unspecified = 0,
+    /// The verb was carried out. A cancellation of a transfer that runs is asked for then, as by CancelTransfer.
+    Succeeded = 1,
+    /// The verb was refused, and the operation went on.
+    Refused = 2,
+}
+impl BulkResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BULK_RESULT_UNSPECIFIED",
+            Self::Succeeded => "BULK_RESULT_SUCCEEDED",
+            Self::Refused => "BULK_RESULT_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BULK_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "BULK_RESULT_SUCCEEDED" => Some(Self::Succeeded),
+            "BULK_RESULT_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
 /// What the caller said.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CommentDetail {
@@ -5989,6 +6169,25 @@ pub struct RedemptionDetail {
     #[prost(string, tag = "1")]
     pub agent_uuid: ::prost::alloc::string::String,
 }
+/// What a bulk operation does, and how far it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkOperationDetail {
+    /// What is done to each transfer.
+    #[prost(enumeration = "BulkVerb", tag = "1")]
+    pub verb: i32,
+    /// RUNNING where it was started, otherwise how it ended.
+    #[prost(enumeration = "BulkState", tag = "2")]
+    pub state: i32,
+    /// How many transfers were found when it was started.
+    #[prost(int64, tag = "3")]
+    pub matched: i64,
+    /// How many the verb was carried out on.
+    #[prost(int64, tag = "4")]
+    pub succeeded: i64,
+    /// How many it was refused for.
+    #[prost(int64, tag = "5")]
+    pub refused: i64,
+}
 /// What was refused, and why.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RefusalDetail {
@@ -6041,8 +6240,8 @@ pub struct Event {
     /// The request_id of the call that caused it; empty when it carried none.
     #[prost(string, tag = "9")]
     pub request_id: ::prost::alloc::string::String,
-    /// The revision, after the event, of the transfer, connection or credential that it happened to; for a deletion the
-    /// one that the row had; 0 for everything else.
+    /// The revision, after the event, of the transfer, connection, credential or bulk operation that it happened to; for a
+    /// deletion the one that the row had; 0 for everything else.
     #[prost(int64, tag = "10")]
     pub revision: i64,
     /// When it happened: the transfer's updated_at.
@@ -6055,8 +6254,8 @@ pub struct Event {
     /// log stores about this one. `tidegate-server audit verify` recomputes it.
     #[prost(bytes = "vec", tag = "13")]
     pub hash: ::prost::alloc::vec::Vec<u8>,
-    /// The credential or session that it happened to, or the credential that a refused change was asked of; empty
-    /// otherwise.
+    /// The credential, session or bulk operation that it happened to, the bulk operation that did it to the transfer, or
+    /// the credential that a refused change was asked of; empty otherwise.
     #[prost(string, tag = "14")]
     pub subject_uuid: ::prost::alloc::string::String,
     /// The run that it is about: set for STARTED, and for what happens to a transfer while it is IN_PROGRESS, the end of
@@ -6084,7 +6283,7 @@ pub struct Event {
     /// not know.
     #[prost(
         oneof = "event::Detail",
-        tags = "15, 16, 17, 18, 19, 20, 22, 23, 24, 29, 25"
+        tags = "15, 16, 17, 18, 19, 20, 22, 23, 24, 29, 25, 32"
     )]
     pub detail: ::core::option::Option<event::Detail>,
 }
@@ -6128,6 +6327,9 @@ pub mod event {
         /// For STARTED, on the first of several that one claim has started.
         #[prost(message, tag = "25")]
         Claim(super::ClaimDetail),
+        /// For BULK_OPERATION_STARTED and BULK_OPERATION_ENDED.
+        #[prost(message, tag = "32")]
+        BulkOperation(super::BulkOperationDetail),
     }
 }
 /// What happened. Clients must accept values that they do not know.
@@ -6203,6 +6405,10 @@ pub enum EventType {
     ReceiptSubmitted = 32,
     /// It was tried again by another transfer, so nobody else can.
     Retried = 33,
+    /// A bulk operation was started.
+    BulkOperationStarted = 34,
+    /// A bulk operation was through, or was stopped.
+    BulkOperationEnded = 35,
 }
 impl EventType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6245,6 +6451,8 @@ impl EventType {
             Self::SessionDeleted => "EVENT_TYPE_SESSION_DELETED",
             Self::ReceiptSubmitted => "EVENT_TYPE_RECEIPT_SUBMITTED",
             Self::Retried => "EVENT_TYPE_RETRIED",
+            Self::BulkOperationStarted => "EVENT_TYPE_BULK_OPERATION_STARTED",
+            Self::BulkOperationEnded => "EVENT_TYPE_BULK_OPERATION_ENDED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6284,6 +6492,8 @@ impl EventType {
             "EVENT_TYPE_SESSION_DELETED" => Some(Self::SessionDeleted),
             "EVENT_TYPE_RECEIPT_SUBMITTED" => Some(Self::ReceiptSubmitted),
             "EVENT_TYPE_RETRIED" => Some(Self::Retried),
+            "EVENT_TYPE_BULK_OPERATION_STARTED" => Some(Self::BulkOperationStarted),
+            "EVENT_TYPE_BULK_OPERATION_ENDED" => Some(Self::BulkOperationEnded),
             _ => None,
         }
     }
@@ -9303,6 +9513,766 @@ pub mod credential_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tidegate.v1.CredentialService";
     impl<T> tonic::server::NamedService for CredentialServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What to do, and to which transfers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartBulkOperationRequest {
+    /// Required.
+    #[prost(enumeration = "BulkVerb", tag = "1")]
+    pub verb: i32,
+    /// Which transfers. Where it names no status, those that the verb is meant for: for CANCEL what has not ended, for DELETE
+    /// what has ended, for RETRY what is FAILED. A filter without a condition is refused unless all is set.
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<TransferFilter>,
+    /// That a filter without a condition is meant. Refused beside one that has any.
+    #[prost(bool, tag = "3")]
+    pub all: bool,
+    /// Why, for CANCEL alone; at most 1000 characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// How long whoever runs a transfer has to confirm, for CANCEL alone, as in CancelTransferRequest.
+    #[prost(message, optional, tag = "5")]
+    pub grace: ::core::option::Option<::prost_types::Duration>,
+    /// Starts nothing, and answers what would be covered.
+    #[prost(bool, tag = "6")]
+    pub dry_run: bool,
+    /// Makes the call safe to repeat; at most 36 printable ASCII characters, best a UUID. Not remembered for a dry run.
+    #[prost(string, tag = "7")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What was started, or would be covered.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StartBulkOperationResponse {
+    /// The operation as it is now; absent for a dry run.
+    #[prost(message, optional, tag = "1")]
+    pub operation: ::core::option::Option<BulkOperation>,
+    /// For a dry run: how many transfers match.
+    #[prost(int64, tag = "2")]
+    pub matched: i64,
+    /// For a dry run: the first of them in the order of their turns, at most 10.
+    #[prost(message, repeated, tag = "3")]
+    pub sample: ::prost::alloc::vec::Vec<Transfer>,
+}
+/// Which operation to return.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBulkOperationRequest {
+    /// Required.
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+}
+/// The operation asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBulkOperationResponse {
+    /// The operation as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub operation: ::core::option::Option<BulkOperation>,
+}
+/// Which operations to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBulkOperationsRequest {
+    /// The most to return; 0 means 50, more than 1000 means 1000, negative: INVALID_ARGUMENT.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// next_page_token of the page before.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of operations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBulkOperationsResponse {
+    /// The operations, newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub operations: ::prost::alloc::vec::Vec<BulkOperation>,
+    /// Pass it on for the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which outcomes to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBulkOutcomesRequest {
+    /// The operation. Required. Unknown: NOT_FOUND (BULK_OPERATION_NOT_FOUND).
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+    /// Only this result; UNSPECIFIED is any.
+    #[prost(enumeration = "BulkResult", tag = "2")]
+    pub result: i32,
+    /// The most to return; 0 means 50, more than 1000 means 1000, negative: INVALID_ARGUMENT.
+    #[prost(int32, tag = "3")]
+    pub page_size: i32,
+    /// next_page_token of the page before; valid only with the same uuid and result.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of outcomes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBulkOutcomesResponse {
+    /// The outcomes, in the order of their turns.
+    #[prost(message, repeated, tag = "1")]
+    pub outcomes: ::prost::alloc::vec::Vec<BulkOutcome>,
+    /// Pass it on for the next page; empty at the end, which for an operation that runs is the end so far.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which operation to stop.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StopBulkOperationRequest {
+    /// Required. Unknown: NOT_FOUND (BULK_OPERATION_NOT_FOUND).
+    #[prost(string, tag = "1")]
+    pub uuid: ::prost::alloc::string::String,
+    /// Makes the call safe to repeat; at most 36 printable ASCII characters, best a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The operation that was stopped, or had ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StopBulkOperationResponse {
+    /// The operation as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub operation: ::core::option::Option<BulkOperation>,
+}
+/// Generated client implementations.
+pub mod bulk_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// One verb for many transfers, carried out by the server in steps, with an outcome for each transfer.
+    ///
+    /// Each transfer is decided on by the rules of the call for a single one, and has the same events; their subject_uuid is
+    /// the operation. The operation itself has BULK_OPERATION_STARTED and BULK_OPERATION_ENDED.
+    ///
+    /// Admins alone start and stop operations. Viewers, approvers and admins look at them; agents do not.
+    ///
+    /// What holds for every call, refusals, repetition, paging and limits included, is in common.proto.
+    #[derive(Debug, Clone)]
+    pub struct BulkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> BulkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BulkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BulkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Starts an operation on the transfers that match a filter now, oldest first, or says which these are.
+        ///
+        /// A transfer that does not match any more when its turn comes is left alone. One that the rules refuse is an outcome,
+        /// and ends nothing. The caller may go away: the operation goes on, over restarts too, until it is through or stopped,
+        /// in the name of who started it, even if their credential is revoked meanwhile.
+        ///
+        /// At most 10 run at once; one more: FAILED_PRECONDITION (TOO_MANY_BULK_OPERATIONS).
+        pub async fn start_bulk_operation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartBulkOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartBulkOperationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.BulkService/StartBulkOperation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tidegate.v1.BulkService", "StartBulkOperation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns one operation. Unknown: NOT_FOUND (BULK_OPERATION_NOT_FOUND).
+        pub async fn get_bulk_operation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBulkOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBulkOperationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.BulkService/GetBulkOperation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.BulkService", "GetBulkOperation"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists operations, newest first. Those that have ended are kept as long as events are, with their outcomes.
+        pub async fn list_bulk_operations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBulkOperationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBulkOperationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.BulkService/ListBulkOperations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tidegate.v1.BulkService", "ListBulkOperations"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what came of the transfers of an operation, in the order of their turns. Those of one that runs may be read
+        /// as they come.
+        pub async fn list_bulk_outcomes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBulkOutcomesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBulkOutcomesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.BulkService/ListBulkOutcomes",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.BulkService", "ListBulkOutcomes"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops an operation at once: no further transfer is changed once this is answered. What was done stays done. Does
+        /// nothing to one that has ended.
+        pub async fn stop_bulk_operation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StopBulkOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StopBulkOperationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.BulkService/StopBulkOperation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.BulkService", "StopBulkOperation"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod bulk_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BulkServiceServer.
+    #[async_trait]
+    pub trait BulkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Starts an operation on the transfers that match a filter now, oldest first, or says which these are.
+        ///
+        /// A transfer that does not match any more when its turn comes is left alone. One that the rules refuse is an outcome,
+        /// and ends nothing. The caller may go away: the operation goes on, over restarts too, until it is through or stopped,
+        /// in the name of who started it, even if their credential is revoked meanwhile.
+        ///
+        /// At most 10 run at once; one more: FAILED_PRECONDITION (TOO_MANY_BULK_OPERATIONS).
+        async fn start_bulk_operation(
+            &self,
+            request: tonic::Request<super::StartBulkOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartBulkOperationResponse>,
+            tonic::Status,
+        >;
+        /// Returns one operation. Unknown: NOT_FOUND (BULK_OPERATION_NOT_FOUND).
+        async fn get_bulk_operation(
+            &self,
+            request: tonic::Request<super::GetBulkOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBulkOperationResponse>,
+            tonic::Status,
+        >;
+        /// Lists operations, newest first. Those that have ended are kept as long as events are, with their outcomes.
+        async fn list_bulk_operations(
+            &self,
+            request: tonic::Request<super::ListBulkOperationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBulkOperationsResponse>,
+            tonic::Status,
+        >;
+        /// Lists what came of the transfers of an operation, in the order of their turns. Those of one that runs may be read
+        /// as they come.
+        async fn list_bulk_outcomes(
+            &self,
+            request: tonic::Request<super::ListBulkOutcomesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBulkOutcomesResponse>,
+            tonic::Status,
+        >;
+        /// Stops an operation at once: no further transfer is changed once this is answered. What was done stays done. Does
+        /// nothing to one that has ended.
+        async fn stop_bulk_operation(
+            &self,
+            request: tonic::Request<super::StopBulkOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StopBulkOperationResponse>,
+            tonic::Status,
+        >;
+    }
+    /// One verb for many transfers, carried out by the server in steps, with an outcome for each transfer.
+    ///
+    /// Each transfer is decided on by the rules of the call for a single one, and has the same events; their subject_uuid is
+    /// the operation. The operation itself has BULK_OPERATION_STARTED and BULK_OPERATION_ENDED.
+    ///
+    /// Admins alone start and stop operations. Viewers, approvers and admins look at them; agents do not.
+    ///
+    /// What holds for every call, refusals, repetition, paging and limits included, is in common.proto.
+    #[derive(Debug)]
+    pub struct BulkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BulkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BulkServiceServer<T>
+    where
+        T: BulkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tidegate.v1.BulkService/StartBulkOperation" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartBulkOperationSvc<T: BulkService>(pub Arc<T>);
+                    impl<
+                        T: BulkService,
+                    > tonic::server::UnaryService<super::StartBulkOperationRequest>
+                    for StartBulkOperationSvc<T> {
+                        type Response = super::StartBulkOperationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartBulkOperationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::start_bulk_operation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartBulkOperationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.BulkService/GetBulkOperation" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetBulkOperationSvc<T: BulkService>(pub Arc<T>);
+                    impl<
+                        T: BulkService,
+                    > tonic::server::UnaryService<super::GetBulkOperationRequest>
+                    for GetBulkOperationSvc<T> {
+                        type Response = super::GetBulkOperationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetBulkOperationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::get_bulk_operation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetBulkOperationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.BulkService/ListBulkOperations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBulkOperationsSvc<T: BulkService>(pub Arc<T>);
+                    impl<
+                        T: BulkService,
+                    > tonic::server::UnaryService<super::ListBulkOperationsRequest>
+                    for ListBulkOperationsSvc<T> {
+                        type Response = super::ListBulkOperationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBulkOperationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::list_bulk_operations(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBulkOperationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.BulkService/ListBulkOutcomes" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBulkOutcomesSvc<T: BulkService>(pub Arc<T>);
+                    impl<
+                        T: BulkService,
+                    > tonic::server::UnaryService<super::ListBulkOutcomesRequest>
+                    for ListBulkOutcomesSvc<T> {
+                        type Response = super::ListBulkOutcomesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBulkOutcomesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::list_bulk_outcomes(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBulkOutcomesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.BulkService/StopBulkOperation" => {
+                    #[allow(non_camel_case_types)]
+                    struct StopBulkOperationSvc<T: BulkService>(pub Arc<T>);
+                    impl<
+                        T: BulkService,
+                    > tonic::server::UnaryService<super::StopBulkOperationRequest>
+                    for StopBulkOperationSvc<T> {
+                        type Response = super::StopBulkOperationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StopBulkOperationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::stop_bulk_operation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StopBulkOperationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BulkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tidegate.v1.BulkService";
+    impl<T> tonic::server::NamedService for BulkServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

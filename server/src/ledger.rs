@@ -26,6 +26,7 @@ use tidegate_domain::{
 use tidegate_store::Store;
 
 mod batch;
+pub mod bulk;
 mod execute;
 mod held;
 mod load;
@@ -72,6 +73,8 @@ pub struct Ledger {
     failed: Arc<Notify>,
     /// How many have.
     failures: Arc<AtomicU64>,
+    /// A bulk operation was started here.
+    bulk: Arc<Notify>,
     metrics: Arc<Metrics>,
 }
 
@@ -112,6 +115,7 @@ impl Ledger {
             queues: queues.collect(),
             failed: Arc::default(),
             failures: Arc::default(),
+            bulk: Arc::default(),
             metrics: Arc::clone(metrics),
         }
     }
@@ -149,6 +153,16 @@ impl Ledger {
     /// Resolves once a change has failed for the database's sake since it resolved before.
     pub async fn next_failure(&self) {
         self.failed.notified().await;
+    }
+
+    /// Has a bulk operation that was just started go on at once.
+    pub(crate) fn drive_bulk(&self) {
+        self.bulk.notify_one();
+    }
+
+    /// Resolves once one was started since it resolved before.
+    async fn bulk_started(&self) {
+        self.bulk.notified().await;
     }
 
     /// How many changes have failed for the database's sake.

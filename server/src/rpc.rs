@@ -10,7 +10,7 @@ use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tidegate_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        connection_service_server::ConnectionServiceServer,
+        bulk_service_server::BulkServiceServer, connection_service_server::ConnectionServiceServer,
         credential_service_server::CredentialServiceServer,
         event_service_server::EventServiceServer, transfer_service_server::TransferServiceServer,
     },
@@ -37,6 +37,7 @@ use tidegate_store::Readers;
 
 pub mod accept;
 mod auth;
+mod bulk;
 mod caller;
 mod connection;
 mod cors;
@@ -128,6 +129,9 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
     let credentials = CredentialServiceServer::new(credential::CredentialApi::new(backend.clone()))
         .max_decoding_message_size(MESSAGE_IN_MAX)
         .max_encoding_message_size(MESSAGE_OUT_MAX);
+    let bulk = BulkServiceServer::new(bulk::BulkApi::new(backend.clone()))
+        .max_decoding_message_size(MESSAGE_IN_MAX)
+        .max_encoding_message_size(MESSAGE_OUT_MAX);
     let connections = ConnectionServiceServer::new(connection::ConnectionApi::new(backend))
         .max_decoding_message_size(MESSAGE_IN_MAX)
         .max_encoding_message_size(MESSAGE_OUT_MAX);
@@ -138,6 +142,7 @@ pub fn routes(backend: Backend) -> Result<(Routes, Health), tonic_reflection::se
         .add_service(events)
         .add_service(connections)
         .add_service(credentials)
+        .add_service(bulk)
         .add_service(health.service());
     if reflection != Reflection::Off {
         add_reflection(&mut services)?;

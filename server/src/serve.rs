@@ -20,7 +20,7 @@ use crate::{
     config::{Auth, Config, Limits, Settings},
     feed::{Feed, log_follower::LogFollower},
     health,
-    ledger::{Ledger, retention::Retention, sweeper::Sweeper},
+    ledger::{Ledger, bulk::BulkDriver, retention::Retention, sweeper::Sweeper},
     metrics::{self, Metrics, Monitor, Sources, listener, sampler},
     net::tls::Tls,
     reload::Reload,
@@ -309,6 +309,8 @@ async fn build(
                 .run_transfer_retention(keep, config.sweep_interval, stop.clone()),
         );
     }
+    let driver = BulkDriver::new(ledger.clone(), store.clone());
+    tasks.spawn("bulk-operations", driver.run(stop.clone()));
     if let Some(keep) = config.event_retention {
         let retention = Retention::new(store.clone(), time.clone(), keep);
         tasks.spawn(

@@ -13,6 +13,7 @@ use tidegate_domain::{log::LogBounds, time::Timestamp};
 
 mod attempt;
 mod backup;
+mod bulk_operation;
 mod connection;
 mod credential;
 mod error;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{WriteTransaction, error::StoreError, event::rows::to_request, sql::chunk};
 use tidegate_domain::{
     event::{EventDetail, EventSubject, EventType, IdempotencyKey},
-    id::{ConnectionId, CredentialId, SessionId, TransferId},
+    id::{BulkOperationId, ConnectionId, CredentialId, SessionId, TransferId},
 };
 use tidegate_entity::{
     event,
@@ -50,6 +50,8 @@ pub enum Effect {
     Credential(CredentialId),
     /// It opened this session.
     Session(SessionId),
+    /// It started or stopped this bulk operation.
+    BulkOperation(BulkOperationId),
 }
 
 #[derive(FromQueryResult)]
@@ -82,6 +84,10 @@ impl Request {
             }),
             EventSubject::Credential => self.subject_uuid.map(CredentialId).map(Effect::Credential),
             EventSubject::Session => self.subject_uuid.map(SessionId).map(Effect::Session),
+            EventSubject::BulkOperation => {
+                let uuid = self.subject_uuid.map(BulkOperationId);
+                uuid.map(Effect::BulkOperation)
+            }
             EventSubject::Nothing => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The store against real files: what goes in comes out, in order, through the right index, and nowhere else.
 
 mod attempts;
+mod bulk_operations;
 mod claims;
 mod credentials;
 mod exports;

@@ -10,6 +10,26 @@ use tidegate_tests::dynamic;
 /// Each method with the test, as `module::function` in `wire`, that walks it.
 const COVERED: &[(&str, &str)] = &[
     (
+        "BulkService.StartBulkOperation",
+        "bulk::what_is_not_said_clearly_is_refused",
+    ),
+    (
+        "BulkService.GetBulkOperation",
+        "bulk::what_is_not_said_clearly_is_refused",
+    ),
+    (
+        "BulkService.ListBulkOperations",
+        "bulk::what_has_failed_is_tried_again_and_what_has_ended_is_deleted",
+    ),
+    (
+        "BulkService.ListBulkOutcomes",
+        "bulk::what_is_not_said_clearly_is_refused",
+    ),
+    (
+        "BulkService.StopBulkOperation",
+        "bulk::one_that_is_stopped_goes_no_further",
+    ),
+    (
         "ConnectionService.CreateConnection",
         "connections::a_connection_is_active_at_once_and_read_back_as_created",
     ),

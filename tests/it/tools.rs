@@ -58,6 +58,7 @@ async fn grpcurl_lists_and_describes() {
     let names: Vec<&str> = listed.stdout.lines().collect();
     for name in [
         "grpc.health.v1.Health",
+        "tidegate.v1.BulkService",
         "tidegate.v1.ConnectionService",
         "tidegate.v1.CredentialService",
         "tidegate.v1.EventService",
@@ -381,6 +382,7 @@ async fn health_is_told_for_the_server_and_each_service() {
         "tidegate.v1.EventService",
         "tidegate.v1.ConnectionService",
         "tidegate.v1.CredentialService",
+        "tidegate.v1.BulkService",
     ] {
         let request = HealthCheckRequest {
             service: service.to_owned(),

@@ -4,6 +4,7 @@
 
 mod about;
 mod approval;
+mod bulk;
 mod claims;
 mod connection_life;
 mod connection_update;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tidegate_domain::time::Timestamp;
 use tidegate_proto::v1::{
-    self, TransferStatus, connection_service_client::ConnectionServiceClient,
+    self, TransferStatus, bulk_service_client::BulkServiceClient,
+    connection_service_client::ConnectionServiceClient,
     credential_service_client::CredentialServiceClient, event_service_client::EventServiceClient,
     transfer_service_client::TransferServiceClient,
 };
@@ -31,6 +32,8 @@ pub struct Raw {
     pub connections: ConnectionServiceClient<Channel>,
     /// `CredentialService`.
     pub credentials: CredentialServiceClient<Channel>,
+    /// `BulkService`.
+    pub bulks: BulkServiceClient<Channel>,
 }
 
 impl World {
@@ -175,7 +178,8 @@ impl Raw {
             transfers: TransferServiceClient::new(channel.clone()),
             events: EventServiceClient::new(channel.clone()),
             connections: ConnectionServiceClient::new(channel.clone()),
-            credentials: CredentialServiceClient::new(channel),
+            credentials: CredentialServiceClient::new(channel.clone()),
+            bulks: BulkServiceClient::new(channel),
         }
     }
 

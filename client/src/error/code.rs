@@ -173,6 +173,10 @@ names! {
         CredentialNotFound = "CREDENTIAL_NOT_FOUND",
         /// The credential was revoked and cannot be rotated.
         CredentialRevoked = "CREDENTIAL_REVOKED",
+        /// There is no such bulk operation.
+        BulkOperationNotFound = "BULK_OPERATION_NOT_FOUND",
+        /// As many bulk operations run as may at once.
+        TooManyBulkOperations = "TOO_MANY_BULK_OPERATIONS",
         /// The server has too much to do.
         QueueFull = "QUEUE_FULL",
         /// Too many calls, or too many bad tokens or session codes.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Direction, EventType, ExpiryReason, FailureCode, LogPosition, Receipt, Role, StopCause,
-    TransferStatus, text,
+    BulkState, BulkVerb, Direction, EventType, ExpiryReason, FailureCode, LogPosition, Receipt,
+    Role, StopCause, TransferStatus, text,
 };
 use crate::error::OneLine;
 
@@ -26,7 +26,8 @@ pub struct Event {
     /// That transfer's connection, or the connection that it happened to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_uuid: Option<Uuid>,
-    /// The credential or session that it happened to, if any.
+    /// The credential, session or bulk operation that it happened to, or the operation that did it to the transfer, if
+    /// any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_uuid: Option<Uuid>,
     /// The table of that transfer.
@@ -164,6 +165,22 @@ pub enum EventDetail {
         /// The agent's credential, which was created with it.
         agent_uuid: Uuid,
     },
+    /// What a bulk operation does, and how far it is.
+    BulkOperation {
+        /// What is done to each transfer.
+        verb: BulkVerb,
+        /// Running where it was started, otherwise how it ended.
+        state: BulkState,
+        /// How many transfers were found when it was started.
+        #[serde(serialize_with = "text::number")]
+        matched: i64,
+        /// How many the verb was carried out on.
+        #[serde(serialize_with = "text::number")]
+        succeeded: i64,
+        /// How many it was refused for.
+        #[serde(serialize_with = "text::number")]
+        refused: i64,
+    },
     /// What was refused, and why.
     Refusal {
         /// The reason, as [`Error::reason`](crate::Error::reason) gives it to the caller.
@@ -217,6 +234,13 @@ impl EventDetail {
             Self::ConnectionUpdate { fields } => fields.join(", "),
             Self::Credential { role, name } => format!("{role} {name}"),
             Self::Redemption { agent_uuid } => format!("agent {agent_uuid}"),
+            Self::BulkOperation {
+                verb,
+                matched,
+                succeeded,
+                refused,
+                ..
+            } => format!("{verb}: {succeeded} of {matched}, {refused} refused"),
             Self::Refusal {
                 reason,
                 method,

@@ -251,6 +251,10 @@ vocabulary! {
         Retried = "retried",
         /// A side of a movement stated what it counted and saw.
         ReceiptSubmitted = "receipt_submitted",
+        /// A bulk operation was started.
+        BulkOperationStarted = "bulk_operation_started",
+        /// A bulk operation was through, or was stopped.
+        BulkOperationEnded = "bulk_operation_ended",
     }
 }
 
@@ -490,5 +494,39 @@ impl SortOrder {
             Self::Asc => v1::SortOrder::Asc.into(),
             Self::Desc => v1::SortOrder::Desc.into(),
         }
+    }
+}
+
+vocabulary! {
+    /// What a bulk operation does to each transfer.
+    BulkVerb from BulkVerb {
+        /// It is cancelled.
+        Cancel = "cancel",
+        /// It is tried again.
+        Retry = "retry",
+        /// Its row is deleted.
+        Delete = "delete",
+    }
+}
+
+vocabulary! {
+    /// How far a bulk operation is.
+    BulkState from BulkState {
+        /// It goes on.
+        Running = "running",
+        /// Every transfer had its turn. Some may have been refused.
+        Completed = "completed",
+        /// It was stopped.
+        Stopped = "stopped",
+    }
+}
+
+vocabulary! {
+    /// What came of one transfer of a bulk operation.
+    BulkResult from BulkResult {
+        /// The verb was carried out.
+        Succeeded = "succeeded",
+        /// The verb was refused, and the operation went on.
+        Refused = "refused",
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
@@ -13,8 +14,9 @@ use crate::{
     transfer::Transfer,
 };
 
-/// Which transfers are meant. Unset is no condition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which transfers are meant. Unset is no condition. That of a bulk operation is stored as it is serialized.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TransferFilter {
     /// Only this direction.
     pub direction: Option<Direction>,
@@ -55,7 +57,8 @@ pub struct TransferFilter {
 }
 
 /// A stretch of time, its ends included; unset is no bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TimeRange {
     /// Where it begins.
     pub from: Option<Timestamp>,

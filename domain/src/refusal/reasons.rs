@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     connection::{ConnectionAction, ConnectionStatus},
-    id::{ConnectionId, CredentialId, TransferId},
+    id::{BulkOperationId, ConnectionId, CredentialId, TransferId},
     log::Divergence,
     outcome::Phase,
     policy::AllowedHours,
@@ -47,6 +47,7 @@ plain!(
     TransferId,
     ConnectionId,
     CredentialId,
+    BulkOperationId,
     IpAddr,
     Timestamp,
     AllowedHours,

@@ -5,11 +5,12 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, bail};
 use prost::Message as _;
 
-const PROTOS: [&str; 4] = [
+const PROTOS: [&str; 5] = [
     "tidegate/v1/transfer_service.proto",
     "tidegate/v1/event_service.proto",
     "tidegate/v1/connection_service.proto",
     "tidegate/v1/credential_service.proto",
+    "tidegate/v1/bulk_service.proto",
 ];
 
 /// Messages that hold a token or a session code: `Debug` is written by hand, so that no log shows it.

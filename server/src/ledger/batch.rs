@@ -17,13 +17,14 @@ use crate::{error::Error, feed::FeedChange};
 use tidegate_domain::{
     attempt::Attempt,
     authorize::RunDefaults,
+    bulk::{BulkOperation, BulkOutcome},
     caller::{Caller, SERVER},
     chain::Head,
     command::{Submission, Target},
     connection::{Connection, DuplicateCandidate, Usage},
     credential::{Credential, Session},
     event::{About, Event, EventBody, IdempotencyKey},
-    id::{ConnectionId, CredentialId, SessionId, TransferId},
+    id::{BulkOperationId, ConnectionId, CredentialId, SessionId, TransferId},
     log::Appended,
     movement::Side,
     refusal::Refusal,
@@ -32,6 +33,7 @@ use tidegate_domain::{
 };
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
+mod bulk;
 mod claim;
 mod connection;
 mod credential;
@@ -52,6 +54,10 @@ pub(super) struct BatchInputs {
     pub(super) credentials: Vec<Credential>,
     /// The sessions of the codes that the commands name, and those that repetitions are answered with.
     pub(super) sessions: Vec<Session>,
+    /// The bulk operations that the commands name, and those that repetitions are answered with.
+    pub(super) bulk_operations: Vec<BulkOperation>,
+    /// How many run, where one more is to be started.
+    pub(super) bulk_running: i64,
     /// What earlier requests with the same ids did.
     pub(super) prior_requests: Vec<PriorRequest>,
     /// What the transfers of connections have used up by their rows, for connections that may get a limit.
@@ -81,6 +87,8 @@ impl BatchInputs {
             connections: Vec::new(),
             credentials: Vec::new(),
             sessions: Vec::new(),
+            bulk_operations: Vec::new(),
+            bulk_running: 0,
             prior_requests: Vec::new(),
             on_record: HashMap::new(),
             running: HashMap::new(),
@@ -98,7 +106,7 @@ impl BatchInputs {
 #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
 pub(super) const OPEN_ENOUGH: u32 = super::BATCH as u32 + 1;
 
-/// A transfer, a connection, a credential or a session in a batch.
+/// A transfer, a connection, a credential, a session or a bulk operation in a batch.
 struct Row<T> {
     /// As it was loaded; `None` when this batch creates it.
     before: Option<Arc<T>>,
@@ -184,6 +192,8 @@ struct EventRefs {
 struct Cause<'a> {
     caller: &'a Caller,
     request: Option<&'a IdempotencyKey>,
+    /// The bulk operation that it is done for.
+    operation: Option<BulkOperationId>,
 }
 
 impl<'a> Cause<'a> {
@@ -191,6 +201,7 @@ impl<'a> Cause<'a> {
         Self {
             caller: &submission.caller,
             request: submission.request.as_ref(),
+            operation: None,
         }
     }
 }
@@ -209,6 +220,9 @@ pub(crate) struct BatchState {
     connections: BTreeMap<ConnectionId, Row<Connection>>,
     credentials: BTreeMap<CredentialId, Row<Credential>>,
     sessions: BTreeMap<SessionId, Row<Session>>,
+    bulk_operations: BTreeMap<BulkOperationId, Row<BulkOperation>>,
+    bulk_outcomes: Vec<BulkOutcome>,
+    bulk_running: i64,
     on_record: HashMap<ConnectionId, Usage>,
     running: HashMap<ConnectionId, Vec<(Agent, i64)>>,
     pub(super) held: Held,
@@ -228,6 +242,7 @@ impl BatchState {
         let connections = inputs.connections.into_iter();
         let credentials = inputs.credentials.into_iter();
         let sessions = inputs.sessions.into_iter();
+        let bulk = inputs.bulk_operations.into_iter();
         let requests = inputs.prior_requests.into_iter().map(|earlier| {
             let key = (earlier.actor.clone(), earlier.request.request_id.clone());
             (key, earlier)
@@ -242,6 +257,9 @@ impl BatchState {
             connections: connections.map(|it| (it.uuid, Row::inputs(it))).collect(),
             credentials: credentials.map(|it| (it.uuid, Row::inputs(it))).collect(),
             sessions: sessions.map(|it| (it.uuid, Row::inputs(it))).collect(),
+            bulk_operations: bulk.map(|it| (it.uuid, Row::inputs(it))).collect(),
+            bulk_outcomes: Vec::new(),
+            bulk_running: inputs.bulk_running,
             on_record: inputs.on_record,
             running: inputs.running,
             held: inputs.held,
@@ -365,6 +383,7 @@ impl BatchState {
             && !self.connections.values().any(Row::has_changed)
             && !self.credentials.values().any(Row::has_changed)
             && !self.sessions.values().any(Row::has_changed)
+            && !self.bulk_operations.values().any(Row::has_changed)
     }
 
     /// Writes the batch. The event counter comes last, since its lock orders the commits; only sums are added to under it.
@@ -372,6 +391,7 @@ impl BatchState {
         self.write_connections(transaction).await?;
         self.write_transfers(transaction).await?;
         self.write_credentials(transaction).await?;
+        self.write_bulk(transaction).await?;
         self.append(transaction).await?;
         // Every end of a transfer is an event, so whoever counts holds the lock.
         transaction.count_ended(&self.ended).await

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_domain::id::{ConnectionId, CredentialId, TransferId};
+use tidegate_domain::id::{BulkOperationId, ConnectionId, CredentialId, TransferId};
 
 /// What exists and could not be locked.
 #[derive(Debug, Default)]
@@ -12,6 +12,7 @@ pub(super) struct Held {
     pub(super) credentials: BTreeSet<CredentialId>,
     /// Sessions, by the digests of their codes.
     pub(super) sessions: BTreeSet<Vec<u8>>,
+    pub(super) bulk_operations: BTreeSet<BulkOperationId>,
 }
 
 impl Held {
@@ -20,6 +21,7 @@ impl Held {
             && self.connections.is_empty()
             && self.credentials.is_empty()
             && self.sessions.is_empty()
+            && self.bulk_operations.is_empty()
     }
 
     /// Whether a connection is among them.

@@ -2,8 +2,8 @@
 //! are left out and named: see [`held`](super::held).
 //!
 //! The order of the locks is the same in every batch of every replica, so that none waits for another in a circle:
-//! movements by correlation, connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, the event counter
-//! last.
+//! movements by correlation, connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, bulk
+//! operations by uuid, the event counter last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::time::Time;
 use tidegate_domain::{
+    bulk::BulkOperation,
     connection::{Connection, ConnectionField, Usage},
     id::{ConnectionId, TransferId},
     movement::Side,
@@ -55,6 +56,11 @@ pub(super) async fn load(
     } else {
         Vec::new()
     };
+    let bulk_running = if plan.starts_bulk {
+        transaction.lock_bulk_starts().await?
+    } else {
+        0
+    };
     let sides = lock_sides(transaction, &mut plan).await?;
     // A transfer never moves to another connection, so that this can be asked without a lock.
     let governed = listed(&plan.governed);
@@ -70,20 +76,26 @@ pub(super) async fn load(
     plan.still_holds(&connections, &transfers)?;
     let mut held = find_held(&plan, transaction, &connections, &transfers).await?;
     let mut access = plan.access.lock(transaction, &mut held).await?;
+    let mut bulk = lock_bulk(transaction, &plan, &mut held).await?;
     let prior_requests = transaction
         .prior_requests(&listed(&plan.request_ids))
         .await?;
     let (mut of_transfers, mut of_connections) = (BTreeSet::new(), BTreeSet::new());
+    let mut of_bulk = BTreeSet::new();
     for earlier in &prior_requests {
         match &earlier.effect {
             Effect::Transfer { uuid, .. } => _ = of_transfers.insert(*uuid),
             Effect::Claim(claimed) => of_transfers.extend(claimed),
             Effect::Connection { uuid, .. } => _ = of_connections.insert(*uuid),
+            Effect::BulkOperation(uuid) => _ = of_bulk.insert(*uuid),
             Effect::Credential(_) | Effect::Session(_) => {}
         }
     }
     of_transfers.retain(|uuid| !plan.transfers.contains(uuid));
     of_connections.retain(|uuid| !plan.connections.contains_key(uuid));
+    of_bulk.retain(|uuid| !plan.bulk_operations.contains(uuid));
+    let of_bulk = listed(&of_bulk);
+    bulk.extend(transaction.existing_bulk_operations(&of_bulk).await?);
     let of_transfers = listed(&of_transfers);
     transfers.extend(transaction.existing_transfers(&of_transfers).await?);
     let of_connections = listed(&of_connections);
@@ -97,6 +109,8 @@ pub(super) async fn load(
         inputs.running = running(transaction, &connections).await?;
     }
     inputs.open = open_transfers(transaction, &plan.deletions).await?;
+    inputs.bulk_operations = bulk;
+    inputs.bulk_running = bulk_running;
     inputs.candidates = candidates;
     inputs.sides = sides;
     inputs.transfers = transfers;
@@ -192,6 +206,20 @@ async fn find_held(
         transfers: transfers.into_iter().map(|it| it.uuid).collect(),
         ..Held::default()
     })
+}
+
+/// The bulk operations that commands are about.
+async fn lock_bulk(
+    transaction: &WriteTransaction,
+    plan: &LockPlan<'_>,
+    held: &mut Held,
+) -> Result<Vec<BulkOperation>, StoreError> {
+    let planned = listed(&plan.bulk_operations);
+    let locked = transaction.lock_bulk_operations(&planned).await?;
+    let missing = missing(&planned, locked.iter().map(|it| it.uuid));
+    let existing = transaction.existing_bulk_operations(&missing).await?;
+    held.bulk_operations = existing.into_iter().map(|it| it.uuid).collect();
+    Ok(locked)
 }
 
 /// For every connection that gets a limit: what counts against it already.

@@ -1,6 +1,7 @@
-//! Deletes events that are older than they are to be kept, where that was asked for.
+//! Deletes events that are older than they are to be kept, and bulk operations that ended before then, where that was
+//! asked for.
 //!
-//! Needs no command in a writer's queue: it touches no row that a command looks at but the counter, which it locks last, as
+//! Needs no command in a writer's queue: it touches no row that a command changes but the counter, which it locks last, as
 //! every batch does. On SQLite it waits its turn for the one connection that writes.
 
 use std::time::Duration;
@@ -41,9 +42,11 @@ impl Retention {
             }
             match self.trim(&stop).await {
                 Ok(0) => {}
-                Ok(deleted) => tracing::info!(deleted, "old events were deleted"),
+                Ok(deleted) => {
+                    tracing::info!(deleted, "old events and bulk operations were deleted")
+                }
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), "old events could not be deleted; the next look tries again");
+                    tracing::warn!(error = %chain(&error), "old events and bulk operations could not be deleted; the next look tries again");
                 }
             }
         }
@@ -67,10 +70,11 @@ impl Retention {
         }
     }
 
-    /// Deletes the oldest events in one transaction; how many.
+    /// Deletes the oldest events, and what is left of bulk operations that ended then, in one transaction; how many rows.
     async fn stride(&self, before: Timestamp) -> Result<u64, StoreError> {
         let batch = self.store.begin().await?;
-        let deleted = batch.trim_log(before, STRIDE).await?;
+        let mut deleted = batch.trim_bulk_operations(before, STRIDE).await?;
+        deleted += batch.trim_log(before, STRIDE).await?;
         if deleted == 0 {
             batch.rollback().await?;
         } else {

@@ -27,6 +27,7 @@ use tidegate_domain::{
     },
 };
 
+mod bulk;
 mod claim;
 mod connection;
 mod credential;

@@ -18,10 +18,12 @@ use tidegate_domain::{
     transfer::Transfer,
 };
 
+mod bulk;
 mod connection;
 mod credential;
 mod receipt;
 
+pub(super) use bulk::{bulk_operation, bulk_outcome};
 pub(super) use connection::connection;
 pub(super) use credential::credential;
 
@@ -252,6 +254,19 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
         }),
         EventDetail::Redemption { agent_uuid } => Detail::Redemption(v1::RedemptionDetail {
             agent_uuid: agent_uuid.to_string(),
+        }),
+        EventDetail::BulkOperation {
+            verb,
+            state,
+            matched,
+            succeeded,
+            refused,
+        } => Detail::BulkOperation(v1::BulkOperationDetail {
+            verb: verb.to_wire(),
+            state: state.to_wire(),
+            matched: *matched,
+            succeeded: *succeeded,
+            refused: *refused,
         }),
         EventDetail::Refusal {
             reason,

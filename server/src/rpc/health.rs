@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{StreamExt as _, future, stream, stream::BoxStream};
 use tidegate_proto::v1::{
-    connection_service_server, credential_service_server, event_service_server,
+    bulk_service_server, connection_service_server, credential_service_server, event_service_server,
     transfer_service_server,
 };
 use tokio::sync::watch;
@@ -17,12 +17,13 @@ use tonic_health::pb::{
 };
 
 /// The server as a whole, then its services. All of them need a database that takes changes.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "",
     transfer_service_server::SERVICE_NAME,
     event_service_server::SERVICE_NAME,
     connection_service_server::SERVICE_NAME,
     credential_service_server::SERVICE_NAME,
+    bulk_service_server::SERVICE_NAME,
 ];
 
 /// The server's own word on its health; cheap to clone.

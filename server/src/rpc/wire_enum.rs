@@ -5,6 +5,7 @@ use tidegate_proto::v1;
 
 use tidegate_domain::{
     attempt::AttemptEnd,
+    bulk::{BulkResult, BulkState, BulkVerb},
     caller::Role,
     connection::{ConnectionDirection, ConnectionStatus},
     event::EventType,
@@ -200,4 +201,17 @@ wire_enum!(EventType {
     SessionDeleted,
     ReceiptSubmitted,
     Retried,
+    BulkOperationStarted,
+    BulkOperationEnded,
 });
+wire_enum!(BulkVerb {
+    Cancel,
+    Retry,
+    Delete
+});
+wire_enum!(BulkState {
+    Running,
+    Completed,
+    Stopped
+});
+wire_enum!(BulkResult { Succeeded, Refused });

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        connection, credential, event, request,
+        bulk_operation, connection, credential, event, request,
         sql::bulk::{self, Bulk},
         stats,
         transfer::{self as transfers, rows::to_row},
@@ -17,6 +17,7 @@ use super::{
     fixture::{Fixture, at, first, plain},
 };
 use tidegate_domain::{
+    bulk::BulkResult,
     caller::ConnectionScope,
     claim::{ClaimFilter, ClaimPosition},
     fixtures::id,
@@ -435,5 +436,37 @@ async fn what_has_ended_is_found_along_an_index() {
     assert!(sessions.contains(index), "{sessions}");
     for plan in [revoked, spent, sessions] {
         assert!(!plan.contains("SCAN") && !plan.contains(SORT), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn bulk_operations_and_outcomes_are_found_along_indexes() {
+    let fixture = Fixture::new().await;
+    let of = |result| bulk_operation::select::outcomes(id(1), result, 5, 5);
+    let found = [
+        (
+            plan(&fixture, &bulk_operation::select::list(later(5))).await,
+            "bulk_operation_inserted_at",
+        ),
+        (
+            plan(&fixture, &bulk_operation::select::running()).await,
+            "bulk_operation_running",
+        ),
+        (
+            plan(&fixture, &bulk_operation::select::ended(at(9))).await,
+            "bulk_operation_ended_at",
+        ),
+        (
+            plan(&fixture, &of(None)).await,
+            "sqlite_autoindex_bulk_outcome_1 (operation_uuid=? AND number>?)",
+        ),
+        (
+            plan(&fixture, &of(Some(BulkResult::Refused))).await,
+            "bulk_outcome_result (operation_uuid=? AND result=? AND number>?)",
+        ),
+    ];
+    for (plan, index) in found {
+        assert!(plan.contains(index), "{plan}");
+        assert!(!plan.contains(SORT), "{plan}");
     }
 }

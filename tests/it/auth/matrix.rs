@@ -248,6 +248,11 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
     ),
     ("CredentialService.CreateSession", Admins, Invalid, Denied),
     ("CredentialService.RedeemSession", Anybody, BadCode, Denied),
+    ("BulkService.StartBulkOperation", Admins, Invalid, Denied),
+    ("BulkService.GetBulkOperation", Overseers, Invalid, Denied),
+    ("BulkService.ListBulkOperations", Overseers, Ok_, Denied),
+    ("BulkService.ListBulkOutcomes", Overseers, Invalid, Denied),
+    ("BulkService.StopBulkOperation", Admins, Invalid, Denied),
 ];
 
 fn name(method: &MethodDescriptor) -> String {

@@ -1,6 +1,7 @@
 //! What events tell is covered by their hashes, and read as it was written.
 
 use super::*;
+use crate::bulk::{BulkState, BulkVerb};
 
 fn details() -> Vec<Option<EventDetail>> {
     let text = |text: &str| text.to_owned();
@@ -26,7 +27,20 @@ fn details() -> Vec<Option<EventDetail>> {
         dropped,
     };
     let refusal = |reason: &str, method: &str, uuid| dropping(reason, method, uuid, 0);
+    let bulk = |verb, state, [matched, succeeded, refused]: [i64; 3]| EventDetail::BulkOperation {
+        verb,
+        state,
+        matched,
+        succeeded,
+        refused,
+    };
     let details = vec![
+        bulk(BulkVerb::Cancel, BulkState::Running, [0, 0, 0]),
+        bulk(BulkVerb::Delete, BulkState::Running, [0, 0, 0]),
+        bulk(BulkVerb::Cancel, BulkState::Stopped, [0, 0, 0]),
+        bulk(BulkVerb::Cancel, BulkState::Running, [1, 0, 0]),
+        bulk(BulkVerb::Cancel, BulkState::Running, [0, 1, 0]),
+        bulk(BulkVerb::Cancel, BulkState::Running, [0, 0, 1]),
         EventDetail::Comment { text: text("a") },
         EventDetail::Comment { text: text("b") },
         failure("a", false),

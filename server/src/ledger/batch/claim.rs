@@ -47,6 +47,7 @@ impl Execute for Claim {
         let cause = Cause {
             caller: &submission.caller,
             request: None,
+            operation: None,
         };
         let from = state.events.len();
         let mut started = Vec::new();

@@ -14,6 +14,7 @@ use tidegate_domain::{
     stop::StopKind,
 };
 
+mod bulk;
 mod claim;
 mod connection;
 mod held;
@@ -29,6 +30,7 @@ pub(super) enum Outcome {
     Credential(Arc<Credential>),
     Session(Opened),
     Claimed(Vec<Arc<Transfer>>),
+    Bulk(Arc<BulkOperation>),
     Noted,
 }
 
@@ -47,6 +49,12 @@ impl From<Option<Arc<Transfer>>> for Outcome {
 impl From<Option<Arc<Connection>>> for Outcome {
     fn from(answer: Option<Arc<Connection>>) -> Self {
         Self::Connection(answer)
+    }
+}
+
+impl From<Arc<BulkOperation>> for Outcome {
+    fn from(answer: Arc<BulkOperation>) -> Self {
+        Self::Bulk(answer)
     }
 }
 

@@ -92,11 +92,7 @@ impl Execute for TransferCommand {
         state: &mut BatchState,
         identities: Identities<'_>,
     ) -> Result<Self::Answer, Refusal> {
-        match &submission.command {
-            Self::Create(new) => state.create(submission, new, identities().into()),
-            Self::Retry { uuid, due } => state.retry(submission, *uuid, *due, identities().into()),
-            Self::Change { uuid, verb } => state.apply(Cause::of(submission), *uuid, verb),
-        }
+        state.perform(Cause::of(submission), &submission.command, identities)
     }
 
     fn target(&self, state: &BatchState) -> Target {
@@ -143,42 +139,52 @@ const fn is_governed(verb: &Verb) -> bool {
 }
 
 impl BatchState {
+    pub(super) fn perform(
+        &mut self,
+        cause: Cause<'_>,
+        command: &TransferCommand,
+        identities: Identities<'_>,
+    ) -> Result<Option<Arc<Transfer>>, Refusal> {
+        match command {
+            TransferCommand::Create(new) => self.create(cause, new, identities().into()),
+            TransferCommand::Retry { uuid, due } => {
+                self.retry(cause, *uuid, *due, identities().into())
+            }
+            TransferCommand::Change { uuid, verb } => self.apply(cause, *uuid, verb),
+        }
+    }
+
     fn create(
         &mut self,
-        submission: &Submission<TransferCommand>,
+        cause: Cause<'_>,
         new: &NewTransfer,
         uuid: TransferId,
     ) -> Result<Option<Arc<Transfer>>, Refusal> {
         let connection = new.connection_uuid.map(|uuid| self.connection(uuid));
         let connection = connection.transpose()?.map(Arc::as_ref);
-        let transfer =
-            authorize::create(uuid, new.clone(), connection, &submission.caller, self.now)?;
+        let transfer = authorize::create(uuid, new.clone(), connection, cause.caller, self.now)?;
         let Some(retried) = new.retry_of_uuid else {
             let sides = self.sides(transfer.movement(), new.direction);
             let transfer = transfer.take_side(sides)?;
-            return Ok(Some(self.declare(submission, transfer)));
+            return Ok(Some(self.declare(cause, transfer)));
         };
         let earlier = Arc::clone(self.current(retried)?);
-        if !submission.caller.sees(earlier.declared.connection_uuid) {
+        if !cause.caller.sees(earlier.declared.connection_uuid) {
             return Err(Refusal::TransferNotFound { uuid: retried });
         }
         retry::admit(&earlier, new)?;
         let sides = self.sides(earlier.movement(), new.direction);
         let transfer = retry::succeed(transfer, &earlier).take_side(sides)?;
-        self.note_retry(submission, &earlier, uuid);
-        Ok(Some(self.declare(submission, transfer)))
+        self.note_retry(cause, &earlier, uuid);
+        Ok(Some(self.declare(cause, transfer)))
     }
 
-    fn declare(
-        &mut self,
-        submission: &Submission<TransferCommand>,
-        transfer: Transfer,
-    ) -> Arc<Transfer> {
+    fn declare(&mut self, cause: Cause<'_>, transfer: Transfer) -> Arc<Transfer> {
         self.join(&transfer);
         let transfer = Arc::new(transfer);
         let body = creation(transfer.declared.initiated_by_uuid);
         let about = About::transfer(&transfer);
-        self.log_transfer(&transfer, about, body, Some(Cause::of(submission)));
+        self.log_transfer(&transfer, about, body, Some(cause));
         let row = Row::created(Arc::clone(&transfer));
         self.rows.insert(transfer.uuid, row);
         transfer
@@ -187,7 +193,7 @@ impl BatchState {
     /// Tries `earlier` again as `uuid`; `due` is whether the server does so by itself.
     fn retry(
         &mut self,
-        submission: &Submission<TransferCommand>,
+        cause: Cause<'_>,
         earlier: TransferId,
         due: bool,
         uuid: TransferId,
@@ -207,25 +213,19 @@ impl BatchState {
                 }
             }
         } else {
-            let caller = &submission.caller;
-            retry::again(uuid, &earlier, connection, sides, caller, self.now)?
+            retry::again(uuid, &earlier, connection, sides, cause.caller, self.now)?
         };
-        self.note_retry(submission, &earlier, uuid);
-        Ok(Some(self.declare(submission, again)))
+        self.note_retry(cause, &earlier, uuid);
+        Ok(Some(self.declare(cause, again)))
     }
 
     /// Has the earlier one tell that `uuid` tries it again. The request is the new one's, which answers a repetition.
-    fn note_retry(
-        &mut self,
-        submission: &Submission<TransferCommand>,
-        earlier: &Arc<Transfer>,
-        uuid: TransferId,
-    ) {
+    fn note_retry(&mut self, cause: Cause<'_>, earlier: &Arc<Transfer>, uuid: TransferId) {
         let after = retry::retried(earlier, uuid, self.now);
         let change = Change::Transition(after, retry::told(earlier, uuid));
         let cause = Cause {
-            caller: &submission.caller,
             request: None,
+            ..cause
         };
         self.keep(earlier, change, Some(cause));
     }
@@ -338,9 +338,9 @@ impl BatchState {
         let refs = EventRefs {
             transfer_uuid: Some(transfer.uuid),
             connection_uuid: transfer.declared.connection_uuid,
+            subject_uuid: cause.and_then(|cause| cause.operation).map(Uuid::from),
             about,
             revision: transfer.revision,
-            ..EventRefs::default()
         };
         self.log(refs, body, cause);
     }

@@ -75,7 +75,10 @@ impl WantedAccess {
             match &earlier.effect {
                 Effect::Credential(uuid) => _ = credentials.insert(*uuid),
                 Effect::Session(uuid) => _ = sessions.insert(*uuid),
-                Effect::Transfer { .. } | Effect::Claim(_) | Effect::Connection { .. } => {}
+                Effect::Transfer { .. }
+                | Effect::Claim(_)
+                | Effect::Connection { .. }
+                | Effect::BulkOperation(_) => {}
             }
         }
         let credentials: Vec<_> = credentials.difference(&self.credentials).copied().collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::credential::WantedAccess;
 use tidegate_domain::{
     connection::{Connection, ConnectionField},
-    id::{ConnectionId, CredentialId, TransferId},
+    id::{BulkOperationId, ConnectionId, CredentialId, TransferId},
     movement::Movement,
     policy::Policy,
     transfer::Transfer,
@@ -25,6 +25,9 @@ pub(crate) struct LockPlan<'a> {
     /// Whether each is changed or counted on; the others are only looked at.
     pub(super) connections: BTreeMap<ConnectionId, bool>,
     pub(super) access: WantedAccess,
+    pub(super) bulk_operations: BTreeSet<BulkOperationId>,
+    /// Whether a bulk operation is to be started.
+    pub(super) starts_bulk: bool,
     pub(super) request_ids: BTreeSet<&'a str>,
     /// Whether the log may tell what becomes of a credential.
     pub(super) tells_access: bool,
@@ -115,6 +118,16 @@ impl<'a> LockPlan<'a> {
     pub(crate) fn agents_of(&mut self, connection: ConnectionId) {
         self.access.agents_of.insert(connection);
         self.connection(connection, true);
+    }
+
+    /// A bulk operation, exclusively.
+    pub(crate) fn bulk_operation(&mut self, uuid: BulkOperationId) {
+        self.bulk_operations.insert(uuid);
+    }
+
+    /// How many bulk operations run, and that nobody else starts one.
+    pub(crate) const fn start_bulk(&mut self) {
+        self.starts_bulk = true;
     }
 
     /// That no session has this digest of a code.

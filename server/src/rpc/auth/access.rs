@@ -140,6 +140,11 @@ const TABLE: &[(&str, &str, Who, Effect)] = &[
     ),
     ("CredentialService", "CreateSession", ADMINS, Changes),
     ("CredentialService", "RedeemSession", Who::Anybody, Changes),
+    ("BulkService", "StartBulkOperation", ADMINS, Changes),
+    ("BulkService", "GetBulkOperation", OVERSEERS, Reads),
+    ("BulkService", "ListBulkOperations", OVERSEERS, Reads),
+    ("BulkService", "ListBulkOutcomes", OVERSEERS, Reads),
+    ("BulkService", "StopBulkOperation", ADMINS, Changes),
 ];
 
 /// Redeems a session code: the one call that takes no token.

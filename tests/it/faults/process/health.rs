@@ -10,12 +10,13 @@ use super::*;
 const TOLD: Duration = Duration::from_secs(5);
 
 /// The server and each of its services.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "",
     "tidegate.v1.TransferService",
     "tidegate.v1.EventService",
     "tidegate.v1.ConnectionService",
     "tidegate.v1.CredentialService",
+    "tidegate.v1.BulkService",
 ];
 
 /// Waits until all of them are said to be so.

@@ -81,7 +81,14 @@ async fn is_found_after(runs: u32, task: &str, arguments: &[&str]) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_that_every_server_needs_are_missed_at_once() {
-    for task in ["writer", "log-follower", "sweeper", "health", "listener"] {
+    for task in [
+        "writer",
+        "log-follower",
+        "sweeper",
+        "bulk-operations",
+        "health",
+        "listener",
+    ] {
         found_at_once(task, &[]).await;
     }
 }
