@@ -1,5 +1,6 @@
 //! The command line: what may be said, checked as far as it can be without a server. Calls nothing.
 
+mod bulk;
 mod connection;
 mod credential;
 mod examples;
@@ -21,6 +22,7 @@ use tidegate_client::{ClientSettings, Direction, LogPosition};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    bulk::{OperationCommand, StartArgs},
     connection::{
         Clearable, ConnectionCommand, ConnectionStep, CreateConnectionArgs, PolicyArgs,
         UpdateConnectionArgs,
@@ -142,6 +144,9 @@ pub(crate) enum Command {
     /// Transfers: declare, run, end, list and watch them.
     #[command(subcommand)]
     Transfer(Box<TransferCommand>),
+    /// Bulk operations: one verb for many transfers, carried out by the server.
+    #[command(subcommand)]
+    Bulk(OperationCommand),
     /// Pending approvals.
     #[command(subcommand)]
     Approval(ApprovalCommand),

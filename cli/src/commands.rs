@@ -2,6 +2,7 @@
 
 mod approval;
 mod away;
+mod bulk;
 mod connection;
 mod credential;
 mod event;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
     let client = connect(&cli.connect).await?;
     match command {
         Command::Transfer(command) => transfer::run(&client, *command, out).await,
+        Command::Bulk(command) => bulk::run(&client, command, out).await,
         Command::Approval(command) => approval::run(&client, command, out).await,
         Command::Top { admin } => top::run(&client, admin, out).await,
         Command::Stats(command) => stats::run(&client, command, out).await,

@@ -2,6 +2,7 @@
 
 pub(crate) mod approval;
 pub(crate) mod attempt;
+pub(crate) mod bulk;
 pub(crate) mod connection;
 pub(crate) mod credential;
 pub(crate) mod event;

@@ -31,6 +31,7 @@ NOT_FROM_OUTSIDE = {
     "DATABASE_UNAVAILABLE": "takes a broken database; tests/it/faults",
     "DATABASE_FULL": "takes a full disk; tests/it/faults/ledger",
     "ROW_LOCKED": "takes another program in the database; tests/it/faults/ledger/locked.rs",
+    "TOO_MANY_BULK_OPERATIONS": "takes ten that run at once; server/src/ledger/batch/tests/bulk.rs",
     "INTERNAL": "takes a defect of the server; tests/it/cli/refusals.rs",
 }
 
@@ -268,6 +269,35 @@ TRANSFERS = [
             {"filter": {"tableNames": ["many"]}},
             take=1,
             answer={"0.transfers.4.tableName": "many"},
+        ),
+    ),
+]
+
+BULK = [
+    case(
+        "many are done by one operation",
+        *[declared(tableName="bulk") for _ in range(2)],
+        call(
+            "StartBulkOperation",
+            {"verb": "BULK_VERB_CANCEL", "filter": {"tableNames": ["bulk"]}, "reason": "off"},
+            keep={"bulk": "operation.uuid"},
+            answer={"operation.verb": "BULK_VERB_CANCEL", "operation.matched": "2"},
+        ),
+        call("GetBulkOperation", {"uuid": "$bulk"}, answer={"operation.reason": "off"}),
+        call("ListBulkOperations", {"pageSize": 1}, answer={"operations.0.uuid": "$bulk"}),
+        call("ListBulkOutcomes", {"uuid": "$bulk", "result": "BULK_RESULT_REFUSED"}),
+        call("StopBulkOperation", {"uuid": "$bulk"}, answer={"operation.uuid": "$bulk"}),
+        refused(
+            "INVALID_FIELDS",
+            "StartBulkOperation",
+            {"verb": "BULK_VERB_DELETE", "filter": {"tableNames": ["bulk"]}, "reason": "off"},
+        ),
+        refused("BULK_OPERATION_NOT_FOUND", "GetBulkOperation", {"uuid": UNKNOWN}),
+        refused(
+            "PERMISSION_DENIED",
+            "StartBulkOperation",
+            {"verb": "BULK_VERB_DELETE", "filter": {"tableNames": ["bulk"]}},
+            by="agent",
         ),
     ),
 ]
@@ -541,4 +571,4 @@ AROUND = [
 # The last of all.
 END = [case("the server stops", refused("SHUTTING_DOWN", "WatchTransfers", {"includeExisting": True}, during=stop))]
 
-CASES: list[Case] = [*TRANSFERS, *CONNECTIONS, *CREDENTIALS, *REFUSALS, *WATCHES, *AROUND, *END]
+CASES: list[Case] = [*TRANSFERS, *BULK, *CONNECTIONS, *CREDENTIALS, *REFUSALS, *WATCHES, *AROUND, *END]

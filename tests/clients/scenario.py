@@ -14,7 +14,7 @@ from support import Server
 
 CATALOGUE = catalogue()
 SECOND = second_details()
-SERVICES = ("ConnectionService", "CredentialService", "EventService", "TransferService")
+SERVICES = ("BulkService", "ConnectionService", "CredentialService", "EventService", "TransferService")
 
 
 def full_name(method: str) -> str:

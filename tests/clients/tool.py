@@ -14,6 +14,11 @@ PREFIX = "tidegate.v1."
 CATALOGUE = catalogue()
 # The command of each method, and the field of its answer that the tool prints.
 COMMANDS = {
+    "BulkService/StartBulkOperation": ("bulk start --yes", "operation"),
+    "BulkService/GetBulkOperation": ("bulk get", "operation"),
+    "BulkService/ListBulkOperations": ("bulk list", "operations"),
+    "BulkService/ListBulkOutcomes": ("bulk outcomes", "outcomes"),
+    "BulkService/StopBulkOperation": ("bulk stop", "operation"),
     "ConnectionService/CreateConnection": ("connection create", "connection"),
     "ConnectionService/GetConnection": ("connection get", "connection"),
     "ConnectionService/ListConnections": ("connection list", "connections"),
@@ -98,6 +103,7 @@ FLAGS = {
 }
 POSITIONAL = (
     "uuid",
+    "verb",
     "CredentialService/RedeemSession.sessionCode",
     "TransferService/GetConnectionStats.connectionUuid",
 )
@@ -108,7 +114,7 @@ NO_FLAG = ("afterHash", "preload", "positions", "recordProblems", "beforeEpoch")
 PATIENT = ("RATE_LIMITED", "TOO_MANY_STREAMS", "SHUTTING_DOWN")
 ENUM = re.compile(
     r"^(CONNECTION_DIRECTION|DIRECTION|TRANSFER_STATUS|CONNECTION_STATUS|ROLE|APPROVAL_MODE|CONFLICT_STRATEGY|PHASE"
-    r"|FAILURE_CODE|SORT_ORDER|VERIFICATION_RESULT|RECONCILIATION_STATE)_(\w+)$"
+    r"|FAILURE_CODE|SORT_ORDER|VERIFICATION_RESULT|RECONCILIATION_STATE|BULK_VERB|BULK_RESULT)_(\w+)$"
 )
 REFUSED = re.compile(r"\(([A-Z]+(?:_[A-Z]+)*)(?: ([A-Z_]+))?\)$", re.MULTILINE)
 
@@ -158,7 +164,7 @@ def arguments(method: str, request: dict) -> list[str]:
         if name in IMPLIED or value is False:
             continue
         if name in POSITIONAL or f"{method}.{name}" in POSITIONAL:
-            found.append(str(value))
+            found.append(written(value))
             continue
         if name == "checkpoint":
             value = base64.b64decode(value).decode()

@@ -8,6 +8,7 @@ mod credentials;
 mod export;
 mod formats;
 mod names;
+mod operations;
 mod paper;
 mod profiles;
 mod refusals;

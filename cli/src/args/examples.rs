@@ -171,6 +171,38 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "bulk start",
+        [
+            "tidegate bulk start cancel --connection north --dry-run",
+            "tidegate bulk start delete --status failed --ended-to 30d --yes --wait",
+        ],
+    ),
+    (
+        "bulk get",
+        [
+            "tidegate bulk get 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b",
+            "tidegate bulk get 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b -o json",
+        ],
+    ),
+    (
+        "bulk list",
+        ["tidegate bulk list", "tidegate bulk list --limit 5 -o wide"],
+    ),
+    (
+        "bulk outcomes",
+        [
+            "tidegate bulk outcomes 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b",
+            "tidegate bulk outcomes 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b --result refused",
+        ],
+    ),
+    (
+        "bulk stop",
+        [
+            "tidegate bulk stop 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b",
+            "tidegate bulk stop 0190b7a2-5c1e-7d3f-8a4b-1c2d3e4f5a6b --request-id x1",
+        ],
+    ),
+    (
         "approval list",
         [
             "tidegate approval list",

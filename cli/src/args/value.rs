@@ -7,8 +7,9 @@ use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Ti
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use tidegate_client::{
-    ApprovalMode, ConflictStrategy, ConnectionDirection, ConnectionStatus, Direction, FailureCode,
-    Phase, ReconciliationState, Role, SortOrder, TableCase, TransferStatus, VerificationResult,
+    ApprovalMode, BulkResult, BulkVerb, ConflictStrategy, ConnectionDirection, ConnectionStatus,
+    Direction, FailureCode, Phase, ReconciliationState, Role, SortOrder, TableCase, TransferStatus,
+    VerificationResult,
 };
 
 use crate::text::now;
@@ -37,6 +38,16 @@ pub(super) fn approval_mode() -> impl TypedValueParser<Value = ApprovalMode> {
 /// Whether case matters to the names of tables.
 pub(super) fn table_case() -> impl TypedValueParser<Value = TableCase> {
     one_of(&["sensitive", "insensitive"])
+}
+
+/// What a bulk operation does to each transfer.
+pub(super) fn bulk_verb() -> impl TypedValueParser<Value = BulkVerb> {
+    one_of(&["cancel", "retry", "delete"])
+}
+
+/// What came of one transfer of a bulk operation.
+pub(super) fn bulk_result() -> impl TypedValueParser<Value = BulkResult> {
+    one_of(&["succeeded", "refused"])
 }
 
 /// What a credential may do.

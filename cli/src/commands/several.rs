@@ -180,7 +180,7 @@ async fn each_of<T>(
 }
 
 /// Whether there is somebody who can answer.
-fn can_answer() -> bool {
+pub(super) fn can_answer() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
