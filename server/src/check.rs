@@ -1,6 +1,7 @@
 //! Looks whether a server could start with its settings, without the database.
 
 use anyhow::Context as _;
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::{checkpoint::SigningKey, config::Config, net::tls::Tls, traces};
 
@@ -9,7 +10,7 @@ pub async fn faults(config: &Config) -> Vec<String> {
     let database = &config.database;
     let urls = std::iter::once(&database.url).chain(&database.direct_url);
     let tls = match config.transport.files() {
-        Some(files) => Tls::load(files).await.map(drop),
+        Some(files) => Tls::load(files, Gauge::default()).await.map(drop),
         None => Ok(()),
     };
     let password = match &database.password_file {

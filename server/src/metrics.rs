@@ -120,6 +120,8 @@ metrics! {
         ByLabel::of("status", OPEN.map(TransferStatus::name));
     approval_age: Gauge = "tidegate_approval_oldest_age_seconds",
         "Age, since it was declared, of the oldest transfer that waits for an approval; 0: none waits", Gauge::default();
+    approval_next_expiry: Gauge = "tidegate_approval_next_expiry_timestamp_seconds",
+        "When the next approval that is waited for expires, as Unix time; 0: none is waited for", Gauge::default();
     sweeps: ByLabel<Counter> = "tidegate_sweeps",
         "Looks for what is overdue, by how they ended", ByLabel::of("outcome", ["ok", "failed"]);
     swept: ByLabel<Counter> = "tidegate_swept",
@@ -140,6 +142,8 @@ metrics! {
         "Signed checkpoints of the log, by whether they were written", ByLabel::of("outcome", ["ok", "failed"]);
     spans: ByLabel<Counter> = "tidegate_trace_spans",
         "Spans of traces, by whether the collector has taken them", ByLabel::of("outcome", ["sent", "dropped"]);
+    certificate_expiry: Gauge = "tidegate_tls_certificate_expiry_timestamp_seconds",
+        "When the first of the certificates that the server shows expires, as Unix time; 0: no TLS", Gauge::default();
     serving: Gauge = "tidegate_serving",
         "1 while health says SERVING, otherwise 0", Gauge::default();
 }

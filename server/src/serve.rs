@@ -85,14 +85,17 @@ pub async fn serve(
     // Before anything else: without a handler SIGHUP ends the process.
     let hangup = || unix::signal(SignalKind::hangup()).context("signals cannot be received");
     let (renew, reread) = (hangup()?, hangup()?);
+    let metrics = Arc::new(Metrics::new(rpc::methods()));
     let tls = match config.transport.files() {
-        Some(files) => Some(Tls::load(files).await.context("TLS cannot be used")?),
+        Some(files) => {
+            let loaded = Tls::load(files, metrics.certificate_expiry.clone()).await;
+            Some(loaded.context("TLS cannot be used")?)
+        }
         None => None,
     };
     let options = config.database.options(config.migrate.into());
     let mut shutdown = std::pin::pin!(shutdown);
     let tasks = Tasks::default();
-    let metrics = Arc::new(Metrics::new(rpc::methods()));
     let traces = Traces::start(&metrics)?;
     let monitor = tasks.monitor(listeners.metrics, &metrics);
     let store = tokio::select! {

@@ -1,6 +1,11 @@
 //! Certificates for tests of TLS: authorities that are made up on the spot, and what they sign.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -67,6 +72,14 @@ impl Authority {
         let mut params = params(names, ExtendedKeyUsagePurpose::ServerAuth);
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
+        self.sign(params)
+    }
+
+    /// One that expires in so many days.
+    pub fn expiring(&self, names: &[&str], days: u64) -> Signed {
+        let mut params = params(names, ExtendedKeyUsagePurpose::ServerAuth);
+        let days = Duration::from_secs(days * 24 * 3_600);
+        params.not_after = (SystemTime::now() + days).into();
         self.sign(params)
     }
 

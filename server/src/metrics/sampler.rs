@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Metrics, OPEN};
 use crate::time::Time;
 use tidegate_domain::{
-    query::{SortOrder, TransferFilter, Window},
+    query::{ApprovalFilter, SortOrder, TransferFilter, Window},
     status::TransferStatus,
 };
 use tidegate_store::{Store, StoreError};
@@ -50,6 +50,12 @@ async fn sample(store: &Store, time: &Time, metrics: &Metrics) -> Result<(), Sto
         None => 0,
     };
     metrics.approval_age.set(age.max(0) / 1_000_000);
+    let next = store
+        .pending_approvals(&ApprovalFilter::default(), time.now().await?, first)
+        .await?;
+    let expiry = next.first().and_then(|next| next.approval_expires_at);
+    let expiry = expiry.map_or(0, |expiry| expiry.as_micros() / 1_000_000);
+    metrics.approval_next_expiry.set(expiry);
     Ok(())
 }
 

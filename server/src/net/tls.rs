@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -18,6 +19,7 @@ use tokio_rustls::{
     },
 };
 use tokio_util::sync::CancellationToken;
+use x509_parser::parse_x509_certificate;
 
 /// Time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(2);
@@ -88,20 +90,23 @@ struct Contents {
 pub struct Tls {
     files: Arc<Files>,
     current: Arc<Mutex<Arc<ServerConfig>>>,
+    expiry: Gauge,
 }
 
 impl Tls {
-    /// Reads the files, and returns how to [keep them current](Watch::run).
+    /// Reads the files, and returns how to [keep them current](Watch::run). `expiry` is told when the certificates expire.
     ///
     /// # Errors
     /// When they cannot be read or used.
-    pub async fn load(files: Files) -> Result<(Self, Watch), Unusable> {
+    pub async fn load(files: Files, expiry: Gauge) -> Result<(Self, Watch), Unusable> {
         let contents = read(&files).await?;
         let config = config(&files, &contents)?;
         let tls = Self {
             files: Arc::new(files),
             current: Arc::new(Mutex::new(config)),
+            expiry,
         };
+        tls.tell_expiry(&contents);
         let watch = Watch {
             tls: tls.clone(),
             used: contents,
@@ -118,6 +123,16 @@ impl Tls {
 
     fn replace(&self, config: Arc<ServerConfig>) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    fn tell_expiry(&self, contents: &Contents) {
+        let chain = certificates(&self.files.certificate, &contents.certificate);
+        let chain = chain.unwrap_or_default();
+        let expiries = chain.iter().filter_map(|certificate| {
+            let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+            Some(parsed.validity().not_after.timestamp())
+        });
+        self.expiry.set(expiries.min().unwrap_or(0));
     }
 }
 
@@ -174,6 +189,7 @@ impl Watch {
         match (loaded, found) {
             (Ok(config), Ok(contents)) => {
                 self.tls.replace(config);
+                self.tls.tell_expiry(&contents);
                 self.used = contents;
                 tracing::info!("TLS: the changed files are in use for new connections");
             }

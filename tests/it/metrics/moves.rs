@@ -1,6 +1,9 @@
 //! A walk over the registry: whoever adds a metric adds its cause here.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use futures::future::{join_all, lazy};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
@@ -10,6 +13,7 @@ use tidegate_server::metrics::Metrics;
 use tidegate_tests::{
     Database, ServerProcess, World, WorldOptions,
     actors::{bearing, with_wrong_secret},
+    certificates::{Authority, Folder, NAMES},
     collector::Collector,
     metrics,
     raw::{NOBODY, Raw, done, plain, told, wire_duration, wire_time},
@@ -48,6 +52,7 @@ async fn every_metric_moves_when_its_cause_happens() {
     seen.insert(reloads().await);
     seen.insert(spans().await);
     seen.insert(checkpoints().await);
+    seen.insert(certificates().await);
     let all: BTreeSet<_> = Metrics::default()
         .described()
         .iter()
@@ -237,6 +242,12 @@ async fn samples(watched: &mut Watched, raw: &mut Raw) {
     watched
         .becomes(age, |age| (90.0..100.0).contains(&age))
         .await;
+    let ends = watched.world.clock.now().as_micros() / 1_000_000 + 3_600 - 90;
+    watched
+        .becomes("tidegate_approval_next_expiry_timestamp_seconds", |next| {
+            (next - ends as f64).abs() < 10.0
+        })
+        .await;
     watched
         .becomes("tidegate_database_connections{state=\"idle\"}", |idle| {
             idle > 0.0
@@ -248,7 +259,7 @@ async fn samples(watched: &mut Watched, raw: &mut Raw) {
 }
 
 /// Somebody's session that lets nothing be changed.
-async fn hold(database: &Database) -> DatabaseConnection {
+pub(super) async fn hold(database: &Database) -> DatabaseConnection {
     let session = database.connect().await;
     let sql = match database.is_shared() {
         true => "BEGIN; SELECT 1 FROM event_counter FOR UPDATE",
@@ -258,7 +269,7 @@ async fn hold(database: &Database) -> DatabaseConnection {
     session
 }
 
-async fn let_go(session: DatabaseConnection) {
+pub(super) async fn let_go(session: DatabaseConnection) {
     session
         .execute_unprepared("ROLLBACK")
         .await
@@ -435,6 +446,34 @@ async fn spans() -> &'static str {
     soon("the count", counted).await;
     server.kill().await;
     "tidegate_trace_spans"
+}
+
+/// The metric follows the files.
+async fn certificates() -> &'static str {
+    let authority = Authority::default();
+    let folder = Folder::of(&authority, &authority.expiring(&NAMES, 90));
+    let mut arguments = folder.arguments();
+    arguments.extend(["--metrics-listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let server = ServerProcess::start(&Database::fresh().await, 0, &arguments).await;
+    let address = metrics::address(&server).await;
+    let days = async || {
+        let name = "tidegate_tls_certificate_expiry_timestamp_seconds";
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
+        let left = metrics::sample(&address, name).await - now.as_secs_f64();
+        (left / (24.0 * 3_600.0)).round()
+    };
+    assert_eq!(days().await, 90.0);
+    folder.put("server", &authority.expiring(&NAMES, 30));
+    server.signal("HUP").await;
+    let told = async {
+        while days().await != 30.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the new certificate", told).await;
+    server.kill().await;
+    "tidegate_tls_certificate_expiry_timestamp_seconds"
 }
 
 mod postgres_only {
