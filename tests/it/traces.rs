@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::Status
 use tidegate_client::{Client, Direction};
 use tidegate_tests::{
     Database, ServerProcess,
+    certificates::{Authority, Folder, NAMES},
     collector::{Collector, attribute, hex},
     metrics,
     process::{binary, command, run},
@@ -186,10 +187,15 @@ async fn nothing_is_sent_unless_it_is_asked_for() {
     }
 }
 
-/// Calls go on, what does not fit is counted and told of in one line, and the end comes in time.
-async fn goes_on_without(endpoint: &str) {
-    let small = ("OTEL_BSP_MAX_QUEUE_SIZE", "8");
-    let server = server(&[(ENDPOINT, endpoint), QUICK, small]).await;
+/// Calls go on, what does not fit is counted and told of in one line, and the end comes in time. What the log says.
+async fn goes_on_without(endpoint: &str, more: &[(&str, &str)]) -> String {
+    let mut variables = vec![
+        (ENDPOINT, endpoint),
+        QUICK,
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "8"),
+    ];
+    variables.extend(more);
+    let server = server(&variables).await;
     let (client, _) = traced(&server, 6, "01").await;
     for _ in 0..20 {
         let orders = client.transfers().create(Direction::Send, "orders");
@@ -210,6 +216,7 @@ async fn goes_on_without(endpoint: &str) {
     let (status, took) = server.terminate().await;
     assert_eq!(status.code(), Some(0));
     assert!(took < LONGEST, "{took:?}");
+    log
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,7 +224,7 @@ async fn a_collector_that_never_answers_holds_nobody_up() {
     // Connections are taken by the system, and nobody reads.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = silent.local_addr().expect("it has an address");
-    goes_on_without(&format!("http://{address}")).await;
+    goes_on_without(&format!("http://{address}"), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -225,7 +232,40 @@ async fn a_collector_that_is_gone_holds_nobody_up() {
     let gone = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = gone.local_addr().expect("it has an address");
     drop(gone);
-    goes_on_without(&format!("http://{address}")).await;
+    goes_on_without(&format!("http://{address}"), &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_behind_tls_is_sent_spans_when_its_authority_is_known() {
+    let authority = Authority::default();
+    let certificate = authority.server(&NAMES);
+    let collector = Collector::behind_tls(&certificate).await;
+    let folder = Folder::of(&authority, &certificate);
+    let ca = folder.argument("ca.pem");
+    for (number, name) in [
+        (7, "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        (8, "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"),
+        (9, "SSL_CERT_FILE"),
+    ] {
+        let server = server(&[(ENDPOINT, &collector.address), QUICK, (name, &ca)]).await;
+        let (client, id) = traced(&server, number, "01").await;
+        let orders = client.transfers().create(Direction::Send, "orders");
+        orders.await.expect("it is made");
+        collector.trace(&id, 4).await;
+        server.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_not_trusted_gets_nothing_and_holds_nobody_up() {
+    let collector = Collector::behind_tls(&Authority::default().server(&NAMES)).await;
+    let other = Authority::new("somebody else");
+    let folder = Folder::of(&other, &other.server(&NAMES));
+    let ca = folder.argument("ca.pem");
+    let trusted = ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.as_str());
+    let log = goes_on_without(&collector.address, &[trusted]).await;
+    assert!(log.contains("UnknownIssuer"), "{log}");
+    assert_eq!(collector.spans(), []);
 }
 
 #[tokio::test]

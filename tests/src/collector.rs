@@ -13,14 +13,17 @@ use opentelemetry_proto::tonic::{
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{
+    Request, Response, Status,
+    transport::{Identity, Server, ServerTlsConfig},
+};
 
-use crate::soon;
+use crate::{certificates::Signed, soon};
 
 /// A collector on a port that the system picks; gone when dropped.
 #[derive(Debug)]
 pub struct Collector {
-    /// Where spans are taken, as `http://127.0.0.1:port`.
+    /// Where spans are taken, as `http://127.0.0.1:port` or `https://…`.
     pub address: String,
     taken: Taken,
     _serving: AbortOnDropHandle<()>,
@@ -48,15 +51,30 @@ impl Collector {
     /// # Panics
     /// When there is no free port.
     pub async fn start() -> Self {
+        Self::serve("http", Server::builder()).await
+    }
+
+    /// Starts one that shows a certificate.
+    ///
+    /// # Panics
+    /// When the certificate is no good.
+    pub async fn behind_tls(signed: &Signed) -> Self {
+        let identity = Identity::from_pem(&signed.certificate, &signed.key);
+        let tls = ServerTlsConfig::new().identity(identity);
+        let server = Server::builder().tls_config(tls);
+        Self::serve("https", server.expect("a certificate")).await
+    }
+
+    async fn serve(scheme: &str, mut server: Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let taken = Taken::default();
-        let serving = Server::builder()
+        let serving = server
             .add_service(TraceServiceServer::new(taken.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         let serving = tokio::spawn(async { serving.await.expect("it serves") });
         Self {
-            address: format!("http://{address}"),
+            address: format!("{scheme}://{address}"),
             taken,
             _serving: AbortOnDropHandle::new(serving),
         }

@@ -12,6 +12,10 @@ use opentelemetry::{
     propagation::{Extractor, TextMapPropagator as _},
     trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _},
 };
+use opentelemetry_otlp::{
+    WithTonicConfig as _,
+    tonic_types::transport::{Certificate, ClientTlsConfig},
+};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
@@ -47,7 +51,10 @@ impl Traces {
         if !variables::read()? {
             return Ok(None);
         }
-        let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
+        let mut exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
+        if let Some(authorities) = variables::tls()? {
+            exporter = exporter.with_tls_config(tls(authorities));
+        }
         let exporter = exporter.build().context("traces cannot be sent")?;
         let waiting = Arc::new(Waiting::new(variables::queue(), Arc::clone(metrics)));
         let collector = Collector::new(exporter, Arc::clone(&waiting));
@@ -102,6 +109,14 @@ impl Traces {
                 "the last spans were dropped: the collector did not take them"
             );
         }
+    }
+}
+
+/// The exporter by itself would trust nobody.
+fn tls(authorities: Option<Vec<u8>>) -> ClientTlsConfig {
+    match authorities {
+        Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+        None => ClientTlsConfig::new().with_native_roots(),
     }
 }
 

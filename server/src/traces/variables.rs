@@ -1,9 +1,10 @@
 //! The standard variables of OpenTelemetry that say whether and where traces are sent, checked before the SDK reads them:
 //! it would go on with a default where one is wrong.
 
-use std::env;
+use std::{env, fs};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::Url;
 
 const ENDPOINTS: [&str; 2] = [
@@ -34,16 +35,13 @@ const NUMBERS: [&str; 5] = [
     "OTEL_EXPORTER_OTLP_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
 ];
+/// The file of the authorities of `https://`, in place of the system's.
+const AUTHORITIES: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+];
 /// What this server cannot do, and what to do instead.
-const REFUSED: [(&str, &str); 4] = [
-    (
-        "OTEL_EXPORTER_OTLP_CERTIFICATE",
-        "is not read: SSL_CERT_FILE names authorities beside the system's",
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-        "is not read: SSL_CERT_FILE names authorities beside the system's",
-    ),
+const REFUSED: [(&str, &str); 2] = [
     (
         "OTEL_EXPORTER_OTLP_COMPRESSION",
         "is not supported: spans are sent as they are",
@@ -72,6 +70,14 @@ pub(super) fn read() -> anyhow::Result<bool> {
     wanted(&variable)
 }
 
+/// Whether the collector is reached by TLS; whose certificates it may then show, PEM, where that is not left to the system.
+#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "nothing is sent"))]
+pub(super) fn tls() -> anyhow::Result<Option<Option<Vec<u8>>>> {
+    let endpoint = first(&variable, &ENDPOINTS).and_then(|(_, text)| Url::parse(&text).ok());
+    let is_secured = endpoint.is_some_and(|url| url.scheme() == "https");
+    is_secured.then(|| authorities(&variable)).transpose()
+}
+
 /// How many spans may wait.
 #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "none wait"))]
 pub(super) fn queue() -> usize {
@@ -79,14 +85,35 @@ pub(super) fn queue() -> usize {
     given.unwrap_or(QUEUE_DEFAULT)
 }
 
-fn wanted(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<bool> {
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The first of these variables that is set.
+fn first(variable: Lookup<'_>, names: &[&'static str]) -> Option<(&'static str, String)> {
+    let mut set = names
+        .iter()
+        .filter_map(|name| Some((*name, variable(name)?)));
+    set.next()
+}
+
+fn authorities(variable: Lookup<'_>) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some((name, path)) = first(variable, &AUTHORITIES) else {
+        return Ok(None);
+    };
+    let read = fs::read(&path);
+    let pem = read.with_context(|| format!("{name} {path:?}: cannot be read"))?;
+    let mut found = CertificateDer::pem_slice_iter(&pem);
+    ensure!(
+        found.next().is_some_and(|certificate| certificate.is_ok()),
+        "{name} {path:?}: must be a file with a certificate in PEM"
+    );
+    Ok(Some(pem))
+}
+
+fn wanted(variable: Lookup<'_>) -> anyhow::Result<bool> {
     let is_disabled =
         variable("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
     let exporter = variable("OTEL_TRACES_EXPORTER");
-    let found = ENDPOINTS
-        .iter()
-        .find_map(|name| Some((name, variable(name)?)));
-    let Some((name, endpoint)) = found else {
+    let Some((name, endpoint)) = first(variable, &ENDPOINTS) else {
         return Ok(false);
     };
     if is_disabled || exporter.as_deref() == Some("none") {
@@ -107,6 +134,7 @@ fn wanted(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<bool> {
             bail!("{name} {other:?}: must be grpc; collectors take it at port 4317");
         }
     }
+    authorities(variable)?;
     for (name, why) in REFUSED {
         ensure!(variable(name).is_none(), "{name} {why}");
     }
@@ -122,7 +150,7 @@ fn wanted(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn check_sampler(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+fn check_sampler(variable: Lookup<'_>) -> anyhow::Result<()> {
     let Some(sampler) = variable(SAMPLER) else {
         return Ok(());
     };
@@ -190,7 +218,8 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/dev/null"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
