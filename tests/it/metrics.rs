@@ -1,5 +1,6 @@
 //! What operators can measure: each metric moves when its cause happens, and the listener is as careful as the other one.
 
+mod alerts;
 mod calls;
 mod documents;
 mod listener;
