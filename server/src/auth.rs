@@ -26,14 +26,14 @@ use tidegate_store::Store;
 
 mod bucket;
 mod cache;
+mod dropped;
 mod limits;
 mod revocation;
-mod unnoted;
 
 use cache::{Cache, CacheHit, Found, Key};
+use dropped::DroppedRefusals;
 use limits::Limits;
 use revocation::RevocationWatches;
-use unnoted::Unnoted;
 
 pub use revocation::RevocationWatch;
 
@@ -65,7 +65,7 @@ pub struct Authenticator(Arc<Inner>);
 struct Inner {
     deps: AuthDeps,
     limits: Limits,
-    unnoted: Arc<Unnoted>,
+    dropped: Arc<DroppedRefusals>,
     cache: Arc<Cache>,
     turns: Semaphore,
     watches: RevocationWatches,
@@ -117,7 +117,7 @@ impl Authenticator {
     pub fn new(deps: AuthDeps) -> Self {
         Self(Arc::new(Inner {
             limits: Limits::default(),
-            unnoted: Arc::default(),
+            dropped: Arc::default(),
             deps,
             cache: Arc::default(),
             turns: Semaphore::new(TURNS),
@@ -337,12 +337,12 @@ impl Authenticated {
         let ledger = inner.deps.ledger.clone();
         let told = fits
             && inner
-                .unnoted
+                .dropped
                 .tell(uuid, note.clone(), |note| ledger.note(note));
         if !told {
             inner.deps.metrics.refusals_dropped.inc();
             inner
-                .unnoted
+                .dropped
                 .keep(uuid, note, move |note| ledger.note(note));
         }
     }

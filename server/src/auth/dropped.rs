@@ -17,14 +17,14 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// By caller, those since the last that was noted. There are no more callers than credentials.
 #[derive(Default)]
-pub(super) struct Unnoted(Mutex<HashMap<CredentialId, Left>>);
+pub(super) struct DroppedRefusals(Mutex<HashMap<CredentialId, Left>>);
 
 struct Left {
     count: i64,
     last: Submission<Note>,
 }
 
-impl Unnoted {
+impl DroppedRefusals {
     /// Notes one with the number of those that were left out before; `note` says whether there was room.
     pub(super) fn tell(
         &self,
@@ -60,15 +60,15 @@ impl Unnoted {
             last: refusal,
         };
         left.insert(caller, first);
-        let unnoted = Arc::downgrade(self);
+        let dropped = Arc::downgrade(self);
         tokio::spawn(async move {
             let mut told = false;
             while !told {
                 tokio::time::sleep(QUIET).await;
-                let Some(unnoted) = unnoted.upgrade() else {
+                let Some(dropped) = dropped.upgrade() else {
                     return;
                 };
-                told = unnoted.tell_last(caller, &note);
+                told = dropped.tell_last(caller, &note);
             }
         });
     }
@@ -134,17 +134,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_that_were_left_out_are_told_with_the_next_one() {
-        let unnoted = Arc::<Unnoted>::default();
+        let dropped = Arc::<DroppedRefusals>::default();
         let (sender, noted) = mpsc::channel();
         let note = move |note| sender.send(said(note)).is_ok();
         let one = id(1);
         for _ in 0..3 {
-            unnoted.keep(one, refusal("a"), note.clone());
+            dropped.keep(one, refusal("a"), note.clone());
         }
-        assert!(!unnoted.tell(one, refusal("b"), |_| false), "no room");
-        assert!(unnoted.tell(id(2), refusal("c"), &note), "of somebody else");
-        assert!(unnoted.tell(one, refusal("d"), &note));
-        assert!(unnoted.tell(one, refusal("e"), &note));
+        assert!(!dropped.tell(one, refusal("b"), |_| false), "no room");
+        assert!(dropped.tell(id(2), refusal("c"), &note), "of somebody else");
+        assert!(dropped.tell(one, refusal("d"), &note));
+        assert!(dropped.tell(one, refusal("e"), &note));
         tokio::time::sleep(QUIET * 3).await;
         let told: Vec<_> = noted.try_iter().collect();
         let wanted = [("c", 0), ("d", 3), ("e", 0)];
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn where_nothing_comes_the_last_one_tells_the_others() {
-        let unnoted = Arc::<Unnoted>::default();
+        let dropped = Arc::<DroppedRefusals>::default();
         let (sender, noted) = mpsc::channel();
         let tries = Mutex::new(0);
         // There is no room at first.
@@ -162,12 +162,12 @@ mod tests {
             *tries += 1;
             *tries > 1 && sender.send(said(note)).is_ok()
         };
-        unnoted.keep(id(1), refusal("a"), note);
-        unnoted.keep(id(1), refusal("b"), |_| false);
+        dropped.keep(id(1), refusal("a"), note);
+        dropped.keep(id(1), refusal("b"), |_| false);
         tokio::time::sleep(QUIET + QUIET / 2).await;
         assert_eq!(noted.try_recv().ok(), None);
         tokio::time::sleep(QUIET).await;
         assert_eq!(noted.try_recv().ok(), Some(("b".to_owned(), 1)));
-        assert!(unnoted.left().is_empty());
+        assert!(dropped.left().is_empty());
     }
 }
