@@ -215,6 +215,12 @@ pub enum OpenError {
         /// The file.
         database: String,
     },
+    /// The file is not there, and was only to be read.
+    #[error("database {database} does not exist")]
+    NothingToRead {
+        /// The file.
+        database: String,
+    },
     /// The file or its folder does not let us write.
     #[error("database {database} cannot be written: {cause}")]
     NotWritable {

@@ -190,6 +190,7 @@ async fn what_cannot_be_audited_is_said_and_not_made() {
         "{missing:?}"
     );
     assert_eq!(missing.stderr.lines().count(), 1, "{missing:?}");
+    assert!(!missing.stderr.contains("mode=rwc"), "{missing:?}");
     if let Some(path) = database.path() {
         assert!(!path.exists(), "an audit made a database");
     }

@@ -98,7 +98,10 @@ pub(crate) async fn open(path: &Path, create: bool, options: &Options) -> Result
 /// writes; our lock file, which keeps out a second writer, is not touched.
 pub(crate) async fn reader(path: &Path) -> Result<(DatabaseConnection, String), OpenError> {
     let database = path.display().to_string();
-    let path = resolve(path, false, &database)?;
+    let path = resolve(path, false, &database).map_err(|error| match error {
+        OpenError::Missing { database } => OpenError::NothingToRead { database },
+        other => other,
+    })?;
     let options = Options {
         readers: 1,
         ..Options::default()
