@@ -211,7 +211,7 @@ fn rule_of(entry: &Entry) -> Option<Action> {
         EventType::Paused => Action::Pause,
         EventType::Resumed => Action::Resume,
         // What has ended stays as it is, as before a deletion.
-        EventType::Deleted | EventType::Retried => Action::Delete,
+        EventType::Deleted | EventType::Retried | EventType::RetryPostponed => Action::Delete,
         EventType::ReceiptSubmitted => Action::SubmitReceipt,
     })
 }

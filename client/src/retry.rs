@@ -12,7 +12,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often and how soon a call is tried again when the server is unavailable.
 ///
 /// Tried again are calls that end in `UNAVAILABLE`, which includes a connection that is refused or breaks, and in
-/// `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, `RATE_LIMITED`) when the server says how long to wait. Nothing else is. A change
+/// `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, `VERIFICATION_BUSY`, `RATE_LIMITED`) when the server says how long to wait. Nothing else is. A change
 /// carries the same request id in every try, so it is made once.
 ///
 /// The wait before try *n* + 1 is drawn evenly from zero to `base` · 2ⁿ⁻¹, at most `cap`, and is never shorter than what
@@ -108,7 +108,12 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
         || error.is_broken()
         || (matches!(
             error.reason(),
-            Some(Reason::QueueFull | Reason::RateLimited | Reason::AnswersUnread)
+            Some(
+                Reason::QueueFull
+                    | Reason::VerificationBusy
+                    | Reason::RateLimited
+                    | Reason::AnswersUnread
+            )
         ) && error.retry_after().is_some())
 }
 

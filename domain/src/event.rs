@@ -61,6 +61,8 @@ named! {
         Deleted = "DELETED",
         /// Another transfer tries it again.
         Retried = "RETRIED",
+        /// The server did not try it again, and will later or not at all.
+        RetryPostponed = "RETRY_POSTPONED",
         /// A connection was created.
         ConnectionCreated = "CONNECTION_CREATED",
         /// A connection's fields or policy were changed.
@@ -137,7 +139,8 @@ impl EventType {
             | Self::Resumed
             | Self::ReceiptSubmitted
             | Self::Deleted
-            | Self::Retried => EventSubject::Transfer,
+            | Self::Retried
+            | Self::RetryPostponed => EventSubject::Transfer,
             Self::ConnectionCreated
             | Self::ConnectionUpdated
             | Self::ConnectionApproved

@@ -114,14 +114,24 @@ pub fn retried(earlier: &Transfer, uuid: TransferId, now: Timestamp) -> Transfer
 
 /// What the log says of that.
 pub fn told(earlier: &Transfer, uuid: TransferId) -> EventBody {
+    let detail = EventDetail::Retry {
+        retried_by_uuid: uuid,
+    };
+    body(earlier, EventType::Retried, Some(detail))
+}
+
+/// What the log says of `earlier` when it was not tried again, so that watchers hear of its next time.
+pub fn told_postponed(earlier: &Transfer) -> EventBody {
+    body(earlier, EventType::RetryPostponed, None)
+}
+
+fn body(earlier: &Transfer, event_type: EventType, detail: Option<EventDetail>) -> EventBody {
     EventBody {
-        event_type: EventType::Retried,
+        event_type,
         from_status: Some(earlier.status),
         to_status: Some(earlier.status),
         actor_uuid: None,
-        detail: Some(EventDetail::Retry {
-            retried_by_uuid: uuid,
-        }),
+        detail,
     }
 }
 

@@ -161,6 +161,8 @@ pub enum ErrorReason {
     BulkOperationNotFound = 59,
     /// FAILED_PRECONDITION: as many bulk operations run as may at once (metadata: limit).
     TooManyBulkOperations = 60,
+    /// RESOURCE_EXHAUSTED: the log is being verified for another caller (RetryInfo).
+    VerificationBusy = 61,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -230,6 +232,7 @@ impl ErrorReason {
             Self::RunLimitReached => "ERROR_REASON_RUN_LIMIT_REACHED",
             Self::BulkOperationNotFound => "ERROR_REASON_BULK_OPERATION_NOT_FOUND",
             Self::TooManyBulkOperations => "ERROR_REASON_TOO_MANY_BULK_OPERATIONS",
+            Self::VerificationBusy => "ERROR_REASON_VERIFICATION_BUSY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -296,6 +299,7 @@ impl ErrorReason {
             "ERROR_REASON_RUN_LIMIT_REACHED" => Some(Self::RunLimitReached),
             "ERROR_REASON_BULK_OPERATION_NOT_FOUND" => Some(Self::BulkOperationNotFound),
             "ERROR_REASON_TOO_MANY_BULK_OPERATIONS" => Some(Self::TooManyBulkOperations),
+            "ERROR_REASON_VERIFICATION_BUSY" => Some(Self::VerificationBusy),
             _ => None,
         }
     }
@@ -6409,6 +6413,8 @@ pub enum EventType {
     BulkOperationStarted = 34,
     /// A bulk operation was through, or was stopped.
     BulkOperationEnded = 35,
+    /// The server was refused to try it again, or the policy wants no more retries: its retry_at has changed.
+    RetryPostponed = 36,
 }
 impl EventType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6453,6 +6459,7 @@ impl EventType {
             Self::Retried => "EVENT_TYPE_RETRIED",
             Self::BulkOperationStarted => "EVENT_TYPE_BULK_OPERATION_STARTED",
             Self::BulkOperationEnded => "EVENT_TYPE_BULK_OPERATION_ENDED",
+            Self::RetryPostponed => "EVENT_TYPE_RETRY_POSTPONED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6494,6 +6501,7 @@ impl EventType {
             "EVENT_TYPE_RETRIED" => Some(Self::Retried),
             "EVENT_TYPE_BULK_OPERATION_STARTED" => Some(Self::BulkOperationStarted),
             "EVENT_TYPE_BULK_OPERATION_ENDED" => Some(Self::BulkOperationEnded),
+            "EVENT_TYPE_RETRY_POSTPONED" => Some(Self::RetryPostponed),
             _ => None,
         }
     }
@@ -6776,7 +6784,7 @@ pub mod event_service_client {
         /// position that was kept elsewhere, which the log must still have (LOG_DIVERGED, CURSOR_AHEAD).
         ///
         /// A server verifies for one caller at a time. Who waits for longer than 2 s is refused with RESOURCE_EXHAUSTED
-        /// (QUEUE_FULL).
+        /// (VERIFICATION_BUSY).
         pub async fn verify_log(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyLogRequest>,
@@ -6860,7 +6868,7 @@ pub mod event_service_server {
         /// position that was kept elsewhere, which the log must still have (LOG_DIVERGED, CURSOR_AHEAD).
         ///
         /// A server verifies for one caller at a time. Who waits for longer than 2 s is refused with RESOURCE_EXHAUSTED
-        /// (QUEUE_FULL).
+        /// (VERIFICATION_BUSY).
         async fn verify_log(
             &self,
             request: tonic::Request<super::VerifyLogRequest>,

@@ -22,6 +22,10 @@ tidegate_domain::reasons! {
         #[error("the ledger is busy; try again")]
         QueueFull => ResourceExhausted "QUEUE_FULL", RETRY_SOON;
 
+        /// Another caller has the log verified.
+        #[error("the log is being verified for another caller; try again later")]
+        VerificationBusy => ResourceExhausted "VERIFICATION_BUSY", RETRY_LATER;
+
         /// As many streams are open as the server allows.
         #[error("the server's limit of {limit} open streams is reached; try again later")]
         TooManyStreams { limit: usize } => ResourceExhausted "TOO_MANY_STREAMS", RETRY_LATER;

@@ -23,6 +23,7 @@ STREAMS = 64
 # Reasons that no call from outside brings about by itself, and where they are tested.
 NOT_FROM_OUTSIDE = {
     "QUEUE_FULL": "takes more load than one client makes; server/src/ledger",
+    "VERIFICATION_BUSY": "takes a log that is verified for seconds; server/src/rpc/event/verify.rs",
     "TOO_MANY_TRANSFERS": "takes a thousand running transfers; tests/it/progress/report.rs",
     "WATCH_TOO_SLOW": "takes a client that stops reading; tests/it/watch/bounds.rs",
     "ANSWERS_UNREAD": "takes a client that stops reading; tests/it/faults/wire/unread.rs",

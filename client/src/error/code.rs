@@ -179,6 +179,8 @@ names! {
         TooManyBulkOperations = "TOO_MANY_BULK_OPERATIONS",
         /// The server has too much to do.
         QueueFull = "QUEUE_FULL",
+        /// The log is being verified for another caller.
+        VerificationBusy = "VERIFICATION_BUSY",
         /// Too many calls, or too many bad tokens or session codes.
         RateLimited = "RATE_LIMITED",
         /// The server or the credential has `limit` streams open.

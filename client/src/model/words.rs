@@ -249,6 +249,8 @@ vocabulary! {
         SessionDeleted = "session_deleted",
         /// It was tried again by another transfer.
         Retried = "retried",
+        /// The server did not try it again: its `retry_at` has changed.
+        RetryPostponed = "retry_postponed",
         /// A side of a movement stated what it counted and saw.
         ReceiptSubmitted = "receipt_submitted",
         /// A bulk operation was started.

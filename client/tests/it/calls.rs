@@ -126,7 +126,7 @@ async fn refusals_are_not_retried() {
 #[tokio::test]
 async fn the_pause_that_the_server_asks_for_is_kept() {
     let pause = Duration::from_millis(300);
-    for reason in ["QUEUE_FULL", "RATE_LIMITED"] {
+    for reason in ["QUEUE_FULL", "VERIFICATION_BUSY", "RATE_LIMITED"] {
         let mut details = ErrorDetails::with_error_info(reason, "tidegate", []);
         details.set_retry_info(Some(pause));
         let full = Status::with_error_details(Code::ResourceExhausted, "full", details);

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{StreamExt as _, future, stream, stream::BoxStream};
 use tidegate_proto::v1::{
-    bulk_service_server, connection_service_server, credential_service_server, event_service_server,
-    transfer_service_server,
+    bulk_service_server, connection_service_server, credential_service_server,
+    event_service_server, transfer_service_server,
 };
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;

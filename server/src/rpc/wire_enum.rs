@@ -203,6 +203,7 @@ wire_enum!(EventType {
     Retried,
     BulkOperationStarted,
     BulkOperationEnded,
+    RetryPostponed,
 });
 wire_enum!(BulkVerb {
     Cancel,

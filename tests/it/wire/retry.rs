@@ -256,6 +256,13 @@ async fn a_retry_that_is_refused_waits_and_one_that_is_not_wanted_any_more_is_gi
     let due = patient.world.clock.now().after(MINUTE);
     assert_eq!(postponed.retry_at, Some(wire_time(due)));
     assert_eq!(postponed.retried_by_uuid, "");
+    let events = patient.raw.events_of(&waiting.uuid).await;
+    let last = events.last().expect("an event");
+    assert_eq!(last.r#type(), EventType::RetryPostponed);
+    assert_eq!(last.revision, postponed.revision);
+    assert_eq!(last.actor, "sweeper");
+    assert_eq!(last.from_status(), TransferStatus::Failed);
+    assert_eq!(last.to_status(), TransferStatus::Failed);
 
     let unwanted = v1::UpdateConnectionRequest {
         connection: Some(v1::Connection {
@@ -273,4 +280,48 @@ async fn a_retry_that_is_refused_waits_and_one_that_is_not_wanted_any_more_is_gi
         .until(&waiting.uuid, |it| it.retry_at.is_none())
         .await;
     assert_eq!(given_up.retried_by_uuid, "");
+}
+
+mod postgres_only {
+    use tidegate_proto::v1::watch_transfers_response::Update;
+
+    use super::*;
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
+    async fn a_retry_that_waits_once_more_is_seen_at_a_replica_that_does_not_sweep() {
+        let mut patient = Patient::new(v1::ConnectionPolicy {
+            max_retries: Some(1),
+            retry_backoff: Some(wire_duration(MINUTE)),
+            ..v1::ConnectionPolicy::default()
+        })
+        .await;
+        let clock = patient.world.clock.clone();
+        let options = WorldOptions {
+            clock,
+            ..WorldOptions::still()
+        };
+        let other = patient.world.replica_with(options).await;
+        let waiting = patient.failed(true).await;
+        let mut elsewhere = other.services().await;
+        let request = v1::WatchTransfersRequest::default();
+        let watch = elsewhere.transfers.watch_transfers(request).await;
+        let mut watch = watch.expect("it is accepted").into_inner();
+        patient.suspended().await;
+        patient.world.clock.advance(MINUTE);
+        let seen = soon("the news of it", async {
+            loop {
+                let message = watch.message().await.expect("no refusal");
+                match message.expect("it goes on").update {
+                    Some(Update::Transfer(it))
+                        if it.uuid == waiting.uuid && it.retry_at != waiting.retry_at =>
+                    {
+                        return it;
+                    }
+                    _ => {}
+                }
+            }
+        });
+        assert_eq!(seen.await.revision, waiting.revision + 1);
+    }
 }

@@ -208,7 +208,8 @@ impl BatchState {
                 ByItself::Nothing => return Ok(None),
                 ByItself::Tried(transfer) => transfer,
                 ByItself::Postponed(after, refusal) => {
-                    self.amend(&earlier, after);
+                    let body = retry::told_postponed(&earlier);
+                    self.note_of(cause, &earlier, after, body);
                     return refusal.map_or(Ok(None), Err);
                 }
             }
@@ -222,7 +223,18 @@ impl BatchState {
     /// Has the earlier one tell that `uuid` tries it again. The request is the new one's, which answers a repetition.
     fn note_retry(&mut self, cause: Cause<'_>, earlier: &Arc<Transfer>, uuid: TransferId) {
         let after = retry::retried(earlier, uuid, self.now);
-        let change = Change::Transition(after, retry::told(earlier, uuid));
+        self.note_of(cause, earlier, after, retry::told(earlier, uuid));
+    }
+
+    /// Changes the earlier one, with an event that is nobody's request.
+    fn note_of(
+        &mut self,
+        cause: Cause<'_>,
+        earlier: &Arc<Transfer>,
+        after: Transfer,
+        body: EventBody,
+    ) {
+        let change = Change::Transition(after, body);
         let cause = Cause {
             request: None,
             ..cause

@@ -38,7 +38,9 @@ impl VerifyPermits {
     pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
         let turn = Arc::clone(&self.0).acquire_owned();
         let turn = tokio::time::timeout(PATIENCE, turn).await;
-        turn.ok().and_then(Result::ok).ok_or(Error::QueueFull)
+        turn.ok()
+            .and_then(Result::ok)
+            .ok_or(Error::VerificationBusy)
     }
 }
 
@@ -197,5 +199,24 @@ const fn expired(after_sequence: i64, floor: i64) -> Error {
     Error::CursorExpired {
         after_sequence,
         oldest_sequence: floor + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_verifies_and_who_waits_too_long_is_told_when_to_come_back() {
+        let permits = VerifyPermits::default();
+        let turn = permits.turn().await.expect("nobody verifies");
+        let refused = permits.turn().await.expect_err("somebody verifies");
+        assert_eq!(refused.reason(), "VERIFICATION_BUSY");
+        assert!(refused.retry_after().is_some());
+        let waits = permits.clone();
+        let waits = tokio::spawn(async move { waits.turn().await.is_ok() });
+        tokio::time::sleep(PATIENCE / 2).await;
+        drop(turn);
+        assert!(waits.await.expect("it ends"));
     }
 }
