@@ -115,8 +115,10 @@ macro_rules! vocabulary {
     };
 }
 
+mod bulk;
 mod receipt;
 
+pub use bulk::{BulkResult, BulkState, BulkVerb};
 pub use receipt::{ReconciliationState, VerificationResult};
 
 vocabulary! {
@@ -496,39 +498,5 @@ impl SortOrder {
             Self::Asc => v1::SortOrder::Asc.into(),
             Self::Desc => v1::SortOrder::Desc.into(),
         }
-    }
-}
-
-vocabulary! {
-    /// What a bulk operation does to each transfer.
-    BulkVerb from BulkVerb {
-        /// It is cancelled.
-        Cancel = "cancel",
-        /// It is tried again.
-        Retry = "retry",
-        /// Its row is deleted.
-        Delete = "delete",
-    }
-}
-
-vocabulary! {
-    /// How far a bulk operation is.
-    BulkState from BulkState {
-        /// It goes on.
-        Running = "running",
-        /// Every transfer had its turn. Some may have been refused.
-        Completed = "completed",
-        /// It was stopped.
-        Stopped = "stopped",
-    }
-}
-
-vocabulary! {
-    /// What came of one transfer of a bulk operation.
-    BulkResult from BulkResult {
-        /// The verb was carried out.
-        Succeeded = "succeeded",
-        /// The verb was refused, and the operation went on.
-        Refused = "refused",
     }
 }

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityName as _, Statement};
 use serde_json::Map;
 use tidegate_entity::{
-    access_token, bulk_operation, bulk_outcome, connection, credential, deleted_transfer, session,
+    access_token, connection, credential, deleted_transfer, session,
     stored::{JsonText, Stored, StoredId},
 };
 
@@ -14,18 +14,18 @@ use super::{
 use crate::{Carried, error::ImportError};
 use tidegate_domain::{
     attempt::{Attempt, AttemptEnd},
-    bulk::{BulkResult, BulkState, BulkVerb},
-    caller::{ConnectionScope, Role},
+    caller::Role,
     connection::{ConnectionDirection, ConnectionStatus},
     event::{Event, EventDetail},
     fixtures::id,
     outcome::FailureCode,
     policy::Policy,
-    query::TransferFilter,
     status::{Direction, TransferStatus},
     time::Timestamp,
     transfer::Transfer,
 };
+
+mod bulk;
 
 /// A ledger with a value in every column.
 async fn ledger() -> Fixture {
@@ -50,9 +50,9 @@ async fn ledger() -> Fixture {
     inserted.expect("a session");
     let inserted = batch.insert(&[rest()], Clone::clone).await;
     inserted.expect("what is left of a transfer");
-    let inserted = batch.insert(&[bulk()], Clone::clone).await;
+    let inserted = batch.insert(&[bulk::operation()], Clone::clone).await;
     inserted.expect("a bulk operation");
-    let inserted = batch.insert(&[outcome()], Clone::clone).await;
+    let inserted = batch.insert(&[bulk::outcome()], Clone::clone).await;
     inserted.expect("an outcome");
     let mut events = vec![happened(&transfers[0], None), telling(last)];
     batch.append_events(&mut events).await.expect("events");
@@ -97,46 +97,6 @@ fn site() -> connection::Model {
         status_reason: Some("no\tmore".to_owned()),
         transfers_used: 5,
         records_used: i64::MAX,
-    }
-}
-
-fn bulk() -> bulk_operation::Model {
-    bulk_operation::Model {
-        uuid: StoredId(id(11)),
-        verb: Stored(BulkVerb::Cancel),
-        filter: JsonText(TransferFilter {
-            status: vec![TransferStatus::Pending],
-            connections: ConnectionScope::Only(id(7)),
-            tables: vec!["\"orders\"".to_owned()],
-            from: Some(at(1)),
-            ..TransferFilter::default()
-        }),
-        reason: Some("no\tmore".to_owned()),
-        grace: Some(1),
-        state: Stored(BulkState::Stopped),
-        matched: 2,
-        succeeded: 3,
-        refused: 4,
-        after_inserted_at: Some(5),
-        after_uuid: Some(id(6)),
-        actor: "admin".to_owned(),
-        created_by_uuid: Some(StoredId(id(9))),
-        address: Some(Stored("2001:db8::7".parse().expect("an address"))),
-        inserted_at: 6,
-        updated_at: 7,
-        ended_at: Some(8),
-        revision: 9,
-    }
-}
-
-fn outcome() -> bulk_outcome::Model {
-    bulk_outcome::Model {
-        operation_uuid: StoredId(id(11)),
-        number: 1,
-        transfer_uuid: StoredId(id(1)),
-        result: Stored(BulkResult::Refused),
-        reason: Some("ILLEGAL_TRANSITION".to_owned()),
-        retried_by_uuid: Some(StoredId(id(2))),
     }
 }
 

@@ -35,8 +35,8 @@ async fn an_operation_is_looked_at_first_started_waited_for_and_read() {
     says(&text, &["succeeded"]);
     assert_eq!(outcomes[0]["transferUuid"], first.as_str());
     assert_eq!(outcomes[1]["transferUuid"], second.as_str());
-    let refused = desk.json(&format!("bulk outcomes {uuid} --result refused"));
-    assert_eq!(refused.await, serde_json::json!([]));
+    let refused = format!("bulk outcomes {uuid} --result refused");
+    assert_eq!(desk.json(&refused).await, serde_json::json!([]));
     assert_eq!(desk.json(&format!("bulk stop {uuid}")).await, started);
 
     let delete = desk.json("bulk start delete --all --yes --wait").await;
