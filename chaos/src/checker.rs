@@ -185,6 +185,8 @@ fn rule_of(entry: &Entry) -> Option<Action> {
         | EventType::ConnectionReactivated
         | EventType::ConnectionRevoked
         | EventType::ConnectionExpired
+        | EventType::AgentRegistered
+        | EventType::AgentRemoved
         | EventType::ConnectionDeleted
         | EventType::CredentialCreated
         | EventType::CredentialRotated

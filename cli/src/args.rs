@@ -1,5 +1,6 @@
 //! The command line: what may be said, checked as far as it can be without a server. Calls nothing.
 
+mod agent;
 mod bulk;
 mod connection;
 mod credential;
@@ -22,6 +23,7 @@ use tidegate_client::{ClientSettings, Direction, LogPosition};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    agent::AgentCommand,
     bulk::{OperationCommand, StartArgs},
     connection::{
         Clearable, ConnectionCommand, ConnectionStep, CreateConnectionArgs, PolicyArgs,
@@ -38,7 +40,8 @@ pub(crate) use self::{
         TransferCommand, WatchArgs,
     },
     which::{
-        ConfirmArgs, ConnectionArg, CredentialArg, SHORTEST_PART, TransferArg, TransferArgs, Which,
+        AgentArg, ConfirmArgs, ConnectionArg, CredentialArg, SHORTEST_PART, TransferArg,
+        TransferArgs, Which,
     },
 };
 use crate::output::Format;
@@ -168,6 +171,9 @@ pub(crate) enum Command {
     /// The other sites.
     #[command(subcommand)]
     Connection(ConnectionCommand),
+    /// Who runs transfers.
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// Who may call, and with what token.
     #[command(subcommand)]
     Credential(CredentialCommand),

@@ -1,5 +1,6 @@
 //! Connects and hands each command to the module of its noun.
 
+mod agent;
 mod approval;
 mod away;
 mod bulk;
@@ -52,6 +53,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Stats(command) => stats::run(&client, command, out).await,
         Command::Event(command) => event::run(&client, command, out).await,
         Command::Connection(command) => connection::run(&client, command, out).await,
+        Command::Agent(command) => agent::run(&client, command, out).await,
         Command::Credential(command) => credential::run(&client, command, out).await,
         Command::Session(command) => session::run(&client, command, out).await,
         Command::Whoami => credential::whoami(&client, out).await,

@@ -1,5 +1,6 @@
 //! How each kind of thing looks to people: the columns of its list, the values of its details. Prints nothing.
 
+pub(crate) mod agent;
 pub(crate) mod approval;
 pub(crate) mod attempt;
 pub(crate) mod bulk;

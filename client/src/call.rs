@@ -2,6 +2,7 @@
 //!
 //! [`request!`] makes a builder; its setters are ordinary methods beside it.
 
+mod agents;
 mod approvals;
 mod bulk;
 mod claim;
@@ -19,6 +20,7 @@ use std::{future::Future, time::Duration};
 use tonic::{Request, Response, Status};
 
 pub use self::{
+    agents::{GetAgent, ListAgents, RegisterAgent},
     approvals::{
         ApproveTransfer, DenyTransfer, ExpirePendingApprovals, ListPendingApprovals,
         RequestApproval,

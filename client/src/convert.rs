@@ -1,5 +1,6 @@
 //! Between wire messages and model values. A message that breaks the contract is an error, never a panic.
 
+mod agent;
 mod bulk;
 mod credential;
 mod example;
@@ -18,6 +19,7 @@ use tidegate_proto::v1;
 
 use self::value::{hex, name, optional_time, optional_uuid, span, text, time, uuid};
 pub(crate) use self::{
+    agent::{agent, present_agent, registered},
     bulk::{bulk_operation, bulk_outcome, bulk_preview, present_bulk_operation},
     credential::{credential, issued, opened, present_credential},
     explanation::explanation,
@@ -328,6 +330,11 @@ fn detail(wire: v1::event::Detail) -> Result<EventDetail, Error> {
             matched: detail.matched,
             succeeded: detail.succeeded,
             refused: detail.refused,
+        },
+        Detail::Agent(detail) => EventDetail::Agent {
+            agent_instance: detail.agent_instance,
+            version: text(detail.version),
+            host: text(detail.host),
         },
         Detail::Refusal(detail) => EventDetail::Refusal {
             reason: detail.reason,

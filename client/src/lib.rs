@@ -155,7 +155,7 @@ pub use self::{
     reporter::{ProgressReporter, ReporterStop},
     retry::RetryPolicy,
     settings::ClientSettings,
-    view::{Approvals, Bulk, Connections, Credentials, Events, Sessions, Stats, Transfers},
+    view::{Agents, Approvals, Bulk, Connections, Credentials, Events, Sessions, Stats, Transfers},
     watch::{
         EventsWatch, ExportTransfers, ExportedTransfers, TransferWatch, TransfersExport,
         TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate,

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows the wire; `convert` translates.
 
+mod agent;
 mod bulk;
 mod connection;
 mod credential;
@@ -22,6 +23,7 @@ mod transfer;
 mod words;
 
 pub use self::{
+    agent::{Agent, Registered},
     bulk::{BulkOperation, BulkOutcome, BulkPreview},
     connection::Connection,
     credential::{Credential, IssuedToken, OpenedSession, SessionCode, Token},
@@ -38,7 +40,7 @@ pub use self::{
     stop::Stop,
     transfer::{Attempt, Transfer},
     words::{
-        ApprovalMode, AttemptEnd, BulkResult, BulkState, BulkVerb, ConflictStrategy,
+        AgentState, ApprovalMode, AttemptEnd, BulkResult, BulkState, BulkVerb, ConflictStrategy,
         ConnectionDirection, ConnectionStatus, Direction, EstimateUnknownReason, EventType,
         ExpiryReason, FailureCode, Phase, ReconciliationState, Role, SortOrder, StopCause,
         StopKind, TableCase, TransferHealth, TransferStatus, UnknownWord, UpcomingAction,

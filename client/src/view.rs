@@ -39,6 +39,8 @@ views! {
     Bulk by bulk;
     /// The log.
     Events by events;
+    /// Who runs transfers.
+    Agents by agents;
     /// Sums over transfers.
     Stats by stats;
 }

@@ -230,6 +230,16 @@ impl Encoder {
                 self.number(*succeeded);
                 self.number(*refused);
             }
+            Some(EventDetail::Agent {
+                agent_instance,
+                version,
+                host,
+            }) => {
+                self.value("agent");
+                self.value(agent_instance);
+                self.value(version);
+                self.value(host);
+            }
             Some(EventDetail::Refusal {
                 reason,
                 method,

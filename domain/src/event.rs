@@ -93,6 +93,10 @@ named! {
         SessionRedeemed = "SESSION_REDEEMED",
         /// The row of a session that was over was deleted.
         SessionDeleted = "SESSION_DELETED",
+        /// An agent said for the first time who it is, or that it has another version.
+        AgentRegistered = "AGENT_REGISTERED",
+        /// An agent that said nothing any more was forgotten.
+        AgentRemoved = "AGENT_REMOVED",
         /// Somebody asked for a change and was refused.
         Refused = "REFUSED",
         /// A bulk operation was started.
@@ -115,6 +119,8 @@ pub enum EventSubject {
     Session,
     /// A bulk operation.
     BulkOperation,
+    /// An agent.
+    Agent,
     /// Nothing: it did not happen.
     Nothing,
 }
@@ -157,6 +163,7 @@ impl EventType {
                 EventSubject::Session
             }
             Self::BulkOperationStarted | Self::BulkOperationEnded => EventSubject::BulkOperation,
+            Self::AgentRegistered | Self::AgentRemoved => EventSubject::Agent,
             Self::Refused => EventSubject::Nothing,
         }
     }
@@ -253,6 +260,15 @@ pub enum EventDetail {
         /// How many it was refused for.
         refused: i64,
     },
+    /// Which agent came or went.
+    Agent {
+        /// What it calls itself.
+        agent_instance: String,
+        /// Its version; may be empty.
+        version: String,
+        /// The machine that it runs on; may be empty.
+        host: String,
+    },
     /// What was refused.
     Refusal {
         /// The name of the refusal.
@@ -293,7 +309,8 @@ pub struct Event {
     pub transfer_uuid: Option<TransferId>,
     /// That transfer's connection, or the connection that it happened to.
     pub connection_uuid: Option<ConnectionId>,
-    /// The credential, session or bulk operation that it happened to, or the operation that did it to the transfer, if any.
+    /// The credential, session, agent or bulk operation that it happened to, or the operation that did it to the transfer,
+    /// if any.
     pub subject_uuid: Option<Uuid>,
     /// What is told of those.
     pub about: About,

@@ -4,6 +4,7 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use crate::{
+    agent::Registration,
     caller::{Caller, Identity, Role},
     connection::{Connection, ConnectionDirection, NewConnection},
     event::{About, Event, EventBody, EventDetail, EventLease, EventType, IdempotencyKey},
@@ -31,6 +32,22 @@ pub fn caller(role: Role, connection_uuid: Option<ConnectionId>) -> Caller {
         session_code: String::new(),
     };
     Caller::known(identity, None)
+}
+
+/// What an agent of this name tells.
+pub fn registration(instance: &str) -> Registration {
+    let engine = ("postgres".to_owned(), "17.2".to_owned());
+    let label = ("region".to_owned(), "north".to_owned());
+    Registration {
+        connection_uuid: None,
+        owner_uuid: None,
+        instance: instance.to_owned(),
+        version: "1.0.0".to_owned(),
+        host: "host-1".to_owned(),
+        engines: [engine].into(),
+        slots: Some(4),
+        labels: [label].into(),
+    }
 }
 
 /// A plain transfer to start from.

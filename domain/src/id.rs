@@ -44,4 +44,6 @@ id! {
     SessionId
     /// Which bulk operation.
     BulkOperationId
+    /// Which agent.
+    AgentId
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of gRPC, of SQL or of tasks: everything here can be tried without a server, a database or a clock.
 
+pub mod agent;
 pub mod attempt;
 pub mod authorize;
 pub mod bulk;

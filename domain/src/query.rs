@@ -1,9 +1,11 @@
 //! What can be asked of the ledger without changing it.
 
 use super::{
+    agent::alive_since,
     caller::Role,
     connection::{Connection, ConnectionDirection, ConnectionStatus},
     page::Position,
+    time::Timestamp,
 };
 use crate::{
     caller::ConnectionScope,
@@ -102,6 +104,33 @@ impl CredentialFilter {
         let role = self.role.map_or("", Role::name);
         let connection = self.connection_uuid.map(|uuid| uuid.to_string());
         format!("{role};{}", connection.unwrap_or_default())
+    }
+}
+
+/// Which agents are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentFilter {
+    /// Only those of these connections.
+    pub connections: ConnectionScope,
+    /// Only those that are alive.
+    pub alive_only: bool,
+    /// Only those that were seen since then.
+    pub seen_since: Option<Timestamp>,
+}
+
+impl AgentFilter {
+    /// Since when those who are meant must have been seen, at `now`.
+    pub fn seen_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.seen_since
+            .max(self.alive_only.then(|| alive_since(now)))
+    }
+
+    /// Text that is equal for equal filters, to bind a page token to.
+    pub fn fingerprint(&self) -> String {
+        let connections = self.connections.fingerprint().unwrap_or_default();
+        let since = self.seen_since.map(|time| time.as_micros().to_string());
+        let alive = self.alive_only;
+        format!("{connections};{alive};{}", since.unwrap_or_default())
     }
 }
 

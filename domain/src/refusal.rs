@@ -17,7 +17,7 @@ use super::{
     transfer::Lease,
     validate::Violation,
 };
-use crate::id::{BulkOperationId, ConnectionId, CredentialId, TransferId};
+use crate::id::{AgentId, BulkOperationId, ConnectionId, CredentialId, TransferId};
 
 mod reasons;
 
@@ -64,6 +64,8 @@ pub enum Subject {
     Credential(CredentialId),
     /// A bulk operation.
     BulkOperation(BulkOperationId),
+    /// An agent.
+    Agent(AgentId),
 }
 
 crate::reasons! {
@@ -237,6 +239,12 @@ crate::reasons! {
 
         #[error("there is no credential {uuid}")]
         CredentialNotFound { uuid: CredentialId } => NotFound "CREDENTIAL_NOT_FOUND", Subject::Credential(*uuid);
+
+        #[error("there is no agent {uuid}")]
+        AgentNotFound { uuid: AgentId } => NotFound "AGENT_NOT_FOUND", Subject::Agent(*uuid);
+
+        #[error("the connection has {limit} agents; one that is silent is removed after 7 days")]
+        TooManyAgents { limit: i64 } => ResourceExhausted "TOO_MANY_AGENTS";
 
         #[error("credential {uuid} was revoked")]
         CredentialRevoked { uuid: CredentialId }

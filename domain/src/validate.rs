@@ -5,6 +5,7 @@ use std::{fmt, net::IpAddr, time::Duration};
 use uuid::Uuid;
 
 use super::{
+    agent::SLOTS_MAX,
     claim,
     outcome::{PROBLEMS_BYTES_MAX, PROBLEMS_MAX, RecordProblems, SAMPLES_MAX},
     progress::Report,
@@ -15,6 +16,9 @@ use super::{
 };
 
 mod metadata;
+mod tags;
+
+pub use tags::{TAG_MAX, TAGS_MAX};
 
 /// Longest table name, URL, connection name and user agent, in characters.
 pub const NAME_MAX: usize = 255;
@@ -311,6 +315,12 @@ impl Check {
             self.add(field, format!("must be at most {}", claim::MAX));
         }
         size
+    }
+
+    /// How many transfers an agent runs at once; `None` when not said.
+    pub fn slots(&mut self, field: &str, value: i32) -> Option<i64> {
+        let slots = self.number(field, value, (0, SLOTS_MAX));
+        (slots != 0).then_some(slots)
     }
 
     /// How many transfers may run at once.

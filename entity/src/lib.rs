@@ -4,6 +4,7 @@
 //! NULL. The schema itself is `tidegate-migration`'s.
 
 pub mod access_token;
+pub mod agent;
 pub mod attempt;
 pub mod bulk_operation;
 pub mod bulk_outcome;

@@ -5,6 +5,7 @@
 
 use sea_orm_migration::prelude::*;
 
+mod agent;
 mod bulk;
 mod connection;
 mod credential;
@@ -24,7 +25,8 @@ impl MigrationTrait for Migration {
         event::up(manager).await?;
         credential::up(manager).await?;
         stats::up(manager).await?;
-        bulk::up(manager).await
+        bulk::up(manager).await?;
+        agent::up(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -33,6 +35,7 @@ impl MigrationTrait for Migration {
             "bulk_operation",
             "transfer_stats",
             "deleted_transfer",
+            "agent",
             "session",
             "access_token",
             "credential",

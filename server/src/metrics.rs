@@ -126,7 +126,7 @@ metrics! {
         "Looks for what is overdue, by how they ended", ByLabel::of("outcome", ["ok", "failed"]);
     swept: ByLabel<Counter> = "tidegate_swept",
         "What the sweeps of this server have ended, tried again, or deleted since it ended",
-        ByLabel::of("what", ["approval", "start", "heartbeat", "retry", "connection", "credential", "session", "transfer"]);
+        ByLabel::of("what", ["approval", "start", "heartbeat", "retry", "connection", "agent", "credential", "session", "transfer"]);
     refusals_dropped: Counter = "tidegate_refusals_dropped",
         "Refused changes that were too many for an event each; the caller's next one has their number", Counter::default();
     tokens_rejected: ByLabel<Counter> = "tidegate_tokens_rejected",

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use tidegate_domain::{log::LogBounds, time::Timestamp};
 
+mod agent;
 mod attempt;
 mod backup;
 mod bulk_operation;

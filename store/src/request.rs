@@ -88,7 +88,7 @@ impl Request {
                 let uuid = self.subject_uuid.map(BulkOperationId);
                 uuid.map(Effect::BulkOperation)
             }
-            EventSubject::Nothing => None,
+            EventSubject::Agent | EventSubject::Nothing => None,
         }
     }
 

@@ -3,8 +3,8 @@
 use sea_orm::{EntityTrait, IdenStatic as _, Iterable as _, QuerySelect as _, TryIntoModel};
 use tidegate_domain::chain::{Audit, Fault};
 use tidegate_entity::{
-    access_token, attempt, bulk_operation, bulk_outcome, connection, credential, deleted_transfer,
-    event, event_counter, session, transfer, transfer_stats,
+    access_token, agent, attempt, bulk_operation, bulk_outcome, connection, credential,
+    deleted_transfer, event, event_counter, session, transfer, transfer_stats,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ macro_rules! each_table {
     ($table:ident => $work:expr) => {
         each_table! { $table => $work, [
             event_counter connection credential access_token session transfer attempt
-            deleted_transfer transfer_stats bulk_operation bulk_outcome event
+            deleted_transfer transfer_stats bulk_operation bulk_outcome agent event
         ] }
     };
     ($table:ident => $work:expr, [$($module:ident)+]) => {
@@ -60,7 +60,7 @@ macro_rules! plain_tables {
 
 plain_tables! {
     connection credential access_token session transfer attempt deleted_transfer transfer_stats
-    bulk_operation bulk_outcome
+    bulk_operation bulk_outcome agent
 }
 
 impl Table for event::Entity {

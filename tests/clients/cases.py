@@ -25,6 +25,7 @@ NOT_FROM_OUTSIDE = {
     "QUEUE_FULL": "takes more load than one client makes; server/src/ledger",
     "VERIFICATION_BUSY": "takes a log that is verified for seconds; server/src/rpc/event/verify.rs",
     "TOO_MANY_TRANSFERS": "takes a thousand running transfers; tests/it/progress/report.rs",
+    "TOO_MANY_AGENTS": "takes a thousand agents; tests/it/wire/agents.rs",
     "WATCH_TOO_SLOW": "takes a client that stops reading; tests/it/watch/bounds.rs",
     "ANSWERS_UNREAD": "takes a client that stops reading; tests/it/faults/wire/unread.rs",
     "CANCELLED": "a caller who cancels reads no answer; tests/it/faults/wire",
@@ -158,6 +159,20 @@ TRANSFERS = [
     case(
         "an agent claims what there is to start",
         site("claims"),
+        call(
+            "RegisterAgent",
+            {
+                "connectionUuid": "$site",
+                "agentInstance": "host/1",
+                "version": "1.4.0",
+                "host": "copy-1",
+                "engines": {"postgres": "17.2"},
+                "slots": 4,
+                "labels": {"rack": "7"},
+            },
+            keep={"runner": "agent.uuid"},
+            answer={"agent.state": "AGENT_STATE_ALIVE", "agent.engines": {"postgres": "17.2"}, "agent.slots": 4},
+        ),
         call("CreateTransfer", on_site(), keep={"later": "transfer.uuid"}),
         call("CreateTransfer", on_site(priority=5), keep={"first": "transfer.uuid"}),
         call(
@@ -171,6 +186,19 @@ TRANSFERS = [
             },
         ),
         refused("CONNECTION_NOT_FOUND", "ClaimTransfers", {"connectionUuid": UNKNOWN}),
+        call(
+            "GetAgent",
+            {"uuid": "$runner"},
+            by="viewer",
+            answer={"agent.runs": "2", "agent.freeSlots": "2", "agent.runUuids.0": "$later"},
+        ),
+        call(
+            "ListAgents",
+            {"connectionUuid": "$site", "aliveOnly": True},
+            by="approver",
+            answer={"agents.0.uuid": "$runner", "agents.0.runs": "2"},
+        ),
+        refused("AGENT_NOT_FOUND", "GetAgent", {"uuid": UNKNOWN}),
     ),
     case(
         "a transfer is explained, called off and tried again",

@@ -50,6 +50,9 @@ COMMANDS = {
     "TransferService/DeleteTransfer": ("transfer delete", ""),
     "TransferService/StartTransfer": ("transfer start", "transfer"),
     "TransferService/ClaimTransfers": ("transfer claim", "transfers"),
+    "TransferService/RegisterAgent": ("agent register", "agent"),
+    "TransferService/GetAgent": ("agent get", "agent"),
+    "TransferService/ListAgents": ("agent list", "agents"),
     "TransferService/ListAttempts": ("transfer attempts", "attempts"),
     "TransferService/UpdateProgress": ("transfer progress", "transfer"),
     "TransferService/CompleteTransfer": ("transfer complete", "transfer"),
@@ -75,10 +78,14 @@ WITHOUT = {
     "TransferService/ListActiveTransfers": "`top` shows them, on a terminal",
     "TransferService/WatchTransfers": "`transfer watch --all` reconnects and has no end",
 }
+# Fields with names and values, of which each pair is a flag.
+TAGS = ("engines", "labels")
 # Fields whose flag is not their name.
 FLAGS = {
     "tableName": "table",
     "tableNames": "table",
+    "engines": "engine",
+    "labels": "label",
     "transferUuid": "transfer",
     "connectionUuid": "connection",
     "initiatedByUuid": "initiated-by",
@@ -152,7 +159,7 @@ def stated(statement: dict) -> str:
 def fields(request: dict):
     """The fields of a request, those of messages in it among them."""
     for name, value in request.items():
-        if isinstance(value, dict) and name not in ("metadata", "own", "peer"):
+        if isinstance(value, dict) and name not in ("metadata", "own", "peer", *TAGS):
             yield from fields(value)
         else:
             yield name, value
@@ -168,6 +175,8 @@ def arguments(method: str, request: dict) -> list[str]:
             continue
         if name == "checkpoint":
             value = base64.b64decode(value).decode()
+        if name in TAGS:
+            value = [f"{tag}={said}" for tag, said in value.items()]
         flag = f"--{FLAGS.get(name) or kebab(name)}"
         if value is True:
             found.append(flag)

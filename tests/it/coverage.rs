@@ -114,6 +114,18 @@ const COVERED: &[(&str, &str)] = &[
         "events::the_log_is_followed_from_a_position_on",
     ),
     (
+        "TransferService.RegisterAgent",
+        "agents::an_agent_is_read_back_as_it_registered_with_what_it_runs",
+    ),
+    (
+        "TransferService.GetAgent",
+        "agents::an_agent_is_read_back_as_it_registered_with_what_it_runs",
+    ),
+    (
+        "TransferService.ListAgents",
+        "agents::agents_are_listed_by_connection_and_by_whether_they_are_heard",
+    ),
+    (
         "TransferService.CreateTransfer",
         "create::a_transfer_is_created_with_everything_it_was_given",
     ),

@@ -3,6 +3,7 @@
 //! [`coverage`](crate::coverage) reads the tests in here and misses every method that none of them calls.
 
 mod about;
+mod agents;
 mod approval;
 mod bulk;
 mod claims;

@@ -357,6 +357,27 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "agent list",
+        [
+            "tidegate agent list --connection north",
+            "tidegate agent list --alive-only -o json",
+        ],
+    ),
+    (
+        "agent get",
+        [
+            "tidegate agent get host-1",
+            "tidegate agent get host-1 -o yaml",
+        ],
+    ),
+    (
+        "agent register",
+        [
+            "tidegate agent register --agent-instance \"$(hostname)\" --slots 2",
+            "tidegate agent register --agent-instance host-1 --engine postgres=17.2",
+        ],
+    ),
+    (
         "credential create",
         [
             "tidegate credential create --name bob --role approver",

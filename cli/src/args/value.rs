@@ -189,6 +189,15 @@ fn moment(text: &str, now: DateTime<Utc>, zone: &impl TimeZone) -> Option<DateTi
         .map(|time| time.to_utc())
 }
 
+/// A name with a value.
+pub(super) fn tag(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err("it must be NAME=VALUE".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 /// A JSON object.
 pub(super) fn object(text: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(text) {

@@ -81,6 +81,14 @@ pub(crate) struct CredentialArg {
     pub(crate) credential: Which,
 }
 
+/// One agent.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AgentArg {
+    /// The agent: what it calls itself or its id, or 6 or more characters of its id; it must be the only one.
+    #[arg(value_name = "AGENT", value_parser = id_or_name)]
+    pub(crate) agent: Which,
+}
+
 /// Whether to ask before something that cannot be undone.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ConfirmArgs {

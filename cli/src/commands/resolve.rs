@@ -86,6 +86,17 @@ pub(super) async fn credential(client: &Client, which: Which) -> Result<Uuid, Fa
     only(find("credential", &[which], candidates).await?)
 }
 
+/// The one agent that is meant.
+pub(super) async fn agent(client: &Client, which: Which) -> Result<Uuid, Failure> {
+    let items = client.agents().list().page_size(PAGE).items();
+    let candidates = items.map_ok(|agent| Candidate {
+        uuid: agent.uuid,
+        about: format!("{} {}", agent.state, agent.agent_instance),
+        name: Some(agent.agent_instance),
+    });
+    only(find("agent", &[which], candidates).await?)
+}
+
 /// The filter that is meant.
 pub(super) async fn filter(client: &Client, args: FilterArgs) -> Result<TransferFilter, Failure> {
     let connection = any_connection(client, args.connection.clone()).await?;

@@ -132,7 +132,7 @@ fn last(uuid: Uuid, digits: usize) -> String {
 pub(crate) fn colour(status: &str) -> Style {
     // Of a change of status, the one after.
     let colour = match status.rsplit(' ').next().unwrap_or_default() {
-        "completed" | "approved" | "active" | "healthy" => AnsiColor::Green,
+        "completed" | "approved" | "active" | "alive" | "healthy" => AnsiColor::Green,
         "in_progress" => AnsiColor::Cyan,
         "pending_approval" | "suspended" | "cancelled" | "expired" | "cancelling" | "pausing"
         | "paused" | "slow" => AnsiColor::Yellow,

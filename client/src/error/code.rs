@@ -171,6 +171,10 @@ names! {
         ActorMismatch = "ACTOR_MISMATCH",
         /// There is no such credential.
         CredentialNotFound = "CREDENTIAL_NOT_FOUND",
+        /// There is no such agent, or the caller may not see it.
+        AgentNotFound = "AGENT_NOT_FOUND",
+        /// The connection has `limit` agents.
+        TooManyAgents = "TOO_MANY_AGENTS",
         /// The credential was revoked and cannot be rotated.
         CredentialRevoked = "CREDENTIAL_REVOKED",
         /// There is no such bulk operation.

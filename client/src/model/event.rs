@@ -181,6 +181,17 @@ pub enum EventDetail {
         #[serde(serialize_with = "text::number")]
         refused: i64,
     },
+    /// Which agent came or went.
+    Agent {
+        /// What it calls itself.
+        agent_instance: String,
+        /// Its version.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// The machine that it runs on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+    },
     /// What was refused, and why.
     Refusal {
         /// The reason, as [`Error::reason`](crate::Error::reason) gives it to the caller.
@@ -241,6 +252,15 @@ impl EventDetail {
                 refused,
                 ..
             } => format!("{verb}: {succeeded} of {matched}, {refused} refused"),
+            Self::Agent {
+                agent_instance,
+                version,
+                ..
+            } => {
+                let parts = [Some(agent_instance.clone()), version.clone()];
+                let parts: Vec<_> = parts.into_iter().flatten().collect();
+                parts.join(" ")
+            }
             Self::Refusal {
                 reason,
                 method,

@@ -115,9 +115,11 @@ macro_rules! vocabulary {
     };
 }
 
+mod agent;
 mod bulk;
 mod receipt;
 
+pub use agent::AgentState;
 pub use bulk::{BulkResult, BulkState, BulkVerb};
 pub use receipt::{ReconciliationState, VerificationResult};
 
@@ -259,6 +261,10 @@ vocabulary! {
         BulkOperationStarted = "bulk_operation_started",
         /// A bulk operation was through, or was stopped.
         BulkOperationEnded = "bulk_operation_ended",
+        /// An agent said for the first time who it is, or that it has another version.
+        AgentRegistered = "agent_registered",
+        /// The row of an agent that had not called for long was deleted.
+        AgentRemoved = "agent_removed",
     }
 }
 

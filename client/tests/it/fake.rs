@@ -59,6 +59,8 @@ pub(crate) struct Script {
         Option<Unary<v1::ListRecentTransfersRequest, v1::ListRecentTransfersResponse>>,
     pub(crate) complete: Option<Unary<v1::CompleteTransferRequest, v1::CompleteTransferResponse>>,
     pub(crate) fail: Option<Unary<v1::FailTransferRequest, v1::FailTransferResponse>>,
+    pub(crate) claim: Option<Unary<v1::ClaimTransfersRequest, v1::ClaimTransfersResponse>>,
+    pub(crate) register: Option<Unary<v1::RegisterAgentRequest, v1::RegisterAgentResponse>>,
     pub(crate) watch: Option<Streamed<v1::WatchTransferRequest, v1::WatchTransferResponse>>,
     pub(crate) watch_many: Option<Streamed<v1::WatchTransfersRequest, v1::WatchTransfersResponse>>,
     pub(crate) export: Option<Streamed<v1::ExportTransfersRequest, v1::ExportTransfersResponse>>,
@@ -380,6 +382,20 @@ service! {
             self.unary("fail", self.0.script.fail.as_ref(), request)
         }
 
+        async fn claim_transfers(
+            &self,
+            request: Request<v1::ClaimTransfersRequest>,
+        ) -> Result<Response<v1::ClaimTransfersResponse>, Status> {
+            self.unary("claim", self.0.script.claim.as_ref(), request)
+        }
+
+        async fn register_agent(
+            &self,
+            request: Request<v1::RegisterAgentRequest>,
+        ) -> Result<Response<v1::RegisterAgentResponse>, Status> {
+            self.unary("register", self.0.script.register.as_ref(), request)
+        }
+
         async fn export_transfers(
             &self,
             request: Request<v1::ExportTransfersRequest>,
@@ -418,7 +434,8 @@ service! {
     explain_transfer(ExplainTransferRequest) -> ExplainTransferResponse,
     list_attempts(ListAttemptsRequest) -> ListAttemptsResponse,
     start_transfer(StartTransferRequest) -> StartTransferResponse,
-    claim_transfers(ClaimTransfersRequest) -> ClaimTransfersResponse,
+    get_agent(GetAgentRequest) -> GetAgentResponse,
+    list_agents(ListAgentsRequest) -> ListAgentsResponse,
     update_progress(UpdateProgressRequest) -> UpdateProgressResponse,
     submit_receipt(SubmitReceiptRequest) -> SubmitReceiptResponse,
     retry_transfer(RetryTransferRequest) -> RetryTransferResponse,

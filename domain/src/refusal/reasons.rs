@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     connection::{ConnectionAction, ConnectionStatus},
-    id::{BulkOperationId, ConnectionId, CredentialId, TransferId},
+    id::{AgentId, BulkOperationId, ConnectionId, CredentialId, TransferId},
     log::Divergence,
     outcome::Phase,
     policy::AllowedHours,
@@ -48,6 +48,7 @@ plain!(
     ConnectionId,
     CredentialId,
     BulkOperationId,
+    AgentId,
     IpAddr,
     Timestamp,
     AllowedHours,

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{error::Error, feed::FeedChange};
 use tidegate_domain::{
+    agent::KnownAgent,
     attempt::Attempt,
     authorize::RunDefaults,
     bulk::{BulkOperation, BulkOutcome},
@@ -24,7 +25,7 @@ use tidegate_domain::{
     connection::{Connection, DuplicateCandidate, Usage},
     credential::{Credential, Session},
     event::{About, Event, EventBody, IdempotencyKey},
-    id::{BulkOperationId, ConnectionId, CredentialId, SessionId, TransferId},
+    id::{AgentId, BulkOperationId, ConnectionId, CredentialId, SessionId, TransferId},
     log::Appended,
     movement::Side,
     refusal::Refusal,
@@ -33,6 +34,7 @@ use tidegate_domain::{
 };
 use tidegate_store::{Effect, PriorRequest, StoreError, WriteTransaction};
 
+mod agent;
 mod bulk;
 mod claim;
 mod connection;
@@ -58,6 +60,10 @@ pub(super) struct BatchInputs {
     pub(super) bulk_operations: Vec<BulkOperation>,
     /// How many run, where one more is to be started.
     pub(super) bulk_running: i64,
+    /// The agents that the commands name.
+    pub(super) agents: Vec<KnownAgent>,
+    /// How many agents the connections have that may get a new one.
+    pub(super) agent_counts: HashMap<Option<ConnectionId>, i64>,
     /// What earlier requests with the same ids did.
     pub(super) prior_requests: Vec<PriorRequest>,
     /// What the transfers of connections have used up by their rows, for connections that may get a limit.
@@ -89,6 +95,8 @@ impl BatchInputs {
             sessions: Vec::new(),
             bulk_operations: Vec::new(),
             bulk_running: 0,
+            agents: Vec::new(),
+            agent_counts: HashMap::new(),
             prior_requests: Vec::new(),
             on_record: HashMap::new(),
             running: HashMap::new(),
@@ -106,7 +114,7 @@ impl BatchInputs {
 #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
 pub(super) const OPEN_ENOUGH: u32 = super::BATCH as u32 + 1;
 
-/// A transfer, a connection, a credential, a session or a bulk operation in a batch.
+/// A transfer, a connection, a credential, a session, a bulk operation or an agent in a batch.
 struct Row<T> {
     /// As it was loaded; `None` when this batch creates it.
     before: Option<Arc<T>>,
@@ -223,6 +231,8 @@ pub(crate) struct BatchState {
     bulk_operations: BTreeMap<BulkOperationId, Row<BulkOperation>>,
     bulk_outcomes: Vec<BulkOutcome>,
     bulk_running: i64,
+    agents: BTreeMap<AgentId, Row<KnownAgent>>,
+    agent_counts: HashMap<Option<ConnectionId>, i64>,
     on_record: HashMap<ConnectionId, Usage>,
     running: HashMap<ConnectionId, Vec<(Agent, i64)>>,
     pub(super) held: Held,
@@ -243,6 +253,7 @@ impl BatchState {
         let credentials = inputs.credentials.into_iter();
         let sessions = inputs.sessions.into_iter();
         let bulk = inputs.bulk_operations.into_iter();
+        let agents = inputs.agents.into_iter();
         let requests = inputs.prior_requests.into_iter().map(|earlier| {
             let key = (earlier.actor.clone(), earlier.request.request_id.clone());
             (key, earlier)
@@ -260,6 +271,8 @@ impl BatchState {
             bulk_operations: bulk.map(|it| (it.uuid, Row::inputs(it))).collect(),
             bulk_outcomes: Vec::new(),
             bulk_running: inputs.bulk_running,
+            agents: agents.map(|it| (it.uuid, Row::inputs(it))).collect(),
+            agent_counts: inputs.agent_counts,
             on_record: inputs.on_record,
             running: inputs.running,
             held: inputs.held,
@@ -384,6 +397,7 @@ impl BatchState {
             && !self.credentials.values().any(Row::has_changed)
             && !self.sessions.values().any(Row::has_changed)
             && !self.bulk_operations.values().any(Row::has_changed)
+            && !self.agents.values().any(Row::has_changed)
     }
 
     /// Writes the batch. The event counter comes last, since its lock orders the commits; only sums are added to under it.
@@ -392,6 +406,7 @@ impl BatchState {
         self.write_transfers(transaction).await?;
         self.write_credentials(transaction).await?;
         self.write_bulk(transaction).await?;
+        self.write_agents(transaction).await?;
         self.append(transaction).await?;
         // Every end of a transfer is an event, so whoever counts holds the lock.
         transaction.count_ended(&self.ended).await

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_domain::id::{BulkOperationId, ConnectionId, CredentialId, TransferId};
+use tidegate_domain::id::{AgentId, BulkOperationId, ConnectionId, CredentialId, TransferId};
 
 /// What exists and could not be locked.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub(super) struct Held {
     /// Sessions, by the digests of their codes.
     pub(super) sessions: BTreeSet<Vec<u8>>,
     pub(super) bulk_operations: BTreeSet<BulkOperationId>,
+    pub(super) agents: BTreeSet<AgentId>,
 }
 
 impl Held {
@@ -22,6 +23,7 @@ impl Held {
             && self.credentials.is_empty()
             && self.sessions.is_empty()
             && self.bulk_operations.is_empty()
+            && self.agents.is_empty()
     }
 
     /// Whether a connection is among them.

@@ -3,7 +3,7 @@
 //!
 //! The order of the locks is the same in every batch of every replica, so that none waits for another in a circle:
 //! movements by correlation, connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, bulk
-//! operations by uuid, the event counter last.
+//! operations by uuid, agents by uuid, the event counter last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,6 +22,7 @@ use tidegate_domain::{
 };
 use tidegate_store::{Effect, StoreError, WriteTransaction};
 
+mod agent;
 mod credential;
 mod plan;
 
@@ -77,6 +78,7 @@ pub(super) async fn load(
     let mut held = find_held(&plan, transaction, &connections, &transfers).await?;
     let mut access = plan.access.lock(transaction, &mut held).await?;
     let mut bulk = lock_bulk(transaction, &plan, &mut held).await?;
+    let agents = plan.agents.lock(transaction, &mut held).await?;
     let prior_requests = transaction
         .prior_requests(&listed(&plan.request_ids))
         .await?;
@@ -118,6 +120,8 @@ pub(super) async fn load(
     inputs.prior_requests = prior_requests;
     inputs.credentials = access.credentials;
     inputs.sessions = access.sessions;
+    inputs.agents = agents.known;
+    inputs.agent_counts = agents.counts;
     let unnamed = listed(&unnamed(&plan, &inputs));
     inputs.connection_names = transaction.connection_names(&unnamed).await?;
     Ok(inputs)

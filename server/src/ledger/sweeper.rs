@@ -30,6 +30,7 @@ use tidegate_domain::{
 use tidegate_store::{Store, failpoint};
 
 mod access;
+mod agents;
 mod transfers;
 
 /// Finds what is overdue and asks the ledger to end it.
@@ -195,13 +196,16 @@ impl Sweeper {
         self.metrics
             .swept
             .inc_by("connection", connections.unsigned_abs());
-        if expired + not_started + lost + retried + connections > 0 {
+        let agents = self.remove_gone_agents().await?;
+        self.metrics.swept.inc_by("agent", agents.unsigned_abs());
+        if expired + not_started + lost + retried + connections + agents > 0 {
             tracing::info!(
                 expired,
                 not_started,
                 lost,
                 retried,
                 connections,
+                agents,
                 "what was overdue was ended"
             );
         }

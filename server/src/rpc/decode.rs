@@ -27,6 +27,7 @@ use tidegate_domain::{
     },
 };
 
+mod agent;
 mod bulk;
 mod claim;
 mod connection;
@@ -34,6 +35,7 @@ mod credential;
 mod filter;
 mod receipt;
 
+pub(super) use agent::agent_filter;
 pub(super) use connection::connection_filter;
 pub(super) use credential::{
     TokenDigest, credential_filter, new_code, redemption, session_submission, token_digest,

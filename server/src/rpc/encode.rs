@@ -18,11 +18,13 @@ use tidegate_domain::{
     transfer::Transfer,
 };
 
+mod agent;
 mod bulk;
 mod connection;
 mod credential;
 mod receipt;
 
+pub(super) use agent::agent;
 pub(super) use bulk::{bulk_operation, bulk_outcome};
 pub(super) use connection::connection;
 pub(super) use credential::credential;
@@ -267,6 +269,15 @@ fn detail(detail: &EventDetail) -> v1::event::Detail {
             matched: *matched,
             succeeded: *succeeded,
             refused: *refused,
+        }),
+        EventDetail::Agent {
+            agent_instance,
+            version,
+            host,
+        } => Detail::Agent(v1::AgentDetail {
+            agent_instance: agent_instance.clone(),
+            version: version.clone(),
+            host: host.clone(),
         }),
         EventDetail::Refusal {
             reason,

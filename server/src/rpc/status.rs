@@ -203,6 +203,7 @@ fn explain(details: &mut ErrorDetails, refusal: &Refusal, longest: usize) {
         Subject::Connection(uuid) => ("tidegate.v1.Connection", uuid.0),
         Subject::Credential(uuid) => ("tidegate.v1.Credential", uuid.0),
         Subject::BulkOperation(uuid) => ("tidegate.v1.BulkOperation", uuid.0),
+        Subject::Agent(uuid) => ("tidegate.v1.Agent", uuid.0),
     };
     if refusal.kind() == ErrorKind::NotFound {
         details.set_resource_info(message, uuid.to_string(), "", "");

@@ -18,6 +18,7 @@ use super::{
 use crate::{error::Error, traces};
 use tidegate_domain::{command::TransferCommand, validate::Check};
 
+mod agent;
 mod claim;
 mod explain;
 mod export;
@@ -169,6 +170,8 @@ service! {
         list_table_stats: ListTableStatsRequest => ListTableStatsResponse,
         list_recent_transfers: ListRecentTransfersRequest => ListRecentTransfersResponse,
         list_active_transfers: ListActiveTransfersRequest => ListActiveTransfersResponse,
+        get_agent: GetAgentRequest => GetAgentResponse,
+        list_agents: ListAgentsRequest => ListAgentsResponse,
     }
 
     async fn claim_transfers(
@@ -176,6 +179,13 @@ service! {
         request: Request<v1::ClaimTransfersRequest>,
     ) -> Result<Response<v1::ClaimTransfersResponse>, Status> {
         self.claim(request).await.map(Response::new).map_err(status)
+    }
+
+    async fn register_agent(
+        &self,
+        request: Request<v1::RegisterAgentRequest>,
+    ) -> Result<Response<v1::RegisterAgentResponse>, Status> {
+        self.register(request).await.map(Response::new).map_err(status)
     }
 
     async fn delete_transfer(

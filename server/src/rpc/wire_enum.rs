@@ -4,6 +4,7 @@ use prost::UnknownEnumValue;
 use tidegate_proto::v1;
 
 use tidegate_domain::{
+    agent::AgentState,
     attempt::AttemptEnd,
     bulk::{BulkResult, BulkState, BulkVerb},
     caller::Role,
@@ -143,6 +144,7 @@ wire_enum!(ReconciliationState {
     Matched,
     Diverged
 });
+wire_enum!(AgentState { Alive, Silent });
 wire_enum!(ConnectionDirection { Sender, Receiver });
 wire_enum!(ConnectionStatus {
     Pending,
@@ -204,6 +206,8 @@ wire_enum!(EventType {
     BulkOperationStarted,
     BulkOperationEnded,
     RetryPostponed,
+    AgentRegistered,
+    AgentRemoved,
 });
 wire_enum!(BulkVerb {
     Cancel,

@@ -15,6 +15,9 @@ use crate::error::StoreError;
 /// The unique indexes that two writers can race on: the loser finds the winner's row when it does its batch again.
 pub(crate) const RACED: [&str; 3] = ["event_request_key", "transfer_side", "transfer_side_alone"];
 
+/// Primary keys that two writers can race on, since they follow from what is written.
+const RACED_KEYS: [&str; 1] = ["agent_pkey"];
+
 /// A prepared statement that is not there, or that is there already.
 const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
 
@@ -159,7 +162,9 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> ErrorClass {
     match code {
         // Serialisation failure, deadlock, lock timeout.
         "40001" | "40P01" | "55P03" => ErrorClass::Conflict,
-        "23505" if constraint.is_some_and(|name| RACED.contains(&name)) => ErrorClass::Conflict,
+        "23505" if constraint.is_some_and(|it| RACED.contains(&it) || RACED_KEYS.contains(&it)) => {
+            ErrorClass::Conflict
+        }
         // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
         "25006" | "25P03" | "25P04" => ErrorClass::Unavailable,
         // A disk without room.

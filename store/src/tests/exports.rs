@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityName as _, Statement};
 use serde_json::Map;
 use tidegate_entity::{
-    access_token, connection, credential, deleted_transfer, session,
+    access_token, agent as runner, connection, credential, deleted_transfer, session,
     stored::{JsonText, Stored, StoredId},
 };
 
@@ -48,6 +48,8 @@ async fn ledger() -> Fixture {
     inserted.expect("a token");
     let inserted = batch.insert(&[code()], Clone::clone).await;
     inserted.expect("a session");
+    let inserted = batch.insert(&[runner()], Clone::clone).await;
+    inserted.expect("an agent");
     let inserted = batch.insert(&[rest()], Clone::clone).await;
     inserted.expect("what is left of a transfer");
     let inserted = batch.insert(&[bulk::operation()], Clone::clone).await;
@@ -135,6 +137,23 @@ fn code() -> session::Model {
         expires_at: 2,
         token_expires_in: 3,
         redeemed_at: Some(4),
+    }
+}
+
+fn runner() -> runner::Model {
+    let tags = |name: &str| Some(JsonText([(name.to_owned(), "é\"".to_owned())].into()));
+    runner::Model {
+        uuid: StoredId(id(10)),
+        connection_uuid: Some(StoredId(id(7))),
+        owner_uuid: Some(StoredId(id(9))),
+        instance: "host/1".to_owned(),
+        version: Some("1.0".to_owned()),
+        host: Some("host".to_owned()),
+        engines: tags("postgres"),
+        slots: Some(4),
+        labels: tags("region"),
+        registered_at: 1,
+        last_beat_at: 2,
     }
 }
 

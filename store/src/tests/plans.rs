@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        bulk_operation, connection, credential, event, request,
+        agent, bulk_operation, connection, credential, event, request,
         sql::bulk::{self, Bulk},
         stats,
         transfer::{self as transfers, rows::to_row},
@@ -20,7 +20,7 @@ use tidegate_domain::{
     bulk::BulkResult,
     caller::ConnectionScope,
     claim::{ClaimFilter, ClaimPosition},
-    fixtures::id,
+    fixtures::{id, registration},
     page::Position,
     query::{
         ApprovalFilter, ConnectionFilter, CredentialFilter, EventFilter, SortOrder, StatsFilter,
@@ -469,4 +469,38 @@ async fn bulk_operations_and_outcomes_are_found_along_indexes() {
         assert!(plan.contains(index), "{plan}");
         assert!(!plan.contains(SORT), "{plan}");
     }
+}
+
+#[tokio::test]
+async fn agents_and_what_they_run_are_found_by_indexes() {
+    let fixture = Fixture::new().await;
+    for (connections, index) in [
+        (ConnectionScope::All, "INDEX agent_registered_at"),
+        (
+            ConnectionScope::Only(id(1)),
+            "INDEX agent_connection_uuid (connection_uuid=?",
+        ),
+    ] {
+        let list = agent::select::list(connections, Some(at(9)), first(5));
+        let plan = plan(&fixture, &list).await;
+        assert!(plan.contains(index), "{plan}");
+        assert!(!plan.contains(SORT), "{plan}");
+        assert!(!plan.contains("SCAN transfer"), "{plan}");
+    }
+    let gone = plan(&fixture, &agent::select::gone(at(9), 5)).await;
+    assert!(
+        gone.contains("INDEX agent_last_beat_at (last_beat_at<?)"),
+        "{gone}"
+    );
+    let count = plan(&fixture, &agent::select::of_connection(Some(id(1)))).await;
+    assert!(
+        count.contains("INDEX agent_connection_uuid (connection_uuid=?)"),
+        "{count}"
+    );
+    let told = registration("a");
+    let runs = plan(&fixture, &agent::select::runs(&told, 5)).await;
+    assert!(runs.contains("INDEX transfer_"), "{runs}");
+    let names = transfer::Column::AgentInstance.eq("a");
+    let counted = plan(&fixture, &agent::select::counted(names)).await;
+    assert!(counted.contains("INDEX transfer_"), "{counted}");
 }

@@ -50,6 +50,8 @@ enum Stranger {
     NoTransfer,
     /// There is no such connection.
     NoConnection,
+    /// There is no such agent.
+    NoAgent,
     /// An answer, without anything in it that is not theirs.
     Answered,
     /// It is not for agents.
@@ -58,7 +60,7 @@ enum Stranger {
 
 use Empty::{Answered as Ok_, BadCode, Invalid};
 use For::{Admins, Agents, Anybody, Approvers, Known, Overseers, Readers};
-use Stranger::{Answered, Denied, NoConnection, NoTransfer};
+use Stranger::{Answered, Denied, NoAgent, NoConnection, NoTransfer};
 
 const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
     (
@@ -73,6 +75,14 @@ const EXPECTED: &[(&str, For, Empty, Stranger)] = &[
     ("TransferService.DeleteTransfer", Admins, Invalid, Denied),
     ("TransferService.StartTransfer", Agents, Invalid, NoTransfer),
     ("TransferService.ClaimTransfers", Agents, Ok_, NoConnection),
+    (
+        "TransferService.RegisterAgent",
+        Agents,
+        Invalid,
+        NoConnection,
+    ),
+    ("TransferService.GetAgent", Readers, Invalid, NoAgent),
+    ("TransferService.ListAgents", Readers, Ok_, Answered),
     ("TransferService.SubmitReceipt", Agents, Invalid, NoTransfer),
     ("TransferService.RetryTransfer", Agents, Invalid, NoTransfer),
     (
@@ -414,6 +424,10 @@ async fn the_agent_of_another_connection_finds_nothing() {
             NoTransfer => {
                 let refusal = answer.expect_err(&what);
                 assert_refused(&refusal, Code::NotFound, "TRANSFER_NOT_FOUND");
+            }
+            NoAgent => {
+                let refusal = answer.expect_err(&what);
+                assert_refused(&refusal, Code::NotFound, "AGENT_NOT_FOUND");
             }
             NoConnection => {
                 let refusal = answer.expect_err(&what);

@@ -3,7 +3,7 @@
 //! The requests are built from the contract's descriptors, so that a field that is added later is tried too.
 
 use prost_reflect::{
-    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
+    DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, MethodDescriptor, Value,
 };
 use tidegate_tests::{World, WorldOptions, assert_refused, dynamic, raw::ADMIN};
 use tonic::{Code, transport::Channel};
@@ -64,7 +64,7 @@ fn is_ours(message: &MessageDescriptor) -> bool {
 /// A request in which nothing is wrong.
 fn sound(message: &MessageDescriptor, uuid: &str) -> DynamicMessage {
     let mut sound = DynamicMessage::new(message.clone());
-    for field in message.fields() {
+    for field in message.fields().filter(|field| !field.is_map()) {
         let value = match field.kind() {
             Kind::String => match field.name() {
                 "page_token" | "request_id" => continue,
@@ -116,7 +116,9 @@ fn spoilt(message: &MessageDescriptor, place: &[FieldDescriptor]) -> Vec<Spoilt>
         let mut place = place.to_vec();
         place.push(field.clone());
         match field.kind() {
-            Kind::Message(inner) if is_ours(&inner) => all.extend(spoilt(&inner, &place)),
+            Kind::Message(inner) if is_ours(&inner) && !field.is_map() => {
+                all.extend(spoilt(&inner, &place));
+            }
             kind => {
                 let values = bad_values(&field, &kind).into_iter();
                 all.extend(values.map(|value| Spoilt {
@@ -131,6 +133,7 @@ fn spoilt(message: &MessageDescriptor, place: &[FieldDescriptor]) -> Vec<Spoilt>
 
 fn bad_values(field: &FieldDescriptor, kind: &Kind) -> Vec<Value> {
     match kind {
+        _ if field.is_map() => bad_maps(),
         Kind::String => {
             let texts = bad_texts(field.name()).into_iter().map(Value::String);
             if field.is_list() {
@@ -195,6 +198,26 @@ fn bad_values(field: &FieldDescriptor, kind: &Kind) -> Vec<Value> {
         Kind::Bool => Vec::new(),
         other => panic!("nobody has thought of how to spoil a {other:?}"),
     }
+}
+
+/// Names with values, of texts.
+fn bad_maps() -> Vec<Value> {
+    let map = |names: &[(String, &str)]| {
+        let entry = |(name, value): &(String, &str)| {
+            let value = Value::String((*value).to_owned());
+            (MapKey::String(name.clone()), value)
+        };
+        Value::Map(names.iter().map(entry).collect())
+    };
+    let many: Vec<_> = (0..17).map(|number| (number.to_string(), "")).collect();
+    vec![
+        map(&[(String::new(), "x")]),
+        map(&[("x".repeat(65), "x")]),
+        map(&[("a\0b".to_owned(), "x")]),
+        map(&[("x".to_owned(), &"x".repeat(256))]),
+        map(&[("x".to_owned(), "\u{7}")]),
+        map(&many),
+    ]
 }
 
 fn bad_texts(name: &str) -> Vec<String> {
@@ -281,7 +304,7 @@ async fn refused_fields(
     }
     let metadata = error.get_field_by_name("metadata").ok_or("no metadata")?;
     let metadata = metadata.as_map().ok_or("metadata is a map")?;
-    let fields = metadata.get(&prost_reflect::MapKey::String("fields".to_owned()));
+    let fields = metadata.get(&MapKey::String("fields".to_owned()));
     let fields = fields.and_then(Value::as_str).ok_or("no fields")?;
     Ok(fields.split(", ").map(str::to_owned).collect())
 }

@@ -57,6 +57,63 @@ async fn progress_is_said_and_ends_with_totals() {
 }
 
 #[tokio::test]
+async fn agents_are_registered_listed_and_shown() {
+    let desk = Desk::new().await;
+    let register = "agent register --agent-instance copy-1 --version 1.4.0 --host rack-7 --slots 2 \
+                    --engine postgres=17.2 --label site=north";
+    let (text, registered) = desk.both(register).await;
+    says(
+        &text,
+        &[
+            "copy-1",
+            "alive",
+            "postgres=17.2",
+            "site=north",
+            "free slots",
+        ],
+    );
+    assert_eq!(registered["engines"], json!({"postgres": "17.2"}));
+    assert_eq!(
+        (&registered["slots"], &registered["runs"]),
+        (&json!(2), &json!("0"))
+    );
+    desk.declare("t").await;
+    let claimed = desk
+        .json("transfer claim --table t --agent-instance copy-1")
+        .await;
+    let (text, shown) = desk.both("agent get copy-1").await;
+    assert_eq!(shown["runUuids"], json!([claimed[0]["uuid"]]));
+    says(
+        &text,
+        &[
+            claimed[0]["uuid"].as_str().expect("a uuid"),
+            "1.4.0",
+            "rack-7",
+        ],
+    );
+    let (text, listed) = desk.both("agent list --alive-only --seen-since 1h").await;
+    says(&text, &["INSTANCE", "SEEN", "copy-1", "alive", "1/2"]);
+    assert_eq!(
+        (&listed[0]["runs"], &listed[0]["freeSlots"]),
+        (&json!("1"), &json!("1"))
+    );
+    assert_eq!(
+        desk.text("agent list -o name").await.trim_end(),
+        shown["uuid"]
+    );
+    let events = desk.text("event list").await;
+    says(&events, &["agent_registered", "copy-1 1.4.0"]);
+    for (line, code) in [
+        ("agent get copy-2", 69),
+        ("agent register --agent-instance a --engine =1", 2),
+        ("agent register --agent-instance a --slots 0", 2),
+    ] {
+        let ended = desk.run(line).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_there_is_to_start_is_claimed() {
     let desk = Desk::new().await;
     let create = "transfer create --direction send --table t -o name";

@@ -17,6 +17,11 @@ fn details() -> Vec<Option<EventDetail>> {
         role,
         name: text(name),
     };
+    let agent = |agent_instance: &str, version: &str, host: &str| EventDetail::Agent {
+        agent_instance: text(agent_instance),
+        version: text(version),
+        host: text(host),
+    };
     let redemption = |number| EventDetail::Redemption {
         agent_uuid: id(number),
     };
@@ -62,6 +67,9 @@ fn details() -> Vec<Option<EventDetail>> {
         EventDetail::Retry {
             retried_by_uuid: id(2),
         },
+        agent("a", "b", ""),
+        agent("ab", "", ""),
+        agent("a", "", "b"),
         refusal("a", "b", None),
         refusal("ab", "", None),
         refusal("a", "c", None),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::credential::WantedAccess;
+use super::{agent::WantedAgents, credential::WantedAccess};
 use tidegate_domain::{
     connection::{Connection, ConnectionField},
-    id::{BulkOperationId, ConnectionId, CredentialId, TransferId},
+    id::{AgentId, BulkOperationId, ConnectionId, CredentialId, TransferId},
     movement::Movement,
     policy::Policy,
     transfer::Transfer,
@@ -28,6 +28,7 @@ pub(crate) struct LockPlan<'a> {
     pub(super) bulk_operations: BTreeSet<BulkOperationId>,
     /// Whether a bulk operation is to be started.
     pub(super) starts_bulk: bool,
+    pub(super) agents: WantedAgents,
     pub(super) request_ids: BTreeSet<&'a str>,
     /// Whether the log may tell what becomes of a credential.
     pub(super) tells_access: bool,
@@ -138,6 +139,12 @@ impl<'a> LockPlan<'a> {
     /// The session with this digest of a code, and its connection.
     pub(crate) fn session(&mut self, digest: Vec<u8>) {
         self.access.redeemed.insert(digest);
+    }
+
+    /// An agent, exclusively, and how many its connection has if it is new there.
+    pub(crate) fn agent(&mut self, uuid: AgentId, counted_on: Option<Option<ConnectionId>>) {
+        let place = self.agents.agents.entry(uuid).or_default();
+        *place = counted_on.or(*place);
     }
 
     /// Whether the right connections were locked in the right way; between that look and the locks, a transfer may have

@@ -23,6 +23,7 @@ pub(super) fn about(method: &MethodDescriptor, transfer: &str, connection: &str)
         ("transfer_uuid", text(transfer)),
         ("table_name", text("characters")),
         ("error_message", text("broken")),
+        ("agent_instance", text("host")),
     ] {
         if method.input().get_field_by_name(field).is_some() {
             message.set_field_by_name(field, value);
