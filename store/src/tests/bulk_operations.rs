@@ -64,8 +64,9 @@ async fn an_operation_is_read_back_as_it_went_on_and_deleted_with_its_outcomes()
     let locked = batch.lock_bulk_operations(&[ended.uuid, id(3)]).await;
     assert_eq!(locked.expect("read").len(), 1);
     assert_eq!(batch.lock_bulk_starts().await.expect("counted"), 2);
-    let updated = batch.update_bulk_operations(&[Arc::new(ended.clone())]);
-    updated.await.expect("updated");
+    let updated = [Arc::new(ended.clone())];
+    let updated = batch.update_bulk_operations(&updated).await;
+    updated.expect("updated");
     batch.insert_bulk_outcomes(&outcomes).await.expect("stored");
     batch.commit().await.expect("committed");
     let readers = Readers::new(fixture.store.clone());
