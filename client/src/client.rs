@@ -132,6 +132,15 @@ impl Client {
     /// One try of one call.
     pub(crate) async fn call_once<C: Call>(&self, message: C) -> Result<C::Answer, Error> {
         let timeout = self.0.timeout.saturating_add(message.wait());
+        self.call_within(message, timeout).await
+    }
+
+    /// One try of one call that may take so long.
+    pub(crate) async fn call_within<C: Call>(
+        &self,
+        message: C,
+        timeout: Duration,
+    ) -> Result<C::Answer, Error> {
         let deadline = deadline(timeout);
         let request = self.signed(timed(message, timeout), deadline);
         let request = request.await?;

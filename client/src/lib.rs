@@ -20,6 +20,29 @@
 //! | `blocking` | `blocking::Client`, for programs without an async runtime | |
 //! | `profiles` | `Profiles`, the addresses and tokens that `tidegate login` keeps, in [`Client::from_env`] too | |
 //!
+//! # An agent that runs what others declare
+//!
+//! A [`Worker`] claims as many transfers as it has slots, over any outage, and says to operators that it is there.
+//!
+//! ```no_run
+//! use tidegate_client::{ClaimedRun, Client, Error, Totals};
+//!
+//! # async fn copy(run: &ClaimedRun) -> Totals { Totals::default() }
+//! # async fn agent() -> Result<(), Error> {
+//! let client = Client::from_env().await?;
+//! let work = client.agents().work("copy-1").slots(4).version("1.4.0").engine("postgres", "17.2");
+//! let mut worker = work.start();
+//! while let Some(run) = worker.next().await? {
+//!     // The slot is taken until the run is dropped.
+//!     tokio::spawn(async move {
+//!         let totals = copy(&run).await;
+//!         run.reporter.finish(totals).await
+//!     });
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # An agent
 //!
 //! An agent starts a transfer, moves its rows, says how far it has come as often as it likes, and ends it.
@@ -143,6 +166,7 @@ mod trace;
 mod transport;
 mod view;
 mod watch;
+mod worker;
 
 #[cfg(feature = "profiles")]
 pub use self::profile::{Profile, Profiles};
@@ -160,6 +184,7 @@ pub use self::{
         EventsWatch, ExportTransfers, ExportedTransfers, TransferWatch, TransfersExport,
         TransfersWatch, WatchEvents, WatchTransfers, WatchUpdate,
     },
+    worker::{ClaimedRun, RunSlot, Work, Worker},
 };
 
 #[cfg(doctest)]

@@ -1,11 +1,12 @@
 //! One transfer from its declaration to its end: what is told to the ledger, and when. Leaves the rows to the copier.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 use tidegate_client::{
-    Client, Direction, ProgressReporter, ReporterStop, Transfer, TransferStatus,
+    Client, Direction, ProgressReporter, ReporterStop, Transfer, TransferStatus, Worker,
 };
 use uuid::Uuid;
 
@@ -69,7 +70,8 @@ pub(crate) async fn run(args: Args) -> Result<Counts> {
                 .start(transfer.uuid)
                 .heartbeat_timeout(HEARTBEAT_TIMEOUT)
                 .await?;
-            begin(&client, &transfer, &args).await
+            let reporter = client.transfers().report_progress(&transfer);
+            begin(&client, &transfer, reporter, &args).await
         }
         TransferStatus::InProgress => resume(&client, &transfer, &args).await,
         TransferStatus::Completed => {
@@ -79,6 +81,55 @@ pub(crate) async fn run(args: Args) -> Result<Counts> {
         }
         _ => Err(Ended::of(&transfer).into()),
     }
+}
+
+/// Runs what there is to run, one copy after the other, until it is interrupted. A copy that comes to another end than the
+/// one wanted is told of, and the next one is claimed.
+///
+/// # Errors
+/// What keeps it from claiming anything.
+pub(crate) async fn work(name: &str, args: &Args) -> Result<()> {
+    let client = Client::connect(&args.address).await?;
+    let work = client
+        .agents()
+        .work(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .engine("sqlite", rusqlite::version())
+        .direction(Direction::Receive)
+        .table_names(&args.table)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT);
+    let mut worker = work.start();
+    loop {
+        let run = tokio::select! {
+            run = worker.next() => run?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                worker.stop();
+                worker.next().await?
+            }
+        };
+        let Some(run) = run else {
+            return Ok(());
+        };
+        say(&format!("transfer {}", run.transfer.uuid));
+        let copied = tokio::select! {
+            copied = begin(&client, &run.transfer, run.reporter, args) => copied,
+            never = stopping(&worker) => match never {},
+        };
+        match copied {
+            Ok(counts) => say(&format!("completed: {}", copier::summary(counts))),
+            Err(error) => complain(&format!("error: {error:#}")),
+        }
+    }
+}
+
+/// Claims nothing more once it is interrupted, and lets the copy go on.
+async fn stopping(worker: &Worker) -> Infallible {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        worker.stop();
+        say("interrupted: this copy is the last one");
+    }
+    std::future::pending().await
 }
 
 /// Declares the transfer. Nothing but the names of the files leaves this machine.
@@ -137,9 +188,23 @@ async fn when_approved(client: &Client, transfer: Transfer, require: bool) -> Re
 }
 
 /// Copies from the beginning. The transfer is this agent's now, so whatever goes wrong is also told to the ledger.
-async fn begin(client: &Client, transfer: &Transfer, args: &Args) -> Result<Counts> {
+async fn begin(
+    client: &Client,
+    transfer: &Transfer,
+    reporter: ProgressReporter,
+    args: &Args,
+) -> Result<Counts> {
     match open(transfer, args) {
-        Ok(copier) => copy(client, transfer, copier, args.pause_per_batch).await,
+        Ok(copier) => {
+            copy(
+                client,
+                transfer.uuid,
+                reporter,
+                copier,
+                args.pause_per_batch,
+            )
+            .await
+        }
         Err(error) => {
             let answer = client.transfers().fail(transfer, message_of(&error)).await;
             Err(failed(client, transfer.uuid, answer, error).await)
@@ -157,7 +222,15 @@ async fn resume(client: &Client, transfer: &Transfer, args: &Args) -> Result<Cou
         "resuming after {} rows",
         position.counts.transferred
     ));
-    copy(client, transfer, copier, args.pause_per_batch).await
+    let reporter = client.transfers().report_progress(transfer);
+    copy(
+        client,
+        transfer.uuid,
+        reporter,
+        copier,
+        args.pause_per_batch,
+    )
+    .await
 }
 
 /// Opens both files as the transfer says; arguments may repeat what it says but not contradict it.
@@ -200,12 +273,11 @@ fn open(transfer: &Transfer, args: &Args) -> Result<Copier> {
 /// Copies batch by batch and reports each, until all is done or the transfer is taken away.
 async fn copy(
     client: &Client,
-    transfer: &Transfer,
+    uuid: Uuid,
+    reporter: ProgressReporter,
     mut copier: Copier,
     pause: Duration,
 ) -> Result<Counts> {
-    let uuid = transfer.uuid;
-    let reporter = client.transfers().report_progress(transfer);
     let mut told = Instant::now();
     loop {
         report(&reporter, &copier);

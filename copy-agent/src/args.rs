@@ -11,6 +11,9 @@ use uuid::Uuid;
 /// The first line on stdout is `transfer UUID`, the last one a summary. A copy that was killed goes on where it was
 /// when it is called again with `--transfer UUID` and the same files.
 ///
+/// With `--claim NAME` it runs, one after the other, what others declare for it, until it is interrupted: then it ends
+/// the copy that it is at. Its lines begin with `transfer UUID` for each.
+///
 /// Exit codes: 0 completed, 1 error, 2 wrong usage, 10 failed, 11 denied, 12 expired, 13 cancelled, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate-copy", verbatim_doc_comment)]
@@ -22,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
     /// Table to copy; with --transfer the transfer says it.
-    #[arg(long, value_name = "NAME", required_unless_present = "transfer")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["transfer", "claim"])]
     pub(crate) table: Option<String>,
     /// Columns that identify a row [default: the primary key of the source].
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
@@ -39,6 +42,10 @@ pub(crate) struct Args {
     /// Runs a transfer that was declared already, or goes on with one that was begun.
     #[arg(long, value_name = "UUID")]
     pub(crate) transfer: Option<Uuid>,
+    /// Claims transfers to this site instead of declaring one, those of --table if that is given, as the agent of this
+    /// name; it should be the same whenever the agent starts.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["transfer", "require_approval", "initiated_by"])]
+    pub(crate) claim: Option<String>,
     /// Address of the Tidegate server.
     #[arg(long, value_name = "URL", env = "TIDEGATE_ADDRESS", default_value = tidegate_client::DEFAULT_ADDRESS)]
     pub(crate) address: String,

@@ -26,6 +26,15 @@ use crate::args::Args;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(name) = &args.claim {
+        return match agent::work(name, &args).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&format!("error: {error:#}"));
+                ExitCode::FAILURE
+            }
+        };
+    }
     let result = tokio::select! {
         result = agent::run(args) => result,
         // The position in the target makes this as harmless as any other end of the process.

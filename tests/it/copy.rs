@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tidegate_client::{Client, Totals, Transfer, TransferStatus};
+use tidegate_client::{Client, Direction, Totals, Transfer, TransferStatus};
 use tidegate_tests::{
     ServerProcess,
     process::{Finished, Said, binary, command, finish, heard, run, signal},
@@ -456,4 +456,42 @@ async fn a_cancelled_copy_stops() {
         "{copied}"
     );
     assert_eq!(finish(watch).await.code, Some(13));
+}
+
+#[tokio::test]
+async fn an_agent_that_claims_runs_what_others_declare_until_it_is_interrupted() {
+    let scene = Scene::new().await;
+    let client = scene.server.client().await;
+    let declare = async || {
+        let declared = client.transfers().create(Direction::Receive, "characters");
+        let declared = declared.records_requested(ROWS).await;
+        declared.expect("declared").uuid
+    };
+    let first = declare().await;
+    let claiming = [&["--claim", "copy-1"], &SLOWLY[..]].concat();
+    let agent = scene.agent(&scene.target, &claiming).await;
+    assert_eq!(agent.uuid, first);
+    let known = client.agents().list().await.expect("a list").items;
+    let known = known.iter().map(|it| it.agent_instance.as_str());
+    assert_eq!(known.collect::<Vec<_>>(), ["copy-1"]);
+    let second = declare().await;
+    reaches(&client, second, 1).await;
+    signal(&agent.child, "INT").await;
+    let ended = agent.completes().await;
+    says_both(&ended.stdout, first, second);
+    let pair = scene
+        .completed(second, &scene.target, totals(0, 0, ROWS))
+        .await;
+    pair.assert_equal();
+    assert_eq!(
+        scene.transfer(first).await.status,
+        TransferStatus::Completed
+    );
+}
+
+fn says_both(stdout: &str, first: Uuid, second: Uuid) {
+    for uuid in [first, second] {
+        assert!(stdout.contains(&format!("transfer {uuid}\n")), "{stdout}");
+    }
+    assert_eq!(stdout.matches("completed: ").count(), 2, "{stdout}");
 }

@@ -53,6 +53,16 @@ impl Transfers {
 }
 
 impl ClaimTransfers {
+    /// One try that may take so long. The request must have its id already.
+    pub(crate) async fn send_once(&self, within: Duration) -> Result<Vec<Transfer>, Error> {
+        let answer = self
+            .client
+            .call_within(self.message.clone(), within)
+            .await?;
+        let transfers = answer.transfers.into_iter();
+        transfers.map(convert::present_transfer).collect()
+    }
+
     /// Only transfers of this connection. By default an agent's own, and for others those that belong to none.
     pub fn connection_uuid(mut self, uuid: Uuid) -> Self {
         self.message.connection_uuid = uuid.to_string();

@@ -12,3 +12,4 @@ mod reporter;
 mod token;
 mod watch_many;
 mod watch_one;
+mod worker;
