@@ -1,7 +1,9 @@
 //! Finds what requests with an id did. The id lives on the event that it caused, and costs no table.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
-    ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
+    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
     sea_query::Expr,
 };
 use uuid::Uuid;
@@ -112,7 +114,27 @@ impl Request {
     }
 }
 
+/// The first half of the keys of the locks that keep a request from being carried out twice at once.
+const REQUESTS: i32 = 1_919_250_805;
+
 impl WriteTransaction {
+    /// Waits until no other batch that asks for these ids is under way, and keeps such away until this one ends. SQLite has
+    /// one writer.
+    pub async fn lock_requests(&self, request_ids: &[&str]) -> Result<(), StoreError> {
+        let db = &self.transaction;
+        if request_ids.is_empty() || db.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        let keys: BTreeSet<i32> = request_ids.iter().map(|id| key(id)).collect();
+        let locks = keys
+            .iter()
+            .map(|key| format!("pg_advisory_xact_lock({REQUESTS}, {key})"));
+        let locks: Vec<_> = locks.collect();
+        let sql = format!("SELECT {}", locks.join(", "));
+        db.execute_unprepared(&sql).await?;
+        Ok(())
+    }
+
     /// What earlier requests with these ids did, whoever asked.
     pub async fn prior_requests(
         &self,
@@ -127,6 +149,13 @@ impl WriteTransaction {
         }
         Ok(earlier)
     }
+}
+
+/// Two ids with one key wait for each other, and that is all.
+fn key(request_id: &str) -> i32 {
+    request_id.bytes().fold(0, |key: i32, byte| {
+        key.wrapping_mul(31).wrapping_add(byte.into())
+    })
 }
 
 pub(crate) fn select(among: Expr) -> Select<event::Entity> {

@@ -21,6 +21,10 @@ pub(crate) type Identities<'a> = &'a mut dyn FnMut() -> Uuid;
 
 /// A command that the ledger knows how to carry out.
 pub(crate) trait Execute: Command {
+    /// Whether a repetition that meets the request under way at another replica has to wait for it: where it would find
+    /// nothing to do by itself, and say so.
+    const AWAITS_ITSELF: bool = false;
+
     /// What it is about, if that exists: commands about the same are carried out in the order in which they came.
     fn subject(&self) -> Option<Uuid>;
 
@@ -73,6 +77,9 @@ impl<C: Execute> Work for Pending<C> {
     fn plan<'a>(&'a self, plan: &mut LockPlan<'a>) {
         if let Some(request) = &self.submission.request {
             plan.request(&request.request_id);
+            if C::AWAITS_ITSELF {
+                plan.alone(&request.request_id);
+            }
         }
         self.submission.command.plan(plan);
     }

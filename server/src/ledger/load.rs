@@ -2,8 +2,8 @@
 //! are left out and named: see [`held`](super::held).
 //!
 //! The order of the locks is the same in every batch of every replica, so that none waits for another in a circle:
-//! movements by correlation, connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid, bulk
-//! operations by uuid, agents by uuid, the event counter last.
+//! requests by id, movements by correlation, connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid,
+//! bulk operations by uuid, agents by uuid, the event counter last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -62,6 +62,7 @@ pub(super) async fn load(
     } else {
         0
     };
+    transaction.lock_requests(&listed(&plan.alone)).await?;
     let sides = lock_sides(transaction, &mut plan).await?;
     // A transfer never moves to another connection, so that this can be asked without a lock.
     let governed = listed(&plan.governed);

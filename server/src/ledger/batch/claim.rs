@@ -20,6 +20,8 @@ use tidegate_domain::{
 use tidegate_store::Effect;
 
 impl Execute for Claim {
+    const AWAITS_ITSELF: bool = true;
+
     /// Claims of one connection come one after the other, so that those of a replica do not take from each other.
     fn subject(&self) -> Option<Uuid> {
         self.filter.connection_uuid.map(Uuid::from)

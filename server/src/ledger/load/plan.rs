@@ -30,6 +30,8 @@ pub(crate) struct LockPlan<'a> {
     pub(super) starts_bulk: bool,
     pub(super) agents: WantedAgents,
     pub(super) request_ids: BTreeSet<&'a str>,
+    /// Those of them that must not be under way anywhere else.
+    pub(super) alone: BTreeSet<&'a str>,
     /// Whether the log may tell what becomes of a credential.
     pub(super) tells_access: bool,
     /// Connections that are named in the log and nothing else.
@@ -48,6 +50,11 @@ impl<'a> LockPlan<'a> {
     /// Whether a request with this id was carried out already.
     pub(crate) fn request(&mut self, id: &'a str) {
         self.request_ids.insert(id);
+    }
+
+    /// That no other replica is carrying out the request with this id.
+    pub(crate) fn alone(&mut self, id: &'a str) {
+        self.alone.insert(id);
     }
 
     /// A transfer, exclusively.

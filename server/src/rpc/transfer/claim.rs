@@ -45,8 +45,8 @@ const ROOM: usize = MESSAGE_OUT_MAX / 2;
 const GROWTH: usize = 2 * 1024;
 /// How long a caller who does not wait is given where others are faster, or have locked what there is.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest pause after others were faster, in milliseconds.
-const PAUSE: u64 = 25;
+/// The longest pause after others were faster for the first time, and after they were again and again, in milliseconds.
+const PAUSE: (u64, u64) = (25, 400);
 /// The shortest wait for a time: the clock that decides is not the one that is waited by.
 const SHORTEST: Duration = Duration::from_millis(20);
 /// How long before the call's deadline an answer is sent, at most.
@@ -95,6 +95,12 @@ fn end(wait: Duration, deadline: Option<CallDeadline>) -> Instant {
     by_call.map_or(by_wait, |at| at.min(by_wait))
 }
 
+/// How long to pause, at most, after others were faster so often before: they may be many, or hold what there is for long.
+fn longest_pause(beaten: u32) -> u64 {
+    let (first, last) = PAUSE;
+    first.saturating_mul(1 << beaten.min(16)).min(last)
+}
+
 /// A claim under way.
 struct Claiming {
     backend: Backend,
@@ -134,6 +140,7 @@ impl Claiming {
         let patience = self.until.max(Instant::now() + PATIENCE);
         // The ledger alone knows whether this is a repetition.
         let mut asked = self.submission.request.is_none();
+        let mut beaten = 0;
         loop {
             let Look {
                 candidates,
@@ -152,9 +159,13 @@ impl Claiming {
             if now >= if found { patience } else { self.until } {
                 return Ok(Vec::new());
             }
-            match found {
-                true => sleep(Duration::from_millis(random_range(1..=PAUSE))).await,
-                false => self.wait(next, full).await?,
+            if found {
+                let pause = random_range(1..=longest_pause(beaten));
+                beaten += 1;
+                sleep(Duration::from_millis(pause)).await;
+            } else {
+                beaten = 0;
+                self.wait(next, full).await?;
             }
         }
     }
@@ -329,4 +340,16 @@ fn subscribe(backend: &Backend, filter: &ClaimFilter) -> Subscription {
         connections: ConnectionScope::from(filter.connection_uuid),
         ..TransferFilter::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_after_others_were_faster_grows_to_its_limit() {
+        let pauses: Vec<_> = (0..7).map(longest_pause).collect();
+        assert_eq!(pauses, [25, 50, 100, 200, 400, 400, 400]);
+        assert_eq!(longest_pause(u32::MAX), 400);
+    }
 }
