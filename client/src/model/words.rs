@@ -118,10 +118,12 @@ macro_rules! vocabulary {
 mod agent;
 mod bulk;
 mod receipt;
+mod stop;
 
 pub use agent::AgentState;
 pub use bulk::{BulkResult, BulkState, BulkVerb};
 pub use receipt::{ReconciliationState, VerificationResult};
+pub use stop::{StopCause, StopKind};
 
 vocabulary! {
     /// Which way the rows flow, seen from the site whose agent runs the transfer.
@@ -301,30 +303,6 @@ vocabulary! {
         Requeued = "requeued",
         /// The transfer was paused.
         Paused = "paused",
-    }
-}
-
-vocabulary! {
-    /// What a stop is for.
-    StopKind from StopKind {
-        /// The transfer is called off.
-        Cancel = "cancel",
-        /// The transfer waits until it is resumed.
-        Pause = "pause",
-    }
-}
-
-vocabulary! {
-    /// What led to a stop.
-    StopCause from StopCause {
-        /// Somebody asked for it.
-        Request = "request",
-        /// The transfer's connection was suspended; reactivating it resumes the transfer.
-        ConnectionSuspended = "connection_suspended",
-        /// The transfer's connection was revoked.
-        ConnectionRevoked = "connection_revoked",
-        /// The transfer's time to finish was over.
-        FinishBy = "finish_by",
     }
 }
 

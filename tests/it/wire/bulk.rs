@@ -16,6 +16,10 @@ use tonic::Code;
 /// Transfers of several steps.
 const MANY: i64 = 1_000;
 
+fn count(length: usize) -> i64 {
+    i64::try_from(length).expect("a few")
+}
+
 async fn world() -> (World, Raw) {
     let world = World::start_with(WorldOptions::still()).await;
     let raw = world.services().await;
@@ -152,7 +156,7 @@ async fn a_thousand_are_cancelled_in_steps_and_each_once() {
     assert_refused(&refused, Code::AlreadyExists, "REQUEST_ID_REUSED");
 
     let found = changed(&mut raw, &through.uuid, EventType::Cancelled).await;
-    assert_eq!(found.len(), MANY as usize);
+    assert_eq!(count(found.len()), MANY);
     assert!(found.values().all(|count| *count == 1));
     for left in [other, later] {
         assert_eq!(raw.now(&left.uuid).await, left);
@@ -418,10 +422,10 @@ async fn a_server_that_was_killed_goes_on_where_it_was() {
     let through = ended(&mut raw, &started.uuid).await;
     assert_eq!((through.succeeded, through.refused), (2 * MANY, 0));
     let found = changed(&mut raw, &started.uuid, EventType::Cancelled).await;
-    assert_eq!(found.len(), 2 * MANY as usize);
+    assert_eq!(count(found.len()), 2 * MANY);
     assert!(found.values().all(|count| *count == 1));
     let told = outcomes(&mut raw, &started.uuid, BulkResult::Unspecified).await;
-    assert_eq!(told.len(), 2 * MANY as usize);
+    assert_eq!(count(told.len()), 2 * MANY);
 }
 
 #[tokio::test]
@@ -476,9 +480,9 @@ mod postgres_only {
         let through = get(&mut on_a, &started.uuid).await;
         assert_eq!((through.succeeded, through.refused), (MANY, 0));
         let found = changed(&mut on_a, &started.uuid, EventType::Cancelled).await;
-        assert_eq!(found.len(), MANY as usize);
+        assert_eq!(count(found.len()), MANY);
         assert!(found.values().all(|count| *count == 1));
         let told = outcomes(&mut on_a, &started.uuid, BulkResult::Unspecified).await;
-        assert_eq!(told.len(), MANY as usize);
+        assert_eq!(count(told.len()), MANY);
     }
 }
