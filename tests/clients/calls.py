@@ -13,10 +13,17 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from support import ROOT
-from tidegate.v1 import connection_service_pb2, credential_service_pb2, event_service_pb2, transfer_service_pb2
+from tidegate.v1 import (
+    bulk_service_pb2,
+    connection_service_pb2,
+    credential_service_pb2,
+    event_service_pb2,
+    transfer_service_pb2,
+)
 
 # Their files, and those that these import, are all that the clients know of messages.
 KNOWN = (
+    bulk_service_pb2,
     connection_service_pb2,
     credential_service_pb2,
     event_service_pb2,

@@ -6,9 +6,21 @@ import unittest
 from pathlib import Path
 
 from support import ROOT
-from tidegate.v1 import connection_service_pb2, credential_service_pb2, event_service_pb2, transfer_service_pb2
+from tidegate.v1 import (
+    bulk_service_pb2,
+    connection_service_pb2,
+    credential_service_pb2,
+    event_service_pb2,
+    transfer_service_pb2,
+)
 
-SERVICES = (connection_service_pb2, credential_service_pb2, event_service_pb2, transfer_service_pb2)
+SERVICES = (
+    bulk_service_pb2,
+    connection_service_pb2,
+    credential_service_pb2,
+    event_service_pb2,
+    transfer_service_pb2,
+)
 
 
 class ServiceConfig(unittest.TestCase):
