@@ -4,13 +4,17 @@
 //! still have the event of the checkpoint before: a log that was rewritten or restored gets no new signature.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Checkpoints, ledger::chain, metrics::Metrics, time::Time};
@@ -37,11 +41,11 @@ enum Unsigned {
     )]
     Strayed(i64),
     #[error("{} cannot be written: {source}", path.display())]
-    Unwritten {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Unwritten { path: PathBuf, source: io::Error },
 }
+
+/// Longest wait for the file in one look. A write that takes longer goes on, and the next look waits for it.
+const WRITE: Duration = Duration::from_secs(5);
 
 /// Signs checkpoints.
 pub struct Signer {
@@ -52,6 +56,8 @@ pub struct Signer {
     file: Arc<Mutex<CheckpointFile>>,
     path: PathBuf,
     last: Option<Head>,
+    /// What is on its way into the file.
+    writing: Option<(Head, JoinHandle<io::Result<()>>)>,
 }
 
 impl Signer {
@@ -80,6 +86,7 @@ impl Signer {
             file: Arc::new(Mutex::new(file)),
             path: path.clone(),
             last,
+            writing: None,
         }))
     }
 
@@ -108,6 +115,18 @@ impl Signer {
 
     /// Whether there was something new, which has a checkpoint now.
     async fn look(&mut self) -> Result<bool, Unsigned> {
+        if self.writing.is_none() && !self.begin().await? {
+            return Ok(false);
+        }
+        self.finish().await.map_err(|source| Unsigned::Unwritten {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(true)
+    }
+
+    /// Whether there is something new, which is being written then.
+    async fn begin(&mut self) -> Result<bool, Unsigned> {
         let at = self.last.map_or(0, |last| last.sequence);
         let view = self.store.within_limit(self.store.look(at)).await?;
         if self.last.is_some_and(|last| !leads_to(&view, last)) {
@@ -119,17 +138,25 @@ impl Signer {
         }
         let signed = self.key.sign(head, self.time.now().await?);
         let file = Arc::clone(&self.file);
-        let written = spawn_blocking(move || {
+        let writing = spawn_blocking(move || {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             file.append(&signed)
         });
-        let written = written.await.unwrap_or_else(|died| Err(died.into()));
-        written.map_err(|source| Unsigned::Unwritten {
-            path: self.path.clone(),
-            source,
-        })?;
-        self.last = Some(head);
+        self.writing = Some((head, writing));
         Ok(true)
+    }
+
+    /// Waits for what is being written.
+    async fn finish(&mut self) -> io::Result<()> {
+        let Some((head, writing)) = &mut self.writing else {
+            return Ok(());
+        };
+        let written = timeout(WRITE, writing).await?;
+        let head = *head;
+        self.writing = None;
+        written.unwrap_or_else(|died| Err(died.into()))?;
+        self.last = Some(head);
+        Ok(())
     }
 }
 

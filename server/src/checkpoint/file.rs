@@ -1,7 +1,7 @@
 //! The file that checkpoints are appended to.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
@@ -28,8 +28,12 @@ impl CheckpointFile {
     /// Opens or creates the file, and finds the newest checkpoint in it that was signed with `key`.
     ///
     /// # Errors
-    /// When it cannot be written, or another process writes it.
+    /// When it is no regular file or cannot be written, or another process writes it.
     pub fn open(path: &Path, key: &PublicKey) -> io::Result<(Self, Option<Head>)> {
+        // A device could be read without an end.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::other("it is no regular file"));
+        }
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         let mut file = options.open(path)?;
@@ -78,6 +82,15 @@ mod tests {
     use super::{super::key::tests::key, *};
 
     #[test]
+    fn a_device_is_no_file_of_checkpoints() {
+        for path in ["/dev/full", "/"] {
+            let refused = CheckpointFile::open(Path::new(path), key().public());
+            let refused = refused.expect_err("it is no file").to_string();
+            assert_eq!(refused, "it is no regular file");
+        }
+    }
+
+    #[test]
     fn a_file_has_one_writer_who_goes_on_where_it_ends() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("checkpoints");
@@ -98,7 +111,7 @@ mod tests {
         }
         drop(file);
         // As after a crash: the last one is not whole.
-        let length = std::fs::metadata(&path).expect("it is there").len();
+        let length = fs::metadata(&path).expect("it is there").len();
         let torn = OpenOptions::new().write(true).open(&path).expect("open");
         torn.set_len(length - 20).expect("it is cut");
         drop(torn);
@@ -107,7 +120,7 @@ mod tests {
         file.append(&key.sign(head(3), time)).expect("written");
         drop(file);
         assert_eq!(open().expect("it opens").1, Some(head(3)));
-        let text = std::fs::read_to_string(&path).expect("text");
+        let text = fs::read_to_string(&path).expect("text");
         let found = parts(&text);
         assert!(
             matches!(found[..], [Part::Whole(..), Part::Cut(8), Part::Whole(..)]),

@@ -59,7 +59,7 @@ impl Signer {
     }
 
     /// Waits until a position is signed.
-    async fn reaches(&self, sequence: i64) {
+    pub(crate) async fn reaches(&self, sequence: i64) {
         let line = format!("\n{sequence}\n");
         let signed = async {
             while !self.signed().contains(&line) {
@@ -75,7 +75,7 @@ impl Signer {
         ServerProcess::start(database, 0, &arguments).await
     }
 
-    async fn verify(&self, database: &Database) -> Finished {
+    pub(crate) async fn verify(&self, database: &Database) -> Finished {
         let (signed, public) = (self.text("signed"), self.text("public"));
         verify(
             database,

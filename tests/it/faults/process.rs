@@ -11,6 +11,7 @@ use tonic_health::pb::{
     health_client::HealthClient,
 };
 
+mod checkpoints;
 mod health;
 mod idle;
 mod log;
