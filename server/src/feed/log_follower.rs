@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, FeedChange, Gone, notify};
-use crate::{error::Error, metrics::Metrics, supervisor::Supervisor, time::Time};
+use crate::{error::Error, ledger::chain, metrics::Metrics, supervisor::Supervisor, time::Time};
 use tidegate_store::{Store, StoreError};
 
 mod progress;
@@ -53,6 +53,21 @@ enum Continuation {
     Unclear,
     /// It does not.
     Broken(Error),
+}
+
+/// Says when the log cannot be read any more, and when it can again.
+fn say(failed: Option<&str>, was_blind: bool) {
+    match (failed, was_blind) {
+        (Some(error), false) => {
+            tracing::warn!(
+                error,
+                "the log cannot be read: watchers miss what other replicas change until it can"
+            );
+        }
+        (Some(error), true) => tracing::debug!(error, "the log could not be read again"),
+        (None, true) => tracing::warn!("the log can be read again"),
+        (None, false) => {}
+    }
 }
 
 impl LogFollower {
@@ -102,7 +117,7 @@ impl LogFollower {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shared = self.store.is_shared();
         // Other replicas may have reported since the last look at progress.
-        let mut moved = false;
+        let (mut moved, mut is_blind) = (false, false);
         loop {
             tokio::select! {
                 _ = ticks.tick() => moved = shared,
@@ -115,16 +130,17 @@ impl LogFollower {
                 self.catch_up().await?;
                 self.progress.look(&mut moved).await
             };
-            tokio::select! {
-                looked = tokio::time::timeout(PATIENCE, look) => match looked {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        tracing::debug!(%error, "the log could not be read; the next look tries again");
-                    }
-                    Err(_) => tracing::debug!("the log could not be read in time"),
-                },
+            let looked = tokio::select! {
+                looked = tokio::time::timeout(PATIENCE, look) => looked,
                 () = stop.cancelled() => return,
-            }
+            };
+            let failed = match &looked {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(chain(error)),
+                Err(_) => Some(format!("it took longer than {PATIENCE:?}")),
+            };
+            say(failed.as_deref(), is_blind);
+            is_blind = failed.is_some();
         }
     }
 
