@@ -7,18 +7,30 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures::{StreamExt as _, future::join_all, stream};
 use serde_json::{Value, json};
 use tidegate_tests::{
-    Database, ServerProcess, WorldOptions,
+    Database, ServerProcess, World, WorldOptions,
     certificates::{Authority, Folder, NAMES},
+    fault::{Failure, Op, Shim},
     metrics,
     needs::Need,
-    process::{command, run},
+    process::{Launch, command, run},
+    raw::{Raw, plain, told},
     skip_without, soon,
     tools::tool,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::Watched;
+use super::{
+    Watched,
+    moves::{hold, let_go},
+};
+use crate::audit::checkpoints::Signer;
+
+/// Callers that fill the queue, whatever the writers have taken out of it: so many on each connection as it may have open.
+const CONNECTIONS: usize = 40;
+const EACH: usize = 128;
 
 /// The samples of a server, with the times that some of them are given as seconds from now.
 struct Scrape(BTreeMap<String, f64>);
@@ -49,7 +61,7 @@ impl Scrape {
                 if is_so(&scrape) {
                     return scrape;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         soon("what is to alarm", scraped).await
@@ -98,6 +110,68 @@ async fn assert_fires(before: &Scrape, after: &Scrape, alerts: &[&str]) {
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
+/// Asks again whenever it is refused, as callers do that need it.
+async fn insist(mut raw: Raw, enough: CancellationToken) {
+    while !enough.is_cancelled() && raw.transfers.create_transfer(plain()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_takes_nothing_and_the_queue_before_it_alarm() {
+    skip_without!(Need::Tool("promtool"));
+    let watched = Watched::start(WorldOptions::default()).await;
+    let address = watched.address();
+    let mut raw = watched.world.services().await;
+    raw.declared().await;
+    let before = Scrape::when(address, |it| it.get("tidegate_serving") == 1.0).await;
+    let held = hold(watched.world.database()).await;
+    let (mut crowd, enough) = (Vec::new(), CancellationToken::new());
+    for _ in 0..CONNECTIONS {
+        let raw = watched.world.services().await;
+        crowd.extend((0..EACH).map(|_| tokio::spawn(insist(raw.clone(), enough.clone()))));
+    }
+    let queue = "tidegate_ledger_queue_commands";
+    let full = Scrape::when(address, |it| it.get(queue) > 2_000.0).await;
+    enough.cancel();
+    let failures = "tidegate_ledger_failures_total";
+    let mut gone = Scrape::when(address, |it| {
+        it.get("tidegate_serving") == 0.0 && it.get(failures) > before.get(failures)
+    })
+    .await;
+    let_go(held).await;
+    join_all(crowd).await;
+
+    let is_full = Scrape(BTreeMap::from([(queue.to_owned(), full.get(queue))]));
+    assert_fires(&before, &is_full, &["TidegateQueueLong"]).await;
+    gone.0.insert(queue.to_owned(), 0.0);
+    let wanted = ["TidegateBatchesFail", "TidegateNotServing"];
+    assert_fires(&before, &gone, &wanted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_that_cannot_be_written_alarm() {
+    skip_without!(Need::Tool("promtool"), Need::Compiler);
+    let (signer, shim) = (Signer::new(), Shim::new());
+    let own = signer.arguments();
+    let mut arguments: Vec<_> = own.iter().map(String::as_str).collect();
+    arguments.extend(["--metrics-listen", "127.0.0.1:0"]);
+    let launch = Launch {
+        arguments: &arguments,
+        variables: shim.variables(),
+        ..Launch::default()
+    };
+    let server = ServerProcess::launch(&Database::fresh().await, launch).await;
+    let address = metrics::address(&server).await;
+    let before = Scrape::when(&address, |it| it.get("tidegate_serving") == 1.0).await;
+    shim.fail(&[Op::Write], "*/signed", Failure::Enospc);
+    told(server.raw().await.create_transfer(plain())).await;
+    let failed = "tidegate_checkpoints_total{outcome=\"failed\"}";
+    let after = Scrape::when(&address, |it| it.get(failed) > 0.0).await;
+    assert_fires(&before, &after, &["TidegateCheckpointsFail"]).await;
+    server.kill().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_that_is_about_to_expire_alarms() {
     skip_without!(Need::Tool("promtool"));
@@ -134,4 +208,51 @@ async fn a_certificate_that_is_about_to_expire_alarms() {
     let after = Scrape::when(&address, |it| it.get(expiry) < before.get(expiry) - 1.0).await;
     assert_fires(&before, &after, &["TidegateCertificateExpires"]).await;
     server.kill().await;
+}
+
+mod postgres_only {
+    use sea_orm::ConnectionTrait as _;
+    use url::Url;
+
+    use super::*;
+
+    /// Who may do everything until the transfers, which the log tells of, are no longer theirs to read.
+    const ROLE: &str = "tidegate_alerts";
+    /// Events that nobody reads, more than may be.
+    const EVENTS: usize = 1_100;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
+    async fn a_replica_that_is_behind_alarms() {
+        skip_without!(Need::Tool("promtool"));
+        let world = World::start().await;
+        let session = world.database().connect().await;
+        let sql = format!(
+            "DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}"
+        );
+        session.execute_unprepared(&sql).await.expect("it is made");
+        let mut url = Url::parse(world.database().url()).expect("a URL");
+        url.set_username(ROLE).expect("a name");
+        let database = world.database().at(url.as_str());
+        let arguments = ["--metrics-listen", "127.0.0.1:0", "--migrate", "check"];
+        let server = ServerProcess::start(&database, 0, &arguments).await;
+        let address = metrics::address(&server).await;
+        let before = Scrape::when(&address, |it| it.get("tidegate_serving") == 1.0).await;
+        let sql = format!("REVOKE SELECT ON transfer FROM {ROLE}");
+        session.execute_unprepared(&sql).await.expect("it is taken");
+        let client = world.raw().await;
+        let creations = (0..EVENTS).map(|_| {
+            let mut client = client.clone();
+            async move { told(client.create_transfer(plain())).await }
+        });
+        stream::iter(creations).buffer_unordered(64).count().await;
+        let behind = |it: &Scrape| {
+            it.get("tidegate_log_last_sequence") - it.get("tidegate_log_told_sequence")
+        };
+        let after = Scrape::when(&address, |it| behind(it) > 1_000.0).await;
+        assert_fires(&before, &after, &["TidegateReplicaBehind"]).await;
+        server.logged("the log cannot be read").await;
+        server.kill().await;
+    }
 }
