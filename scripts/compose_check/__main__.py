@@ -74,14 +74,19 @@ def up(all_of_them, first):
             healthy.add(it.name)
             say(f"{it.name} is healthy")
 
-    # As compose does: whatever waits for nothing starts at once.
-    for it in sorted(all_of_them, key=lambda it: len(it.service.needs)):
-        for other in all_of_them:
-            if other.name in it.service.needs:
-                wait(other)
+    # As compose does: whatever waits for nothing starts at once, before the database can be had.
+    at_once = [it for it in all_of_them if not it.service.needs]
+    for it in at_once:
         it.start(hosts)
+    for it in at_once:
         if first and it.image.alone:
             it.is_unhealthy_alone()
+    for it in all_of_them:
+        if it not in at_once:
+            for other in all_of_them:
+                if other.name in it.service.needs:
+                    wait(other)
+            it.start(hosts)
     for it in all_of_them:
         if it.health:
             wait(it)
