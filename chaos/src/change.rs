@@ -103,7 +103,12 @@ pub fn classify(status: &Status) -> CallFailure {
     let Some(info) = details.error_info() else {
         return CallFailure::Unknown;
     };
-    match info.reason.as_str() {
+    classify_reason(&info.reason)
+}
+
+/// What the reason of a status means.
+pub fn classify_reason(reason: &str) -> CallFailure {
+    match reason {
         "ILLEGAL_TRANSITION" | "TRANSFER_NOT_FOUND" | "APPROVAL_EXPIRED" | "APPROVAL_REQUIRED"
         | "PROGRESS_REGRESSED" => CallFailure::Refused,
         "DATABASE_UNAVAILABLE"

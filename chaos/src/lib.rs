@@ -21,6 +21,7 @@ pub mod races;
 pub mod report;
 pub mod rolling;
 pub mod snapshot;
+pub mod statuses;
 pub mod sweep;
 pub mod watch;
 

@@ -1,8 +1,9 @@
 //! Load of random calls: how its clients behave, and what they have recorded.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tidegate_proto::v1;
@@ -13,6 +14,7 @@ use tonic::{Code, Status};
 use crate::{
     change::{self, CallFailure, ChangeRequest},
     checker::{Acknowledged, History, Transition},
+    statuses::Statuses,
 };
 
 mod client;
@@ -61,6 +63,10 @@ pub struct Record {
     pub repeated: usize,
     /// Answers on streams.
     pub streamed: usize,
+    /// The newest change that was acknowledged to each client by each replica, by when it was asked for.
+    pub begun: BTreeMap<(u64, usize), Instant>,
+    /// The statuses that calls and streams were answered with, but for calls that were abandoned.
+    pub statuses: Statuses,
     /// Answers that no server should give.
     pub unexpected: Vec<String>,
     /// The longest that a call took which was answered.
@@ -87,7 +93,13 @@ impl Load {
     ) -> JoinSet<()> {
         (0..clients)
             .map(|number| {
-                LoadClient::new(Arc::clone(self), addresses, seed.wrapping_add(number)).run()
+                LoadClient::new(
+                    Arc::clone(self),
+                    addresses,
+                    number,
+                    seed.wrapping_add(number),
+                )
+                .run()
             })
             .collect()
     }
@@ -168,6 +180,7 @@ impl Record {
         status: &Status,
         repeated: bool,
     ) -> CallFailure {
+        self.statuses.note("a change", status);
         let refusal = change::classify(status);
         match refusal {
             // Deleted since: whether the first try had its effect before, nobody can tell.

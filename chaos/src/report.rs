@@ -1,6 +1,9 @@
 //! What a run found: its seed, what it counted, what is wrong, and whether there was enough load to prove anything.
 
-use std::fmt::{self, Debug, Display};
+use std::{
+    borrow::Cow,
+    fmt::{self, Debug, Display},
+};
 
 /// Faults that are shown; there may be thousands of a kind.
 const SHOWN: usize = 10;
@@ -10,7 +13,7 @@ const SHOWN: usize = 10;
 pub struct Report {
     name: String,
     seed: u64,
-    counts: Vec<(&'static str, u64)>,
+    counts: Vec<(Cow<'static, str>, u64)>,
     faults: Vec<String>,
     inconclusive: Vec<String>,
 }
@@ -49,15 +52,15 @@ impl Report {
     }
 
     /// Notes a number worth knowing.
-    pub fn count(&mut self, what: &'static str, number: impl TryInto<u64>) {
-        self.counts
-            .push((what, number.try_into().unwrap_or(u64::MAX)));
+    pub fn count(&mut self, what: impl Into<Cow<'static, str>>, number: impl TryInto<u64>) {
+        let number = number.try_into().unwrap_or(u64::MAX);
+        self.counts.push((what.into(), number));
     }
 
     /// Notes a number that proves too little when it is below `least`.
     pub fn require(&mut self, what: &'static str, number: impl TryInto<u64>, least: u64) {
         let number = number.try_into().unwrap_or(u64::MAX);
-        self.counts.push((what, number));
+        self.counts.push((what.into(), number));
         if number < least {
             self.inconclusive
                 .push(format!("{number} {what}, at least {least} are needed"));

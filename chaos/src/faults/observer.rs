@@ -20,6 +20,7 @@ use super::outcome;
 use crate::{
     change::{self, CallFailure},
     checker::Acknowledged,
+    statuses::Statuses,
 };
 use tidegate_tests::raw::Raw;
 
@@ -35,6 +36,8 @@ pub struct Observed {
     pub transfers: Vec<Acknowledged>,
     /// Transfers that were deleted.
     pub deleted: Vec<String>,
+    /// How watches ended.
+    pub statuses: Statuses,
     /// What no watcher should be told.
     pub findings: Vec<String>,
 }
@@ -117,15 +120,24 @@ impl Watcher {
                 () = stop.cancelled() => break,
                 ended = watch => ended,
             };
-            if let Err(status) = ended
-                && !matches!(change::classify(&status), CallFailure::Unknown)
-            {
-                let finding = format!("a watch ended: {}", outcome::brief(&status));
-                self.told.findings.push(finding);
+            match ended {
+                Ok(()) => self
+                    .told
+                    .statuses
+                    .wrong("a watch", "an end without a status"),
+                Err(status) => self.ended(&status),
             }
             tokio::time::sleep(PAUSE).await;
         }
         self.told
+    }
+
+    fn ended(&mut self, status: &Status) {
+        self.told.statuses.note("a watch", status);
+        if !matches!(change::classify(status), CallFailure::Unknown) {
+            let finding = format!("a watch ended: {}", outcome::brief(status));
+            self.told.findings.push(finding);
+        }
     }
 
     async fn events(&mut self, mut raw: Raw) -> Result<(), Status> {

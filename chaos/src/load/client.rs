@@ -21,6 +21,7 @@ const APPROVER: &str = "00000000-0000-4000-8000-000000000001";
 /// One client.
 pub(super) struct LoadClient {
     load: Arc<Load>,
+    number: u64,
     /// One for each replica.
     clients: Vec<TransferServiceClient<Channel>>,
     random: StdRng,
@@ -31,13 +32,14 @@ impl LoadClient {
     ///
     /// # Panics
     /// When one of them is none.
-    pub(super) fn new(load: Arc<Load>, addresses: &[String], seed: u64) -> Self {
+    pub(super) fn new(load: Arc<Load>, addresses: &[String], number: u64, seed: u64) -> Self {
         let client = |address: &String| {
             let endpoint = Endpoint::from_shared(address.clone()).expect("a valid address");
             TransferServiceClient::new(endpoint.connect_lazy())
         };
         Self {
             load,
+            number,
             clients: addresses.iter().map(client).collect(),
             random: StdRng::seed_from_u64(seed),
         }

@@ -4,3 +4,4 @@ mod agents;
 mod checker;
 mod crash;
 mod deliberate_faults;
+mod failover;

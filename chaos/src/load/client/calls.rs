@@ -8,8 +8,9 @@ use std::{
 use rand::Rng as _;
 use tidegate_domain::status::TransferStatus;
 use tidegate_proto::v1;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::error::Elapsed};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 
 use super::LoadClient;
 use crate::{
@@ -23,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_micros(100);
 /// How soon and how late a call is abandoned: before its server has heard of it, and after it has answered.
 const ABANDONED: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(200));
+/// What the answers on a stream answer.
+const STREAM: &str = "ReportProgress";
 /// Time before a call of unknown outcome is repeated.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -78,6 +81,7 @@ impl LoadClient {
         match answer {
             Ok(Ok(transfer)) => {
                 record.acknowledge(change, transfer.as_ref(), repeated);
+                record.begun.insert((self.number, replica), began);
                 Ok(transfer)
             }
             Ok(Err(status)) => Err(record.failed(change, &status, repeated)),
@@ -130,7 +134,7 @@ impl LoadClient {
         let replica = self.any_replica();
         let mut client = self.clients[replica].clone();
         let opened = client.report_progress(ReceiverStream::new(stream));
-        let Ok(Ok(answers)) = tokio::time::timeout(PATIENCE, opened).await else {
+        let Some(answers) = self.heard(tokio::time::timeout(PATIENCE, opened).await) else {
             return;
         };
         let mut answers = answers.into_inner();
@@ -143,31 +147,60 @@ impl LoadClient {
                 checkpoint: None,
                 record_problems: Vec::new(),
             };
-            if reports.send(report).await.is_err() {
-                return;
-            }
-            let Ok(Ok(Some(answer))) = tokio::time::timeout(PATIENCE, answers.message()).await
-            else {
+            let began = Instant::now();
+            // Where the stream has ended, the answer says why.
+            _ = reports.send(report).await;
+            let answer = tokio::time::timeout(PATIENCE, answers.message()).await;
+            let Some(answer) = self.heard(answer) else {
                 return;
             };
-            if answer.error.is_some() {
-                return;
-            }
-            let status =
-                change::status(answer.status).expect("an answer without error has a status");
-            let works = status == TransferStatus::InProgress;
-            let mut record = self.load.record();
-            record.streamed += usize::from(works);
-            record.history.acknowledged.push(Acknowledged {
-                transfer: answer.uuid,
-                revision: answer.revision,
-                status,
-                totals: works.then_some(*totals),
-                transition: None,
-            });
-            if !works {
+            if !self.note(answer, *totals, replica, began) {
                 return;
             }
         }
+    }
+
+    /// What came on a stream; notes what came instead.
+    fn heard<T>(&self, answer: Result<Result<T, Status>, Elapsed>) -> Option<T> {
+        let mut record = self.load.record();
+        match answer {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(status)) => _ = record.statuses.note(STREAM, &status),
+            Err(_) => record.statuses.wrong(STREAM, "no answer"),
+        }
+        None
+    }
+
+    /// Records the answer to a report that was sent at `began`; whether the transfer goes on.
+    fn note(
+        &self,
+        answer: Option<v1::ReportProgressResponse>,
+        totals: Totals,
+        replica: usize,
+        began: Instant,
+    ) -> bool {
+        let mut record = self.load.record();
+        let Some(answer) = answer else {
+            record.statuses.wrong(STREAM, "an end without a status");
+            return false;
+        };
+        if let Some(error) = &answer.error {
+            record.statuses.note_report(error);
+            return false;
+        }
+        let status = change::status(answer.status).expect("an answer without error has a status");
+        let works = status == TransferStatus::InProgress;
+        if works {
+            record.streamed += 1;
+            record.begun.insert((self.number, replica), began);
+        }
+        record.history.acknowledged.push(Acknowledged {
+            transfer: answer.uuid,
+            revision: answer.revision,
+            status,
+            totals: works.then_some(totals),
+            transition: None,
+        });
+        works
     }
 }
