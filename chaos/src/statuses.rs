@@ -70,11 +70,13 @@ impl Statuses {
         meaning
     }
 
-    /// Notes an error among the answers of a stream that goes on. Such an answer has no place for a `RetryInfo`.
+    /// Notes an error among the answers of a stream that goes on. `retry_delay` stands for `RetryInfo` there.
     pub fn note_report(&mut self, error: &v1::ReportProgressError) -> Meaning {
         let code = Code::from(error.code);
-        let meaning = Meaning::of(code, Some(&error.reason), true);
-        let name = format!("{code:?} {} in an answer on a stream", error.reason);
+        let has_delay = error.retry_delay.is_some();
+        let meaning = Meaning::of(code, Some(&error.reason), has_delay);
+        let with = if has_delay { "with" } else { "without" };
+        let name = format!("{code:?} {} {with} retry_delay on a stream", error.reason);
         self.count(name, meaning, || format!("ReportProgress: {error:?}"));
         meaning
     }

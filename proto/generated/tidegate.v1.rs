@@ -2504,6 +2504,9 @@ pub struct ReportProgressError {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// How long to wait before the report is sent again, as in RetryInfo; absent when that would not help.
+    #[prost(message, optional, tag = "5")]
+    pub retry_delay: ::core::option::Option<::prost_types::Duration>,
 }
 /// What became of the reports for one transfer.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -14,7 +14,8 @@ mod postgres_only {
         raw::{Raw, plain},
         soon,
     };
-    use tokio::process::Command;
+    use tokio::{process::Command, sync::mpsc};
+    use tokio_stream::wrappers::ReceiverStream;
     use tonic::Code;
     use tonic_health::pb::{
         HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -91,6 +92,45 @@ mod postgres_only {
         }
         assert_eq!(raw.now(&uuid).await.uuid, uuid);
         world.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
+    async fn a_report_on_a_stream_is_told_when_to_try_again() {
+        let cluster = Cluster::start().await;
+        let database = Database::on(&cluster.url).await;
+        let world = World::on(database, WorldOptions::default()).await;
+        let mut raw = world.services().await;
+        let uuid = raw.declared().await.uuid;
+        raw.start(&uuid).await;
+        let (reports, stream) = mpsc::channel(4);
+        let opened = raw.transfers.report_progress(ReceiverStream::new(stream));
+        let mut answers = soon("the stream", opened)
+            .await
+            .expect("it opens")
+            .into_inner();
+        cluster.stop().await;
+        let report = v1::ReportProgressRequest {
+            uuid,
+            progress: Some(v1::Progress {
+                records_transferred: Some(1),
+                ..v1::Progress::default()
+            }),
+            ..v1::ReportProgressRequest::default()
+        };
+        let refused = soon("a refusal", async {
+            loop {
+                reports.send(report.clone()).await.expect("it goes on");
+                let answer = answers.message().await.expect("it goes on");
+                if let Some(error) = answer.expect("it goes on").error {
+                    return error;
+                }
+            }
+        });
+        let refused = refused.await;
+        assert_eq!(refused.reason, "DATABASE_UNAVAILABLE", "{refused:?}");
+        let pause = refused.retry_delay.expect("it helps");
+        assert!(pause.seconds > 0 || pause.nanos > 0, "{pause:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -110,21 +110,24 @@ fn callers_are_refused_by_rules_or_told_to_try_again() {
 
 #[test]
 fn errors_among_the_answers_of_a_stream_count_too() {
-    let meaning = |code: Code, reason: &str| {
+    let meaning = |code: Code, reason: &str, pause: Option<Duration>| {
         let error = v1::ReportProgressError {
             code: code.into(),
             reason: reason.to_owned(),
+            retry_delay: pause.map(|pause| pause.try_into().expect("a second")),
             ..Default::default()
         };
         Statuses::default().note_report(&error)
     };
-    let away = meaning(Code::Unavailable, "DATABASE_UNAVAILABLE");
-    assert_eq!(away, Meaning::TryAgain);
+    let away = "DATABASE_UNAVAILABLE";
+    for (pause, wanted) in [(Some(SECOND), Meaning::TryAgain), (None, Meaning::Wrong)] {
+        assert_eq!(meaning(Code::Unavailable, away, pause), wanted);
+    }
     assert_eq!(
-        meaning(Code::NotFound, "TRANSFER_NOT_FOUND"),
+        meaning(Code::NotFound, "TRANSFER_NOT_FOUND", None),
         Meaning::Refused
     );
-    assert_eq!(meaning(Code::Internal, "INTERNAL"), Meaning::Wrong);
+    assert_eq!(meaning(Code::Internal, "INTERNAL", None), Meaning::Wrong);
 }
 
 #[test]

@@ -46,7 +46,8 @@ pub(crate) fn refused_report(refusal: v1::ReportProgressError) -> Error {
         reason: Some(refusal.reason).filter(|reason| !reason.is_empty()),
         metadata: refusal.metadata,
         field_violations: Vec::new(),
-        retry_after: None,
+        // The wire allows negative ones.
+        retry_after: refusal.retry_delay.and_then(|pause| pause.try_into().ok()),
         incident: None,
         broken: false,
         source: None,

@@ -235,6 +235,10 @@ fn refused(code: i32, reason: &str, status: Wire) -> Reply {
             reason: reason.to_owned(),
             message: "no".to_owned(),
             metadata: [("field".to_owned(), "records_created".to_owned())].into(),
+            retry_delay: Some(prost_types::Duration {
+                seconds: 0,
+                nanos: 7_000_000,
+            }),
         }),
         ..v1::ReportProgressResponse::default()
     }))
@@ -257,6 +261,7 @@ async fn a_refused_report_tells_why() {
     assert_eq!(error.reason(), Some(Reason::ProgressRegressed));
     assert!(error.is_precondition());
     assert_eq!(error.metadata()["field"], "records_created");
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(7)));
     let error = flushed(&reporter).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::ProgressRegressed));
 }

@@ -432,6 +432,8 @@ fn refusal(
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
+            // Pauses are seconds; the type allows more than the wire.
+            retry_delay: error.retry_after().and_then(|pause| pause.try_into().ok()),
         }),
     }
 }
