@@ -5,12 +5,14 @@ use std::{fs, time::Instant};
 use futures::FutureExt as _;
 use tidegate_proto::v1::{Role, credential_service_client::CredentialServiceClient};
 use tidegate_server::clock::Clock;
-use tidegate_tests::{Database, SOON, actors::bearing, world::first_token};
+use tidegate_tests::{Database, actors::bearing, world::first_token};
 
 use super::*;
 
 /// How long one is watched.
 const WHILE: Duration = Duration::from_secs(4);
+/// Longer than the time between two looks at all who watch, so that one of them is counted.
+const LONGER: Duration = Duration::from_secs(16);
 /// The share of a core that an idle server may take. A server for tests is not optimised.
 const SHARE: f64 = 0.05;
 /// Statements that an idle server may send in a second, its tasks all together.
@@ -30,10 +32,10 @@ fn ticks(pid: u32) -> u64 {
         .sum()
 }
 
-/// The share of a core that it takes from now on, for a while.
-async fn share(server: &ServerProcess) -> f64 {
+/// The share of a core that it takes from now on, for so long.
+async fn share(server: &ServerProcess, time: Duration) -> f64 {
     let (before, began) = (ticks(server.pid()), Instant::now());
-    tokio::time::sleep(WHILE).await;
+    tokio::time::sleep(time).await;
     let taken = Duration::from_millis((ticks(server.pid()) - before) * 10);
     taken.as_secs_f64() / began.elapsed().as_secs_f64()
 }
@@ -43,17 +45,17 @@ async fn an_idle_server_rests() {
     let server = ServerProcess::fresh().await;
     create_all(&server.raw().await, 20).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let share = share(&server).await;
+    let share = share(&server, WHILE).await;
     eprintln!("idle: {:.2} % of a core", share * 100.0);
     assert!(share < SHARE, "{share}");
     server.kill().await;
 }
 
-/// Statements in a second, by the log that tells of each, and the share of a core, from now on for a while.
-async fn cost(server: &ServerProcess) -> (f64, f64) {
+/// Statements in a second, by the log that tells of each, and the share of a core, from now on for so long.
+async fn cost(server: &ServerProcess, time: Duration) -> (f64, f64) {
     let told = || server.log().matches("sqlx::query").count();
     let (before, began) = (told(), Instant::now());
-    let share = share(server).await;
+    let share = share(server, time).await;
     let sent = told() - before;
     assert!(sent > 0, "a log that tells nothing");
     (sent as f64 / began.elapsed().as_secs_f64(), share)
@@ -105,17 +107,14 @@ async fn watches(channel: &Channel, token: &str) -> Streaming<v1::WatchTransfers
     patiently("a watch", open).await
 }
 
-/// Statements in a second once what happened before is over: what is left then comes again and again.
-async fn rest(server: &ServerProcess, who: &str) -> f64 {
-    let deadline = Instant::now() + SOON;
-    loop {
-        let (statements, share) = cost(server).await;
-        let share = share * 100.0;
-        eprintln!("{who}: {statements:.1} statements/s, {share:.2} % of a core");
-        if statements < STATEMENTS || Instant::now() > deadline {
-            return statements;
-        }
-    }
+/// Statements in a second for so long, after what happened before is over.
+async fn rest(server: &ServerProcess, who: &str, time: Duration) -> f64 {
+    let over = async { while cost(server, WHILE / 2).await.0 >= STATEMENTS {} };
+    soon("an end of what was left to do", over).await;
+    let (statements, share) = cost(server, time).await;
+    let share = share * 100.0;
+    eprintln!("{who}: {statements:.1} statements/s, {share:.2} % of a core");
+    statements
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +123,7 @@ async fn a_thousand_idle_watchers_with_tokens_cost_no_more_statements_than_none(
     let admin = first_token(&database, &Clock::machine()).await;
     let arguments = ["--auth", "required", "--log", "info,sqlx::query=debug"];
     let server = ServerProcess::start(&database, 0, &arguments).await;
-    let alone = rest(&server, "nobody").await;
+    let alone = rest(&server, "nobody", WHILE).await;
     assert!(alone < STATEMENTS, "{alone} statements/s");
 
     let mut open = Vec::new();
@@ -138,7 +137,7 @@ async fn a_thousand_idle_watchers_with_tokens_cost_no_more_statements_than_none(
         open.extend(streams);
     }
     assert_eq!(open.len(), WATCHERS);
-    let watched = rest(&server, "a thousand").await;
+    let watched = rest(&server, "a thousand", LONGER).await;
     assert!(watched < STATEMENTS, "{watched} statements/s");
     for stream in &mut open {
         let word = stream.message().now_or_never();
