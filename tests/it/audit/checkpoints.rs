@@ -14,7 +14,9 @@ use tidegate_store::{Migrate, Snapshot};
 use tidegate_tests::{
     Database, ServerProcess,
     audit::verify,
-    process::{Finished, binary, command, run},
+    fault::Shim,
+    metrics,
+    process::{Finished, Launch, binary, command, run},
     raw::Raw,
     soon,
 };
@@ -73,6 +75,25 @@ impl Signer {
         let arguments = self.arguments();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         ServerProcess::start(database, 0, &arguments).await
+    }
+
+    /// As [`serve`](Self::serve), with metrics, whose address is told, and with files that can fail.
+    pub(crate) async fn serve_with(
+        &self,
+        database: &Database,
+        shim: &Shim,
+    ) -> (ServerProcess, String) {
+        let own = self.arguments();
+        let mut arguments: Vec<_> = own.iter().map(String::as_str).collect();
+        arguments.extend(["--metrics-listen", "127.0.0.1:0"]);
+        let launch = Launch {
+            arguments: &arguments,
+            variables: shim.variables(),
+            ..Launch::default()
+        };
+        let server = ServerProcess::launch(database, launch).await;
+        let address = metrics::address(&server).await;
+        (server, address)
     }
 
     pub(crate) async fn verify(&self, database: &Database) -> Finished {

@@ -15,7 +15,7 @@ use tidegate_tests::{
     fault::{Failure, Op, Shim},
     metrics,
     needs::Need,
-    process::{Launch, command, run},
+    process::{command, run},
     raw::{Raw, plain, told},
     skip_without, soon,
     tools::tool,
@@ -153,16 +153,8 @@ async fn a_database_that_takes_nothing_and_the_queue_before_it_alarm() {
 async fn checkpoints_that_cannot_be_written_alarm() {
     skip_without!(Need::Tool("promtool"), Need::Compiler);
     let (signer, shim) = (Signer::new(), Shim::new());
-    let own = signer.arguments();
-    let mut arguments: Vec<_> = own.iter().map(String::as_str).collect();
-    arguments.extend(["--metrics-listen", "127.0.0.1:0"]);
-    let launch = Launch {
-        arguments: &arguments,
-        variables: shim.variables(),
-        ..Launch::default()
-    };
-    let server = ServerProcess::launch(&Database::fresh().await, launch).await;
-    let address = metrics::address(&server).await;
+    let database = Database::fresh().await;
+    let (server, address) = signer.serve_with(&database, &shim).await;
     let before = Scrape::when(&address, |it| it.get("tidegate_serving") == 1.0).await;
     shim.fail(&[Op::Write], "*/signed", Failure::Enospc);
     told(server.raw().await.create_transfer(plain())).await;

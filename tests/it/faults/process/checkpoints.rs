@@ -5,7 +5,6 @@ use tidegate_tests::{
     fault::{Failure, Shim, shim::SYNC},
     metrics,
     needs::Need,
-    process::Launch,
     skip_without,
 };
 
@@ -16,16 +15,7 @@ use crate::audit::checkpoints::Signer;
 async fn a_file_that_does_not_answer_is_told_and_holds_nobody_up() {
     skip_without!(Need::Compiler);
     let (signer, database, shim) = (Signer::new(), Database::fresh().await, Shim::new());
-    let own = signer.arguments();
-    let mut arguments: Vec<_> = own.iter().map(String::as_str).collect();
-    arguments.extend(["--metrics-listen", "127.0.0.1:0"]);
-    let launch = Launch {
-        arguments: &arguments,
-        variables: shim.variables(),
-        ..Launch::default()
-    };
-    let server = ServerProcess::launch(&database, launch).await;
-    let address = metrics::address(&server).await;
+    let (server, address) = signer.serve_with(&database, &shim).await;
     shim.fail(&SYNC, "*/signed", Failure::Hang);
     let client = server.raw().await;
     let mut events = 0;
