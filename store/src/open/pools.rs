@@ -15,7 +15,7 @@ use crate::{
         postgres::{Capabilities, Source},
         recovery::Recovery,
     },
-    sql::classify::taints,
+    sql::classify::{puts_others_in_doubt, taints},
 };
 use tidegate_domain::chain::Head;
 
@@ -93,11 +93,6 @@ impl Inner {
         }
     }
 
-    /// Whether a session is ours for no longer than a transaction.
-    pub(crate) fn is_pooled(&self) -> bool {
-        self.source.as_ref().is_some_and(Source::is_pooled)
-    }
-
     pub(crate) fn pools(&self) -> Pools {
         let pools = self.present();
         match &self.source {
@@ -131,6 +126,11 @@ impl Inner {
 
     /// Takes in an error that came with a connection out of `pool`. Some say that the others are no good either.
     pub(crate) fn note(&self, pool: &DatabaseConnection, error: &DbErr) {
+        if let Some(source) = &self.source
+            && puts_others_in_doubt(error)
+        {
+            source.doubt();
+        }
         if taints(error) {
             tracing::debug!(%error, "connections to the database are made anew");
             self.renew(pool);

@@ -16,6 +16,7 @@ use crate::{
     sql::{classify::connecting, session::Session},
 };
 
+mod checks;
 mod probe;
 mod source;
 
@@ -76,7 +77,7 @@ pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Sto
     }
     let pool = source.service().await.map_err(failed)?;
     let version = if source.is_pooled() {
-        let session = Session::begin(&pool, true).await;
+        let session = Session::begin(&pool, Some(&source)).await;
         let session = session.map_err(|error| other(name, &error))?;
         let version = examine(&session, name).await?;
         check(&session, name, &LIMITS).await?;

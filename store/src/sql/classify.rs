@@ -18,6 +18,9 @@ pub(crate) const RACED: [&str; 3] = ["event_request_key", "transfer_side", "tran
 /// Primary keys that two writers can race on, since they follow from what is written.
 const RACED_KEYS: [&str; 1] = ["agent_pkey"];
 
+/// A change where only reads are taken.
+const READ_ONLY: &str = "25006";
+
 /// A prepared statement that is not there, or that is there already.
 const SHARED_SESSION: [&str; 2] = ["26000", "42P05"];
 
@@ -95,6 +98,28 @@ pub(crate) fn connecting(error: SqlxError) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
+/// What went wrong with a statement.
+pub(crate) fn failed(error: SqlxError) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Whether an error of PostgreSQL says that the session is gone.
+pub(crate) fn is_lost(error: &DbErr) -> bool {
+    match sqlx_error(error) {
+        Some(SqlxError::Io(_)) => true,
+        Some(SqlxError::Database(error)) => error
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| is_final(error.severity())),
+        _ => false,
+    }
+}
+
+/// Whether other sessions are to be looked at before they are used: one is gone, or may only read.
+pub(crate) fn puts_others_in_doubt(error: &DbErr) -> bool {
+    is_lost(error)
+        || driver_error(error).is_some_and(|error| error.code().as_deref() == Some(READ_ONLY))
+}
+
 /// Whether an error says that other connections to PostgreSQL are no good either, or that new ones need another password.
 pub(crate) fn taints(error: &DbErr) -> bool {
     match sqlx_error(error) {
@@ -166,7 +191,7 @@ fn of_postgres(code: &str, constraint: Option<&str>) -> ErrorClass {
             ErrorClass::Conflict
         }
         // A standby or a server that was told not to take writes, a transaction that was ended for being idle.
-        "25006" | "25P03" | "25P04" => ErrorClass::Unavailable,
+        READ_ONLY | "25P03" | "25P04" => ErrorClass::Unavailable,
         // A disk without room.
         "53100" => ErrorClass::Full,
         _ if SHARED_SESSION.contains(&code) => ErrorClass::Unavailable,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     error::silence,
     open::pools::Inner,
-    sql::{literal_limit, session::Session},
+    sql::{classify::is_lost, literal_limit, session::Session},
 };
 
 /// A way to the database for statements that stand alone.
@@ -33,15 +33,14 @@ impl<'a> Reader<'a> {
 
     /// The transaction that a statement needs around it, if it needs one.
     async fn around(&self, pool: &DatabaseConnection) -> Result<Option<Session>, DbErr> {
-        let is_pooled = self.inner.is_pooled();
-        if self.inner.backend != DbBackend::Postgres || !(is_pooled || self.scans) {
+        let Some(source) = &self.inner.source else {
             return Ok(None);
-        }
-        let begun = match self.scans {
-            true => Session::begin_scan(pool, is_pooled).await,
-            false => Session::begin(pool, is_pooled).await,
         };
-        begun.map(Some)
+        match self.scans {
+            true => Session::begin_scan(pool, source).await.map(Some),
+            false if source.is_pooled() => Session::begin(pool, Some(source)).await.map(Some),
+            false => Ok(None),
+        }
     }
 
     async fn run<T, F>(
@@ -54,6 +53,7 @@ impl<'a> Reader<'a> {
     {
         let end = Instant::now() + self.limit;
         let mut pool = self.inner.pools().reader;
+        let mut is_again = false;
         loop {
             let error = match timeout_at(end, statement(pool.clone())).await {
                 Ok(Ok(found)) => return Ok(found),
@@ -63,13 +63,16 @@ impl<'a> Reader<'a> {
                     return Err(silence());
                 }
             };
-            match self.inner.successor(&pool, &error, |pools| pools.reader) {
-                Some(next) => pool = next,
-                None => {
-                    self.inner.note(&pool, &error);
-                    return Err(error);
-                }
+            if let Some(next) = self.inner.successor(&pool, &error, |pools| pools.reader) {
+                pool = next;
+                continue;
             }
+            self.inner.note(&pool, &error);
+            // A read does no harm twice, and the next session is looked at before it is lent.
+            if self.inner.source.is_none() || is_again || !is_lost(&error) {
+                return Err(error);
+            }
+            is_again = true;
         }
     }
 }

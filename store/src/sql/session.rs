@@ -4,12 +4,9 @@
 //! Of a pooled session nothing is known before and nothing may be left behind: limits are set for the transaction, and
 //! statements are prepared without a name, so that neither meets those of others.
 
-use std::sync::Arc;
-
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, SqlxError, Statement,
-    TransactionOptions, TransactionTrait as _,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
     prelude::async_trait::async_trait,
     sea_query::Values,
     sqlx::{self, AssertSqlSafe, Executor as _, Postgres, query::Query},
@@ -17,7 +14,11 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
-use super::bulk::{self, Bulk};
+use super::{
+    bulk::{self, Bulk},
+    classify::failed,
+};
+use crate::open::postgres::Source;
 
 /// How a transaction begins on a session of our own, which was told all of this when it was opened.
 const BEGIN: &str = "BEGIN";
@@ -43,47 +44,46 @@ pub(crate) enum Session {
 }
 
 impl Session {
-    /// One that may write; see [`is_pooled`](crate::open::pools::Inner::is_pooled).
-    pub(crate) async fn begin(pool: &DatabaseConnection, is_pooled: bool) -> Result<Self, DbErr> {
-        if pool.get_database_backend() != DbBackend::Postgres {
+    /// One that may write; `source` is where sessions of PostgreSQL come from.
+    pub(crate) async fn begin(
+        pool: &DatabaseConnection,
+        source: Option<&Source>,
+    ) -> Result<Self, DbErr> {
+        let Some(source) = source else {
             // A deferred transaction that reads first is refused the write lock when another writer came in between.
             let options = TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
             return Ok(Self::Sqlite(pool.begin_with_options(options).await?));
-        }
-        let begin = match is_pooled {
+        };
+        let begin = match source.is_pooled() {
             true => format!("{BEGIN_POOLED}{BY_KEYS}"),
             false => BEGIN.to_owned(),
         };
-        Self::begin_with(pool, begin, !is_pooled).await
+        Self::begin_with(pool, source, begin).await
     }
 
     /// One of PostgreSQL's for a read that may scan tables.
     pub(crate) async fn begin_scan(
         pool: &DatabaseConnection,
-        is_pooled: bool,
+        source: &Source,
     ) -> Result<Self, DbErr> {
-        let begin = if is_pooled { BEGIN_POOLED } else { BEGIN };
-        Self::begin_with(pool, format!("{begin}{SCANS}"), !is_pooled).await
+        let begin = match source.is_pooled() {
+            true => BEGIN_POOLED,
+            false => BEGIN,
+        };
+        Self::begin_with(pool, source, format!("{begin}{SCANS}")).await
     }
 
     async fn begin_with(
         pool: &DatabaseConnection,
+        source: &Source,
         begin: String,
-        is_own: bool,
     ) -> Result<Self, DbErr> {
-        let pool = pool.get_postgres_connection_pool();
-        let begun = pool.begin_with(AssertSqlSafe(begin)).await;
-        let begun = begun.map_err(|error| match error {
-            SqlxError::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
-            SqlxError::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-            other => failed(other),
-        });
         Ok(Self::Postgres {
-            transaction: Mutex::new(begun?),
-            is_own,
+            transaction: Mutex::new(source.begin(pool, &begin).await?),
+            is_own: !source.is_pooled(),
         })
     }
 
@@ -198,8 +198,4 @@ impl ConnectionTrait for Session {
 fn query(statement: Statement, stays: bool) -> Query<'static, Postgres, SqlxValues> {
     let values = statement.values.unwrap_or(Values(Vec::new()));
     sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values)).persistent(stays)
-}
-
-fn failed(error: SqlxError) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
 }

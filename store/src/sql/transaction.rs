@@ -31,7 +31,7 @@ impl Transaction {
         owner: &Arc<Inner>,
         pool: &DatabaseConnection,
     ) -> Result<Self, DbErr> {
-        let begun = Session::begin(pool, owner.is_pooled()).await;
+        let begun = Session::begin(pool, owner.source.as_ref()).await;
         if let Err(error) = &begun
             && !is_busy(error)
         {

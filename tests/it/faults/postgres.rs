@@ -5,6 +5,7 @@ mod postgres_only {
     mod lost;
     mod migrations;
     mod pooler;
+    mod sessions;
     mod settings;
     mod silent;
 }

@@ -4,31 +4,32 @@
 use std::{
     fs, io,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use sea_orm::{
-    DatabaseConnection, SqlxError, SqlxPostgresConnector,
+    ConnAcquireErr, DatabaseConnection, DbErr, SqlxError, SqlxPostgresConnector,
     sqlx::{
-        Connection as _, Executor as _, Row as _,
-        pool::PoolConnectionMetadata,
+        AssertSqlSafe, Executor as _, Postgres, SqlSafeStr as _, Transaction,
         postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
     },
 };
 
-use crate::{Options, Pooling};
+use tokio::time::timeout;
+
+use super::checks::Checks;
+use crate::{
+    Options, Pooling,
+    sql::classify::{failed, is_lost},
+};
 
 const CONNECTIONS: u32 = 10;
-/// Longest wait for a sign of life on an idle connection.
-const PROBE: Duration = Duration::from_secs(1);
 /// Longest wait for the first connections of a server that starts.
 pub(super) const START: Duration = Duration::from_secs(5);
-/// Age at which a session that may only read is closed: its address may lead to a server that takes changes by now.
-const READ_ONLY: Duration = Duration::from_secs(1);
+
+/// Longest wait for the beginning of a transaction. A session that answers later is looked at before it is lent.
+const BEGIN: Duration = Duration::from_secs(5);
 
 /// What a session is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub(crate) struct Source {
     pooling: Pooling,
     password_file: Option<PathBuf>,
     acquire_timeout: Duration,
-    silent: Arc<AtomicBool>,
+    checks: Arc<Checks>,
 }
 
 impl std::fmt::Debug for Source {
@@ -64,7 +65,7 @@ impl Source {
             pooling: options.pooling,
             password_file: options.password_file.clone(),
             acquire_timeout: options.acquire_timeout,
-            silent: Arc::default(),
+            checks: Arc::default(),
         }
     }
 
@@ -114,7 +115,51 @@ impl Source {
 
     /// Whether an idle connection was silent since this was asked before.
     pub(crate) fn was_silent(&self) -> bool {
-        self.silent.swap(false, Ordering::Relaxed)
+        self.checks.was_silent()
+    }
+
+    /// A session was no good: others are looked at before they are used.
+    pub(crate) fn doubt(&self) {
+        self.checks.doubt();
+    }
+
+    /// Begins a transaction on the next session, or on another one if that is gone.
+    pub(crate) async fn begin(
+        &self,
+        pool: &DatabaseConnection,
+        begin: &str,
+    ) -> Result<Transaction<'static, Postgres>, DbErr> {
+        match self.begin_once(pool, begin.to_owned()).await? {
+            Err(error) if is_lost(&error) => self.begin_once(pool, begin.to_owned()).await?,
+            begun => begun,
+        }
+    }
+
+    /// The driver forgets a transaction whose beginning is dropped, and whoever is lent the session next would write into
+    /// it: so it begins in any case, and is rolled back when nobody waits for it any more.
+    ///
+    /// The outer error is about getting a session.
+    async fn begin_once(
+        &self,
+        pool: &DatabaseConnection,
+        begin: String,
+    ) -> Result<Result<Transaction<'static, Postgres>, DbErr>, DbErr> {
+        let pool = pool.get_postgres_connection_pool();
+        let session = pool.acquire().await.map_err(|error| match error {
+            SqlxError::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+            SqlxError::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+            other => failed(other),
+        })?;
+        let checks = Arc::clone(&self.checks);
+        let begun = tokio::spawn(async move {
+            let begin = AssertSqlSafe(begin).into_sql_str();
+            let begun = timeout(BEGIN, Transaction::begin(session, Some(begin))).await;
+            let late = |_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+            let begun = begun.map_or_else(late, |begun| begun.map_err(failed));
+            begun.inspect_err(|_| checks.doubt())
+        });
+        let begun = begun.await;
+        begun.map_err(|error| failed(io::Error::from(error).into()))
     }
 
     fn options(&self, url: &str) -> Result<PgConnectOptions, SqlxError> {
@@ -138,7 +183,7 @@ impl Source {
 
     fn pool(&self, purpose: Purpose) -> PgPoolOptions {
         let is_pooled = self.is_pooled();
-        let [acquired, released] = [&self.silent, &self.silent].map(Arc::clone);
+        let [acquired, released] = [&self.checks, &self.checks].map(Arc::clone);
         PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(self.acquire_timeout)
@@ -152,13 +197,12 @@ impl Source {
                 })
             })
             .before_acquire(move |session, known| {
-                let silent = Arc::clone(&acquired);
-                Box::pin(async move { is_good(session, &known, &silent).await })
+                let checks = Arc::clone(&acquired);
+                Box::pin(async move { checks.may_be_lent(session, &known).await })
             })
-            // What was given up is still to be answered. The driver would wait for that without a limit.
             .after_release(move |session, _| {
-                let silent = Arc::clone(&released);
-                Box::pin(async move { answered(session.flush(), &silent).await.map(|()| true) })
+                let checks = Arc::clone(&released);
+                Box::pin(async move { checks.flush(session).await })
             })
     }
 }
@@ -193,29 +237,4 @@ async fn first(pool: PgPoolOptions, options: PgConnectOptions) -> Result<PgPool,
             other => return other.map(|_| pool),
         }
     }
-}
-
-/// Whether an idle session may be used. A future that was dropped while it began a transaction leaves it open on the
-/// server, where it would swallow the next borrower's writes: this ends it, and fails on a connection that is gone.
-async fn is_good(
-    session: &mut PgConnection,
-    known: &PoolConnectionMetadata,
-    silent: &AtomicBool,
-) -> Result<bool, SqlxError> {
-    let answer = session.fetch_one("BEGIN; ROLLBACK; SHOW transaction_read_only");
-    let row = answered(answer, silent).await?;
-    let may_write = row.try_get::<&str, _>(0)? == "off";
-    Ok(may_write || known.age < READ_ONLY)
-}
-
-async fn answered<T>(
-    answer: impl Future<Output = Result<T, SqlxError>>,
-    silent: &AtomicBool,
-) -> Result<T, SqlxError> {
-    tokio::time::timeout(PROBE, answer)
-        .await
-        .unwrap_or_else(|_| {
-            silent.store(true, Ordering::Relaxed);
-            Err(io::Error::from(io::ErrorKind::TimedOut).into())
-        })
 }
