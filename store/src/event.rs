@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, JoinType, Order, Query},
+    sea_query::{Expr, ExprTrait, Query},
 };
 use tidegate_entity::{
     event::{Column, Entity},
@@ -15,7 +15,7 @@ use crate::{
     write::expect_rows,
 };
 use tidegate_domain::{
-    chain::{GENESIS, Hash, Head, link},
+    chain::{GENESIS, Head, link},
     event::Event,
     log::{LogBounds, LogView},
     query::EventFilter,
@@ -85,22 +85,18 @@ impl WriteTransaction {
         let Ok(count @ 1..) = i64::try_from(events.len()) else {
             return Ok(None);
         };
-        let last = take_numbers(&self.transaction, count).await?;
-        // A statement of its own: on PostgreSQL the one that waited for the lock sees the log as it was before the wait.
-        let mut previous = hash_at(&self.transaction, last - count).await?;
-        let after = Head {
-            sequence: last - count,
-            hash: previous,
-        };
-        for (sequence, event) in (last - count + 1..).zip(events.iter_mut()) {
+        let after = take_numbers(&self.transaction, count).await?;
+        let mut previous = after.hash;
+        for (sequence, event) in (after.sequence + 1..).zip(events.iter_mut()) {
             event.sequence = sequence;
             previous = link(&previous, event);
             event.hash = Some(previous);
         }
         self.insert(events, rows::to_row).await?;
-        let sequence = last;
-        let hash = previous;
-        _ = self.head.set(Head { sequence, hash });
+        _ = self.head.set(Head {
+            sequence: after.sequence + count,
+            hash: previous,
+        });
         Ok(Some(after))
     }
 
@@ -141,18 +137,37 @@ impl WriteTransaction {
     }
 }
 
-/// Advances the counter by `count` and answers with its new value.
-async fn take_numbers<C: ConnectionTrait>(db: &C, count: i64) -> Result<i64, StoreError> {
-    let last = event_counter::Column::LastSequence;
-    // Whoever waited for the lock is given the row as it is then.
+/// Advances the counter by `count` and answers with what the new events continue from: the newest event, or what retention
+/// kept of it.
+async fn take_numbers<C: ConnectionTrait>(db: &C, count: i64) -> Result<Head, StoreError> {
+    use event_counter::Column::{FloorHash, LastSequence};
+    // Whoever waited for the lock is given the row as it is then, but sees the log as it was before: so the event is looked
+    // for by the next statement.
     let before = select::counter().lock_exclusive().one(db).await?;
     let before = before.ok_or(Inconsistency::NoCounter)?.last_sequence;
-    let advance = event_counter::Entity::update_many()
-        .col_expr(last, Expr::value(before + count))
-        .filter(last.eq(before));
-    let advanced = advance.exec(db).await?.rows_affected;
-    expect_rows("advanced", 1, advanced)?;
-    Ok(before + count)
+    let newest = Query::select()
+        .column(Column::Hash)
+        .from(Entity)
+        .and_where(Expr::col((Entity, Column::Sequence)).eq(before))
+        .to_owned();
+    let advance = Query::update()
+        .table(event_counter::Entity)
+        .value(LastSequence, before + count)
+        .and_where(Expr::col(LastSequence).eq(before))
+        .returning(Query::returning().exprs([
+            Expr::SubQuery(None, Box::new(newest.into())),
+            Expr::col(FloorHash),
+        ]))
+        .to_owned();
+    let row = db.query_one(&advance).await?;
+    expect_rows("advanced", 1, row.is_some().into())?;
+    let row = row.ok_or(Inconsistency::NoCounter)?;
+    let hash: Option<Vec<u8>> = row.try_get_by_index(0)?;
+    let of_floor: Option<Vec<u8>> = row.try_get_by_index(1)?;
+    Ok(Head {
+        sequence: before,
+        hash: hash.or(of_floor).map_or(Ok(GENESIS), rows::to_hash)?,
+    })
 }
 
 /// Both ends of the log and the event at `sequence`, as of one moment.
@@ -181,27 +196,4 @@ async fn look<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<LogView, Stor
 /// The newest event, or what retention kept of it.
 pub(crate) async fn head<C: ConnectionTrait>(db: &C) -> Result<Head, StoreError> {
     Ok(look(db, 0).await?.bounds.last)
-}
-
-/// What the event after `sequence` continues from: the hash of that event, or what retention kept of it.
-async fn hash_at<C: ConnectionTrait>(db: &C, sequence: i64) -> Result<Hash, StoreError> {
-    use event_counter::Column::{FloorHash, LastSequence};
-    let statement = Query::select()
-        .column((Entity, Column::Hash))
-        .column((event_counter::Entity, FloorHash))
-        .from(event_counter::Entity)
-        .join(
-            JoinType::LeftJoin,
-            Entity,
-            Expr::col((Entity, Column::Sequence)).eq(sequence),
-        )
-        // As `select::counter` finds it.
-        .order_by((event_counter::Entity, LastSequence), Order::Desc)
-        .limit(1)
-        .to_owned();
-    let row = db.query_one(&statement).await?;
-    let row = row.ok_or(Inconsistency::NoCounter)?;
-    let hash: Option<Vec<u8>> = row.try_get_by_index(0)?;
-    let of_floor: Option<Vec<u8>> = row.try_get_by_index(1)?;
-    hash.or(of_floor).map_or(Ok(GENESIS), rows::to_hash)
 }
