@@ -50,6 +50,9 @@ pub(crate) const SETTINGS: [(&str, &str); 7] = [
 /// How long to wait for a lock that another program holds, so that a call is answered in time.
 const BUSY: Duration = Duration::from_secs(1);
 
+/// Rows that SQLite's thread reads before it waits for whoever asked: with few, the two threads wake each other all the time.
+const ROWS: usize = 1_024;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Writer,
@@ -207,6 +210,7 @@ fn settings(options: SqliteConnectOptions, role: Role) -> SqliteConnectOptions {
     let options = options
         .read_only(role != Role::Writer)
         .busy_timeout(BUSY)
+        .row_buffer_size(ROWS)
         .pragma("trusted_schema", "OFF")
         .pragma("mmap_size", "0");
     if role == Role::Auditor {
