@@ -1,9 +1,9 @@
 //! The stream of `WatchEvents`.
 //!
 //! Reads the log in pages, by position; the feed only says that there is more. Pulled by the transport, it holds at most
-//! one page, so a slow watcher costs nothing but the place where it stands.
+//! two pages, so a slow watcher costs little but the place where it stands. The next page is read while one is sent.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, panic::resume_unwind, sync::Arc, time::Duration};
 
 use futures::{Stream, stream};
 use tidegate_proto::v1::{self, watch_events_response::Update};
@@ -11,6 +11,7 @@ use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
 };
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
 use super::super::{Backend, encode, status::status, streams::StreamPermit};
@@ -70,6 +71,7 @@ pub(super) async fn events(
         // On another replica than before, the feed may not know yet what the watcher has seen.
         least: view.bounds.last,
         read: VecDeque::new(),
+        ahead: None,
         caught_up: false,
         looked: None,
         due: Instant::now() + BOOKMARK,
@@ -108,6 +110,8 @@ struct Follower {
     least: Head,
     /// Read and not yet sent.
     read: VecDeque<Event>,
+    /// What comes after that, if there was more.
+    ahead: Option<AbortOnDropHandle<Result<Page, Error>>>,
     /// Everything that was there at first has been sent, and the bookmark that says so.
     caught_up: bool,
     /// When the end of the log was looked at last.
@@ -156,32 +160,50 @@ impl Follower {
         }
     }
 
-    /// Reads a page of a log that is committed up to `head`.
+    /// Has the page after the position read by a task of its own, of a log that is committed up to `head`.
+    fn read_ahead(&mut self, head: Head) {
+        let page = Page::read(
+            self.reader.clone(),
+            self.read_permits.clone(),
+            EventFilter {
+                after_sequence: self.at.sequence,
+                ..self.filter
+            },
+            head,
+        );
+        self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(page)));
+    }
+
+    /// Goes on with the next page.
     async fn read_on(&mut self, head: Head) -> Result<(), Error> {
-        let filter = EventFilter {
-            after_sequence: self.at.sequence,
-            ..self.filter
+        if self.ahead.is_none() {
+            self.read_ahead(head);
+        }
+        let Some(ahead) = &mut self.ahead else {
+            return Ok(());
         };
-        let turn = self.read_permits.0.acquire().await;
-        let events = self.reader.events(&filter, PAGE).await?;
-        // Read after the page: if nothing after the position has been deleted by now, the page has no gap, and if the
-        // event at the position is still the same, it is of the same log.
-        let view = self.reader.look(self.at.sequence).await?;
-        drop(turn);
-        if view.bounds.floor.sequence > self.at.sequence && self.from_the_oldest {
-            self.at = view.bounds.floor;
+        let page = ahead.await;
+        self.ahead = None;
+        let page = page.map_err(|ended| match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Error::ShuttingDown,
+        })??;
+        if page.view.bounds.floor.sequence > self.at.sequence && self.from_the_oldest {
+            self.at = page.view.bounds.floor;
             return Ok(());
         }
-        self.goes_on(&view)?;
-        let full = events.len() >= PAGE as usize;
-        self.at = match events.last().map(Head::from) {
-            Some(last) if full => last,
+        self.goes_on(&page.view)?;
+        self.at = match page.last {
+            Some(last) if page.is_full => last,
             // Everything that was committed when the reading began and is asked for has been read.
-            last => last.map_or(head, |last| last.later(head)),
+            last => last.map_or(page.head, |last| last.later(page.head)),
         };
         self.from_the_oldest = false;
-        self.looked = (!full).then(Instant::now);
-        self.read = events.into();
+        self.looked = (!page.is_full).then(Instant::now);
+        self.read = page.events.into();
+        if page.is_full && self.at.sequence < head.sequence {
+            self.read_ahead(head);
+        }
         Ok(())
     }
 
@@ -203,5 +225,37 @@ impl Follower {
             () = news => {}
             () = tokio::time::sleep_until(self.due) => {}
         }
+    }
+}
+
+/// Some events in the order of the log.
+struct Page {
+    events: Vec<Event>,
+    last: Option<Head>,
+    is_full: bool,
+    /// The log was committed so far when the reading began.
+    head: Head,
+    /// The log as it was afterwards.
+    view: LogView,
+}
+
+impl Page {
+    async fn read(
+        reader: ScopedReader,
+        permits: ReadPermits,
+        filter: EventFilter,
+        head: Head,
+    ) -> Result<Self, Error> {
+        let _turn = permits.0.acquire().await;
+        let events = reader.events(&filter, PAGE).await?;
+        Ok(Self {
+            // Read after the page: if nothing after the position has been deleted by now, the page has no gap, and if the
+            // event at the position is still the same, it is of the same log.
+            view: reader.look(filter.after_sequence).await?,
+            head,
+            last: events.last().map(Head::from),
+            is_full: events.len() >= PAGE as usize,
+            events,
+        })
     }
 }
