@@ -6,36 +6,25 @@ use std::sync::{
 };
 
 use anyhow::Context as _;
-use futures::{StreamExt as _, stream};
-use tidegate_proto::v1::{
-    self, event_service_client::EventServiceClient, transfer_service_client::TransferServiceClient,
-};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tidegate_proto::v1::{self, event_service_client::EventServiceClient};
 use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Streaming,
-    transport::{Channel, Endpoint},
+use tonic::{Streaming, transport::Endpoint};
+
+use crate::{
+    entrance::{Entrance, Transfers},
+    load::Caller,
 };
 
-use crate::load::Caller;
-
-pub(crate) type Transfers = TransferServiceClient<Channel>;
-
-/// Calls that share one connection: the server allows 128.
-const CALLS_PER_CONNECTION: usize = 64;
 /// Transfers of one stream of reports.
 pub(crate) const REPORTED: usize = 100;
+/// Calls in flight while something is prepared.
+pub(crate) const AT_ONCE: usize = 256;
 
 /// Enough connections for so many calls at once.
 pub(crate) async fn channels(address: &str, calls: usize) -> anyhow::Result<Vec<Transfers>> {
-    let endpoint = Endpoint::from_shared(address.to_owned())?;
-    let mut clients = Vec::new();
-    for _ in 0..calls.div_ceil(CALLS_PER_CONNECTION) {
-        clients.push(Transfers::new(endpoint.connect().await?));
-    }
-    Ok((0..calls)
-        .map(|call| clients[call % clients.len()].clone())
-        .collect())
+    Entrance::plain(address)?.channels(calls).await
 }
 
 /// Totals after so many records.
@@ -48,8 +37,9 @@ pub(crate) fn totals(records: i64) -> v1::Progress {
     }
 }
 
-fn declaration() -> v1::CreateTransferRequest {
+fn declaration(connection: &str) -> v1::CreateTransferRequest {
     v1::CreateTransferRequest {
+        connection_uuid: connection.to_owned(),
         direction: v1::Direction::Send.into(),
         table_name: "public.orders".to_owned(),
         records_requested: 1_000_000,
@@ -60,23 +50,34 @@ fn declaration() -> v1::CreateTransferRequest {
 
 /// Makes `count` transfers that are in progress.
 pub(crate) async fn running(address: &str, count: usize) -> anyhow::Result<Vec<String>> {
-    const AT_ONCE: usize = 256;
-    let clients = channels(address, AT_ONCE.min(count)).await?;
-    let made = stream::iter(0..count).map(|number| {
-        let mut client = clients[number % clients.len()].clone();
-        async move {
-            let uuid = create(&mut client).await?;
-            client.start_transfer(start(&uuid)).await?;
-            anyhow::Ok(uuid)
-        }
-    });
-    let made: Vec<_> = made.buffer_unordered(AT_ONCE).collect().await;
-    made.into_iter().collect()
+    running_of(&Entrance::plain(address)?, "", count).await
 }
 
-async fn create(client: &mut Transfers) -> anyhow::Result<String> {
-    let created = client.create_transfer(declaration()).await?.into_inner();
-    Ok(created.transfer.context("no transfer in the answer")?.uuid)
+/// Makes `count` transfers of a connection that are in progress; of none when it is empty.
+pub(crate) async fn running_of(
+    entrance: &Entrance,
+    connection: &str,
+    count: usize,
+) -> anyhow::Result<Vec<String>> {
+    let clients = entrance.channels(AT_ONCE.min(count)).await?;
+    let made = stream::iter(0..count).map(|number| {
+        let mut client = clients[number % clients.len()].clone();
+        async move { run(&mut client, connection).await }
+    });
+    made.buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Makes a transfer that is in progress.
+pub(crate) async fn run(client: &mut Transfers, connection: &str) -> anyhow::Result<String> {
+    let uuid = create(client, connection).await?;
+    client.start_transfer(start(&uuid)).await?;
+    Ok(uuid)
+}
+
+async fn create(client: &mut Transfers, connection: &str) -> anyhow::Result<String> {
+    let created = client.create_transfer(declaration(connection)).await?;
+    let transfer = created.into_inner().transfer;
+    Ok(transfer.context("no transfer in the answer")?.uuid)
 }
 
 fn start(uuid: &str) -> v1::StartTransferRequest {
@@ -131,7 +132,7 @@ pub(crate) struct Create {
 
 impl Caller for Create {
     async fn call(&mut self) -> anyhow::Result<u64> {
-        create(&mut self.client).await?;
+        create(&mut self.client, "").await?;
         Ok(1)
     }
 }
@@ -143,7 +144,7 @@ pub(crate) struct Lifecycle {
 
 impl Caller for Lifecycle {
     async fn call(&mut self) -> anyhow::Result<u64> {
-        let uuid = create(&mut self.client).await?;
+        let uuid = create(&mut self.client, "").await?;
         self.client.start_transfer(start(&uuid)).await?;
         let half = v1::UpdateProgressRequest {
             uuid: uuid.clone(),

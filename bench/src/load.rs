@@ -21,6 +21,16 @@ pub(crate) struct Span {
     /// Before anything counts.
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
+    /// Whether it is only to be seen that everything works.
+    pub(crate) quick: bool,
+}
+
+impl Span {
+    /// So many calls in flight, or fewer when it is only to be seen that everything works: with all of them a slow build may
+    /// not finish anything in time.
+    pub(crate) const fn calls(self, usual: usize) -> usize {
+        if self.quick { usual / 4 } else { usual }
+    }
 }
 
 /// One that calls again as soon as it is answered.
@@ -54,7 +64,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    fn of(times: &Histogram<u64>) -> Self {
+    pub(crate) fn of(times: &Histogram<u64>) -> Self {
         Self {
             p50: times.value_at_quantile(0.5),
             p90: times.value_at_quantile(0.9),
@@ -114,14 +124,18 @@ async fn drive(mut caller: impl Caller, counted: Arc<Counted>) -> anyhow::Result
         let ended = Instant::now();
         if ended >= counted.from && ended < counted.until {
             counted.units.fetch_add(units, Ordering::Relaxed);
-            let micros = (ended - began).as_micros();
-            times.saturating_record(u64::try_from(micros).unwrap_or(u64::MAX));
+            record(&mut times, ended - began);
         }
     }
 }
 
+/// Takes a time into account.
+pub(crate) fn record(times: &mut Histogram<u64>, taken: Duration) {
+    times.saturating_record(u64::try_from(taken.as_micros()).unwrap_or(u64::MAX));
+}
+
 /// Up to a minute, to within a hundredth.
-fn histogram() -> anyhow::Result<Histogram<u64>> {
+pub(crate) fn histogram() -> anyhow::Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 60_000_000, 2)?)
 }
 

@@ -4,10 +4,12 @@
 
 mod calls;
 mod echo;
+mod entrance;
 mod load;
 mod machine;
 mod measure;
 mod report;
+mod secured;
 mod subject;
 mod yardstick;
 
@@ -76,6 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let span = Span {
         warm_up: time / 5,
         time,
+        quick: arguments.quick,
     };
     let kinds = [Kind::Sqlite, Kind::Postgres];
     let mut outcomes = Vec::new();

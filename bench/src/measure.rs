@@ -9,6 +9,7 @@ use crate::{
         Acknowledged, Create, Get, Lifecycle, REPORTED, Update, channels, follow, pour, running,
     },
     load::{Sample, Span, closed_loop, counter},
+    secured::{self, Work},
     subject::{Kind, Subject},
     yardstick::{self, Statement},
 };
@@ -30,6 +31,10 @@ pub(crate) enum Measurement {
     Lifecycle(usize),
     /// Events of `WatchEvents`, read from the beginning of the log.
     Follow,
+    /// Calls by TLS and with a token, at a server of their own.
+    Secured(Work),
+    /// The same without either.
+    Unsecured(Work),
     /// Milliseconds from the start of the process to its word that it serves.
     Start,
     /// Percent of a processor that server and database take while nobody calls.
@@ -67,7 +72,7 @@ impl Measurement {
                 closed_loop(&subject.watched(), span, callers.collect()).await
             }
             Self::Lifecycle(calls) => {
-                let clients = channels(subject.address(), calls).await?;
+                let clients = channels(subject.address(), span.calls(calls)).await?;
                 let callers = clients.into_iter().map(|client| Lifecycle { client });
                 closed_loop(&subject.watched(), span, callers.collect()).await
             }
@@ -77,6 +82,8 @@ impl Measurement {
                 let flow = follow(subject.address()).await?;
                 counter(&subject.watched(), span, &flow.units).await
             }
+            Self::Secured(work) => secured::secured(subject, work, span).await,
+            Self::Unsecured(work) => secured::unsecured(subject, work, span).await,
             Self::Start => {
                 let (taken, _) = subject.start_another().await?;
                 Ok(plain(taken.as_secs_f64() * 1_000.0))
@@ -101,7 +108,7 @@ impl Measurement {
 }
 
 /// A figure that is no rate.
-fn plain(value: f64) -> Sample {
+pub(crate) fn plain(value: f64) -> Sample {
     Sample {
         value,
         ..Sample::default()
@@ -117,6 +124,7 @@ async fn get(subject: &Subject, calls: usize, span: Span) -> anyhow::Result<Samp
 }
 
 async fn update(subject: &Subject, calls: usize, span: Span) -> anyhow::Result<Sample> {
+    let calls = span.calls(calls);
     let uuids = running(subject.address(), calls).await?;
     let clients = channels(subject.address(), calls).await?;
     let callers = clients.into_iter().zip(uuids).map(|(client, uuid)| Update {

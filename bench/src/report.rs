@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     load::Sample,
     measure::Measurement::{self, *},
+    secured::Work,
     subject::Kind,
     yardstick::Statement,
 };
@@ -29,7 +30,7 @@ const fn line(name: &'static str, work: Measurement, yardstick: Option<Measureme
 }
 
 /// The whole table.
-pub(crate) const LINES: [Line; 13] = [
+pub(crate) const LINES: [Line; 15] = [
     line("memory-at-start", MemoryAtStart, None),
     line("idle", Idle, None),
     line("start", Start, None),
@@ -50,6 +51,12 @@ pub(crate) const LINES: [Line; 13] = [
     line("create", Create(256), Some(Alone(Statement::Insert))),
     line("lifecycle", Lifecycle(256), Some(Alone(Statement::Insert))),
     line("follow", Follow, Some(EchoEvents)),
+    line("tls-get", Secured(Work::Get), Some(Unsecured(Work::Get))),
+    line(
+        "tls-progress",
+        Secured(Work::Update),
+        Some(Unsecured(Work::Update)),
+    ),
     line("memory", Memory, None),
 ];
 

@@ -62,7 +62,7 @@ impl Subject {
             }
         };
         let log = folder.path().join("server.log");
-        let server = serve(binary, &database, Some(&log)).await?;
+        let server = serve(binary, &database, Some(&log), &[]).await?;
         Ok(Self {
             kind,
             server,
@@ -79,8 +79,13 @@ impl Subject {
 
     /// What to look at while the server works.
     pub(crate) fn watched(&self) -> Watched {
+        self.watched_at(&[&self.server])
+    }
+
+    /// What to look at while these servers work.
+    pub(crate) fn watched_at(&self, servers: &[&ServerProcess]) -> Watched {
         Watched {
-            servers: vec![self.server.pid()],
+            servers: servers.iter().map(|server| server.pid()).collect(),
             postgres: self.postmaster(),
         }
     }
@@ -120,21 +125,50 @@ impl Subject {
 
     /// Has the schema made in a database that nobody has used.
     pub(crate) async fn prepare(&self, database: &Database) -> anyhow::Result<()> {
-        let server = serve(&self.binary, database, None).await?;
-        server.terminate().await;
+        self.serve(database, &[]).await?.terminate().await;
         Ok(())
+    }
+
+    /// A database that nobody has used.
+    pub(crate) async fn fresh_database(&self) -> Database {
+        match &self.cluster {
+            None => Database::new_file(),
+            Some(cluster) => Database::on(&cluster.url).await,
+        }
+    }
+
+    /// One more server, on `database`.
+    pub(crate) async fn serve(
+        &self,
+        database: &Database,
+        arguments: &[&str],
+    ) -> anyhow::Result<ServerProcess> {
+        serve(&self.binary, database, None, arguments).await
+    }
+
+    /// The token of the first admin, made where no server is yet.
+    pub(crate) async fn first_token(&self, database: &Database) -> anyhow::Result<String> {
+        let arguments = [
+            "token",
+            "create",
+            "--role",
+            "admin",
+            "--name",
+            "bench",
+            "--database-url",
+            database.url(),
+        ];
+        let printed = output(&self.binary, &arguments).await?;
+        Ok(printed.trim_end().to_owned())
     }
 
     /// The time from the start of a process to its word that it serves, with a database that has its schema, and its memory
     /// then, in MiB.
     pub(crate) async fn start_another(&self) -> anyhow::Result<(Duration, f64)> {
-        let database = match &self.cluster {
-            None => Database::new_file(),
-            Some(cluster) => Database::on(&cluster.url).await,
-        };
+        let database = self.fresh_database().await;
         self.prepare(&database).await?;
         let began = Instant::now();
-        let again = serve(&self.binary, &database, None).await?;
+        let again = self.serve(&database, &[]).await?;
         let taken = began.elapsed();
         let memory = machine::memory_now(again.pid());
         again.terminate().await;
@@ -161,10 +195,12 @@ async fn serve(
     binary: &Path,
     database: &Database,
     log: Option<&Path>,
+    arguments: &[&str],
 ) -> anyhow::Result<ServerProcess> {
     let program = binary.to_str().context("a path in Unicode")?;
     let launch = Launch {
         program,
+        arguments,
         log,
         // Rows that a line is prepared with may wait for their turn.
         variables: vec![("TIDEGATE_HEARTBEAT_TIMEOUT", "1d".to_owned())],
