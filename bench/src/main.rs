@@ -8,6 +8,7 @@ mod entrance;
 mod load;
 mod machine;
 mod measure;
+mod replicas;
 mod report;
 mod secured;
 mod subject;
@@ -87,8 +88,16 @@ async fn main() -> anyhow::Result<()> {
         .into_iter()
         .filter(|kind| arguments.db.is_none_or(|db| db == *kind))
     {
-        outcomes.extend(measure(kind, &binary, &lines, rounds, span).await?);
+        let lines: Vec<&Line> = lines
+            .iter()
+            .copied()
+            .filter(|line| line.is_on(kind))
+            .collect();
+        if !lines.is_empty() {
+            outcomes.extend(measure(kind, &binary, &lines, rounds, span).await?);
+        }
     }
+    anyhow::ensure!(!outcomes.is_empty(), "these lines are of another database");
     if let Some(path) = &arguments.json {
         let file = std::fs::File::create(path).context("--json")?;
         serde_json::to_writer_pretty(file, &outcomes)?;

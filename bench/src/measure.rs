@@ -9,6 +9,7 @@ use crate::{
         Acknowledged, Create, Get, Lifecycle, REPORTED, Update, channels, follow, pour, running,
     },
     load::{Sample, Span, closed_loop, counter},
+    replicas,
     secured::{self, Work},
     subject::{Kind, Subject},
     yardstick::{self, Statement},
@@ -31,6 +32,10 @@ pub(crate) enum Measurement {
     Lifecycle(usize),
     /// Events of `WatchEvents`, read from the beginning of the log.
     Follow,
+    /// `UpdateProgress` at two replicas, with so many calls in flight in all.
+    UpdateAtTwo(usize),
+    /// Whole lives of transfers at two replicas, with so many calls in flight in all.
+    LifecycleAtTwo(usize),
     /// Calls by TLS and with a token, at a server of their own.
     Secured(Work),
     /// The same without either.
@@ -82,6 +87,8 @@ impl Measurement {
                 let flow = follow(subject.address()).await?;
                 counter(&subject.watched(), span, &flow.units).await
             }
+            Self::UpdateAtTwo(calls) => replicas::update(subject, calls, span).await,
+            Self::LifecycleAtTwo(calls) => replicas::lifecycle(subject, calls, span).await,
             Self::Secured(work) => secured::secured(subject, work, span).await,
             Self::Unsecured(work) => secured::unsecured(subject, work, span).await,
             Self::Start => {

@@ -19,6 +19,23 @@ pub(crate) struct Line {
     pub(crate) name: &'static str,
     pub(crate) work: Measurement,
     pub(crate) yardstick: Option<Measurement>,
+    /// The only database that it makes sense on.
+    only: Option<Kind>,
+}
+
+impl Line {
+    /// Whether it is measured on this database.
+    pub(crate) fn is_on(&self, kind: Kind) -> bool {
+        self.only.is_none_or(|only| only == kind)
+    }
+
+    /// Several servers share a PostgreSQL.
+    const fn shared(self) -> Self {
+        Self {
+            only: Some(Kind::Postgres),
+            ..self
+        }
+    }
 }
 
 const fn line(name: &'static str, work: Measurement, yardstick: Option<Measurement>) -> Line {
@@ -26,11 +43,12 @@ const fn line(name: &'static str, work: Measurement, yardstick: Option<Measureme
         name,
         work,
         yardstick,
+        only: None,
     }
 }
 
 /// The whole table.
-pub(crate) const LINES: [Line; 15] = [
+pub(crate) const LINES: [Line; 17] = [
     line("memory-at-start", MemoryAtStart, None),
     line("idle", Idle, None),
     line("start", Start, None),
@@ -51,6 +69,13 @@ pub(crate) const LINES: [Line; 15] = [
     line("create", Create(256), Some(Alone(Statement::Insert))),
     line("lifecycle", Lifecycle(256), Some(Alone(Statement::Insert))),
     line("follow", Follow, Some(EchoEvents)),
+    line("replicas-progress", UpdateAtTwo(256), Some(Update(256))).shared(),
+    line(
+        "replicas-lifecycle",
+        LifecycleAtTwo(256),
+        Some(Lifecycle(256)),
+    )
+    .shared(),
     line("tls-get", Secured(Work::Get), Some(Unsecured(Work::Get))),
     line(
         "tls-progress",
