@@ -12,6 +12,7 @@ mod replicas;
 mod report;
 mod secured;
 mod subject;
+mod watchers;
 mod yardstick;
 
 use std::{io::Write as _, path::PathBuf, time::Duration};

@@ -12,6 +12,7 @@ use crate::{
     replicas,
     secured::{self, Work},
     subject::{Kind, Subject},
+    watchers::{self, Figure},
     yardstick::{self, Statement},
 };
 
@@ -32,6 +33,10 @@ pub(crate) enum Measurement {
     Lifecycle(usize),
     /// Events of `WatchEvents`, read from the beginning of the log.
     Follow,
+    /// Changes that come at a rate of their own to transfers that are watched.
+    Watchers(Figure),
+    /// `UpdateProgress` at one replica, watched at another.
+    ProgressElsewhere,
     /// `UpdateProgress` at two replicas, with so many calls in flight in all.
     UpdateAtTwo(usize),
     /// Whole lives of transfers at two replicas, with so many calls in flight in all.
@@ -87,6 +92,8 @@ impl Measurement {
                 let flow = follow(subject.address()).await?;
                 counter(&subject.watched(), span, &flow.units).await
             }
+            Self::Watchers(figure) => watchers::take(subject, figure, span).await,
+            Self::ProgressElsewhere => watchers::elsewhere(subject, span).await,
             Self::UpdateAtTwo(calls) => replicas::update(subject, calls, span).await,
             Self::LifecycleAtTwo(calls) => replicas::lifecycle(subject, calls, span).await,
             Self::Secured(work) => secured::secured(subject, work, span).await,

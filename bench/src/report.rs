@@ -7,6 +7,7 @@ use crate::{
     measure::Measurement::{self, *},
     secured::Work,
     subject::Kind,
+    watchers::Figure,
     yardstick::Statement,
 };
 
@@ -48,7 +49,7 @@ const fn line(name: &'static str, work: Measurement, yardstick: Option<Measureme
 }
 
 /// The whole table.
-pub(crate) const LINES: [Line; 17] = [
+pub(crate) const LINES: [Line; 21] = [
     line("memory-at-start", MemoryAtStart, None),
     line("idle", Idle, None),
     line("start", Start, None),
@@ -69,6 +70,10 @@ pub(crate) const LINES: [Line; 17] = [
     line("create", Create(256), Some(Alone(Statement::Insert))),
     line("lifecycle", Lifecycle(256), Some(Alone(Statement::Insert))),
     line("follow", Follow, Some(EchoEvents)),
+    line("watchers", Watchers(Figure::Seen), None),
+    line("watchers-calls", Watchers(Figure::Calls), None),
+    line("watchers-memory", Watchers(Figure::Memory), None),
+    line("progress-elsewhere", ProgressElsewhere, None).shared(),
     line("replicas-progress", UpdateAtTwo(256), Some(Update(256))).shared(),
     line(
         "replicas-lifecycle",

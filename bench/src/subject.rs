@@ -18,6 +18,7 @@ use tokio::process::Child;
 use crate::{
     echo,
     machine::{self, Cpu, Watched},
+    watchers::Findings,
 };
 
 /// What the ledger is kept in.
@@ -42,6 +43,8 @@ pub(crate) struct Subject {
     pub(crate) server: ServerProcess,
     pub(crate) echo: Echo,
     pub(crate) cluster: Option<Cluster>,
+    /// Of the last run with watchers.
+    pub(crate) watching: Findings,
     binary: PathBuf,
     folder: TempDir,
 }
@@ -68,6 +71,7 @@ impl Subject {
             server,
             echo: Echo::start().await?,
             cluster,
+            watching: Findings::default(),
             binary: binary.to_owned(),
             folder,
         })
