@@ -70,6 +70,10 @@ chaos FORM="short":
 bench *ARGS:
     cargo run --release -p tidegate-bench -- {{ if ARGS == "quick" { "--quick" } else { ARGS } }}
 
+# Counts instructions and compares them with the baseline; FLAGS: --write.
+instructions *FLAGS:
+    scripts/instructions {{FLAGS}}
+
 # Checks that the chaos runs notice servers with a deliberate fault: NAMES of chaos/deliberate-faults, or all.
 deliberate-faults *NAMES:
     scripts/deliberate-faults {{NAMES}}
