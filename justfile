@@ -66,7 +66,7 @@ clients *ARGS:
 chaos FORM="short":
     scripts/chaos {{FORM}}
 
-# Measures the release build against yardsticks of the same run: ARGS are names of lines, quick or flags; see --help.
+# Measures the release build against yardsticks of the same run: ARGS are names of lines, history, quick or flags.
 bench *ARGS:
     cargo run --release -p tidegate-bench -- {{ if ARGS == "quick" { "--quick" } else { ARGS } }}
 

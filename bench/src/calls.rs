@@ -37,7 +37,8 @@ pub(crate) fn totals(records: i64) -> v1::Progress {
     }
 }
 
-fn declaration(connection: &str) -> v1::CreateTransferRequest {
+/// Declares a transfer of a connection, or of none where that is empty.
+pub(crate) fn declaration(connection: &str) -> v1::CreateTransferRequest {
     v1::CreateTransferRequest {
         connection_uuid: connection.to_owned(),
         direction: v1::Direction::Send.into(),
@@ -69,22 +70,36 @@ pub(crate) async fn running_of(
 
 /// Makes a transfer that is in progress.
 pub(crate) async fn run(client: &mut Transfers, connection: &str) -> anyhow::Result<String> {
-    let uuid = create(client, connection).await?;
+    let uuid = create(client, declaration(connection)).await?;
     client.start_transfer(start(&uuid)).await?;
     Ok(uuid)
 }
 
-async fn create(client: &mut Transfers, connection: &str) -> anyhow::Result<String> {
-    let created = client.create_transfer(declaration(connection)).await?;
-    let transfer = created.into_inner().transfer;
-    Ok(transfer.context("no transfer in the answer")?.uuid)
+/// Answers with its uuid.
+pub(crate) async fn create(
+    client: &mut Transfers,
+    declared: v1::CreateTransferRequest,
+) -> anyhow::Result<String> {
+    let created = client.create_transfer(declared).await?.into_inner();
+    Ok(created.transfer.context("no transfer in the answer")?.uuid)
 }
 
-fn start(uuid: &str) -> v1::StartTransferRequest {
+pub(crate) fn start(uuid: &str) -> v1::StartTransferRequest {
     v1::StartTransferRequest {
         uuid: uuid.to_owned(),
         request_id: uuid::Uuid::new_v4().to_string(),
         ..v1::StartTransferRequest::default()
+    }
+}
+
+/// The end of a transfer that all records of its declaration were moved by.
+pub(crate) fn complete(uuid: String) -> v1::CompleteTransferRequest {
+    v1::CompleteTransferRequest {
+        lease_epoch: 0,
+        uuid,
+        progress: Some(totals(1_000_000)),
+        request_id: uuid::Uuid::new_v4().to_string(),
+        record_problems: Vec::new(),
     }
 }
 
@@ -128,11 +143,13 @@ impl Caller for Update {
 /// Declares transfers.
 pub(crate) struct Create {
     pub(crate) client: Transfers,
+    /// The connection that they are of; empty for none.
+    pub(crate) connection: String,
 }
 
 impl Caller for Create {
     async fn call(&mut self) -> anyhow::Result<u64> {
-        create(&mut self.client, "").await?;
+        create(&mut self.client, declaration(&self.connection)).await?;
         Ok(1)
     }
 }
@@ -144,7 +161,7 @@ pub(crate) struct Lifecycle {
 
 impl Caller for Lifecycle {
     async fn call(&mut self) -> anyhow::Result<u64> {
-        let uuid = create(&mut self.client, "").await?;
+        let uuid = create(&mut self.client, declaration("")).await?;
         self.client.start_transfer(start(&uuid)).await?;
         let half = v1::UpdateProgressRequest {
             uuid: uuid.clone(),
@@ -152,14 +169,7 @@ impl Caller for Lifecycle {
             ..v1::UpdateProgressRequest::default()
         };
         self.client.update_progress(half).await?;
-        let whole = v1::CompleteTransferRequest {
-            lease_epoch: 0,
-            uuid,
-            progress: Some(totals(1_000_000)),
-            request_id: uuid::Uuid::new_v4().to_string(),
-            record_problems: Vec::new(),
-        };
-        self.client.complete_transfer(whole).await?;
+        self.client.complete_transfer(complete(uuid)).await?;
         Ok(1)
     }
 }

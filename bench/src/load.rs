@@ -26,6 +26,16 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// So many seconds, after a fifth of that which does not count.
+    pub(crate) fn of(seconds: f64) -> Self {
+        let time = Duration::from_secs_f64(seconds);
+        Self {
+            warm_up: time / 5,
+            time,
+            quick: false,
+        }
+    }
+
     /// So many calls in flight, or fewer when it is only to be seen that everything works: with all of them a slow build may
     /// not finish anything in time.
     pub(crate) const fn calls(self, usual: usize) -> usize {

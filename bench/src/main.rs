@@ -5,6 +5,7 @@
 mod calls;
 mod echo;
 mod entrance;
+mod history;
 mod load;
 mod machine;
 mod measure;
@@ -15,11 +16,12 @@ mod subject;
 mod watchers;
 mod yardstick;
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Parser;
 
+use history::Plan;
 use load::{Sample, Span};
 use measure::Measurement;
 use report::{LINES, Line, Outcome, Round};
@@ -29,7 +31,7 @@ use subject::{Kind, Subject};
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Lines of the table whose names contain one of these; all when none is given.
+    /// Lines of the table whose names begin with one of these; all when none is given.
     names: Vec<String>,
     /// The database; both when absent.
     #[arg(long)]
@@ -43,6 +45,10 @@ struct Arguments {
     /// One round of a second for each measurement: shows that all of it works, and little else.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
+    /// How many transfers the ledgers of the history lines have, each of which is compared with one of 20,000 (2,000
+    /// with --quick); 1000000 unless given, 20000 with --quick.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    transfers: Vec<u32>,
     /// Where all figures go, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -64,24 +70,17 @@ async fn main() -> anyhow::Result<()> {
         Some(server) => server.canonicalize().context("--server")?,
         None => subject::build().await?,
     };
-    let lines: Vec<&Line> = LINES
-        .iter()
-        .filter(|line| {
-            let named = |name: &String| line.name.contains(name.as_str());
-            arguments.names.is_empty() || arguments.names.iter().any(named)
-        })
-        .collect();
-    anyhow::ensure!(!lines.is_empty(), "no line of the table has such a name");
-    let (rounds, seconds) = match arguments.quick {
-        true => (1, 1.0),
-        false => (arguments.rounds, arguments.seconds),
+    let wanted = |name: &str| {
+        let begins = |begin: &String| name.starts_with(begin.as_str());
+        arguments.names.is_empty() || arguments.names.iter().any(begins)
     };
-    let time = Duration::from_secs_f64(seconds);
-    let span = Span {
-        warm_up: time / 5,
-        time,
-        quick: arguments.quick,
-    };
+    let lines: Vec<&Line> = LINES.iter().filter(|line| wanted(line.name)).collect();
+    let plan = arguments.history(wanted)?;
+    anyhow::ensure!(
+        !lines.is_empty() || !plan.lines.is_empty(),
+        "no line of the table has such a name"
+    );
+    let (rounds, span) = arguments.length();
     let kinds = [Kind::Sqlite, Kind::Postgres];
     let mut outcomes = Vec::new();
     say(&report::head())?;
@@ -97,6 +96,9 @@ async fn main() -> anyhow::Result<()> {
         if !lines.is_empty() {
             outcomes.extend(measure(kind, &binary, &lines, rounds, span).await?);
         }
+        if !plan.lines.is_empty() {
+            outcomes.extend(history::measure(kind, &binary, &plan).await?);
+        }
     }
     anyhow::ensure!(!outcomes.is_empty(), "these lines are of another database");
     if let Some(path) = &arguments.json {
@@ -104,6 +106,47 @@ async fn main() -> anyhow::Result<()> {
         serde_json::to_writer_pretty(file, &outcomes)?;
     }
     Ok(())
+}
+
+impl Arguments {
+    /// How many rounds, and how long each measurement is.
+    fn length(&self) -> (usize, Span) {
+        let (rounds, seconds) = match self.quick {
+            true => (1, 1.0),
+            false => (self.rounds, self.seconds),
+        };
+        let span = Span {
+            quick: self.quick,
+            ..Span::of(seconds)
+        };
+        (rounds, span)
+    }
+
+    /// What the lines of the history are to do.
+    fn history(&self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Plan> {
+        let lines = history::LINES.iter().filter(|line| wanted(line.name));
+        let (few, many) = match self.quick {
+            true => (2_000, 20_000),
+            false => (20_000, 1_000_000),
+        };
+        let many = match self.transfers.as_slice() {
+            [] => vec![many],
+            given => given.to_vec(),
+        };
+        anyhow::ensure!(
+            many.iter().all(|transfers| *transfers > few),
+            "--transfers are more than {few}, which each is compared with"
+        );
+        let (rounds, span) = self.length();
+        Ok(Plan {
+            lines: lines.collect(),
+            few,
+            many,
+            rounds,
+            // A short look takes a short time: these lines are as many as the others.
+            span: if self.quick { Span::of(0.3) } else { span },
+        })
+    }
 }
 
 /// All rounds on one database.
@@ -139,7 +182,7 @@ async fn measure(
     }
     let outcomes = lines.iter().zip(found);
     let outcomes: Vec<_> = outcomes
-        .map(|(line, rounds)| Outcome::new(line, kind, rounds))
+        .map(|(line, rounds)| Outcome::new(line.name.to_owned(), line.better(), kind, rounds))
         .collect();
     for outcome in &outcomes {
         say(&outcome.text())?;

@@ -78,7 +78,10 @@ impl Measurement {
             }
             Self::Create(calls) => {
                 let clients = channels(subject.address(), calls).await?;
-                let callers = clients.into_iter().map(|client| Create { client });
+                let callers = clients.into_iter().map(|client| Create {
+                    client,
+                    connection: String::new(),
+                });
                 closed_loop(&subject.watched(), span, callers.collect()).await
             }
             Self::Lifecycle(calls) => {

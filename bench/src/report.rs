@@ -14,6 +14,14 @@ use crate::{
 /// Others may take so much of the machine; a measurement beside more is void.
 pub(crate) const FOREIGN_MAX: f64 = 0.1;
 
+/// Which way a figure is good, and its ratio with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Better {
+    More,
+    Less,
+}
+
 /// A line of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
@@ -48,7 +56,17 @@ const fn line(name: &'static str, work: Measurement, yardstick: Option<Measureme
     }
 }
 
-/// The whole table.
+impl Line {
+    /// What is held against a yardstick is a rate; the others are costs.
+    pub(crate) const fn better(&self) -> Better {
+        match self.yardstick {
+            Some(_) => Better::More,
+            None => Better::Less,
+        }
+    }
+}
+
+/// The table, but for the lines of [`history`](crate::history).
 pub(crate) const LINES: [Line; 21] = [
     line("memory-at-start", MemoryAtStart, None),
     line("idle", Idle, None),
@@ -99,7 +117,7 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    fn ratio(&self) -> Option<f64> {
+    pub(crate) fn ratio(&self) -> Option<f64> {
         Some(self.work.value / self.yardstick.as_ref()?.value)
     }
 
@@ -112,7 +130,8 @@ impl Round {
 /// A line with all its rounds.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
+    pub(crate) better: Better,
     pub(crate) database: &'static str,
     pub(crate) rounds: Vec<Round>,
     /// Whether others took too much of the machine to believe it.
@@ -120,9 +139,10 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(line: &Line, kind: Kind, rounds: Vec<Round>) -> Self {
+    pub(crate) fn new(name: String, better: Better, kind: Kind, rounds: Vec<Round>) -> Self {
         Self {
-            name: line.name,
+            name,
+            better,
             database: kind.name(),
             void: rounds.iter().any(|round| round.foreign() > FOREIGN_MAX),
             rounds,
@@ -157,9 +177,13 @@ impl Outcome {
                 format!("{server_ms:.0} {database_ms:.0} {generator_ms:.0}")
             });
         format!(
-            "{:<9} {:<16} {:>10} {:>10}  {:<18} {:<20} {:<16}{}",
+            "{:<9} {:<20} {:<6} {:>10} {:>10}  {:<21} {:<20} {:<16}{}",
             self.database,
             self.name,
+            match self.better {
+                Better::More => "more",
+                Better::Less => "less",
+            },
             value.map_or_else(String::new, |it| short(it.median)),
             yardstick.map_or_else(String::new, |it| short(it.median)),
             ratio.map_or_else(String::new, |it| format!(
@@ -182,9 +206,10 @@ impl Outcome {
 /// What stands above the lines.
 pub(crate) fn head() -> String {
     format!(
-        "{:<9} {:<16} {:>10} {:>10}  {:<18} {:<20} {}",
+        "{:<9} {:<20} {:<6} {:>10} {:>10}  {:<21} {:<20} {}",
         "database",
         "line",
+        "better",
         "value",
         "yardstick",
         "ratio (least-most)",
@@ -217,8 +242,10 @@ fn short(value: f64) -> String {
         format!("{:.2} M", value / 1_000_000.0)
     } else if value >= 1_000.0 {
         format!("{:.1} k", value / 1_000.0)
-    } else {
+    } else if value >= 10.0 {
         format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
     }
 }
 
@@ -253,7 +280,7 @@ mod tests {
                 work: quiet.clone(),
                 yardstick: Some(yardstick),
             };
-            Outcome::new(&LINES[0], Kind::Sqlite, vec![round])
+            Outcome::new(String::new(), Better::More, Kind::Sqlite, vec![round])
         };
         assert!(!outcome(quiet.clone()).void && outcome(busy).void);
     }

@@ -29,7 +29,7 @@ pub(crate) enum Work {
 pub(crate) async fn secured(subject: &Subject, work: Work, span: Span) -> anyhow::Result<Sample> {
     let authority = Authority::default();
     let folder = Folder::of(&authority, &authority.server(&NAMES));
-    let database = subject.fresh_database().await;
+    let database = subject.database().await;
     let admin = subject.first_token(&database).await?;
     let tls = folder.arguments();
     let mut arguments: Vec<&str> = tls.iter().map(String::as_str).collect();
@@ -47,7 +47,7 @@ pub(crate) async fn secured(subject: &Subject, work: Work, span: Span) -> anyhow
 
 /// Without either.
 pub(crate) async fn unsecured(subject: &Subject, work: Work, span: Span) -> anyhow::Result<Sample> {
-    let server = subject.serve(&subject.fresh_database().await, &[]).await?;
+    let server = subject.serve(&subject.database().await, &[]).await?;
     let entrance = Entrance::plain(&server.address)?;
     let connection = connect(entrance.channel().await?).await?;
     measure(subject, server, &entrance, &connection, work, span).await

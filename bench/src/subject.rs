@@ -127,18 +127,18 @@ impl Subject {
         self.folder.path()
     }
 
-    /// Has the schema made in a database that nobody has used.
-    pub(crate) async fn prepare(&self, database: &Database) -> anyhow::Result<()> {
-        self.serve(database, &[]).await?.terminate().await;
-        Ok(())
-    }
-
-    /// A database that nobody has used.
-    pub(crate) async fn fresh_database(&self) -> Database {
+    /// A database of the same kind that nobody has used.
+    pub(crate) async fn database(&self) -> Database {
         match &self.cluster {
             None => Database::new_file(),
             Some(cluster) => Database::on(&cluster.url).await,
         }
+    }
+
+    /// Has the schema made in a database that nobody has used.
+    pub(crate) async fn prepare(&self, database: &Database) -> anyhow::Result<()> {
+        self.serve(database, &[]).await?.terminate().await;
+        Ok(())
     }
 
     /// One more server, on `database`.
@@ -166,10 +166,23 @@ impl Subject {
         Ok(printed.trim_end().to_owned())
     }
 
+    /// Has the server's program do something to a database that no server has open, however long that takes.
+    pub(crate) async fn maintain(&self, database: &Database, words: &[&str]) -> anyhow::Result<()> {
+        let mut program = command(&self.binary);
+        program.args(words).args(["--database-url", database.url()]);
+        let ended = program.spawn()?.wait_with_output().await?;
+        anyhow::ensure!(
+            ended.status.success(),
+            "{words:?} failed:\n{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+        Ok(())
+    }
+
     /// The time from the start of a process to its word that it serves, with a database that has its schema, and its memory
     /// then, in MiB.
     pub(crate) async fn start_another(&self) -> anyhow::Result<(Duration, f64)> {
-        let database = self.fresh_database().await;
+        let database = self.database().await;
         self.prepare(&database).await?;
         let began = Instant::now();
         let again = self.serve(&database, &[]).await?;

@@ -119,7 +119,7 @@ pub(crate) async fn elsewhere(subject: &Subject, span: Span) -> anyhow::Result<S
 
 /// So many sites in a database of their own.
 async fn prepare(subject: &Subject, count: u32) -> anyhow::Result<(Database, Vec<Arc<Site>>)> {
-    let database = subject.fresh_database().await;
+    let database = subject.database().await;
     let server = subject.serve(&database, &[]).await?;
     let channel = Entrance::plain(&server.address)?.channel().await?;
     let clients = channels(&server.address, AT_ONCE).await?;
