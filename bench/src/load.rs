@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -14,6 +14,9 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::machine::{Cpu, Watched};
+
+/// The longest wait for something that can be measured.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a measurement lasts.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +90,7 @@ impl Latency {
 struct Counted {
     units: AtomicU64,
     from: Instant,
-    until: Instant,
+    over: AtomicBool,
 }
 
 /// Has `callers` call for as long as `span` says.
@@ -103,7 +106,7 @@ pub(crate) async fn closed_loop<C: Caller>(
     let counted = Arc::new(Counted {
         units: AtomicU64::new(0),
         from,
-        until: from + span.time,
+        over: AtomicBool::new(false),
     });
     let mut tasks = JoinSet::new();
     for caller in callers {
@@ -111,32 +114,42 @@ pub(crate) async fn closed_loop<C: Caller>(
     }
     tokio::time::sleep_until(from.into()).await;
     let before = Cpu::now(watched);
-    tokio::time::sleep_until(counted.until.into()).await;
+    let time = lasting(span.time, &counted.units).await;
+    counted.over.store(true, Ordering::Relaxed);
     let cpu = Cpu::now(watched).since(before);
     let mut times = histogram()?;
     while let Some(ended) = tasks.join_next().await {
         times.add(ended.context("a caller panicked")??)?;
     }
     let units = counted.units.load(Ordering::Relaxed);
-    let mut sample = Sample::of(units, span.time, cpu)?;
+    let mut sample = Sample::of(units, time, cpu)?;
     sample.latency = Some(Latency::of(&times));
     Ok(sample)
 }
 
 async fn drive(mut caller: impl Caller, counted: Arc<Counted>) -> anyhow::Result<Histogram<u64>> {
     let mut times = histogram()?;
-    loop {
+    while !counted.over.load(Ordering::Relaxed) {
         let began = Instant::now();
-        if began >= counted.until {
-            return Ok(times);
-        }
         let units = caller.call().await?;
         let ended = Instant::now();
-        if ended >= counted.from && ended < counted.until {
+        if ended >= counted.from && !counted.over.load(Ordering::Relaxed) {
             counted.units.fetch_add(units, Ordering::Relaxed);
             record(&mut times, ended - began);
         }
     }
+    Ok(times)
+}
+
+/// Lets work that is counted in `units` go on for `time`, and on a machine that is too busy for a short one until some
+/// of it was done. Answers how long that was.
+async fn lasting(time: Duration, units: &AtomicU64) -> Duration {
+    let (began, first) = (Instant::now(), units.load(Ordering::Relaxed));
+    tokio::time::sleep(time).await;
+    while units.load(Ordering::Relaxed) == first && began.elapsed() < PATIENCE {
+        tokio::time::sleep(time).await;
+    }
+    began.elapsed()
 }
 
 /// Takes a time into account.
@@ -159,11 +172,11 @@ pub(crate) async fn counter(
     units: &AtomicU64,
 ) -> anyhow::Result<Sample> {
     tokio::time::sleep(span.warm_up).await;
-    let (before, began) = (Cpu::now(watched), Instant::now());
+    let before = Cpu::now(watched);
     let first = units.load(Ordering::Relaxed);
-    tokio::time::sleep(span.time).await;
+    let time = lasting(span.time, units).await;
     let done = units.load(Ordering::Relaxed) - first;
-    Sample::of(done, began.elapsed(), Cpu::now(watched).since(before))
+    Sample::of(done, time, Cpu::now(watched).since(before))
 }
 
 impl Sample {
@@ -184,5 +197,26 @@ impl Sample {
             generator_ms: each_thousand(cpu.generator),
             foreign: cpu.foreign(seconds),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Slow;
+
+    impl Caller for Slow {
+        async fn call(&mut self) -> anyhow::Result<u64> {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(1)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_measurement_lasts_until_a_call_has_ended() {
+        let sample = closed_loop(&Watched::default(), Span::of(0.02), vec![Slow]).await;
+        let sample = sample.expect("a call ends");
+        assert!(sample.value > 0.0 && sample.latency.is_some(), "{sample:?}");
     }
 }
