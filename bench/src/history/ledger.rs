@@ -5,12 +5,11 @@ use std::time::Instant;
 use anyhow::Context as _;
 use tidegate_proto::v1::{self, connection_service_client::ConnectionServiceClient};
 use tidegate_tests::ServerProcess;
-use tonic::transport::{Channel, Endpoint};
 
 use super::{Past, sql};
 use crate::{
-    calls::{complete, create, declaration, start},
-    entrance::Transfers,
+    calls::{channels, complete, create, declaration, start},
+    entrance::{Entrance, Transfers},
     subject::Subject,
 };
 
@@ -71,16 +70,17 @@ impl Ledger {
     }
 }
 
-async fn connect(address: &str) -> anyhow::Result<Channel> {
-    Ok(Endpoint::from_shared(address.to_owned())?.connect().await?)
+async fn client(address: &str) -> anyhow::Result<Transfers> {
+    let mut clients = channels(address, 1).await?;
+    clients.pop().context("there is one")
 }
 
 /// What is copied: of ten transfers eight were completed, one has failed and one was cancelled. Answers the
 /// connections.
 async fn sample(address: &str) -> anyhow::Result<Vec<String>> {
-    let channel = connect(address).await?;
-    let mut sites = ConnectionServiceClient::new(channel.clone());
-    let mut client = Transfers::new(channel);
+    let channel = Entrance::plain(address)?.channel().await?;
+    let mut sites = ConnectionServiceClient::new(channel);
+    let mut client = client(address).await?;
     let mut connections = Vec::new();
     for number in 0..CONNECTIONS {
         let made = sites.create_connection(site(number)).await?.into_inner();
@@ -142,7 +142,7 @@ fn fail(uuid: String) -> v1::FailTransferRequest {
 
 /// The page token of the middle of the list, which the server has to have in full: in its list and in its sums.
 async fn middle(address: &str, transfers: u32) -> anyhow::Result<String> {
-    let mut client = Transfers::new(connect(address).await?);
+    let mut client = client(address).await?;
     let tables = client.list_table_stats(v1::ListTableStatsRequest::default());
     let tables = tables.await?.into_inner().stats;
     let ended: i64 = tables.iter().map(|table| table.ended).sum();
