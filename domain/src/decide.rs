@@ -98,7 +98,7 @@ pub fn decide(transfer: &Transfer, verb: &Verb, now: Timestamp) -> Result<Change
         Verb::UpdateProgress {
             report, checkpoint, ..
         } => {
-            return progress(transfer, report, checkpoint.as_deref(), now);
+            return progress(transfer, after, report, checkpoint.as_deref(), now);
         }
         Verb::Complete { report, .. } => {
             advance(&mut after, report, true, now)?;
@@ -372,11 +372,11 @@ fn silence(timeout: Option<Duration>) -> String {
 
 fn progress(
     transfer: &Transfer,
+    mut after: Transfer,
     report: &Report,
     checkpoint: Option<&[u8]>,
     now: Timestamp,
 ) -> Result<Change, Refusal> {
-    let mut after = transfer.clone();
     advance(&mut after, report, false, now)?;
     if let Some(checkpoint) = checkpoint {
         after.checkpoint = checkpoint.to_vec();
