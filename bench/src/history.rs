@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) few: u32,
     /// Those of the ledgers that are compared with it.
     pub(crate) many: Vec<u32>,
+    /// Whether their transfers have events.
+    pub(crate) events: bool,
     pub(crate) rounds: usize,
     pub(crate) span: Span,
 }
@@ -63,6 +65,7 @@ pub(crate) async fn measure(
     let past = Past {
         end: this_hour(),
         asked: u64::from(plan.few / 2),
+        events: plan.events,
     };
     let few = Ledger::make(&subject, plan.few, past).await?;
     let mut outcomes = Vec::new();
@@ -76,13 +79,15 @@ pub(crate) async fn measure(
     Ok(outcomes)
 }
 
-/// When the history is. The ledgers differ in nothing but how far back theirs goes.
+/// What the history is. The ledgers differ in nothing but how far back theirs goes.
 #[derive(Clone, Copy, Debug)]
 struct Past {
     /// When it ends, in seconds. It has a transfer a second.
     end: u64,
     /// Seconds before that which are asked for where a call names a span of time.
     asked: u64,
+    /// Whether all of it has events.
+    events: bool,
 }
 
 impl Past {

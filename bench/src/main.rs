@@ -49,6 +49,9 @@ struct Arguments {
     /// with --quick); 1000000 unless given, 20000 with --quick.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     transfers: Vec<u32>,
+    /// The ledgers of the history lines have hardly any events, and need less than half of the disk.
+    #[arg(long)]
+    without_events: bool,
     /// Where all figures go, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -142,6 +145,7 @@ impl Arguments {
             lines: lines.collect(),
             few,
             many,
+            events: !self.without_events,
             rounds,
             // A short look takes a short time: these lines are as many as the others.
             span: if self.quick { Span::of(0.3) } else { span },

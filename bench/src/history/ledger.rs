@@ -47,6 +47,7 @@ impl Ledger {
         let copies = sql::Copies {
             transfers,
             end: past.end,
+            events: past.events,
         };
         copies.make(subject.kind, &database).await?;
         let copied = began.elapsed();

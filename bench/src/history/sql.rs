@@ -60,9 +60,9 @@ const fn words(kind: Kind) -> &'static Words {
     }
 }
 
-async fn all(db: &DatabaseConnection, statements: &[&str]) -> anyhow::Result<()> {
+async fn all(db: &DatabaseConnection, statements: &[impl AsRef<str>]) -> anyhow::Result<()> {
     for statement in statements {
-        db.execute_unprepared(statement).await?;
+        db.execute_unprepared(statement.as_ref()).await?;
     }
     Ok(())
 }
@@ -81,6 +81,8 @@ pub(super) struct Copies {
     pub(super) transfers: u32,
     /// When it ends, in seconds.
     pub(super) end: u64,
+    /// Whether events are copied with them.
+    pub(super) events: bool,
 }
 
 impl Copies {
@@ -93,22 +95,21 @@ impl Copies {
         let models = number(&db, "SELECT COUNT(*) AS number FROM model").await?;
         let copies = i64::from(self.transfers) - models;
         anyhow::ensure!(copies > 0, "there are {models} transfers already");
-        let transfers = copy_of_transfers(&columns(&db, words, "transfer").await?, models);
-        let events = copy_of_events(&columns(&db, words, "event").await?, models, words);
+        let mut copying = vec![copy_of_transfers(
+            &columns(&db, words, "transfer").await?,
+            models,
+        )];
+        if self.events {
+            let columns = columns(&db, words, "event").await?;
+            copying.push(copy_of_events(&columns, models, words));
+            copying.push(COUNT.to_owned());
+        }
         let mut first = 1;
         while first <= copies {
             let last = copies.min(first + i64::from(AT_ONCE) - 1);
-            let made = self.times(words, first, last, copies);
-            let counter =
-                "UPDATE event_counter SET last_sequence = (SELECT MAX(sequence) FROM event)";
-            let forget = "DROP TABLE made";
-            all(
-                &db,
-                &[
-                    "BEGIN", &made, &transfers, &events, counter, forget, "COMMIT",
-                ],
-            )
-            .await?;
+            all(&db, &["BEGIN", &self.times(words, first, last, copies)]).await?;
+            all(&db, &copying).await?;
+            all(&db, &["DROP TABLE made", "COMMIT"]).await?;
             first = last + 1;
         }
         Ok(db.close().await?)
@@ -132,6 +133,9 @@ const MODELS: [&str; 2] = [
     "CREATE TEMP TABLE told AS SELECT model.place, model.inserted_at AS born, event.* FROM event \
      INNER JOIN model ON model.uuid = event.transfer_uuid",
 ];
+
+/// The log goes on after its last event.
+const COUNT: &str = "UPDATE event_counter SET last_sequence = (SELECT MAX(sequence) FROM event)";
 
 /// The copies of transfers that `made` names.
 fn copy_of_transfers(columns: &[String], models: i64) -> String {
