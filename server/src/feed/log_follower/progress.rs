@@ -17,8 +17,10 @@ use crate::time::Time;
 use tidegate_domain::{id::TransferId, page::Position, status::TransferStatus, time::Timestamp};
 use tidegate_store::{Store, StoreError};
 
-/// Least time between the beginnings of two sweeps.
-const REFRESH: Duration = Duration::from_millis(500);
+/// Time between the beginnings of two sweeps: so many times what the last one took, within these bounds. So changes are
+/// seen soon where there is little to look at, and looking never takes more than its share.
+const REFRESH: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+const TIMES: u32 = 10;
 /// Transfers that are looked at at a time.
 const PAGE: u32 = 500;
 /// Time after which a sweep lets the log be read.
@@ -37,6 +39,8 @@ pub(super) struct Progress {
     /// The number of the sweep.
     number: u64,
     sweep: Option<Sweep>,
+    /// When the last one began.
+    began: Instant,
     /// When the next one may begin, or this one go on.
     due: Instant,
     /// When the last whole one began, as the database's clock tells it, if it looked for whatever has moved.
@@ -70,6 +74,7 @@ impl Progress {
             seen: HashMap::new(),
             number: 0,
             sweep: None,
+            began: Instant::now(),
             due: Instant::now(),
             covered: None,
         }
@@ -98,17 +103,19 @@ impl Progress {
             return Ok(());
         }
         // As long as that also when the database fails.
-        self.due = now + REFRESH;
+        self.due = now + REFRESH.1;
         if !self.is_under_way() {
             *moved = false;
+            self.began = now;
             self.sweep = self.begin().await?;
         }
         while self.step().await? {
             if now.elapsed() > SLICE {
                 self.due = Instant::now();
-                break;
+                return Ok(());
             }
         }
+        self.due = now + (TIMES * self.began.elapsed()).clamp(REFRESH.0, REFRESH.1);
         Ok(())
     }
 
