@@ -39,10 +39,10 @@ impl Span {
         }
     }
 
-    /// So many calls in flight, or fewer when it is only to be seen that everything works: with all of them a slow build may
-    /// not finish anything in time.
+    /// So many calls in flight, or few when it is only to be seen that everything works: with all of them a slow build on a
+    /// busy machine may not finish anything in time.
     pub(crate) const fn calls(self, usual: usize) -> usize {
-        if self.quick { usual / 4 } else { usual }
+        if self.quick { 8 } else { usual }
     }
 }
 
