@@ -1,6 +1,6 @@
 //! What is asked of a session before it is used, and what it is left in by callers who go away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
@@ -57,20 +57,22 @@ async fn a_transaction_whose_beginning_is_given_up_is_rolled_back() {
     let store = store.expect("it opens");
     let admin = database.connect().await;
     let mut given_up = 0;
-    for round in 0..60_u64 {
-        let begins = (0..100).map(|caller: u64| {
-            let patience = Duration::from_micros(20 + (round * 100 + caller) * 7 % 1_500);
+    for round in 0..500_u64 {
+        let begins = (0..10).map(|caller: u64| {
+            let patience = Duration::from_micros(20 + (round * 10 + caller) * 7 % 1_500);
             let store = &store;
             async move { tokio::time::timeout(patience, store.begin()).await.is_err() }
         });
-        let begins = stream::iter(begins).buffer_unordered(8);
+        let begins = stream::iter(begins).buffer_unordered(10);
         given_up += begins.filter(|&late| async move { late }).count().await;
-        // Less than the time after which PostgreSQL would end such a session itself.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let open = waiting(&admin).await;
-        assert_eq!(open, 0, "round {round}, {given_up} given up");
+        // PostgreSQL would end such a session itself, but not so soon.
+        let end = Instant::now() + Duration::from_secs(2);
+        while waiting(&admin).await > 0 {
+            assert!(Instant::now() < end, "round {round}, {given_up} given up");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
-    eprintln!("{given_up} of 6000 given up");
-    assert!((300..6_000).contains(&given_up), "{given_up}");
+    eprintln!("{given_up} of 5000 given up");
+    assert!(given_up >= 250, "{given_up}");
     store.close().await;
 }
