@@ -40,6 +40,32 @@ async fn a_read_that_stands_alone_is_one_statement() {
     server.kill().await;
 }
 
+/// Neither a read nor the beginning of a change notices that the session it is given has just ended.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
+async fn a_session_that_ends_between_two_looks_is_replaced() {
+    const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let database = Database::fresh().await;
+    let admin = database.connect().await;
+    for begins in [false, true] {
+        // One that has no reason to look yet.
+        let store = Store::open(database.url(), &Options::default()).await;
+        let store = store.expect("it opens");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Looked at now. Whoever comes within a tenth of a second is given the same session without a look at it.
+        store.log_bounds().await.expect("an answer");
+        admin.execute_unprepared(END).await.expect("they end");
+        if begins {
+            let begun = store.begin().await.expect("another session");
+            begun.rollback().await.expect("it ends");
+        } else {
+            store.log_bounds().await.expect("another session");
+        }
+        store.close().await;
+    }
+}
+
 /// Sessions of `database` that are inside of a transaction and do nothing.
 async fn waiting(admin: &DatabaseConnection) -> i64 {
     let count = "SELECT count(*) FROM pg_stat_activity \
