@@ -17,8 +17,8 @@ use crate::time::Time;
 use tidegate_domain::{id::TransferId, page::Position, status::TransferStatus, time::Timestamp};
 use tidegate_store::{Store, StoreError};
 
-/// Time between the beginnings of two sweeps: so many times what the last one took, within these bounds. So changes are
-/// seen soon where there is little to look at, and looking never takes more than its share.
+/// Time between the beginnings of two sweeps: so many times what the last one took, within these bounds. Where there is
+/// little to look at, changes are seen soon; where there is much, no later than every half second and a sweep.
 const REFRESH: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 const TIMES: u32 = 10;
 /// Transfers that are looked at at a time.
