@@ -9,6 +9,7 @@ mod history;
 mod load;
 mod machine;
 mod measure;
+mod predecessor;
 mod replicas;
 mod report;
 mod secured;

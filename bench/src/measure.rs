@@ -9,6 +9,7 @@ use crate::{
         Acknowledged, Create, Get, Lifecycle, REPORTED, Update, channels, follow, pour, running,
     },
     load::{Sample, Span, closed_loop, counter},
+    predecessor::{self, Script},
     replicas,
     secured::{self, Work},
     subject::{Kind, Subject},
@@ -61,6 +62,8 @@ pub(crate) enum Measurement {
     EchoEvents,
     /// One row after the other by the database alone.
     Alone(Statement),
+    /// The predecessor's statements by the database alone.
+    Predecessor(Script),
 }
 
 impl Measurement {
@@ -120,6 +123,7 @@ impl Measurement {
                 counter(&subject.watched_echo(), span, &flow.units).await
             }
             Self::Alone(statement) => alone(subject, statement, span.time).await,
+            Self::Predecessor(script) => predecessor::measure(subject, script, span.time).await,
         }
     }
 }

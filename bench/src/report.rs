@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     load::Sample,
     measure::Measurement::{self, *},
+    predecessor::Script,
     secured::Work,
     subject::Kind,
     watchers::Figure,
@@ -38,8 +39,8 @@ impl Line {
         self.only.is_none_or(|only| only == kind)
     }
 
-    /// Several servers share a PostgreSQL.
-    const fn shared(self) -> Self {
+    /// Several servers share a database, or a program of PostgreSQL's is the yardstick.
+    const fn on_postgres(self) -> Self {
         Self {
             only: Some(Kind::Postgres),
             ..self
@@ -67,7 +68,7 @@ impl Line {
 }
 
 /// The table, but for the lines of [`history`](crate::history).
-pub(crate) const LINES: [Line; 21] = [
+pub(crate) const LINES: [Line; 23] = [
     line("memory-at-start", MemoryAtStart, None),
     line("idle", Idle, None),
     line("start", Start, None),
@@ -91,14 +92,26 @@ pub(crate) const LINES: [Line; 21] = [
     line("watchers", Watchers(Figure::Seen), None),
     line("watchers-calls", Watchers(Figure::Calls), None),
     line("watchers-memory", Watchers(Figure::Memory), None),
-    line("progress-elsewhere", ProgressElsewhere, None).shared(),
-    line("replicas-progress", UpdateAtTwo(256), Some(Update(256))).shared(),
+    line("progress-elsewhere", ProgressElsewhere, None).on_postgres(),
+    line("replicas-progress", UpdateAtTwo(256), Some(Update(256))).on_postgres(),
     line(
         "replicas-lifecycle",
         LifecycleAtTwo(256),
         Some(Lifecycle(256)),
     )
-    .shared(),
+    .on_postgres(),
+    line(
+        "predecessor-lifecycle",
+        Lifecycle(256),
+        Some(Predecessor(Script::Lifecycle)),
+    )
+    .on_postgres(),
+    line(
+        "predecessor-progress",
+        Update(256),
+        Some(Predecessor(Script::Progress)),
+    )
+    .on_postgres(),
     line("tls-get", Secured(Work::Get), Some(Unsecured(Work::Get))),
     line(
         "tls-progress",
@@ -177,7 +190,7 @@ impl Outcome {
                 format!("{server_ms:.0} {database_ms:.0} {generator_ms:.0}")
             });
         format!(
-            "{:<9} {:<20} {:<6} {:>10} {:>10}  {:<21} {:<20} {:<16}{}",
+            "{:<9} {:<22} {:<6} {:>10} {:>10}  {:<21} {:<20} {:<16}{}",
             self.database,
             self.name,
             match self.better {
@@ -206,7 +219,7 @@ impl Outcome {
 /// What stands above the lines.
 pub(crate) fn head() -> String {
     format!(
-        "{:<9} {:<20} {:<6} {:>10} {:>10}  {:<21} {:<20} {}",
+        "{:<9} {:<22} {:<6} {:>10} {:>10}  {:<21} {:<20} {}",
         "database",
         "line",
         "better",

@@ -16,6 +16,8 @@ use crate::{
 const ROWS: u32 = 10_000;
 /// Connections of pgbench: more make it slower on two processors.
 const CLIENTS: &str = "32";
+/// Where `turn` begins: a script may count with it, each connection for itself.
+const TURN: &str = "turn=1000";
 
 /// What is done a row at a time, each durable before the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,19 +48,16 @@ fn fill(uuid: &str, empty: &str) -> String {
     )
 }
 
-/// pgbench with prepared statements on a database of its own, made by a server.
+/// pgbench on a database of its own, made by a server.
 pub(crate) async fn postgres(
     subject: &Subject,
     statement: Statement,
     time: Duration,
 ) -> anyhow::Result<Sample> {
-    let cluster = subject.cluster.as_ref().context("PostgreSQL is there")?;
-    let database = Database::on(&cluster.url).await;
+    let database = subject.database().await;
     subject.prepare(&database).await?;
-    let programs = subject.postgres_programs()?;
     let uuid = "lpad(to_hex(i), 32, '0')::uuid";
     let fill = fill(uuid, "''::bytea");
-    output(&programs.join("psql"), &["-qc", &fill, database.url()]).await?;
     let script = match statement {
         Statement::Update => format!(
             "\\set i random(1, {ROWS})\nUPDATE transfer SET records_transferred = :i, records_created = :i, \
@@ -70,16 +69,29 @@ pub(crate) async fn postgres(
             values("''::bytea")
         ),
     };
+    pgbench(subject, &database, &fill, &script, time).await
+}
+
+/// Fills a database on the subject's PostgreSQL, and has pgbench repeat a script there with prepared statements.
+pub(crate) async fn pgbench(
+    subject: &Subject,
+    database: &Database,
+    fill: &str,
+    script: &str,
+    time: Duration,
+) -> anyhow::Result<Sample> {
+    let programs = subject.postgres_programs()?;
+    output(&programs.join("psql"), &["-qc", fill, database.url()]).await?;
     let path = subject.folder().join("pgbench.sql");
     std::fs::write(&path, script)?;
-    let seconds = time.as_secs().max(1).to_string();
-    let watched = subject.watched_database();
-    let (before, began) = (Cpu::now(&watched), Instant::now());
     let path = path.to_str().context("a path in Unicode")?;
+    let seconds = time.as_secs().max(1).to_string();
     let arguments = [
         "-n",
         "-M",
         "prepared",
+        "-D",
+        TURN,
         "-f",
         path,
         "-c",
@@ -90,6 +102,8 @@ pub(crate) async fn postgres(
         &seconds,
         database.url(),
     ];
+    let watched = subject.watched_database();
+    let (before, began) = (Cpu::now(&watched), Instant::now());
     let said = output(&programs.join("pgbench"), &arguments).await?;
     let taken = began.elapsed();
     let rate = said.lines().find_map(|line| line.strip_prefix("tps = "));
