@@ -8,6 +8,7 @@ use tidegate_domain::{
     status::TransferStatus,
 };
 
+use crate::by_place::by_place;
 use crate::stored::{JsonText, Stored, StoredId};
 
 /// One row.
@@ -56,3 +57,8 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+by_place! {
+    sequence, transfer_uuid, connection_uuid, about, event_type, from_status, to_status, actor_uuid,
+    actor, detail, request_id, request_digest, revision, occurred_at, hash, subject_uuid, address,
+}

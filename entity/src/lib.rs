@@ -8,6 +8,7 @@ pub mod agent;
 pub mod attempt;
 pub mod bulk_operation;
 pub mod bulk_outcome;
+pub mod by_place;
 pub mod connection;
 pub mod credential;
 pub mod deleted_transfer;

@@ -77,7 +77,7 @@ impl<T> TryFromU64 for Stored<T> {
     }
 }
 
-trait AsText: Sized {
+pub(crate) trait AsText: Sized {
     fn to_text(&self) -> String;
     fn from_text(text: &str) -> Result<Self, String>;
 }

@@ -13,6 +13,7 @@ use tidegate_domain::{
     stop::Stop,
 };
 
+use crate::by_place::by_place;
 use crate::stored::{JsonText, Stored, StoredId};
 
 /// One row.
@@ -169,3 +170,18 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+by_place! {
+    uuid, direction, connection_uuid, session_code, remote_site_url, table_name, records_requested,
+    conflict_strategy, status, requires_approval, records_transferred, records_created,
+    records_updated, records_skipped, records_failed, bytes_transferred, approved_at,
+    approved_by_uuid, denied_at, denied_by_uuid, denial_reason, approval_expires_at, not_before,
+    start_by, start_within, start_expires_at, finish_within, finish_expires_at, requester_ip,
+    observed_ip, requester_user_agent, initiated_by_uuid, acted_by_uuid, error_message,
+    failure_code, failure_retryable, phases, problems, pace, cancel_reason, started_at,
+    completed_at, inserted_at, updated_at, metadata, checkpoint, heartbeat_timeout,
+    heartbeat_expires_at, correlation_uuid, plan_uuid, retry_of_uuid, max_attempts, lease_epoch,
+    lease_owner_uuid, agent_instance, stop, stop_grace, stop_expires_at, pauses, self_approval,
+    policy_revision, retry_number, retried_by_uuid, priority, retry_at, counterpart_uuid,
+    superseded, receipt, reconciliation, diverged, revision,
+}

@@ -5,7 +5,8 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Query},
 };
 use tidegate_entity::{
-    event::{Column, Entity},
+    by_place::Placed,
+    event::{Column, Entity, Model},
     event_counter,
 };
 
@@ -28,8 +29,9 @@ pub(crate) mod select;
 impl Store {
     /// Events in the order of the log.
     pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, StoreError> {
-        let found = select::list(filter, limit).all(&self.reads()).await?;
-        found.into_iter().map(rows::from_row).collect()
+        let found = select::list(filter, limit).into_model::<Placed<Model>>();
+        let found = found.all(&self.reads()).await?;
+        found.into_iter().map(|row| rows::from_row(row.0)).collect()
     }
 
     /// When the newest event happened; `None` before the first.

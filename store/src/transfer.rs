@@ -16,7 +16,10 @@ use tidegate_domain::{
     time::Timestamp,
     transfer::{Agent, Transfer},
 };
-use tidegate_entity::transfer::{Column, Entity};
+use tidegate_entity::{
+    by_place::Placed,
+    transfer::{Column, Entity, Model},
+};
 use uuid::Uuid;
 
 pub(crate) mod lookup;
@@ -331,15 +334,11 @@ impl WriteTransaction {
         let mut transfers = Vec::with_capacity(uuids.len());
         let backend = self.transaction.get_database_backend();
         for among in chunk::one_of_ids(backend, Column::Uuid, uuids) {
-            let found = Entity::find()
+            let locked = Entity::find()
                 .filter(among)
                 .order_by_asc(Column::Uuid)
-                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-                .all(&self.transaction)
-                .await?;
-            for row in found {
-                transfers.push(rows::from_row(row)?);
-            }
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+            transfers.extend(load(&self.transaction, locked).await?);
         }
         Ok(transfers)
     }
@@ -448,6 +447,6 @@ async fn load<C: ConnectionTrait>(
     db: &C,
     select: Select<Entity>,
 ) -> Result<Vec<Transfer>, StoreError> {
-    let found = select.all(db).await?;
-    found.into_iter().map(rows::from_row).collect()
+    let found = select.into_model::<Placed<Model>>().all(db).await?;
+    found.into_iter().map(|row| rows::from_row(row.0)).collect()
 }
