@@ -72,8 +72,27 @@ fn if_completed(value: &str, otherwise: &str) -> Expr {
     ))
 }
 
-/// The transfers of a table that `condition` means, one a row.
-fn each(backend: DbBackend, table: &'static str, condition: Condition) -> SelectStatement {
+/// The transfers of a table that `condition` means, one a row, with what [`counted`] makes facts of.
+fn each(table: &'static str, condition: Condition) -> SelectStatement {
+    Query::select()
+        .columns([
+            "inserted_at",
+            "connection_uuid",
+            "table_name",
+            "direction",
+            "status",
+            "records_transferred",
+            "bytes_transferred",
+            "started_at",
+            "completed_at",
+        ])
+        .from(table)
+        .cond_where(condition)
+        .take()
+}
+
+/// What is summed up of transfers: told once for all of them, since each time that a statement tells it is planned.
+fn counted(backend: DbBackend, transfers: SelectStatement) -> SelectStatement {
     let nobody = match backend {
         DbBackend::Postgres => "'00000000-0000-0000-0000-000000000000'::uuid",
         _ => "X'00000000000000000000000000000000'",
@@ -96,19 +115,27 @@ fn each(backend: DbBackend, table: &'static str, condition: Condition) -> Select
         .expr_as(duration("/"), SUMS[5])
         .expr_as(duration("%"), SUMS[6])
         .expr_as(if_completed("completed_at", "NULL"), LATEST)
-        .from(table)
-        .cond_where(condition)
+        .from_subquery(transfers, "transfers_meant")
         .take()
 }
 
+/// All rows of all of them; `None` of nothing.
+fn together(parts: impl IntoIterator<Item = SelectStatement>) -> Option<SelectStatement> {
+    parts.into_iter().reduce(|mut all, part| {
+        all.union(UnionType::All, part);
+        all
+    })
+}
+
 /// Transfers that have ended, deleted or not, as two conditions say.
-fn ended(backend: DbBackend, kept: Condition, deleted: Condition) -> SelectStatement {
+fn ended(kept: Condition, deleted: Condition) -> [SelectStatement; 2] {
     let names = TransferStatus::ALL.iter().filter(|it| it.is_terminal());
     let names = names.map(|status| Expr::Constant(status.name().into()));
     let has_ended = Expr::col(transfer::Column::Status).is_in(names);
-    let mut each_ended = each(backend, "transfer", kept.add(has_ended));
-    each_ended.union(UnionType::All, each(backend, "deleted_transfer", deleted));
-    each_ended
+    [
+        each("transfer", kept.add(has_ended)),
+        each("deleted_transfer", deleted),
+    ]
 }
 
 /// Adds up the columns of [`SUMS`] and [`LATEST`].
@@ -131,6 +158,8 @@ fn by_period(backend: DbBackend, kept: Condition, deleted: Condition) -> SelectS
     for period in &Period::ALL[1..] {
         periods.union(UnionType::All, one(period));
     }
+    let [mut transfers, of_deleted] = ended(kept, deleted);
+    transfers.union(UnionType::All, of_deleted);
     let starts_at = format!(
         "CASE WHEN micros = 0 THEN 0 ELSE {SINCE} - (({SINCE} % micros) + micros) % micros END"
     );
@@ -139,7 +168,7 @@ fn by_period(backend: DbBackend, kept: Condition, deleted: Condition) -> SelectS
         .column("period")
         .expr_as(cust(starts_at), "starts_at")
         .columns(KEY)
-        .from_subquery(ended(backend, kept, deleted), "each")
+        .from_subquery(counted(backend, transfers), "each")
         .from_subquery(periods, "periods")
         // By their places.
         .add_group_by((1..=2 + KEY.len()).map(|place| cust(place.to_string())));
@@ -213,10 +242,7 @@ fn any_of(ranges: impl IntoIterator<Item = Expr>) -> Condition {
 /// What `filter` means: sums of whole periods, ended transfers beside these, and those in the statuses of `open`.
 fn meant(backend: DbBackend, filter: &StatsFilter, open: &[TransferStatus]) -> SelectStatement {
     let cover = Cover::new(filter.from, filter.to);
-    let mut parts = Vec::new();
-    if !cover.periods.is_empty() {
-        parts.push(kept_sums(filter, &cover));
-    }
+    let mut transfers = Vec::new();
     // Each by itself: of two ranges at once SQLite would rather read all transfers of a connection.
     for range in &cover.edges {
         use deleted_transfer::Column as Deleted;
@@ -227,25 +253,16 @@ fn meant(backend: DbBackend, filter: &StatsFilter, open: &[TransferStatus]) -> S
         let deleted = within(filter, Deleted::ConnectionUuid, Deleted::Direction)
             .add(Deleted::InsertedAt.gte(range.start))
             .add(Deleted::InsertedAt.lt(range.end));
-        parts.push(ended(backend, kept, deleted));
+        transfers.extend(ended(kept, deleted));
     }
     for status in open {
-        let transfers = condition::transfers(&filter.of(*status));
-        parts.push(each(backend, "transfer", transfers));
+        transfers.push(each("transfer", condition::transfers(&filter.of(*status))));
     }
-    let mut parts = parts.into_iter();
+    let sums = (!cover.periods.is_empty()).then(|| kept_sums(filter, &cover));
+    let transfers = together(transfers).map(|transfers| counted(backend, transfers));
     // A span that ends before it begins means nothing.
-    let mut all = parts.next().unwrap_or_else(|| {
-        each(
-            backend,
-            "deleted_transfer",
-            Condition::all().add(cust("1 = 0")),
-        )
-    });
-    for part in parts {
-        all.union(UnionType::All, part);
-    }
-    all
+    let nothing = || each("deleted_transfer", Condition::all().add(cust("1 = 0")));
+    together(sums.into_iter().chain(transfers)).unwrap_or_else(|| counted(backend, nothing()))
 }
 
 fn kept_sums(filter: &StatsFilter, cover: &Cover) -> SelectStatement {
