@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
 
+mod audience;
 mod backlog;
 mod connections;
 mod end;
@@ -154,6 +155,8 @@ struct Registry {
     newest: i64,
     revisions: Revisions,
     next: u64,
+    /// One more with each transfer or filter that somebody begins to follow.
+    joined: u64,
     by_uuid: HashMap<TransferId, HashMap<u64, Arc<Mailbox>>>,
     by_filter: HashMap<u64, Follower>,
 }
@@ -213,6 +216,7 @@ impl Feed {
             with_progress,
             mailbox: Arc::clone(&mailbox),
         };
+        registry.joined += 1;
         registry.by_filter.insert(id, follower);
         Subscription {
             feed: self.clone(),
@@ -413,6 +417,7 @@ impl Subscription {
     /// Also follows this transfer.
     pub fn follow(&mut self, uuid: TransferId) {
         let mut registry = self.feed.registry();
+        registry.joined += 1;
         let followers = registry.by_uuid.entry(uuid).or_default();
         if followers
             .insert(self.id, Arc::clone(&self.mailbox))

@@ -167,8 +167,7 @@ impl LogFollower {
             // Those who watch the log read it themselves and need not wait for the transfers.
             self.feed.advance(last);
             self.feed.tell_rights(&events);
-            self.tell(&events).await?;
-            self.feed.has_read(last);
+            self.tell(&events, last).await?;
             if events.len() < PAGE as usize {
                 return Ok(());
             }
@@ -214,14 +213,30 @@ impl LogFollower {
         Ok(())
     }
 
-    /// Reads the transfers that events of others are about, and tells them as they are now.
-    async fn tell(&self, events: &[Event]) -> Result<(), StoreError> {
+    /// Tells a page of events that ends with `last`.
+    async fn tell(&self, events: &[Event], last: Head) -> Result<(), StoreError> {
         let mut foreign: Vec<&Event> = {
             let registry = self.feed.registry();
             let is_news = |event: &&Event| !registry.position.is_told(event.sequence);
             events.iter().filter(is_news).collect()
         };
         self.metrics.events_read.inc_by(foreign.len() as u64);
+        for _ in 0..READS {
+            let (concerning, others, audience) = self.feed.concerning(foreign);
+            self.tell_events(concerning).await?;
+            if self.feed.has_read_for(last, audience) {
+                return Ok(());
+            }
+            foreign = others;
+        }
+        // Somebody joins all the time.
+        self.tell_events(foreign).await?;
+        self.feed.has_read(last);
+        Ok(())
+    }
+
+    /// Reads the transfers that events of others are about, and tells them as they are now.
+    async fn tell_events(&self, mut foreign: Vec<&Event>) -> Result<(), StoreError> {
         for _ in 0..READS {
             if foreign.is_empty() {
                 break;
@@ -279,14 +294,19 @@ impl LogFollower {
     }
 }
 
+/// Whether it may have changed the other side of the movement, too.
+pub(super) fn changes_beside(event: &Event) -> bool {
+    let kinds = [EventType::Created, EventType::ReceiptSubmitted];
+    kinds.contains(&event.body.event_type)
+}
+
 /// What creations and receipts among `events` have changed beside their transfers, of which `rows` has those that exist: no
 /// event tells of the other side of the movement.
 pub fn beside<'a>(
     events: impl Iterator<Item = &'a Event>,
     rows: &HashMap<TransferId, Arc<Transfer>>,
 ) -> Vec<TransferId> {
-    let kinds = [EventType::Created, EventType::ReceiptSubmitted];
-    let meant = events.filter(|event| kinds.contains(&event.body.event_type));
+    let meant = events.filter(|event| changes_beside(event));
     let meant = meant.filter_map(|event| rows.get(&event.transfer_uuid?));
     let beside: BTreeSet<TransferId> = meant.filter_map(|row| row.counterpart_uuid).collect();
     let is_untold = |uuid: &TransferId| !rows.contains_key(uuid);

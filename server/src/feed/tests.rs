@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::*;
 use tidegate_domain::{
+    caller::ConnectionScope,
     fixtures::{id, transfer as sample},
     id::ConnectionId,
     log::Divergence,
@@ -23,6 +24,14 @@ pub(super) fn appended(events: RangeInclusive<i64>) -> Appended {
     Appended {
         after: head(events.start() - 1),
         last: head(*events.end()),
+    }
+}
+
+/// The transfers of one connection.
+pub(super) fn at_site(connection: u128) -> TransferFilter {
+    TransferFilter {
+        connections: ConnectionScope::Only(id(connection)),
+        ..TransferFilter::default()
     }
 }
 
