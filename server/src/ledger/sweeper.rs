@@ -178,25 +178,27 @@ impl Sweeper {
         }
     }
 
-    /// Ends everything that is overdue now.
+    /// Ends everything that is overdue now, by one look at the clock.
     async fn sweep(&self, watch: &ReachabilityWatch) -> Result<(), Error> {
-        let expired = self.expire_approvals(&Caller::server()).await?;
+        let now = self.time.now().await?;
+        let server = Caller::server();
+        let expired = self.expire(Awaited::Decision, now, &server).await?;
         self.metrics
             .swept
             .inc_by("approval", expired.unsigned_abs());
-        let not_started = self.expire(Awaited::Start, &Caller::server()).await?;
+        let not_started = self.expire(Awaited::Start, now, &server).await?;
         self.metrics
             .swept
             .inc_by("start", not_started.unsigned_abs());
-        let lost = self.end_overdue_runs(watch).await?;
+        let lost = self.end_overdue_runs(now, watch).await?;
         self.metrics.swept.inc_by("heartbeat", lost.unsigned_abs());
-        let retried = self.retry().await?;
+        let retried = self.retry(now).await?;
         self.metrics.swept.inc_by("retry", retried.unsigned_abs());
-        let connections = self.look_after_connections().await?;
+        let connections = self.look_after_connections(now).await?;
         self.metrics
             .swept
             .inc_by("connection", connections.unsigned_abs());
-        let agents = self.remove_gone_agents().await?;
+        let agents = self.remove_gone_agents(now).await?;
         self.metrics.swept.inc_by("agent", agents.unsigned_abs());
         if expired + not_started + lost + retried + connections + agents > 0 {
             tracing::info!(
@@ -210,18 +212,17 @@ impl Sweeper {
             );
         }
         match self.keep_access {
-            Some(keep) => self.delete_ended_access(keep).await,
+            Some(keep) => self.delete_ended_access(now.before(keep)).await,
             None => Ok(()),
         }
     }
 
     /// Ends connections whose time is over, and has transfers follow those that changed; how many it ended.
-    async fn look_after_connections(&self) -> Result<i64, Error> {
+    async fn look_after_connections(&self, now: Timestamp) -> Result<i64, Error> {
         let server = Caller::server();
         let has_expired = |it: &Connection| it.status == ConnectionStatus::Expired;
         let (mut total, mut after) = (0, None);
         loop {
-            let now = self.time.now().await?;
             let due = self.store.due_connections(now, after, STRIDE).await?;
             let over = due.iter().filter(|it| it.policy().is_over(now));
             let commands = over.map(|connection| ConnectionCommand::Change {
@@ -289,14 +290,19 @@ impl Sweeper {
     /// # Errors
     /// Whatever kept it from finishing; what it expired until then stays so.
     pub async fn expire_approvals(&self, caller: &Caller) -> Result<i64, Error> {
-        self.expire(Awaited::Decision, caller).await
+        let now = self.time.now().await?;
+        self.expire(Awaited::Decision, now, caller).await
     }
 
-    /// Expires every transfer for which what it waits for is overdue now.
-    async fn expire(&self, awaited: Awaited, caller: &Caller) -> Result<i64, Error> {
+    /// Expires every transfer for which what it waits for is overdue at `now`.
+    async fn expire(
+        &self,
+        awaited: Awaited,
+        now: Timestamp,
+        caller: &Caller,
+    ) -> Result<i64, Error> {
         let mut total = 0;
         loop {
-            let now = self.time.now().await?;
             let overdue = match awaited {
                 Awaited::Decision => self.store.overdue_approvals(now, STRIDE).await?,
                 Awaited::Start => self.store.overdue_starts(now, STRIDE).await?,
@@ -313,10 +319,13 @@ impl Sweeper {
         }
     }
 
-    async fn end_overdue_runs(&self, watch: &ReachabilityWatch) -> Result<i64, Error> {
+    async fn end_overdue_runs(
+        &self,
+        now: Timestamp,
+        watch: &ReachabilityWatch,
+    ) -> Result<i64, Error> {
         let mut total = 0;
         loop {
-            let now = self.time.now().await?;
             let Some(reachable) = watch.latest() else {
                 return Ok(total);
             };
@@ -347,10 +356,9 @@ impl Sweeper {
     }
 
     /// Tries again what has failed and is due; how many it tried.
-    async fn retry(&self) -> Result<i64, Error> {
+    async fn retry(&self, now: Timestamp) -> Result<i64, Error> {
         let mut total = 0;
         loop {
-            let now = self.time.now().await?;
             let due = self.store.due_retries(now, STRIDE).await?;
             let commands = due.iter().map(|uuid| TransferCommand::Retry {
                 uuid: *uuid,

@@ -1,20 +1,19 @@
 //! Deletes credentials and sessions that were over for as long as they are to be kept, where that was asked for.
 
-use std::time::Duration;
-
 use super::{STRIDE, Sweeper};
 use crate::error::Error;
 use tidegate_domain::{
     caller::Caller,
     command::{CredentialCommand, DeleteSession},
     credential::CredentialVerb,
+    time::Timestamp,
 };
 
 impl Sweeper {
-    /// Deletes what was over before `keep`.
-    pub(super) async fn delete_ended_access(&self, keep: Duration) -> Result<(), Error> {
-        let credentials = self.delete_credentials(keep).await?;
-        let sessions = self.delete_sessions(keep).await?;
+    /// Deletes what had ended by then.
+    pub(super) async fn delete_ended_access(&self, ended_before: Timestamp) -> Result<(), Error> {
+        let credentials = self.delete_credentials(ended_before).await?;
+        let sessions = self.delete_sessions(ended_before).await?;
         let swept = &self.metrics.swept;
         swept.inc_by("credential", credentials.unsigned_abs());
         swept.inc_by("session", sessions.unsigned_abs());
@@ -24,10 +23,9 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn delete_credentials(&self, keep: Duration) -> Result<i64, Error> {
+    async fn delete_credentials(&self, ended_before: Timestamp) -> Result<i64, Error> {
         let mut total = 0;
         loop {
-            let ended_before = self.time.now().await?.before(keep);
             let ended = self.store.ended_credentials(ended_before, STRIDE / 2);
             let ended = ended.await?;
             let commands = ended.iter().map(|uuid| CredentialCommand::Change {
@@ -46,10 +44,9 @@ impl Sweeper {
         }
     }
 
-    async fn delete_sessions(&self, keep: Duration) -> Result<i64, Error> {
+    async fn delete_sessions(&self, ended_before: Timestamp) -> Result<i64, Error> {
         let mut total = 0;
         loop {
-            let ended_before = self.time.now().await?.before(keep);
             let ended = self.store.ended_sessions(ended_before, STRIDE).await?;
             let commands = ended.into_iter().map(|digest| DeleteSession {
                 digest,
