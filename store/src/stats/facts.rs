@@ -181,9 +181,14 @@ pub(super) fn of(backend: DbBackend, kept: Expr, deleted: Expr) -> SelectStateme
     by_period(backend, kept.into_condition(), deleted.into_condition())
 }
 
-/// The sums of all transfers that have ended, from their rows.
+/// The sums of all transfers that have ended, from their rows, in the order of their key: PostgreSQL then keeps together
+/// what is read together.
 pub(super) fn of_all(backend: DbBackend) -> SelectStatement {
-    by_period(backend, Condition::all(), Condition::all())
+    let mut sums = by_period(backend, Condition::all(), Condition::all());
+    for place in 1..=2 + KEY.len() {
+        sums.order_by_expr(cust(place.to_string()), Order::Asc);
+    }
+    sums
 }
 
 /// What differs between the sums that are kept and those of the transfers, at most `limit`.
