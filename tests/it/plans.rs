@@ -52,9 +52,9 @@ mod postgres_only {
             self.from = usize::try_from(log.len()).expect("a small file");
         }
 
-        /// Waits for the plans of statements that contain `sql`, and finds `index` in each of them and no sort.
-        async fn follow(&self, sql: &str, index: &str) {
-            let plans = soon(sql, async {
+        /// Waits for the plans of statements that contain `sql`.
+        async fn of(&self, sql: &str) -> Vec<String> {
+            soon(sql, async {
                 loop {
                     let mut plans = self.read();
                     plans.retain(|plan| plan.contains(sql));
@@ -64,7 +64,12 @@ mod postgres_only {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             })
-            .await;
+            .await
+        }
+
+        /// Finds `index` in each plan of statements that contain `sql`, and no sort.
+        async fn follow(&self, sql: &str, index: &str) {
+            let plans = self.of(sql).await;
             let through = [
                 format!("using {index} on"),
                 format!("Index Scan on {index} "),
@@ -258,6 +263,55 @@ mod postgres_only {
         };
         plans.follow(REQUESTS, "event_request_key").await;
         plans.assert_nothing_was_scanned();
+    }
+
+    /// With many more open than when the table was analysed, PostgreSQL would find those of one connection among all of them.
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
+    async fn what_is_open_at_one_connection_is_not_looked_for_among_all() {
+        let cluster = Cluster::start().await;
+        let database = Database::on(&cluster.url).await;
+        explain_all(&database).await;
+        let mut world = World::on(database, WorldOptions::default()).await;
+        let (connection, _) = grow(&mut world).await;
+        let pool = world.database().connect().await;
+        let open = "ALTER TABLE transfer SET (autovacuum_enabled = off);
+            UPDATE transfer SET status = 'PENDING', completed_at = NULL, started_at = NULL, retry_at = NULL
+                WHERE uuid IN (SELECT uuid FROM transfer WHERE status = 'COMPLETED' LIMIT 3000)";
+        pool.execute_unprepared(open).await.expect("they are open");
+        pool.close().await.expect("it closes");
+        world.stop().await;
+        world.resume().await;
+        let mut raw = world.services().await;
+        let mut plans = Plans {
+            log: cluster.folder().join("log"),
+            from: 0,
+        };
+        plans.forget();
+        for _ in 0..TIMES {
+            let stats = v1::GetConnectionStatsRequest {
+                connection_uuid: connection.clone(),
+                ..v1::GetConnectionStatsRequest::default()
+            };
+            told(raw.transfers.get_connection_stats(stats)).await;
+            let pending = v1::ListTransfersRequest {
+                filter: Some(v1::TransferFilter {
+                    connection_uuid: connection.clone(),
+                    status: vec![TransferStatus::Pending.into()],
+                    ..v1::TransferFilter::default()
+                }),
+                ..v1::ListTransfersRequest::default()
+            };
+            told(raw.transfers.list_transfers(pending)).await;
+        }
+        let list = r#"ORDER BY "transfer"."inserted_at" DESC"#;
+        for sql in [r#"AS "meant""#, list] {
+            for plan in plans.of(sql).await {
+                assert!(plan.contains("transfer_active_of_connection"), "{plan}");
+                assert!(!plan.contains("transfer_active on"), "{plan}");
+                assert!(!plan.contains("transfer_pending_approval on"), "{plan}");
+            }
+        }
     }
 
     /// The rows of a batch, and the requests that it repeats.

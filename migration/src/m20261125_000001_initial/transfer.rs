@@ -178,6 +178,8 @@ fn indexes() -> [IndexCreateStatement; 14] {
     // Chained by OR, since SQLite's planner sees that one status implies the chain, but not that it implies an IN.
     let active = "status = 'PENDING' OR status = 'PENDING_APPROVAL' OR status = 'APPROVED' \
                   OR status = 'IN_PROGRESS'";
+    // Always true. Only those who ask for all connections say it, so that PostgreSQL looks nowhere else for those of one.
+    let any_connection = "LENGTH(status) > 0";
     // As the query has it.
     let queued =
         "stop IS NULL AND (status = 'APPROVED' OR (status = 'PENDING' AND NOT requires_approval))";
@@ -203,6 +205,7 @@ fn indexes() -> [IndexCreateStatement; 14] {
             .col("inserted_at")
             .col("uuid")
             .and_where(Expr::cust(active))
+            .and_where(Expr::cust(any_connection))
             .take(),
         Index::create()
             .name("transfer_queued")
@@ -218,6 +221,8 @@ fn indexes() -> [IndexCreateStatement; 14] {
             .table("transfer")
             .col("connection_uuid")
             .col("status")
+            .col("inserted_at")
+            .col("uuid")
             .and_where(Expr::cust(active))
             .take(),
         Index::create()
@@ -236,6 +241,7 @@ fn indexes() -> [IndexCreateStatement; 14] {
             .col("approval_expires_at")
             .col("uuid")
             .and_where(Expr::cust("status = 'PENDING_APPROVAL'"))
+            .and_where(Expr::cust(any_connection))
             .take(),
         Index::create()
             .name("transfer_start_expires_at")

@@ -5,7 +5,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _},
 };
 
-use crate::sql::condition;
+use crate::sql::condition::{self, OF_ANY_CONNECTION};
 use tidegate_domain::{
     agent::Registration,
     caller::ConnectionScope,
@@ -52,7 +52,8 @@ pub(crate) fn list(
 fn seen(since: Timestamp) -> Condition {
     let since = since.as_micros();
     let runs = format!(
-        "EXISTS (SELECT 1 FROM transfer WHERE transfer.status = 'IN_PROGRESS' AND {OWN} AND {HEARD_AT} >= {since})"
+        "EXISTS (SELECT 1 FROM transfer WHERE transfer.status = 'IN_PROGRESS' AND {OF_ANY_CONNECTION} AND {OWN} \
+         AND {HEARD_AT} >= {since})"
     );
     Condition::any()
         .add(Column::LastBeatAt.gte(since))

@@ -40,6 +40,7 @@ pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
                 .map(|direction| Column::Direction.eq(direction.name())),
         )
         .add_option(any_status(&filter.status))
+        .add_option(is_of_any_connection(filter).then(of_any_connection))
         .add_option(within(Column::ConnectionUuid, filter.connections))
         .add_option(any_table(&filter.tables))
         .add_option(filter.table_prefix.as_deref().map(table_prefix))
@@ -80,6 +81,18 @@ pub(crate) fn transfers(filter: &TransferFilter) -> Condition {
         .add(range(Column::UpdatedAt, filter.updated))
 }
 
+fn is_of_any_connection(filter: &TransferFilter) -> bool {
+    !filter.status.is_empty() && filter.connections == ConnectionScope::All
+}
+
+/// Always true, and part of the indexes that have the open transfers of all connections. Without it PostgreSQL would look
+/// there for those of one connection, too, as long as it believes that few are open.
+pub(crate) const OF_ANY_CONNECTION: &str = "LENGTH(status) > 0";
+
+pub(crate) fn of_any_connection() -> Expr {
+    Expr::cust(OF_ANY_CONNECTION)
+}
+
 fn range(column: Column, range: TimeRange) -> Condition {
     Condition::all()
         .add_option(range.from.map(|from| column.gte(from.as_micros())))
@@ -112,6 +125,8 @@ fn reconciliation(state: ReconciliationState) -> Expr {
 pub(crate) fn approvals(filter: &ApprovalFilter) -> Condition {
     Condition::all()
         .add(status(TransferStatus::PendingApproval))
+        // In the order of when they expire there is no other index.
+        .add(of_any_connection())
         .add_option(within(Column::ConnectionUuid, filter.connections))
         .add_option(
             filter

@@ -208,6 +208,7 @@ pub(crate) fn overdue_runs(now: Timestamp, since: Timestamp, limit: u32) -> Sele
         .select_only()
         .column(Column::Uuid)
         .filter(condition::status(TransferStatus::InProgress))
+        .filter(condition::of_any_connection())
         .filter(
             Condition::any()
                 .add(ran_out(
@@ -236,6 +237,7 @@ pub(crate) fn moved(since: Timestamp, after: Option<Position>, limit: u32) -> Se
     revisions()
         .column(Column::InsertedAt)
         .filter(condition::status(TransferStatus::InProgress))
+        .filter(condition::of_any_connection())
         .filter(Condition::all().add_option(beyond))
         .filter(Column::UpdatedAt.gte(since.as_micros()))
         .order_by_asc(Column::InsertedAt)
