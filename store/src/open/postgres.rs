@@ -46,7 +46,7 @@ const SETTINGS: [Setting; 6] = [
 ];
 
 /// What those of the service must report, too.
-const LIMITS: [Setting; 5] = [
+const LIMITS: [Setting; 6] = [
     ("lock_timeout", "2s", &[]),
     ("statement_timeout", "5s", &[]),
     ("idle_in_transaction_session_timeout", "4s", &[]),
@@ -54,6 +54,8 @@ const LIMITS: [Setting; 5] = [
     ("jit", "off", &[]),
     // Nearly everything is found by keys, and the planner is not to think otherwise: see `sql::session`.
     ("enable_seqscan", "off", &[]),
+    // Starting other processes takes longer than what they would do here.
+    ("max_parallel_workers_per_gather", "0", &[]),
 ];
 
 pub(crate) async fn open(url: &str, name: &str, options: &Options) -> Result<Store, OpenError> {

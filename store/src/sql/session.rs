@@ -25,12 +25,12 @@ const BEGIN: &str = "BEGIN";
 /// How it begins on a pooled one.
 const BEGIN_POOLED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'; \
      SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '4s'; \
-     SET LOCAL jit = off";
+     SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0";
 /// Nearly everything is found by keys, and the planner is not to think otherwise of a table that it believes to be small: it may
 /// have grown since it was counted, and the counter's has many old versions of one row.
 const BY_KEYS: &str = "; SET LOCAL enable_seqscan = off";
-/// Counts and sums may read all of a table.
-const SCANS: &str = "; SET LOCAL enable_seqscan = on";
+/// Counts may read all of a table, by a plan that is made for what is counted.
+const SCANS: &str = "; SET LOCAL enable_seqscan = on; SET LOCAL plan_cache_mode = auto";
 
 /// An open one. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]

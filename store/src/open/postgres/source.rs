@@ -213,7 +213,8 @@ async fn set_up(session: &mut PgConnection, purpose: Purpose) -> Result<(), Sqlx
     const SERVICE: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'; \
          SET idle_in_transaction_session_timeout = '4s'; \
          SET default_transaction_isolation = 'read committed'; SET jit = off; \
-         SET enable_seqscan = off; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; \
+         SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0; \
+         SET plan_cache_mode = force_generic_plan; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; \
          SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000";
     const ADMINISTRATION: &str = "SET client_min_messages = warning; SET lock_timeout = '10s'; SET statement_timeout = 0; \
          SET idle_in_transaction_session_timeout = 0; \
