@@ -16,7 +16,7 @@ const LONGER: Duration = Duration::from_secs(16);
 /// The share of a core that an idle server may take. A server for tests is not optimised.
 const SHARE: f64 = 0.05;
 /// Statements that an idle server may send in a second, its tasks all together.
-const STATEMENTS: f64 = 30.0;
+const STATEMENTS: f64 = 24.0;
 /// Those who watch, and how many of them share a connection.
 const WATCHERS: usize = 1_000;
 const EACH: usize = 100;
