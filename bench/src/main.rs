@@ -34,6 +34,9 @@ use subject::{Kind, Subject};
 struct Arguments {
     /// Lines of the table whose names begin with one of these; all when none is given.
     names: Vec<String>,
+    /// Only lines with exactly these names.
+    #[arg(long)]
+    exact: bool,
     /// The database; both when absent.
     #[arg(long)]
     db: Option<Kind>,
@@ -75,8 +78,11 @@ async fn main() -> anyhow::Result<()> {
         None => subject::build().await?,
     };
     let wanted = |name: &str| {
-        let begins = |begin: &String| name.starts_with(begin.as_str());
-        arguments.names.is_empty() || arguments.names.iter().any(begins)
+        let is_meant = |given: &String| match arguments.exact {
+            true => name == given,
+            false => name.starts_with(given.as_str()),
+        };
+        arguments.names.is_empty() || arguments.names.iter().any(is_meant)
     };
     let lines: Vec<&Line> = LINES.iter().filter(|line| wanted(line.name)).collect();
     let plan = arguments.history(wanted)?;
