@@ -24,7 +24,7 @@ use tower::Service;
 /// What the line begins with that says where it listens.
 const SERVING: &str = "echo at ";
 
-/// Answers `GetTransfer`, `ReportProgress` and `WatchEvents` as a server would that has nothing to do.
+/// Answers `GetTransfer`, `ReportProgress`, `WatchTransfers` and `WatchEvents` as a server would that has nothing to do.
 #[derive(Clone)]
 struct Echo {
     transfer: v1::Transfer,
@@ -80,6 +80,11 @@ impl Service<Request<Body>> for Echo {
                         .streaming(Reports, request)
                         .await
                 }
+                "/tidegate.v1.TransferService/WatchTransfers" => {
+                    Grpc::new(ProstCodec::default())
+                        .server_streaming(Silence, request)
+                        .await
+                }
                 "/tidegate.v1.EventService/WatchEvents" => {
                     Grpc::new(ProstCodec::default())
                         .apply_compression_config(
@@ -125,6 +130,25 @@ impl StreamingService<v1::ReportProgressRequest> for Reports {
             Ok(v1::ReportProgressResponse::default())
         });
         Box::pin(async { Ok(tonic::Response::new(answer.boxed())) })
+    }
+}
+
+/// Says that it is live, and nothing more.
+struct Silence;
+
+impl ServerStreamingService<v1::WatchTransfersRequest> for Silence {
+    type Response = v1::WatchTransfersResponse;
+    type ResponseStream = BoxStream<'static, Result<Self::Response, Status>>;
+    type Future = BoxFuture<'static, Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, _: tonic::Request<v1::WatchTransfersRequest>) -> Self::Future {
+        let update = Some(v1::watch_transfers_response::Update::CaughtUp(true));
+        let first = stream::iter([Ok(v1::WatchTransfersResponse {
+            update,
+            ..v1::WatchTransfersResponse::default()
+        })]);
+        let updates = first.chain(stream::pending());
+        Box::pin(async { Ok(tonic::Response::new(updates.boxed())) })
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Measurement {
     EchoReports(usize),
     /// Messages like events that the echo sends on one stream.
     EchoEvents,
+    /// Memory of the echo for each of as many streams as there are watchers, in KiB.
+    EchoWatchers,
     /// One row after the other by the database alone.
     Alone(Statement),
     /// The predecessor's statements by the database alone.
@@ -122,6 +124,7 @@ impl Measurement {
                 let flow = follow(&subject.echo.address).await?;
                 counter(&subject.watched_echo(), span, &flow.units).await
             }
+            Self::EchoWatchers => watchers::at_echo(span).await,
             Self::Alone(statement) => alone(subject, statement, span.time).await,
             Self::Predecessor(script) => predecessor::measure(subject, script, span.time).await,
         }

@@ -58,11 +58,11 @@ const fn line(name: &'static str, work: Measurement, yardstick: Option<Measureme
 }
 
 impl Line {
-    /// What is held against a yardstick is a rate; the others are costs.
+    /// What is held against a yardstick is a rate, but for memory; the others are costs.
     pub(crate) const fn better(&self) -> Better {
-        match self.yardstick {
-            Some(_) => Better::More,
-            None => Better::Less,
+        match (self.work, self.yardstick) {
+            (Watchers(Figure::Memory), _) | (_, None) => Better::Less,
+            _ => Better::More,
         }
     }
 }
@@ -91,7 +91,11 @@ pub(crate) const LINES: [Line; 23] = [
     line("follow", Follow, Some(EchoEvents)),
     line("watchers", Watchers(Figure::Seen), None),
     line("watchers-calls", Watchers(Figure::Calls), None),
-    line("watchers-memory", Watchers(Figure::Memory), None),
+    line(
+        "watchers-memory",
+        Watchers(Figure::Memory),
+        Some(EchoWatchers),
+    ),
     line("progress-elsewhere", ProgressElsewhere, None).on_postgres(),
     line("replicas-progress", UpdateAtTwo(256), Some(Update(256))).on_postgres(),
     line(

@@ -235,7 +235,7 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
-    async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let mut echo = command(std::env::current_exe()?);
         let mut child = echo.arg("--echo").stdout(Stdio::null()).spawn()?;
         let stderr = child.stderr.take().context("stderr is piped")?;
@@ -247,7 +247,7 @@ impl Echo {
         })
     }
 
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().unwrap_or_default()
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     load::{Latency, Sample, Span, histogram, record},
     machine::{self, Cpu, Watched},
     measure::plain,
-    subject::Subject,
+    subject::{Echo, Subject},
 };
 use site::{Change, Site};
 
@@ -63,12 +63,29 @@ pub(crate) async fn take(subject: &Subject, figure: Figure, span: Span) -> anyho
     found.context("a run finds all figures")
 }
 
+/// Watchers, and changes in a second.
+const fn crowd(span: Span) -> (u32, u32) {
+    match span.quick {
+        true => (500, 500),
+        false => (10_000, 2_000),
+    }
+}
+
+/// Memory of a fresh echo for each of as many streams, in KiB: what the transport takes by itself.
+pub(crate) async fn at_echo(span: Span) -> anyhow::Result<Sample> {
+    let echo = Echo::start().await?;
+    let (count, _) = crowd(span);
+    let clients = channels(&echo.address, count as usize).await?;
+    let before = machine::memory_now(echo.pid());
+    let opened = stream::iter(clients).map(site::watch_all);
+    let opened: Vec<_> = opened.buffer_unordered(AT_ONCE).try_collect().await?;
+    let taken = machine::memory_now(echo.pid()) - before;
+    drop(opened);
+    Ok(plain(taken * 1_024.0 / f64::from(count)))
+}
+
 async fn here(subject: &Subject, span: Span) -> anyhow::Result<Vec<(Figure, Sample)>> {
-    let (count, rate) = if span.quick {
-        (500, 500)
-    } else {
-        (10_000, 2_000)
-    };
+    let (count, rate) = crowd(span);
     let (database, sites) = prepare(subject, count).await?;
     // Started anew, so that it has no memory left over for watchers.
     let server = subject

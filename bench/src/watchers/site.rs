@@ -73,23 +73,13 @@ impl Site {
     /// Begins to watch the transfers of the connection.
     pub(super) async fn watch(
         &self,
-        mut client: Transfers,
+        client: Transfers,
     ) -> anyhow::Result<Streaming<v1::WatchTransfersResponse>> {
         let filter = v1::TransferFilter {
             connection_uuid: self.connection.clone(),
             ..v1::TransferFilter::default()
         };
-        let request = v1::WatchTransfersRequest {
-            filter: Some(filter),
-            ..v1::WatchTransfersRequest::default()
-        };
-        let mut updates = client.watch_transfers(request).await?.into_inner();
-        let first = updates.message().await?.context("the watch ended")?;
-        anyhow::ensure!(
-            first.update == Some(Update::CaughtUp(true)),
-            "not live: {first:?}"
-        );
-        Ok(updates)
+        watch(client, Some(filter)).await
     }
 
     /// Takes what is told until the watch ends.
@@ -123,6 +113,30 @@ impl Site {
     fn known(&self) -> MutexGuard<'_, Vec<Change>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Begins to watch all transfers.
+pub(super) async fn watch_all(
+    client: Transfers,
+) -> anyhow::Result<Streaming<v1::WatchTransfersResponse>> {
+    watch(client, None).await
+}
+
+async fn watch(
+    mut client: Transfers,
+    filter: Option<v1::TransferFilter>,
+) -> anyhow::Result<Streaming<v1::WatchTransfersResponse>> {
+    let request = v1::WatchTransfersRequest {
+        filter,
+        ..v1::WatchTransfersRequest::default()
+    };
+    let mut updates = client.watch_transfers(request).await?.into_inner();
+    let first = updates.message().await?.context("the watch ended")?;
+    anyhow::ensure!(
+        first.update == Some(Update::CaughtUp(true)),
+        "not live: {first:?}"
+    );
+    Ok(updates)
 }
 
 #[cfg(test)]
