@@ -118,11 +118,11 @@ impl Backfill {
             if let Some(item) = self.read.pop_front() {
                 return Ok(Some(item));
             }
+            // Boxed, since a watcher that is live would keep the room that they take.
             match &self.stage {
-                Stage::Log(after, until) => self.read_log(*after, *until).await?,
+                Stage::Log(after, until) => Box::pin(self.read_log(*after, *until)).await?,
                 Stage::Rows(filter, after) => {
-                    self.read_rows(TransferFilter::clone(filter), *after)
-                        .await?
+                    Box::pin(self.read_rows(TransferFilter::clone(filter), *after)).await?;
                 }
                 Stage::Done => return Ok(None),
             }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    feed::{Revisions, Subscription, Update},
+    feed::{Feed, Revisions, Subscription, Update},
+    time::Time,
 };
 use tidegate_domain::{chain::Head, id::TransferId, query::TransferFilter, transfer::Transfer};
 use tidegate_store::ScopedReader;
@@ -52,19 +53,21 @@ pub(in crate::rpc) async fn many(
         (from, since),
     );
     let watch = Many {
-        backend: backend.clone(),
+        feed: backend.feed.clone(),
+        time: backend.time.clone(),
         permit,
         subscription,
-        backfill: Some(if watch_request.positions {
+        backfill: Some(Box::new(if watch_request.positions {
             backfill.with_positions()
         } else {
             backfill
-        }),
+        })),
         told: Revisions::default(),
         newest: since.sequence,
         timer: watch_request.positions.then(PositionTimer::new),
     };
-    Ok(stream::unfold(Some(watch), |watch| async move {
+    // There may be many, and the state of a stream is kept twice.
+    Ok(stream::unfold(Some(Box::new(watch)), |watch| async move {
         let mut watch = watch?;
         match watch.next().await {
             Ok(message) => Some((Ok(message), Some(watch))),
@@ -94,11 +97,12 @@ async fn prepare(
 }
 
 struct Many {
-    backend: Backend,
+    feed: Feed,
+    time: Time,
     permit: StreamPermit,
     subscription: Subscription,
     /// Until everything that existed was sent.
-    backfill: Option<Backfill>,
+    backfill: Option<Box<Backfill>>,
     /// What was read from the rows rather than taken from the feed, which may still be about to tell what came before.
     told: Revisions,
     /// What was read from the rows rests on no later event.
@@ -207,7 +211,7 @@ impl Many {
             self.subscription.watermark();
         }
         let at = self.subscription.reached()?;
-        let newest = self.newest.max(self.backend.feed.newest());
+        let newest = self.newest.max(self.feed.newest());
         Some(v1::WatchTransfersResponse {
             update: None,
             position: Some(timer.reached(at, newest)?),
@@ -215,7 +219,7 @@ impl Many {
     }
 
     fn encoded(&self, transfer: &Transfer) -> v1::Transfer {
-        encode::transfer(transfer, None, self.backend.time.roughly_now())
+        encode::transfer(transfer, None, self.time.roughly_now())
     }
 
     fn has_told(&mut self, uuid: TransferId, revision: i64) -> bool {
@@ -227,5 +231,23 @@ const fn message(update: Wire) -> v1::WatchTransfersResponse {
     v1::WatchTransfersResponse {
         update: Some(update),
         position: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_watcher_keeps_little() {
+        fn size<S>(_: impl FnOnce(Box<Many>) -> S) -> usize {
+            size_of::<S>()
+        }
+        let next = size(|mut watch: Box<Many>| async move {
+            let update = watch.next().await;
+            (update.is_ok(), watch)
+        });
+        assert!(next < 640, "{next} bytes while it waits");
+        assert!(size_of::<Many>() < 512, "{} bytes", size_of::<Many>());
     }
 }
