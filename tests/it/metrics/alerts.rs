@@ -204,6 +204,7 @@ async fn a_certificate_that_is_about_to_expire_alarms() {
 
 mod postgres_only {
     use sea_orm::ConnectionTrait as _;
+    use tidegate_proto::v1::{self, transfer_service_client::TransferServiceClient};
     use url::Url;
 
     use super::*;
@@ -231,6 +232,12 @@ mod postgres_only {
         let server = ServerProcess::start(&database, 0, &arguments).await;
         let address = metrics::address(&server).await;
         let before = Scrape::when(&address, |it| it.get("tidegate_serving") == 1.0).await;
+        // What nobody watches there is not read.
+        let mut watcher = TransferServiceClient::new(server.channel().await);
+        let watch = v1::WatchTransfersRequest::default();
+        let mut watch = told(watcher.watch_transfers(watch)).await;
+        let live = watch.message().await.expect("it goes on");
+        assert!(live.is_some());
         let sql = format!("REVOKE SELECT ON transfer FROM {ROLE}");
         session.execute_unprepared(&sql).await.expect("it is taken");
         let client = world.raw().await;
