@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Feed, Registry, log_follower::changes_beside, raise};
+use super::{Feed, Registry, log_follower::changes_beside};
 use tidegate_domain::{
     caller::ConnectionScope, chain::Head, event::Event, id::ConnectionId, query::TransferFilter,
 };
@@ -29,8 +29,7 @@ impl Feed {
         let mut registry = self.registry();
         let is_same = audience == AudienceAt(registry.joined);
         if is_same {
-            registry.position.read(last);
-            raise(&self.0.told, registry.position.told().sequence);
+            self.note_read(&mut registry, last);
         }
         is_same
     }

@@ -3,7 +3,7 @@
 //! Changes are conflated by transfer and come from two sides, so none of them says by itself how far the log was told. A
 //! mark does: it notes how far the feed has told the log, and is reached once everything that waited then was taken.
 
-use super::{Feed, Subscription, Waiting, raise};
+use super::{Feed, Registry, Subscription, Waiting, raise};
 use tidegate_domain::{chain::Head, id::TransferId};
 
 /// A place in a mailbox.
@@ -57,7 +57,11 @@ impl Feed {
 
     /// Notes that the log was told up to `last`, but for what this replica is about to tell.
     pub(super) fn has_read(&self, last: Head) {
-        let mut registry = self.registry();
+        self.note_read(&mut self.registry(), last);
+    }
+
+    /// The same, where the registry is locked already.
+    pub(super) fn note_read(&self, registry: &mut Registry, last: Head) {
         registry.position.read(last);
         raise(&self.0.told, registry.position.told().sequence);
     }
