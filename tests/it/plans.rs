@@ -108,6 +108,14 @@ mod postgres_only {
         pool.close().await.expect("it closes");
     }
 
+    /// A database whose sessions do so, on a PostgreSQL of its own.
+    async fn explained() -> (Cluster, Database) {
+        let cluster = Cluster::start().await;
+        let database = Database::on(&cluster.url).await;
+        explain_all(&database).await;
+        (cluster, database)
+    }
+
     fn of(connection_uuid: &str, number: usize) -> v1::CreateTransferRequest {
         v1::CreateTransferRequest {
             connection_uuid: connection_uuid.to_owned(),
@@ -186,9 +194,7 @@ mod postgres_only {
     #[tokio::test]
     #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn what_runs_all_the_time_follows_an_index_on_tables_that_have_grown() {
-        let cluster = Cluster::start().await;
-        let database = Database::on(&cluster.url).await;
-        explain_all(&database).await;
+        let (cluster, database) = explained().await;
         let options = WorldOptions {
             arguments: &["--access-retention", "24h"],
             ..WorldOptions::default()
@@ -233,9 +239,7 @@ mod postgres_only {
     async fn many_requests_are_looked_for_by_their_key_in_a_table_that_nobody_has_analysed() {
         const CALLERS: usize = 64;
         const CALLS: usize = 25;
-        let cluster = Cluster::start().await;
-        let database = Database::on(&cluster.url).await;
-        explain_all(&database).await;
+        let (cluster, database) = explained().await;
         let world = World::on(database, WorldOptions::default()).await;
         let pool = world.database().connect().await;
         for table in ["event", "transfer"] {
@@ -269,9 +273,7 @@ mod postgres_only {
     #[tokio::test]
     #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn what_is_open_at_one_connection_is_not_looked_for_among_all() {
-        let cluster = Cluster::start().await;
-        let database = Database::on(&cluster.url).await;
-        explain_all(&database).await;
+        let (cluster, database) = explained().await;
         let mut world = World::on(database, WorldOptions::default()).await;
         let (connection, _) = grow(&mut world).await;
         let pool = world.database().connect().await;
