@@ -2826,7 +2826,7 @@ pub struct ExpirePendingApprovalsRequest {
 /// What was overdue.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExpirePendingApprovalsResponse {
-    /// How many transfers this call expired.
+    /// How many transfers this call expired. Of several calls at a time one may do the work, and counts it, for all.
     #[prost(int64, tag = "1")]
     pub expired_count: i64,
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use futures::future::join_all;
 use tidegate_proto::v1::{self, EventType, TransferStatus};
 use tidegate_tests::{
-    World, WorldOptions, assert_refused,
+    World, WorldOptions, assert_refused, metrics,
     raw::{ADMIN, Raw, told, wire_time},
     soon,
 };
@@ -187,6 +187,36 @@ async fn of_several_sweeps_at_once_each_counts_what_it_expired() {
         .into_iter()
         .filter(|event| event.r#type() == EventType::Expired);
     assert_eq!(expired.count(), 700);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweeps_that_are_asked_for_during_one_are_carried_out_as_one() {
+    let options = WorldOptions {
+        metrics: true,
+        ..WorldOptions::still()
+    };
+    let world = World::start_with(options).await;
+    let address = world.metrics.clone().expect("a listener");
+    let connections = join_all((0..4).map(|_| world.services())).await;
+    asked(&connections, 100, Duration::from_secs(1)).await;
+    world.clock.advance(Duration::from_secs(1));
+    let commands = || metrics::sample(&address, "tidegate_ledger_batch_commands_sum");
+    let before = commands().await;
+    let sweeps = (0..40).map(|number| {
+        let mut raw = connections[number % connections.len()].clone();
+        async move {
+            let request = v1::ExpirePendingApprovalsRequest::default();
+            let answer = told(raw.transfers.expire_pending_approvals(request)).await;
+            answer.expired_count
+        }
+    });
+    let counts = join_all(sweeps).await;
+    assert_eq!(counts.iter().sum::<i64>(), 100, "{counts:?}");
+    let commands = commands().await - before;
+    assert!(
+        (100.0..=300.0).contains(&commands),
+        "{commands} commands to end 100 transfers"
+    );
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures::future::join_all;
+use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
 
 use super::{BATCH, Execute, Ledger};
@@ -42,7 +43,12 @@ pub struct Sweeper {
     metrics: Arc<Metrics>,
     /// How long credentials and sessions are kept after their end; `None`: for ever.
     keep_access: Option<Duration>,
+    /// The latest sweep for approvals that somebody asked for.
+    asked: Arc<Turn<Option<Asked>>>,
 }
+
+/// A sweep that somebody asked for: when it began, and how it ended.
+type Asked = (Instant, Result<(), Error>);
 
 /// What is known of when agents could report. Looked at beside the sweeps, which may have to wait for a row.
 struct ReachabilityWatch {
@@ -117,7 +123,7 @@ const STRIDE: u32 = (BATCH / 2) as u32;
 
 impl Sweeper {
     /// A sweeper of this ledger. It deletes credentials and sessions that were over for `keep_access`, if that is set.
-    pub const fn new(
+    pub fn new(
         ledger: Ledger,
         store: Store,
         time: Time,
@@ -130,6 +136,7 @@ impl Sweeper {
             time,
             metrics,
             keep_access,
+            asked: Arc::default(),
         }
     }
 
@@ -285,13 +292,27 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Expires every approval that is overdue now, in the name of `caller`; how many this very call expired.
+    /// Expires every approval that is overdue now, in the name of `caller`; how many this very call expired. Of the calls
+    /// that come during a sweep, one sweeps for all of them.
     ///
     /// # Errors
     /// Whatever kept it from finishing; what it expired until then stays so.
     pub async fn expire_approvals(&self, caller: &Caller) -> Result<i64, Error> {
-        let now = self.time.now().await?;
-        self.expire(Awaited::Decision, now, caller).await
+        let came = Instant::now();
+        let mut latest = self.asked.lock().await;
+        if let Some((began, ended)) = &*latest
+            && *began > came
+        {
+            return ended.clone().map(|()| 0);
+        }
+        let began = Instant::now();
+        let expired = async {
+            let now = self.time.now().await?;
+            self.expire(Awaited::Decision, now, caller).await
+        };
+        let expired = expired.await;
+        *latest = Some((began, expired.clone().map(|_| ())));
+        expired
     }
 
     /// Expires every transfer for which what it waits for is overdue at `now`.
