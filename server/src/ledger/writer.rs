@@ -24,7 +24,7 @@ const TRIES: u32 = 5;
 /// Time that there must be for another try: it may wait for a lock.
 const ANOTHER: Duration = Duration::from_secs(1);
 /// Commands that may wait for locks of others; more are refused at once.
-const HELD: usize = 256;
+const HELD: usize = 2 * BATCH;
 /// Pause before those are tried again, unless there is something else to write.
 const AGAIN: Duration = Duration::from_millis(20);
 /// Pause before those are waited for once more: what they wait for may be their turn.

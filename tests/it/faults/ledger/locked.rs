@@ -187,6 +187,28 @@ mod postgres_only {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
+    async fn as_many_wait_for_a_lock_as_come_at_once() {
+        let (server, mut raw) = start().await;
+        let locked = running(&mut raw, "").await;
+        let session = session(server.database(), &holding("transfer", &locked)).await;
+        let calls = join_all((0..4).map(|_| server.channel())).await;
+        let calls = calls.into_iter().flat_map(|channel| {
+            let (raw, locked) = (Raw::on(channel), &locked);
+            (0..200).map(move |_| {
+                let (mut raw, report) = (raw.clone(), reporting(locked, totals(1)));
+                async move { told(raw.transfers.update_progress(report)).await }
+            })
+        });
+        let lock = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            ends(session).await;
+        };
+        soon("the reports", async { tokio::join!(join_all(calls), lock) }).await;
+        assert!(server.terminate().await.0.success());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs PostgreSQL: scripts/test or just test-pg"]
     async fn a_locked_connection_holds_up_its_own_transfers_alone() {
         let (server, mut raw) = start().await;
         let mut connections = Vec::new();
