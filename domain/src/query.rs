@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     caller::ConnectionScope,
+    event::Event,
     id::{ConnectionId, TransferId},
 };
 
@@ -143,6 +144,17 @@ pub struct EventFilter {
     pub connections: ConnectionScope,
     /// Only those after this position.
     pub after_sequence: i64,
+}
+
+impl EventFilter {
+    /// Whether `event` is meant.
+    pub fn matches(&self, event: &Event) -> bool {
+        event.sequence > self.after_sequence
+            && self.connections.contains(event.connection_uuid)
+            && self
+                .transfer_uuid
+                .is_none_or(|uuid| event.transfer_uuid == Some(uuid))
+    }
 }
 
 #[cfg(test)]

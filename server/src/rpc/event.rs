@@ -15,9 +15,11 @@ use super::{
 };
 use crate::error::Error;
 
+mod recent;
 mod verify;
 mod watch;
 
+use recent::RecentEvents;
 use tidegate_domain::{
     caller::{self, ConnectionScope},
     chain::Head,
@@ -26,7 +28,7 @@ use tidegate_domain::{
     validate::Check,
 };
 use verify::VerifyPermits;
-use watch::ReadPermits;
+use watch::{ReadPermits, Sources};
 
 /// The service.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ pub(super) struct EventApi {
     backend: Backend,
     streams: Streams,
     read_permits: ReadPermits,
+    recent: RecentEvents,
     verify_permits: VerifyPermits,
 }
 
@@ -42,6 +45,7 @@ type Updates = Pin<Box<dyn Stream<Item = Result<v1::WatchEventsResponse, Status>
 impl EventApi {
     pub(super) fn new(backend: Backend, streams: Streams) -> Self {
         Self {
+            recent: RecentEvents::new(&backend.readers),
             backend,
             streams,
             read_permits: ReadPermits::default(),
@@ -101,8 +105,12 @@ impl EventApi {
         };
         let cursor = cursor(&mut check, request.after_sequence, &request.after_hash);
         let filter = check.finish(filter)?;
-        let (place, read_permits) = (place?, self.read_permits.clone());
-        let watch = watch::events(&self.backend, reader, place, read_permits, filter, cursor);
+        let sources = Sources {
+            reader,
+            read_permits: self.read_permits.clone(),
+            recent: self.recent.clone(),
+        };
+        let watch = watch::events(&self.backend, sources, place?, filter, cursor);
         Ok(Box::pin(watch.await?))
     }
 }

@@ -223,6 +223,9 @@ async fn events_are_found_by_transfer_connection_and_place() {
         let found = fixture.store.events(&filter, 9).await.expect("read");
         let found: Vec<_> = found.iter().map(|event| event.sequence).collect();
         assert_eq!(found, wanted, "{filter:?}");
+        let meant = events.iter().filter(|event| filter.matches(event));
+        let meant: Vec<_> = meant.map(|event| event.sequence).collect();
+        assert_eq!(meant, wanted, "{filter:?}");
     }
     let limited = fixture
         .store

@@ -2,6 +2,7 @@
 
 mod cursors;
 mod failover;
+mod fan_out;
 mod lists;
 mod live;
 mod progress;

@@ -1,7 +1,8 @@
 //! The stream of `WatchEvents`.
 //!
 //! Reads the log in pages, by position; the feed only says that there is more. Pulled by the transport, it holds at most
-//! two pages, so a slow watcher costs little but the place where it stands. The next page is read while one is sent.
+//! two pages, so a slow watcher costs little but the place where it stands. The next page is read while one is sent. Who has
+//! caught up shares what is read with all others who have.
 
 use std::{collections::VecDeque, panic::resume_unwind, sync::Arc, time::Duration};
 
@@ -14,7 +15,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
-use super::super::{Backend, encode, status::status, streams::StreamPermit};
+use super::{
+    super::{Backend, encode, status::status, streams::StreamPermit},
+    recent::RecentEvents,
+};
 use crate::{
     error::Error,
     feed::{Feed, LogEnd},
@@ -28,7 +32,7 @@ use tidegate_domain::{
 use tidegate_store::ScopedReader;
 
 /// Events that are read at a time.
-const PAGE: u32 = 200;
+pub(super) const PAGE: u32 = 200;
 /// A watcher that nothing was sent to for this time is sent a bookmark.
 const BOOKMARK: Duration = Duration::from_secs(10);
 /// A watcher at the end of the log looks at it at most so often, however fast it grows.
@@ -46,26 +50,34 @@ impl Default for ReadPermits {
     }
 }
 
+/// Where events come from.
+pub(super) struct Sources {
+    pub(super) reader: ScopedReader,
+    pub(super) read_permits: ReadPermits,
+    pub(super) recent: RecentEvents,
+}
+
 /// Follows the log after `cursor`, whatever position the filter has.
 pub(super) async fn events(
     backend: &Backend,
-    reader: ScopedReader,
+    sources: Sources,
     place: StreamPermit,
-    read_permits: ReadPermits,
     filter: EventFilter,
     cursor: Cursor,
 ) -> Result<impl Stream<Item = Result<v1::WatchEventsResponse, Status>> + use<>, Error> {
     // First the feed, then the log: what is committed in between is noticed.
     let mut end = backend.feed.end();
     let began = end.borrow_and_update().clone();
-    let view = reader.look(cursor.sequence).await?;
+    let view = sources.reader.look(cursor.sequence).await?;
     let follower = Follower {
         feed: backend.feed.clone(),
-        reader,
-        read_permits,
         from_the_oldest: cursor.sequence == 0,
         at: super::place(cursor, &view)?,
-        filter,
+        filter: EventFilter {
+            connections: sources.reader.scope().and(filter.connections),
+            ..filter
+        },
+        sources,
         end,
         began,
         // On another replica than before, the feed may not know yet what the watcher has seen.
@@ -95,9 +107,8 @@ pub(super) async fn events(
 
 struct Follower {
     feed: Feed,
-    reader: ScopedReader,
-    read_permits: ReadPermits,
-    /// Which events; its position stands for nothing.
+    sources: Sources,
+    /// Which events, of those that the caller may see; its position stands for nothing.
     filter: EventFilter,
     /// Everything up to here was read.
     at: Head,
@@ -109,7 +120,7 @@ struct Follower {
     /// The log goes at least so far, whatever `end` knows.
     least: Head,
     /// Read and not yet sent.
-    read: VecDeque<Event>,
+    read: VecDeque<Arc<Event>>,
     /// What comes after that, if there was more.
     ahead: Option<AbortOnDropHandle<Result<Page, Error>>>,
     /// Everything that was there at first has been sent, and the bookmark that says so.
@@ -132,7 +143,9 @@ impl Follower {
                 return Ok(self.bookmark());
             }
             if self.at.sequence < head.sequence {
-                self.read_on(head).await?;
+                if !self.read_recent(head).await? {
+                    self.read_on(head).await?;
+                }
             } else if self.caught_up {
                 self.wait().await;
             } else {
@@ -163,8 +176,8 @@ impl Follower {
     /// Has the page after the position read by a task of its own, of a log that is committed up to `head`.
     fn read_ahead(&mut self, head: Head) {
         let page = Page::read(
-            self.reader.clone(),
-            self.read_permits.clone(),
+            self.sources.reader.clone(),
+            self.sources.read_permits.clone(),
             EventFilter {
                 after_sequence: self.at.sequence,
                 ..self.filter
@@ -172,6 +185,22 @@ impl Follower {
             head,
         );
         self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(page)));
+    }
+
+    /// Goes on with events that others read, too, if it is near the end of the log.
+    async fn read_recent(&mut self, head: Head) -> Result<bool, Error> {
+        if !self.caught_up || self.ahead.is_some() {
+            return Ok(false);
+        }
+        let events = self.sources.recent.after(self.at, head).await?;
+        let Some(last) = events.last() else {
+            return Ok(false);
+        };
+        self.at = Head::from(&**last);
+        self.looked = Some(Instant::now());
+        self.read = events.into();
+        self.read.retain(|event| self.filter.matches(event));
+        Ok(true)
     }
 
     /// Goes on with the next page.
@@ -200,7 +229,7 @@ impl Follower {
         };
         self.from_the_oldest = false;
         self.looked = (!page.is_full).then(Instant::now);
-        self.read = page.events.into();
+        self.read = page.events.into_iter().map(Arc::new).collect();
         if page.is_full && self.at.sequence < head.sequence {
             self.read_ahead(head);
         }
