@@ -11,6 +11,7 @@ use sea_orm::{
     },
 };
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{Source, source::START};
 use crate::notify;
@@ -161,8 +162,9 @@ async fn keeps_statements(session: &mut PgConnection) -> bool {
 /// Whether a notification that is sent where the service writes is heard where it listens.
 async fn is_heard(source: &Source, pool: &DatabaseConnection) -> bool {
     let heard = async {
-        let mut listener = notify::listen(Some(source)).await.ok()??;
-        notify::send(pool).await.ok()?;
+        let replica = Uuid::new_v4();
+        let mut listener = notify::listen(Some(source), replica).await.ok()??;
+        notify::send(pool, replica).await.ok()?;
         listener.next().await.ok()
     };
     timeout(ECHO, heard)
