@@ -63,8 +63,9 @@ use open::pools::Inner;
 use sql::reader::Reader;
 use transfer::lookup::Lookups;
 
-/// Writers that share PostgreSQL in one replica: while one waits for its commit, the others decide.
-const POSTGRES_WRITERS: usize = 3;
+/// Writers that share PostgreSQL in one replica: while one waits for its commit, the other decides. More only make the
+/// batches smaller.
+const POSTGRES_WRITERS: usize = 2;
 
 /// Time that a batch may take, so that callers learn of a lost database within 3 s.
 const BATCH_PATIENCE: Duration = Duration::from_millis(2_500);
