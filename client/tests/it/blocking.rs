@@ -58,6 +58,12 @@ fn calls_are_waited_for_and_streams_are_iterated_over() {
 #[test]
 fn a_reporter_reports_while_the_program_does_something_else() {
     let fake = play(Script {
+        // It may be asked for how long the agent may be silent before that is said.
+        get: Some(Box::new(|_, _| {
+            Ok(v1::GetTransferResponse {
+                transfer: Some(transfer(ORDERS, 2, Wire::InProgress, 1)),
+            })
+        })),
         reports: Some(Box::new(|_, _, _| Reply::Stored)),
         ..Script::default()
     });
