@@ -46,7 +46,7 @@ pub use error::{BackupError, ExportError, ImportError, OpenError, StoreError};
 pub use export::{Carried, export};
 pub use import::import;
 pub use new_file::NewFile;
-pub use notify::{Listener, Notification};
+pub use notify::Listener;
 pub use open::{
     options::{Migrate, Options, Pooling},
     pools::Connections,
@@ -175,12 +175,12 @@ impl Store {
 
     /// Tells every replica that something was committed; does nothing where there are no replicas.
     pub async fn send_notification(&self) -> Result<(), StoreError> {
-        notify::send(&self.reads(), self.inner.replica).await
+        notify::send(&self.reads()).await
     }
 
     /// Begins to listen to [`send_notification`](Self::send_notification); `None` where there are no replicas.
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
-        notify::listen(self.inner.source.as_ref(), self.inner.replica).await
+        notify::listen(self.inner.source.as_ref()).await
     }
 
     /// The time of the database's clock, which all replicas agree on; `None` where the server's own clock is the only

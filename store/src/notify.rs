@@ -1,12 +1,11 @@
-//! The word between replicas that something was committed. It carries no more than who says it, may be lost, and is sent
-//! outside every transaction: inside one, it would make all commits of the database wait for each other.
+//! The word between replicas that something was committed. It carries nothing, may be lost, and is sent outside every
+//! transaction: inside one, it would make all commits of the database wait for each other.
 
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, RuntimeErr, SqlxError,
     sqlx::postgres::{PgListener, PgPoolOptions},
 };
-use uuid::Uuid;
 
 use crate::{error::StoreError, open::postgres::Source, sql::classify::connecting};
 
@@ -15,21 +14,12 @@ const CHANNEL: &str = "tidegate";
 /// The listening connection's name in `pg_stat_activity`.
 const APPLICATION: &str = "tidegate feed";
 
-/// A word that was heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Notification {
-    /// It is this replica's own.
-    pub is_own: bool,
-}
-
 /// Hears the notifications of all replicas, this one included, on a connection of its own.
-pub struct Listener(BoxStream<'static, Result<Notification, StoreError>>);
+pub struct Listener(BoxStream<'static, Result<(), StoreError>>);
 
 impl Listener {
     /// One that hears what comes out of `notifications`, and is lost when they end.
-    pub fn of(
-        notifications: impl Stream<Item = Result<Notification, StoreError>> + Send + 'static,
-    ) -> Self {
+    pub fn of(notifications: impl Stream<Item = Result<(), StoreError>> + Send + 'static) -> Self {
         Self(notifications.boxed())
     }
 
@@ -37,7 +27,7 @@ impl Listener {
     ///
     /// # Errors
     /// [`StoreError`] when the connection is lost, and with it any number of notifications: listen again.
-    pub async fn next(&mut self) -> Result<Notification, StoreError> {
+    pub async fn next(&mut self) -> Result<(), StoreError> {
         match self.0.next().await {
             Some(notification) => notification,
             None => Err(lost()),
@@ -45,21 +35,17 @@ impl Listener {
     }
 }
 
-/// Tells the replicas on PostgreSQL that `replica` says so; does nothing on SQLite, which has none.
-pub(super) async fn send<C: ConnectionTrait>(db: &C, replica: Uuid) -> Result<(), StoreError> {
+/// Tells the replicas on PostgreSQL; does nothing on SQLite, which has none.
+pub(super) async fn send<C: ConnectionTrait>(db: &C) -> Result<(), StoreError> {
     if db.get_database_backend() == DbBackend::Postgres {
-        db.execute_unprepared(&format!("NOTIFY {CHANNEL}, '{replica}'"))
-            .await?;
+        db.execute_unprepared(&format!("NOTIFY {CHANNEL}")).await?;
     }
     Ok(())
 }
 
-/// Begins to listen on PostgreSQL, as `replica`; `None` on SQLite, and where there is nothing but sessions that others share: they
+/// Begins to listen on PostgreSQL; `None` on SQLite, and where there is nothing but sessions that others share: they
 /// would hear what is meant for us.
-pub(super) async fn listen(
-    source: Option<&Source>,
-    replica: Uuid,
-) -> Result<Option<Listener>, StoreError> {
+pub(super) async fn listen(source: Option<&Source>) -> Result<Option<Listener>, StoreError> {
     let options = source.and_then(Source::direct);
     let Some(options) = options.transpose().map_err(failed)? else {
         return Ok(None);
@@ -75,11 +61,9 @@ pub(super) async fn listen(
     // It is made anew by its owner, who knows what to do about what was missed.
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await.map_err(failed)?;
-    let notifications = stream::unfold(listener, move |mut listener| async move {
+    let notifications = stream::unfold(listener, |mut listener| async {
         let notification = match listener.try_recv().await {
-            Ok(Some(word)) => Ok(Notification {
-                is_own: Uuid::try_parse(word.payload()) == Ok(replica),
-            }),
+            Ok(Some(_)) => Ok(()),
             Ok(None) => Err(lost()),
             Err(error) => Err(failed(error)),
         };

@@ -42,7 +42,7 @@ pub(super) async fn send(store: Store, feed: Feed, stop: CancellationToken) {
     _ = stop.run_until_cancelled_owned(work).await;
 }
 
-/// Passes what is heard of other replicas on to `heard` until `stop` is cancelled.
+/// Passes what is heard on to `heard` until `stop` is cancelled.
 pub(super) async fn listen(store: Store, heard: Arc<Notify>, stop: CancellationToken) {
     let work = async {
         keep_listening(|| store.listen(), || store.send_notification(), &heard).await;
@@ -91,12 +91,9 @@ where
     loop {
         tokio::select! {
             notification = listener.next() => match notification {
-                Ok(word) => {
+                Ok(()) => {
                     last = Instant::now();
-                    // What this replica has committed it knows.
-                    if !word.is_own {
-                        heard.notify_one();
-                    }
+                    heard.notify_one();
                 }
                 Err(error) => return Deaf::Lost(error),
             },

@@ -9,7 +9,6 @@ use sea_orm::{
     ConnAcquireErr, DatabaseConnection, DbBackend, DbErr,
     sqlx::{Database, Pool},
 };
-use uuid::Uuid;
 
 use crate::{
     open::{
@@ -36,8 +35,6 @@ pub(crate) struct Inner {
     pub(crate) capabilities: Option<Capabilities>,
     /// What an SQLite file needs after an error.
     pub(crate) recovery: Option<Recovery>,
-    /// What this replica is known by to itself while it runs.
-    pub(crate) replica: Uuid,
 }
 
 /// The connections in use; one pool for both purposes on PostgreSQL.
@@ -76,7 +73,6 @@ impl Inner {
             source: None,
             capabilities: None,
             recovery,
-            replica: Uuid::new_v4(),
         }
     }
 

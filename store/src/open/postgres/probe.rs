@@ -11,7 +11,6 @@ use sea_orm::{
     },
 };
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use super::{Source, source::START};
 use crate::notify;
@@ -162,9 +161,8 @@ async fn keeps_statements(session: &mut PgConnection) -> bool {
 /// Whether a notification that is sent where the service writes is heard where it listens.
 async fn is_heard(source: &Source, pool: &DatabaseConnection) -> bool {
     let heard = async {
-        let replica = Uuid::new_v4();
-        let mut listener = notify::listen(Some(source), replica).await.ok()??;
-        notify::send(pool, replica).await.ok()?;
+        let mut listener = notify::listen(Some(source)).await.ok()??;
+        notify::send(pool).await.ok()?;
         listener.next().await.ok()
     };
     timeout(ECHO, heard)
