@@ -10,7 +10,6 @@ use std::{
 };
 
 use futures::future::join_all;
-use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
 
 use super::{BATCH, Execute, Ledger};
@@ -44,7 +43,7 @@ pub struct Sweeper {
     /// How long credentials and sessions are kept after their end; `None`: for ever.
     keep_access: Option<Duration>,
     /// The latest sweep for approvals that somebody asked for.
-    asked: Arc<Turn<Option<Asked>>>,
+    asked: Arc<tokio::sync::Mutex<Option<Asked>>>,
 }
 
 /// A sweep that somebody asked for: when it began, and how it ended.
