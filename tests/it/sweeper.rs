@@ -23,6 +23,19 @@ async fn asked(connections: &[Raw], count: usize, expires_in: Duration) -> Vec<v
     join_all(asked).await
 }
 
+/// So many sweeps at once; what each has expired.
+async fn sweeps(connections: &[Raw], count: usize) -> Vec<i64> {
+    let sweeps = (0..count).map(|number| {
+        let mut raw = connections[number % connections.len()].clone();
+        async move {
+            let request = v1::ExpirePendingApprovalsRequest::default();
+            let answer = told(raw.transfers.expire_pending_approvals(request)).await;
+            answer.expired_count
+        }
+    });
+    join_all(sweeps).await
+}
+
 async fn in_status(raw: &mut Raw, status: TransferStatus) -> i64 {
     let filter = v1::TransferFilter {
         status: vec![status.into()],
@@ -165,15 +178,7 @@ async fn of_several_sweeps_at_once_each_counts_what_it_expired() {
     asked(&connections, 700, Duration::from_secs(1)).await;
     asked(&connections, 50, Duration::from_secs(60)).await;
     world.clock.advance(Duration::from_secs(1));
-    let sweeps = connections.iter().map(|raw| {
-        let mut raw = raw.clone();
-        async move {
-            let request = v1::ExpirePendingApprovalsRequest::default();
-            let answer = told(raw.transfers.expire_pending_approvals(request)).await;
-            answer.expired_count
-        }
-    });
-    let counts = join_all(sweeps).await;
+    let counts = sweeps(&connections, connections.len()).await;
     assert_eq!(counts.iter().sum::<i64>(), 700, "{counts:?}");
     let mut raw = world.services().await;
     assert_eq!(in_status(&mut raw, TransferStatus::Expired).await, 700);
@@ -202,15 +207,7 @@ async fn sweeps_that_are_asked_for_during_one_are_carried_out_as_one() {
     world.clock.advance(Duration::from_secs(1));
     let commands = || metrics::sample(&address, "tidegate_ledger_batch_commands_sum");
     let before = commands().await;
-    let sweeps = (0..40).map(|number| {
-        let mut raw = connections[number % connections.len()].clone();
-        async move {
-            let request = v1::ExpirePendingApprovalsRequest::default();
-            let answer = told(raw.transfers.expire_pending_approvals(request)).await;
-            answer.expired_count
-        }
-    });
-    let counts = join_all(sweeps).await;
+    let counts = sweeps(&connections, 40).await;
     assert_eq!(counts.iter().sum::<i64>(), 100, "{counts:?}");
     let commands = commands().await - before;
     assert!(
