@@ -7,7 +7,7 @@
 //! replicas have committed. Of one transfer, no older state is passed on after a newer one, whichever side it comes from.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,6 +20,7 @@ mod backlog;
 mod connections;
 mod end;
 pub mod log_follower;
+mod mailbox;
 mod notify;
 mod pending_commit;
 mod position;
@@ -30,11 +31,13 @@ mod watermark;
 pub use backlog::Backlog;
 pub use connections::ConnectionNews;
 pub use end::LogEnd;
+pub use mailbox::BACKLOG;
 pub use pending_commit::PendingCommit;
 pub use revisions::Revisions;
 pub use rights::{Concern, RightsNews};
 
 use connections::Connections;
+use mailbox::Mailbox;
 use position::Position;
 use rights::Rights;
 use tidegate_domain::{
@@ -46,10 +49,6 @@ use tidegate_domain::{
     status::TransferStatus,
     transfer::Transfer,
 };
-use watermark::Watermark;
-
-/// Transfers with an undelivered change that one subscription may hold.
-pub const BACKLOG: usize = 10_000;
 
 /// One transfer before and after a commit; `None` where it does not exist.
 #[derive(Clone, Debug)]
@@ -167,21 +166,6 @@ struct Follower {
     /// Whether it is told how runs go.
     with_progress: bool,
     mailbox: Arc<Mailbox>,
-}
-
-#[derive(Default)]
-struct Mailbox {
-    waiting: Mutex<Waiting>,
-    notify: Notify,
-}
-
-#[derive(Default)]
-struct Waiting {
-    order: VecDeque<TransferId>,
-    newest: HashMap<TransferId, Update>,
-    /// Why nothing more comes.
-    over: Option<Error>,
-    watermark: Option<Watermark>,
 }
 
 impl Feed {
@@ -348,58 +332,6 @@ impl Registry {
             }
         }
         true
-    }
-}
-
-impl Mailbox {
-    fn put(&self, update: Update) {
-        let mut waiting = self.waiting();
-        if waiting.over.is_some() {
-            return;
-        }
-        let uuid = update.uuid();
-        match waiting.newest.entry(uuid) {
-            Entry::Occupied(mut newest) => {
-                if newest.get().revision() <= update.revision() {
-                    newest.insert(update);
-                }
-            }
-            Entry::Vacant(place) => {
-                place.insert(update);
-                waiting.order.push_back(uuid);
-            }
-        }
-        if waiting.order.len() > BACKLOG {
-            *waiting = Waiting {
-                over: Some(Error::WatchTooSlow { limit: BACKLOG }),
-                ..Waiting::default()
-            };
-        }
-        drop(waiting);
-        self.notify.notify_one();
-    }
-
-    /// Ends the watch; what waited is not told any more.
-    fn end(&self, why: &Error) {
-        *self.waiting() = Waiting {
-            over: Some(why.clone()),
-            ..Waiting::default()
-        };
-        self.notify.notify_one();
-    }
-
-    fn take(&self) -> Option<Result<Update, Error>> {
-        let mut waiting = self.waiting();
-        if let Some(error) = &waiting.over {
-            return Some(Err(error.clone()));
-        }
-        let uuid = waiting.order.pop_front()?;
-        waiting.step_towards_watermark();
-        waiting.newest.remove(&uuid).map(Ok)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

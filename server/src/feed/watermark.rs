@@ -3,7 +3,7 @@
 //! Changes are conflated by transfer and come from two sides, so none of them says by itself how far the log was told. A
 //! mark does: it notes how far the feed has told the log, and is reached once everything that waited then was taken.
 
-use super::{Feed, Registry, Subscription, Waiting, raise};
+use super::{Feed, Registry, Subscription, mailbox::Waiting, raise};
 use tidegate_domain::{chain::Head, id::TransferId};
 
 /// A place in a mailbox.
