@@ -19,6 +19,7 @@ mod audience;
 mod backlog;
 mod connections;
 mod end;
+mod followers;
 pub mod log_follower;
 mod mailbox;
 mod notify;
@@ -37,10 +38,12 @@ pub use revisions::Revisions;
 pub use rights::{Concern, RightsNews};
 
 use connections::Connections;
+use followers::{Follower, Followers};
 use mailbox::Mailbox;
 use position::Position;
 use rights::Rights;
 use tidegate_domain::{
+    caller::ConnectionScope,
     chain::Head,
     event::Event,
     id::{ConnectionId, TransferId},
@@ -157,15 +160,7 @@ struct Registry {
     /// One more with each transfer or filter that somebody begins to follow.
     joined: u64,
     by_uuid: HashMap<TransferId, HashMap<u64, Arc<Mailbox>>>,
-    by_filter: HashMap<u64, Follower>,
-}
-
-/// A subscription to what a filter means.
-struct Follower {
-    filter: TransferFilter,
-    /// Whether it is told how runs go.
-    with_progress: bool,
-    mailbox: Arc<Mailbox>,
+    by_filter: Followers,
 }
 
 impl Feed {
@@ -177,6 +172,7 @@ impl Feed {
             id,
             since: Head::default(),
             followed: Vec::new(),
+            filtered: None,
             mailbox: Arc::default(),
         }
     }
@@ -195,6 +191,7 @@ impl Feed {
         let mailbox = Arc::<Mailbox>::default();
         let mut registry = self.registry();
         let id = registry.claim();
+        let connections = filter.connections;
         let follower = Follower {
             filter,
             with_progress,
@@ -207,6 +204,7 @@ impl Feed {
             id,
             since: registry.position.told(),
             followed: Vec::new(),
+            filtered: Some(connections),
             mailbox,
         }
     }
@@ -279,7 +277,7 @@ impl Feed {
     /// Whether anybody follows a filter and is told how runs go.
     fn has_filters(&self) -> bool {
         let registry = self.registry();
-        registry.by_filter.values().any(|it| it.with_progress)
+        registry.by_filter.iter().any(|(_, it)| it.with_progress)
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
@@ -305,7 +303,7 @@ impl Registry {
                 None => Update::Deleted(change.uuid),
             };
             let of_run = change.is_of_a_run();
-            newest &= self.tell(&update, |it| {
+            newest &= self.tell(&update, change.connection(), |it| {
                 (it.with_progress || !of_run) && change.concerns(&it.filter)
             });
         }
@@ -314,10 +312,17 @@ impl Registry {
 
     fn publish_gone(&mut self, gone: &Gone) {
         let update = Update::Deleted(gone.uuid);
-        self.tell(&update, |it| gone.may_concern(&it.filter));
+        self.tell(&update, gone.connection_uuid, |it| {
+            gone.may_concern(&it.filter)
+        });
     }
 
-    fn tell(&mut self, update: &Update, concerns: impl Fn(&Follower) -> bool) -> bool {
+    fn tell(
+        &mut self,
+        update: &Update,
+        connection: Option<ConnectionId>,
+        concerns: impl Fn(&Follower) -> bool,
+    ) -> bool {
         // A row that was read just before this replica changed it must not be told after the change.
         if !self.revisions.admit(update.uuid(), update.revision()) {
             return false;
@@ -326,7 +331,7 @@ impl Registry {
         for mailbox in followers.into_iter().flat_map(HashMap::values) {
             mailbox.put(update.clone());
         }
-        for follower in self.by_filter.values() {
+        for follower in self.by_filter.of(connection) {
             if concerns(follower) {
                 follower.mailbox.put(update.clone());
             }
@@ -342,6 +347,8 @@ pub struct Subscription {
     /// What was told up to this event was told before it began.
     since: Head,
     followed: Vec<TransferId>,
+    /// The connections that its filter is for, if it has one.
+    filtered: Option<ConnectionScope>,
     mailbox: Arc<Mailbox>,
 }
 
@@ -397,7 +404,9 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut registry = self.feed.registry();
-        registry.by_filter.remove(&self.id);
+        if let Some(connections) = self.filtered {
+            registry.by_filter.remove(self.id, connections);
+        }
         for uuid in &self.followed {
             forget(&mut registry, self.id, *uuid);
         }

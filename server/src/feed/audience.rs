@@ -1,11 +1,7 @@
 //! Which events of others have to be told here: a row that nobody watches need not be read.
 
-use std::collections::HashSet;
-
 use super::{Feed, Registry, log_follower::changes_beside};
-use tidegate_domain::{
-    caller::ConnectionScope, chain::Head, event::Event, id::ConnectionId, query::TransferFilter,
-};
+use tidegate_domain::{chain::Head, event::Event};
 
 /// Those who are to be told, as of one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,39 +34,28 @@ impl Feed {
 struct Audience<'a> {
     registry: &'a Registry,
     everything: bool,
-    connections: HashSet<ConnectionId>,
 }
 
 impl<'a> Audience<'a> {
     fn of(registry: &'a Registry) -> Self {
-        let filters = registry.by_filter.values().map(|it| &it.filter);
-        let scopes = filters.map(|filter: &TransferFilter| filter.connections);
-        let (mut everything, mut connections) = (false, HashSet::new());
-        for scope in scopes {
-            match scope {
-                ConnectionScope::All => everything = true,
-                ConnectionScope::Only(one) => _ = connections.insert(one),
-                ConnectionScope::Nothing => {}
-            }
-        }
         Self {
             registry,
-            everything,
-            connections,
+            everything: registry.by_filter.has_any_connection(),
         }
     }
 
     fn may_hear(&self, event: &Event) -> bool {
-        let by_filter = self.everything || !self.connections.is_empty();
-        let by_uuid = !self.registry.by_uuid.is_empty();
+        let Registry {
+            by_filter, by_uuid, ..
+        } = self.registry;
+        let nobody = !self.everything && !by_filter.has_one_connection() && by_uuid.is_empty();
         // Of the transfer beside its own an event says nothing.
-        if changes_beside(event) && (by_filter || by_uuid) {
+        if changes_beside(event) && !nobody {
             return true;
         }
-        let of = |connection| self.connections.contains(&connection);
         self.everything
-            || event.connection_uuid.is_some_and(of)
-            || (event.transfer_uuid).is_some_and(|uuid| self.registry.by_uuid.contains_key(&uuid))
+            || (event.connection_uuid).is_some_and(|one| by_filter.has_connection(one))
+            || (event.transfer_uuid).is_some_and(|uuid| by_uuid.contains_key(&uuid))
     }
 }
 
@@ -84,6 +69,7 @@ mod tests {
         event::EventType,
         fixtures::{event, id},
         id::TransferId,
+        query::TransferFilter,
     };
 
     fn of(transfer: u128, connection: u128, event_type: EventType) -> Event {

@@ -59,7 +59,7 @@ impl Feed {
         registry.newest = end.sequence;
         registry.revisions = Revisions::default();
         let of_one = registry.by_uuid.values().flat_map(HashMap::values);
-        let of_many = registry.by_filter.values().map(|it| &it.mailbox);
+        let of_many = registry.by_filter.iter().map(|(_, it)| &it.mailbox);
         let all: Vec<Arc<Mailbox>> = of_one.chain(of_many).cloned().collect();
         for mailbox in all {
             mailbox.end(&why);
