@@ -103,11 +103,11 @@ impl Store {
     /// The connections that `transfers` belong to, as far as they exist.
     pub async fn connections_of(
         &self,
-        transfers: &[Transfer],
+        transfers: &[impl Borrow<Transfer>],
     ) -> Result<HashMap<ConnectionId, Connection>, StoreError> {
         let distinct: BTreeSet<_> = transfers
             .iter()
-            .filter_map(|transfer| transfer.declared.connection_uuid)
+            .filter_map(|transfer| transfer.borrow().declared.connection_uuid)
             .collect();
         let distinct: Vec<_> = distinct.into_iter().collect();
         let found = existing(&self.reads(), &distinct).await?;
@@ -148,7 +148,7 @@ impl ScopedReader {
     /// The connections that `transfers` belong to, as far as they exist.
     pub async fn connections_of(
         &self,
-        transfers: &[Transfer],
+        transfers: &[impl Borrow<Transfer>],
     ) -> Result<HashMap<ConnectionId, Connection>, StoreError> {
         let mut found = self.store.connections_of(transfers).await?;
         found.retain(|uuid, _| self.caller.sees(Some(*uuid)));

@@ -131,6 +131,11 @@ impl Store {
         Reader::new(&self.inner, LONG_READ, false)
     }
 
+    /// Forgets what transfers were like, for when the ledger turns out to be another one.
+    pub fn clear_cache(&self) {
+        self.inner.transfers.clear();
+    }
+
     /// Waits for running statements, but not for ever, closes every connection and lets go of the file.
     pub async fn close(&self) {
         self.inner.close().await;

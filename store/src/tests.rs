@@ -2,6 +2,7 @@
 
 mod attempts;
 mod bulk_operations;
+mod cached;
 mod claims;
 mod credentials;
 mod exports;

@@ -1,11 +1,8 @@
 //! Transfers: rows, reads and changes.
 
-use std::borrow::Borrow;
+use std::sync::Arc;
 
-use sea_orm::{
-    ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, LockBehavior, LockType},
-};
+use sea_orm::{ConnectionTrait, QueryFilter, Select, sea_query::Expr};
 
 use crate::{ScopedReader, Store, WriteTransaction, error::StoreError, sql::chunk, value::ids};
 use tidegate_domain::{
@@ -22,10 +19,13 @@ use tidegate_entity::{
 };
 use uuid::Uuid;
 
+pub(crate) mod cache;
 pub(crate) mod lookup;
 pub(crate) mod movement;
 pub(crate) mod rows;
 pub(crate) mod select;
+
+use cache::Lock;
 
 /// What a report of progress changes. No index holds any of them.
 pub(crate) const PROGRESS: [Column; 11] = [
@@ -92,7 +92,7 @@ pub(crate) const CHANGING: [Column; 44] = [
 
 impl Store {
     /// One transfer, if it exists.
-    pub async fn transfer(&self, uuid: TransferId) -> Result<Option<Transfer>, StoreError> {
+    pub async fn transfer(&self, uuid: TransferId) -> Result<Option<Arc<Transfer>>, StoreError> {
         lookup::find(self, uuid).await
     }
 
@@ -100,8 +100,9 @@ impl Store {
     pub async fn existing_transfers(
         &self,
         uuids: &[TransferId],
-    ) -> Result<Vec<Transfer>, StoreError> {
-        existing(&self.reads(), uuids).await
+    ) -> Result<Vec<Arc<Transfer>>, StoreError> {
+        let cache = &self.inner.transfers;
+        cache::read(&self.reads(), cache, uuids, Lock::None).await
     }
 
     /// The revisions of those among `uuids` that exist, in no particular order.
@@ -249,7 +250,7 @@ impl Store {
 
 impl ScopedReader {
     /// One transfer.
-    pub async fn transfer(&self, uuid: TransferId) -> Result<Option<Transfer>, StoreError> {
+    pub async fn transfer(&self, uuid: TransferId) -> Result<Option<Arc<Transfer>>, StoreError> {
         let found = self.store.transfer(uuid).await?;
         Ok(found.filter(|transfer| self.sees(transfer)))
     }
@@ -258,7 +259,7 @@ impl ScopedReader {
     pub async fn existing_transfers(
         &self,
         uuids: &[TransferId],
-    ) -> Result<Vec<Transfer>, StoreError> {
+    ) -> Result<Vec<Arc<Transfer>>, StoreError> {
         let mut found = self.store.existing_transfers(uuids).await?;
         found.retain(|transfer| self.sees(transfer));
         Ok(found)
@@ -330,49 +331,36 @@ impl ScopedReader {
 impl WriteTransaction {
     /// Loads transfers for a change, in the order of their uuids, and keeps other writers away from them. `uuids` must
     /// be sorted; those that do not exist, or that somebody else has locked, are left out.
-    pub async fn lock_transfers(&self, uuids: &[TransferId]) -> Result<Vec<Transfer>, StoreError> {
-        let mut transfers = Vec::with_capacity(uuids.len());
-        let backend = self.transaction.get_database_backend();
-        for among in chunk::one_of_ids(backend, Column::Uuid, uuids) {
-            let locked = Entity::find()
-                .filter(among)
-                .order_by_asc(Column::Uuid)
-                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-            transfers.extend(load(&self.transaction, locked).await?);
-        }
-        Ok(transfers)
+    pub async fn lock_transfers(
+        &self,
+        uuids: &[TransferId],
+    ) -> Result<Vec<Arc<Transfer>>, StoreError> {
+        self.read_transfers(uuids, Lock::Exclusive).await
     }
 
     /// The transfers among `uuids` that exist, without a lock.
     pub async fn existing_transfers(
         &self,
         uuids: &[TransferId],
-    ) -> Result<Vec<Transfer>, StoreError> {
-        existing(&self.transaction, uuids).await
+    ) -> Result<Vec<Arc<Transfer>>, StoreError> {
+        self.read_transfers(uuids, Lock::None).await
     }
 
     /// Inserts transfers.
-    pub async fn insert_transfers<T>(&self, transfers: &[T]) -> Result<(), StoreError>
-    where
-        T: Borrow<Transfer> + Sync,
-    {
-        self.insert(transfers, |each| rows::to_row(each.borrow()))
-            .await
+    pub async fn insert_transfers(&self, transfers: &[Arc<Transfer>]) -> Result<(), StoreError> {
+        self.insert(transfers, |each| rows::to_row(each)).await?;
+        self.has_written(transfers);
+        Ok(())
     }
 
     /// Stores all that can change about transfers, which is all but what was declared and the time of creation.
-    pub async fn update_transfers<T>(&self, transfers: &[T]) -> Result<(), StoreError>
-    where
-        T: Borrow<Transfer> + Sync,
-    {
+    pub async fn update_transfers(&self, transfers: &[Arc<Transfer>]) -> Result<(), StoreError> {
         self.update_columns(&CHANGING, transfers).await
     }
 
-    /// Stores totals, pace, checkpoint, heartbeat, time and number of the change, and nothing else.
-    pub async fn update_progress<T>(&self, transfers: &[T]) -> Result<(), StoreError>
-    where
-        T: Borrow<Transfer> + Sync,
-    {
+    /// Stores totals, pace, checkpoint, heartbeat, time and number of the change, and nothing else: the rest must be as it
+    /// was.
+    pub async fn update_progress(&self, transfers: &[Arc<Transfer>]) -> Result<(), StoreError> {
         self.update_columns(&PROGRESS, transfers).await
     }
 
@@ -400,13 +388,25 @@ impl WriteTransaction {
         ids(select, &self.transaction).await
     }
 
-    async fn update_columns<T>(&self, columns: &[Column], transfers: &[T]) -> Result<(), StoreError>
-    where
-        T: Borrow<Transfer> + Sync,
-    {
-        let to_row = |each: &T| rows::to_row(each.borrow());
-        self.update::<Entity, T>(Column::Uuid, columns, transfers, to_row)
-            .await
+    async fn read_transfers(
+        &self,
+        uuids: &[TransferId],
+        lock: Lock,
+    ) -> Result<Vec<Arc<Transfer>>, StoreError> {
+        let inner = self.transaction.owner();
+        cache::read(&self.transaction, &inner.transfers, uuids, lock).await
+    }
+
+    async fn update_columns(
+        &self,
+        columns: &[Column],
+        transfers: &[Arc<Transfer>],
+    ) -> Result<(), StoreError> {
+        let to_row = |each: &Arc<Transfer>| rows::to_row(each);
+        self.update::<Entity, _>(Column::Uuid, columns, transfers, to_row)
+            .await?;
+        self.has_written(transfers);
+        Ok(())
     }
 }
 
@@ -430,17 +430,6 @@ async fn running<C: ConnectionTrait>(
 fn among_tables<C: ConnectionTrait>(db: &C, filter: &ClaimFilter) -> Option<Expr> {
     let names: Vec<&str> = filter.table_names.iter().map(String::as_str).collect();
     chunk::one_of_texts(db.get_database_backend(), Column::TableName, &names).pop()
-}
-
-async fn existing<C: ConnectionTrait>(
-    db: &C,
-    uuids: &[TransferId],
-) -> Result<Vec<Transfer>, StoreError> {
-    let mut transfers = Vec::with_capacity(uuids.len());
-    for among in chunk::one_of_ids(db.get_database_backend(), Column::Uuid, uuids) {
-        transfers.extend(load(db, Entity::find().filter(among)).await?);
-    }
-    Ok(transfers)
 }
 
 async fn load<C: ConnectionTrait>(

@@ -3,7 +3,7 @@
 //! Rows are locked in the order of their uuids and the event counter last, so that batches of several writers cannot
 //! wait for each other in a circle. Sums are added to under the counter's lock, in any order.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, ModelTrait,
@@ -20,7 +20,7 @@ use crate::{
     sql::{bulk, chunk, transaction::Transaction},
     time,
 };
-use tidegate_domain::{chain::Head, time::Timestamp};
+use tidegate_domain::{chain::Head, time::Timestamp, transfer::Transfer};
 
 /// One write transaction. Dropped without [`commit`](Self::commit) or [`rollback`](Self::rollback), it is rolled back, and
 /// on SQLite its connection is replaced.
@@ -29,6 +29,8 @@ pub struct WriteTransaction {
     pub(crate) transaction: Transaction,
     /// The newest event of the log once this is committed, if it appends any.
     pub(crate) head: OnceLock<Head>,
+    /// Transfers as they are once this is committed.
+    written: Mutex<Vec<Arc<Transfer>>>,
 }
 
 impl WriteTransaction {
@@ -39,6 +41,7 @@ impl WriteTransaction {
         Ok(Self {
             transaction: Transaction::begin(inner, pool).await?,
             head: OnceLock::new(),
+            written: Mutex::default(),
         })
     }
 
@@ -49,7 +52,18 @@ impl WriteTransaction {
 
     /// Makes it durable. When this fails, it may or may not have become so, unless a step before has failed.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit(self.head.into_inner()).await?)
+        let (inner, written) = (self.transaction.owner(), self.written.into_inner());
+        self.transaction.commit(self.head.into_inner()).await?;
+        for transfer in written.unwrap_or_else(PoisonError::into_inner) {
+            inner.transfers.keep(&transfer);
+        }
+        Ok(())
+    }
+
+    /// Notes transfers that this has inserted or changed.
+    pub(crate) fn has_written(&self, transfers: &[Arc<Transfer>]) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.extend_from_slice(transfers);
     }
 
     /// Ends it without a trace.

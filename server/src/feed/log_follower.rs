@@ -209,6 +209,7 @@ impl LogFollower {
         let end = self.store.log_bounds().await?.last;
         tracing::error!("{why}; every watch is ended, and this server goes on from {end}");
         self.progress.forget();
+        self.store.clear_cache();
         self.feed.begin_anew(end, why);
         Ok(())
     }
@@ -257,14 +258,14 @@ impl LogFollower {
         let rows = self.store.existing_transfers(&uuids).await?;
         let rows: HashMap<TransferId, Arc<Transfer>> = rows
             .into_iter()
-            .map(|transfer| (transfer.uuid, Arc::new(transfer)))
+            .map(|transfer| (transfer.uuid, transfer))
             .collect();
         let beside = beside(foreign.iter().copied(), &rows);
         let beside = self.store.existing_transfers(&beside).await?;
         // Read after the rows, so none of them is of a later event.
         self.feed
             .rests_on(self.store.log_bounds().await?.last.sequence);
-        for row in beside.into_iter().map(Arc::new) {
+        for row in beside {
             self.feed.publish_newest(FeedChange {
                 uuid: row.uuid,
                 before: Some(Arc::clone(&row)),

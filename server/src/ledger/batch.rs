@@ -49,7 +49,7 @@ pub(super) struct BatchInputs {
     /// The time of every decision.
     pub(super) now: Timestamp,
     /// The transfers that the commands name, and those that repetitions are answered with.
-    pub(super) transfers: Vec<Transfer>,
+    pub(super) transfers: Vec<Arc<Transfer>>,
     /// The connections that the commands depend on.
     pub(super) connections: Vec<Connection>,
     /// The credentials that the commands name, and those that repetitions are answered with.
@@ -125,8 +125,8 @@ struct Row<T> {
 }
 
 impl<T> Row<T> {
-    fn inputs(value: T) -> Self {
-        let value = Arc::new(value);
+    fn inputs(value: impl Into<Arc<T>>) -> Self {
+        let value = value.into();
         Self {
             before: Some(Arc::clone(&value)),
             after: Some(value),

@@ -5,7 +5,10 @@
 //! requests by id, movements by correlation, connections by uuid, transfers by uuid, credentials by uuid, sessions by uuid,
 //! bulk operations by uuid, agents by uuid, the event counter last.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     batch::{BatchInputs, OPEN_ENOUGH},
@@ -199,7 +202,7 @@ async fn find_held(
     plan: &LockPlan<'_>,
     transaction: &WriteTransaction,
     connections: &[Connection],
-    transfers: &[Transfer],
+    transfers: &[Arc<Transfer>],
 ) -> Result<Held, StoreError> {
     let planned: Vec<_> = plan.connections.keys().copied().collect();
     let connections = missing(&planned, connections.iter().map(|it| it.uuid));

@@ -44,7 +44,7 @@ pub(super) async fn one(
         time: backend.time.clone(),
         permit,
         subscription,
-        snapshot: Some(Arc::new(snapshot)),
+        snapshot: Some(snapshot),
         seen: 0,
     };
     Ok(stream::unfold(Some(watch), |watch| async move {

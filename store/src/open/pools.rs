@@ -16,6 +16,7 @@ use crate::{
         recovery::Recovery,
     },
     sql::classify::{puts_others_in_doubt, taints},
+    transfer::cache::TransferCache,
 };
 use tidegate_domain::chain::Head;
 
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) capabilities: Option<Capabilities>,
     /// What an SQLite file needs after an error.
     pub(crate) recovery: Option<Recovery>,
+    /// Transfers as they were last read or written.
+    pub(crate) transfers: TransferCache,
 }
 
 /// The connections in use; one pool for both purposes on PostgreSQL.
@@ -73,6 +76,7 @@ impl Inner {
             source: None,
             capabilities: None,
             recovery,
+            transfers: TransferCache::default(),
         }
     }
 

@@ -45,6 +45,11 @@ impl Transaction {
         })
     }
 
+    /// What it is a transaction of.
+    pub(crate) fn owner(&self) -> Arc<Inner> {
+        Arc::clone(&self.owner)
+    }
+
     /// Makes it durable; the log then ends at `head`, if that changes.
     pub(crate) async fn commit(mut self, head: Option<Head>) -> Result<(), DbErr> {
         let inner = self.open()?;

@@ -1,6 +1,6 @@
 //! A store on a file of its own, and values to fill it with.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, json};
 use tempfile::TempDir;
@@ -11,6 +11,7 @@ use tidegate_domain::{
     decide::creation,
     event::{About, Event, IdempotencyKey},
     fixtures::{id, transfer as sample},
+    id::TransferId,
     outcome::{Failure, FailureCode, Phase, PhaseStart, RecordProblem, RecordProblems},
     pace::Pace,
     policy::Policy,
@@ -46,12 +47,24 @@ impl Fixture {
 
     pub(super) async fn insert(&self, transfers: &[Transfer]) {
         let batch = self.store.begin().await.expect("a batch");
-        batch.insert_transfers(transfers).await.expect("inserted");
+        let shared = shared(transfers);
+        batch.insert_transfers(&shared).await.expect("inserted");
         let ended = transfers.iter().filter(|it| it.status.is_terminal());
         let ended: Vec<_> = ended.map(|transfer| transfer.uuid).collect();
         batch.count_ended(&ended).await.expect("counted");
         batch.commit().await.expect("committed");
     }
+
+    /// As it is in the database.
+    pub(super) async fn stored(&self, uuid: TransferId) -> Option<Transfer> {
+        self.store.clear_cache();
+        let found = self.store.transfer(uuid).await.expect("read");
+        found.map(Arc::unwrap_or_clone)
+    }
+}
+
+pub(super) fn shared(transfers: &[Transfer]) -> Vec<Arc<Transfer>> {
+    transfers.iter().cloned().map(Arc::new).collect()
 }
 
 pub(super) fn url(path: &std::path::Path) -> String {

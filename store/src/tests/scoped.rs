@@ -1,8 +1,10 @@
 //! What a caller may read: an agent its own connection, others everything.
 
+use std::borrow::Borrow;
+
 use uuid::Uuid;
 
-use super::fixture::{Fixture, at, connection, event, first, plain};
+use super::fixture::{Fixture, at, connection, event, first, plain, shared};
 use crate::{Readers, ScopedReader};
 use tidegate_domain::{
     caller::{ConnectionScope, Role},
@@ -41,7 +43,8 @@ async fn readers() -> (Fixture, ScopedReader, ScopedReader) {
     let batch = fixture.store.begin().await.expect("a batch");
     let sites = [connection(1, 1), connection(2, 2)];
     batch.insert_connections(&sites).await.expect("inserted");
-    batch.insert_transfers(&transfers).await.expect("inserted");
+    let inserted = batch.insert_transfers(&shared(&transfers)).await;
+    inserted.expect("inserted");
     let ended = transfers.iter().filter(|it| it.status.is_terminal());
     let ended: Vec<_> = ended.map(|transfer| transfer.uuid).collect();
     batch.count_ended(&ended).await.expect("counted");
@@ -54,8 +57,9 @@ async fn readers() -> (Fixture, ScopedReader, ScopedReader) {
     (fixture, agent, approver)
 }
 
-fn numbers(transfers: &[Transfer]) -> Vec<u128> {
-    let mut numbers: Vec<_> = transfers.iter().map(|it| it.uuid.0.as_u128()).collect();
+fn numbers(transfers: &[impl Borrow<Transfer>]) -> Vec<u128> {
+    let numbers = transfers.iter().map(|it| it.borrow().uuid.0.as_u128());
+    let mut numbers: Vec<_> = numbers.collect();
     numbers.sort_unstable();
     numbers
 }

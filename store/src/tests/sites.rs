@@ -112,7 +112,7 @@ async fn the_connections_of_transfers_come_once_each() {
     assert!(
         fixture
             .store
-            .connections_of(&[])
+            .connections_of(&transfers[..0])
             .await
             .expect("read")
             .is_empty()

@@ -4,7 +4,7 @@ use sea_orm::EntityTrait as _;
 use tidegate_entity::transfer_stats;
 use uuid::Uuid;
 
-use super::fixture::{Fixture, at, plain, url};
+use super::fixture::{Fixture, at, plain, shared, url};
 use crate::{Options, Snapshot};
 use tidegate_domain::{
     caller::ConnectionScope,
@@ -356,7 +356,8 @@ async fn sums_that_are_wrong_are_found() {
     assert_eq!(wrong_sums(&fixture).await, nothing());
     let batch = fixture.store.begin().await.expect("a batch");
     transfer.totals.records_transferred = 8;
-    batch.update_transfers(&[&transfer]).await.expect("updated");
+    let updated = batch.update_transfers(&shared(&[transfer.clone()])).await;
+    updated.expect("updated");
     batch.commit().await.expect("committed");
     let place = format!(
         ", connection {SITE}, table \"a\", SEND, COMPLETED, duration class 88: 1 counted, "

@@ -2,7 +2,7 @@
 
 use super::{
     super::{Effect, PriorRequest, StoreError},
-    fixture::{Fixture, at, connection, event, first, full, mark, plain},
+    fixture::{Fixture, at, connection, event, first, full, mark, plain, shared},
 };
 use tidegate_domain::{
     event::{EventDetail, EventType},
@@ -20,10 +20,9 @@ async fn every_field_comes_back_as_it_went_in() {
     let transfers = [plain(1), full(2)];
     fixture.insert(&transfers).await;
     for wanted in transfers {
-        let found = fixture.store.transfer(wanted.uuid).await.expect("read");
-        assert_eq!(found, Some(wanted));
+        assert_eq!(fixture.stored(wanted.uuid).await, Some(wanted));
     }
-    assert_eq!(fixture.store.transfer(id(3)).await.expect("read"), None);
+    assert_eq!(fixture.stored(id(3)).await, None);
 }
 
 #[tokio::test]
@@ -43,17 +42,14 @@ async fn a_full_update_stores_all_that_can_change() {
         };
         let batch = fixture.store.begin().await.expect("a batch");
         batch
-            .update_transfers(std::slice::from_ref(&wanted))
+            .update_transfers(&shared(std::slice::from_ref(&wanted)))
             .await
             .expect("updated");
         batch.commit().await.expect("committed");
         // Kept in one column with what holds now.
         wanted.declared.requires_approval = wanted.requires_approval;
         wanted.declared.finish_by = wanted.finish_expires_at;
-        assert_eq!(
-            fixture.store.transfer(from.uuid).await.expect("read"),
-            Some(wanted)
-        );
+        assert_eq!(fixture.stored(from.uuid).await, Some(wanted));
     }
 }
 
@@ -65,7 +61,8 @@ async fn progress_stores_only_what_progress_changes() {
     fixture.insert(&before).await;
     let reported: Vec<_> = (0..86).map(full).collect();
     let batch = fixture.store.begin().await.expect("a batch");
-    batch.update_progress(&reported).await.expect("updated");
+    let written = batch.update_progress(&shared(&reported)).await;
+    written.expect("updated");
     batch.commit().await.expect("committed");
     for (before, reported) in before.into_iter().zip(reported) {
         let wanted = Transfer {
@@ -77,10 +74,7 @@ async fn progress_stores_only_what_progress_changes() {
             revision: reported.revision,
             ..before
         };
-        assert_eq!(
-            fixture.store.transfer(wanted.uuid).await.expect("read"),
-            Some(wanted)
-        );
+        assert_eq!(fixture.stored(wanted.uuid).await, Some(wanted));
     }
 }
 
@@ -105,7 +99,8 @@ async fn locked_rows_come_in_order_and_without_the_missing() {
 async fn what_is_not_committed_is_gone() {
     let fixture = Fixture::new().await;
     let batch = fixture.store.begin().await.expect("a batch");
-    batch.insert_transfers(&[plain(1)]).await.expect("inserted");
+    let inserted = batch.insert_transfers(&shared(&[plain(1)])).await;
+    inserted.expect("inserted");
     batch
         .append_events(&mut [event(&plain(1), None)])
         .await
@@ -153,7 +148,7 @@ async fn a_vanished_row_is_an_error() {
     let fixture = Fixture::new().await;
     fixture.insert(&[plain(1)]).await;
     let batch = fixture.store.begin().await.expect("a batch");
-    let updated = batch.update_progress(&[plain(1), plain(2)]).await;
+    let updated = batch.update_progress(&shared(&[plain(1), plain(2)])).await;
     assert!(
         matches!(updated, Err(StoreError::Internal(_))),
         "{updated:?}"
@@ -324,7 +319,9 @@ async fn a_race_on_a_request_id_asks_for_another_try() {
     let batch = fixture.store.begin().await.expect("a batch");
     let mut elsewhere = plain(1);
     elsewhere.declared.correlation_uuid = Some(id(9));
-    let result = batch.insert_transfers(&[plain(1), elsewhere]).await;
+    let result = batch
+        .insert_transfers(&shared(&[plain(1), elsewhere]))
+        .await;
     assert!(matches!(result, Err(StoreError::Internal(_))), "{result:?}");
 }
 
@@ -352,7 +349,7 @@ async fn a_side_of_a_movement_has_one_newest_transfer_in_each_connection() {
     for connection_uuid in [None, Some(id(5))] {
         let batch = fixture.store.begin().await.expect("a batch");
         let second = [of(7, connection_uuid, false)];
-        let result = batch.insert_transfers(&second).await;
+        let result = batch.insert_transfers(&shared(&second)).await;
         assert!(matches!(result, Err(StoreError::Conflict(_))), "{result:?}");
     }
     let batch = fixture.store.begin().await.expect("a batch");
@@ -382,7 +379,8 @@ async fn one_write_at_a_time_while_reads_go_on() {
     let fixture = Fixture::new().await;
     fixture.insert(&[plain(1)]).await;
     let batch = fixture.store.begin().await.expect("a batch");
-    batch.insert_transfers(&[plain(2)]).await.expect("inserted");
+    let inserted = batch.insert_transfers(&shared(&[plain(2)])).await;
+    inserted.expect("inserted");
     let any = TransferFilter::default();
     let seen = fixture
         .store
@@ -425,6 +423,7 @@ async fn a_meaningless_row_is_an_error_and_not_a_guess() {
     sea_orm::ConnectionTrait::execute_unprepared(writer, "UPDATE transfer SET metadata = '[]'")
         .await
         .expect("changed behind the store's back");
+    fixture.store.clear_cache();
     let read = fixture.store.transfer(id(1)).await;
     assert!(matches!(read, Err(StoreError::Internal(_))), "{read:?}");
 }

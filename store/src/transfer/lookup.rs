@@ -5,27 +5,24 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sea_orm::EntityTrait;
 use tokio::{
     runtime::Handle,
     sync::oneshot,
     time::{Instant, timeout_at},
 };
 
-use super::{existing, rows};
 use crate::{READ, Store, error::StoreError};
 use tidegate_domain::{id::TransferId, transfer::Transfer};
-use tidegate_entity::{stored::StoredId, transfer::Entity};
 
 /// Statements that may run at the same time.
 const TURNS: usize = 2;
 /// Transfers of one statement.
 const SHARED: usize = 128;
 
-type Answer = Result<Option<Transfer>, StoreError>;
+type Answer = Result<Option<Arc<Transfer>>, StoreError>;
 type Waiting = (TransferId, oneshot::Sender<Answer>);
 
 /// Who waits for a transfer, and how many statements run.
@@ -106,10 +103,7 @@ pub(super) async fn find(store: &Store, uuid: TransferId) -> Answer {
 }
 
 async fn alone(store: &Store, uuid: TransferId) -> Answer {
-    let found = Entity::find_by_id(StoredId(uuid))
-        .one(&store.reads())
-        .await?;
-    found.map(rows::from_row).transpose()
+    Ok(store.existing_transfers(&[uuid]).await?.pop())
 }
 
 /// Serves some of those who wait.
@@ -118,9 +112,9 @@ async fn serve(turn: Turn, waiting: Vec<Waiting>) {
     let mut uuids: Vec<TransferId> = waiting.iter().map(|(uuid, _)| *uuid).collect();
     uuids.sort_unstable();
     uuids.dedup();
-    match existing(&store.reads(), &uuids).await {
+    match store.existing_transfers(&uuids).await {
         Ok(found) => {
-            let found: HashMap<TransferId, Transfer> =
+            let found: HashMap<TransferId, Arc<Transfer>> =
                 found.into_iter().map(|each| (each.uuid, each)).collect();
             for (uuid, answer) in waiting {
                 _ = answer.send(Ok(found.get(&uuid).cloned()));

@@ -245,6 +245,11 @@ pub(crate) fn moved(since: Timestamp, after: Option<Position>, limit: u32) -> Se
         .limit(u64::from(limit))
 }
 
+/// What tells whether a transfer is still as it was.
+pub(crate) fn versions() -> Select<Entity> {
+    revisions().column(Column::UpdatedAt)
+}
+
 pub(crate) fn revisions() -> Select<Entity> {
     Entity::find()
         .select_only()

@@ -201,13 +201,10 @@ impl Progress {
         let mut rows = self.store.existing_transfers(&news).await?;
         // What has ended meanwhile is in the log, and told from there.
         rows.retain(|row| row.status == TransferStatus::InProgress);
-        let changes = rows.into_iter().map(|transfer| {
-            let row = Arc::new(transfer);
-            FeedChange {
-                uuid: row.uuid,
-                before: Some(Arc::clone(&row)),
-                after: Some(row),
-            }
+        let changes = rows.into_iter().map(|row| FeedChange {
+            uuid: row.uuid,
+            before: Some(Arc::clone(&row)),
+            after: Some(row),
         });
         let changes: Vec<FeedChange> = changes.collect();
         self.feed.publish(&changes);

@@ -118,9 +118,13 @@ fn state(transfers: Vec<Transfer>) -> Batch {
     with(transfers, Vec::new())
 }
 
+fn shared(transfers: impl IntoIterator<Item = Transfer>) -> Vec<Arc<Transfer>> {
+    transfers.into_iter().map(Arc::new).collect()
+}
+
 fn with(transfers: Vec<Transfer>, connections: Vec<Connection>) -> Batch {
     Batch::new(BatchInputs {
-        transfers,
+        transfers: shared(transfers),
         connections,
         ..BatchInputs::at(NOW)
     })

@@ -1,6 +1,9 @@
 //! What the commands of a batch name, each once and sorted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{agent::WantedAgents, credential::WantedAccess};
 use tidegate_domain::{
@@ -159,7 +162,7 @@ impl<'a> LockPlan<'a> {
     pub(super) fn still_holds(
         &self,
         connections: &[Connection],
-        transfers: &[Transfer],
+        transfers: &[Arc<Transfer>],
     ) -> Result<(), StoreError> {
         let counting: BTreeSet<ConnectionId> = connections
             .iter()

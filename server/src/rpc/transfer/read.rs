@@ -1,6 +1,6 @@
 //! The calls that change nothing: fields checked, the store asked, rows converted.
 
-use std::collections::HashMap;
+use std::{borrow::Borrow, collections::HashMap};
 
 use tidegate_proto::v1;
 
@@ -273,7 +273,7 @@ impl Backend {
 
 async fn preloaded(
     reader: &ScopedReader,
-    transfers: &[Transfer],
+    transfers: &[impl Borrow<Transfer>],
     wanted: bool,
 ) -> Result<HashMap<ConnectionId, Connection>, Error> {
     if !wanted {

@@ -39,7 +39,7 @@ const STRIDE: u32 = 200;
 /// One thing to tell.
 pub(super) enum BackfillItem {
     /// A transfer as it is now.
-    Row(Box<Transfer>),
+    Row(Arc<Transfer>),
     /// A transfer that is gone.
     Gone(TransferId),
     /// The log was told up to this place; nothing told so far rests on an event after that position.
@@ -161,7 +161,7 @@ impl Backfill {
         } else {
             Stage::Rows(Box::new(filter), last)
         };
-        let rows = rows.into_iter().map(|row| BackfillItem::Row(Box::new(row)));
+        let rows = rows.into_iter().map(Arc::new).map(BackfillItem::Row);
         self.read = rows.collect();
         Ok(())
     }
@@ -186,8 +186,7 @@ impl Backfill {
         self.newest = view.bounds.last.sequence.max(self.newest);
         self.read = concerned(&events, &rows, &self.filter);
         let beside = beside.into_values().filter(|row| self.filter.matches(row));
-        self.read
-            .extend(beside.map(|row| BackfillItem::Row(Box::new(Transfer::clone(&row)))));
+        self.read.extend(beside.map(BackfillItem::Row));
         let last = events.last().map_or(after, Head::from);
         if events.len() < STRIDE as usize {
             self.at = last.later(until);
@@ -217,9 +216,8 @@ fn in_progress(filter: &TransferFilter) -> Stage {
     }
 }
 
-fn by_uuid(rows: Vec<Transfer>) -> HashMap<TransferId, Arc<Transfer>> {
-    let rows = rows.into_iter();
-    rows.map(|row| (row.uuid, Arc::new(row))).collect()
+fn by_uuid(rows: Vec<Arc<Transfer>>) -> HashMap<TransferId, Arc<Transfer>> {
+    rows.into_iter().map(|row| (row.uuid, row)).collect()
 }
 
 /// The transfers that `filter` means now, or meant before one of these events; each once.
@@ -242,7 +240,7 @@ fn concerned(
         };
         if concerns && told.insert(uuid) {
             concerned.push_back(match row {
-                Some(row) => BackfillItem::Row(Box::new(Transfer::clone(row))),
+                Some(row) => BackfillItem::Row(Arc::clone(row)),
                 None => BackfillItem::Gone(uuid),
             });
         }

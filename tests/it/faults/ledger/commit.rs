@@ -250,26 +250,27 @@ mod both {
         let store = Store::open(database.url(), &Options::default()).await;
         let store = store.expect("it opens");
         let uuid = uuid.parse::<Uuid>().expect("a uuid").into();
-        let transfer: Transfer = store
+        let transfer = store
             .transfer(uuid)
             .await
             .expect("a read")
             .expect("it is there");
-        let other = Transfer {
+        let other = std::sync::Arc::new(Transfer {
             uuid: Uuid::from_u128(7).into(),
-            ..transfer.clone()
-        };
+            ..Transfer::clone(&transfer)
+        });
+        let one = std::slice::from_ref(&other);
         let batch = store.begin().await.expect("a batch");
-        batch.insert_transfers(&[&other]).await.expect("a new one");
+        batch.insert_transfers(one).await.expect("a new one");
         batch
-            .insert_transfers(&[&transfer])
+            .insert_transfers(&[transfer])
             .await
             .expect_err("it is there already");
         batch.commit().await.expect_err("a step has failed");
         assert!(store.transfer(other.uuid).await.expect("a read").is_none());
         // The next one goes on as if nothing had happened.
         let batch = store.begin().await.expect("a batch");
-        batch.insert_transfers(&[&other]).await.expect("a new one");
+        batch.insert_transfers(one).await.expect("a new one");
         batch.commit().await.expect("committed");
         assert!(store.transfer(other.uuid).await.expect("a read").is_some());
         store.close().await;

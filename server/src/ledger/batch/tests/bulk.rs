@@ -62,7 +62,7 @@ fn transfers() -> Vec<Transfer> {
 
 fn with_operation(verb: BulkVerb, held: Held) -> Batch {
     Batch::new(BatchInputs {
-        transfers: transfers(),
+        transfers: shared(transfers()),
         bulk_operations: vec![operation(verb)],
         held,
         ..BatchInputs::at(NOW)

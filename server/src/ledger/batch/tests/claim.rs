@@ -57,7 +57,7 @@ fn what_somebody_else_has_locked_is_passed_over() {
         ..Held::default()
     };
     let mut batch = Batch::new(BatchInputs {
-        transfers: queue(),
+        transfers: shared(queue()),
         held,
         ..BatchInputs::at(NOW)
     });
@@ -113,7 +113,7 @@ fn what_a_batch_starts_and_ends_counts_at_once() {
         instance: String::new(),
     };
     let mut batch = Batch::new(BatchInputs {
-        transfers,
+        transfers: shared(transfers),
         connections: vec![north],
         running: [(here, vec![(stored, 1)])].into(),
         ..BatchInputs::at(NOW)

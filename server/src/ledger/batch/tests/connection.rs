@@ -121,7 +121,7 @@ fn a_limit_that_is_set_counts_what_the_same_batch_did_before() {
     ended.started_at = Some(NOW);
     ended.totals.records_transferred = 20;
     let mut state = Batch::new(BatchInputs {
-        transfers: vec![its(1), its(2), ended],
+        transfers: shared([its(1), its(2), ended]),
         connections: vec![site()],
         on_record: HashMap::from([(site().uuid, on_record)]),
         ..BatchInputs::at(NOW)
@@ -206,7 +206,7 @@ fn a_connection_with_open_transfers_stays() {
 
     // What the database calls open may have ended in this batch.
     let mut here = Batch::new(BatchInputs {
-        transfers: vec![its(8)],
+        transfers: shared([its(8)]),
         connections: vec![pending],
         open: open(&[8]),
         ..BatchInputs::at(NOW)

@@ -20,7 +20,7 @@ fn holding(held: Held) -> BatchState {
         transfer
     });
     BatchState::new(BatchInputs {
-        transfers: transfers.to_vec(),
+        transfers: shared(transfers),
         held,
         ..BatchInputs::at(NOW)
     })

@@ -29,7 +29,7 @@ fn knowing(number: u128, direction: Direction, status: TransferStatus) -> BatchI
     transfer.declared.direction = direction;
     transfer.declared.correlation_uuid = Some(id(AGREED));
     BatchInputs {
-        transfers: vec![transfer],
+        transfers: shared([transfer]),
         sides: [(side(direction), id(number))].into(),
         ..BatchInputs::at(NOW)
     }
