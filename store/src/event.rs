@@ -1,8 +1,10 @@
 //! The log of what happened: rows, reads, and how it grows and is trimmed.
 
+use std::fmt::Write as _;
+
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Query},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query, UpdateStatement, Values},
 };
 use tidegate_entity::{
     by_place::Placed,
@@ -13,11 +15,17 @@ use tidegate_entity::{
 use crate::{
     ScopedReader, Store, WriteTransaction,
     error::{Inconsistency, StoreError},
+    sql::{
+        bulk::{self, Before},
+        transaction::Transaction,
+    },
+    stats::keep::counting_ended,
     write::expect_rows,
 };
 use tidegate_domain::{
     chain::{GENESIS, Head, link},
     event::Event,
+    id::TransferId,
     log::{LogBounds, LogView},
     query::EventFilter,
     time::Timestamp,
@@ -80,26 +88,81 @@ impl ScopedReader {
 }
 
 impl WriteTransaction {
-    /// Gives each event its position in the log and appends it. Must be the last step before [`commit`](Self::commit) but
-    /// for [`count_ended`](Self::count_ended): the counter's lock is what makes the positions gapless and puts them into the order of the commits. Answers what
-    /// they continue from, which is whatever the log ends with, known to this replica or not.
-    pub async fn append_events(&self, events: &mut [Event]) -> Result<Option<Head>, StoreError> {
+    /// Gives each event its position in the log and appends it, and counts the transfers that have `ended` by these events,
+    /// once each. Must be the last step before [`commit`](Self::commit): the counter's lock is what makes the positions
+    /// gapless and puts them into the order of the commits. Answers what they continue from, which is whatever the log ends
+    /// with, known to this replica or not.
+    pub async fn append_events(
+        &self,
+        events: &mut [Event],
+        ended: &[TransferId],
+    ) -> Result<Option<Head>, StoreError> {
         let Ok(count @ 1..) = i64::try_from(events.len()) else {
             return Ok(None);
         };
-        let after = take_numbers(&self.transaction, count).await?;
-        let mut previous = after.hash;
-        for (sequence, event) in (after.sequence + 1..).zip(events.iter_mut()) {
-            event.sequence = sequence;
-            previous = link(&previous, event);
-            event.hash = Some(previous);
+        let end = lock_log(&self.transaction).await?;
+        let after = end.head;
+        let mut last = after;
+        for event in events.iter_mut() {
+            event.sequence = last.sequence + 1;
+            last = Head {
+                sequence: event.sequence,
+                hash: link(&last.hash, event),
+            };
+            event.hash = Some(last.hash);
         }
-        self.insert(events, rows::to_row).await?;
-        _ = self.head.set(Head {
-            sequence: after.sequence + count,
-            hash: previous,
-        });
+        match self.transaction.get_database_backend() {
+            DbBackend::Postgres => self.append_at_once(end, events, ended).await?,
+            _ => {
+                let moved = advance(after.sequence, count);
+                let moved = self.transaction.execute(&moved).await?.rows_affected();
+                expect_rows("advanced", 1, moved)?;
+                self.insert(events, rows::to_row).await?;
+                self.count_ended(ended).await?;
+            }
+        }
+        _ = self.head.set(last);
         Ok(Some(after))
+    }
+
+    /// In one statement: others wait for the lock as long as this replica and the database talk to each other.
+    async fn append_at_once(
+        &self,
+        end: LogEnd,
+        events: &[Event],
+        ended: &[TransferId],
+    ) -> Result<(), StoreError> {
+        let (mut sql, mut values) = match counting_ended(ended) {
+            Some(counting) => {
+                let (counting, values) = counting.build(PostgresQueryBuilder);
+                (format!("counted AS ({counting}), "), values)
+            }
+            None => (String::new(), Values(Vec::new())),
+        };
+        let first = values.0.len() + 1;
+        let (last, hash) = (first + 1, first + 2);
+        // What is remembered may never have been committed, and what was seen before the lock was had may not be so any more.
+        _ = write!(
+            sql,
+            "{} AS (UPDATE \"event_counter\" SET \"last_sequence\" = ${last} \
+             WHERE \"last_sequence\" = ${first} AND (${hash} IS NULL OR ${hash} = \
+             (SELECT \"hash\" FROM \"event\" WHERE \"sequence\" = ${first})) RETURNING 1)",
+            Before::ADDS,
+        );
+        let of_event = end.is_of_event.then(|| end.head.hash.to_vec());
+        values.0.extend([
+            end.head.sequence.into(),
+            (end.head.sequence + events.len() as i64).into(),
+            of_event.into(),
+        ]);
+        let rows: Vec<Model> = events.iter().map(rows::to_row).collect();
+        let bulk = bulk::insert_after::<Entity>(Before { sql, values }, &rows);
+        let added = self.transaction.write(bulk).await?;
+        if end.is_of_event && added == 0 {
+            self.transaction.owner().forget_newest();
+            return Err(StoreError::conflict("the log is not the one that it was"));
+        }
+        expect_rows("added", events.len(), added)
     }
 
     /// Deletes the oldest events as far as they happened before `before`, at most `limit` of them, and moves the floor
@@ -139,37 +202,62 @@ impl WriteTransaction {
     }
 }
 
-/// Advances the counter by `count` and answers with what the new events continue from: the newest event, or what retention
-/// kept of it.
-async fn take_numbers<C: ConnectionTrait>(db: &C, count: i64) -> Result<Head, StoreError> {
+/// What the next event continues from.
+#[derive(Clone, Copy)]
+struct LogEnd {
+    /// The newest event, or what retention kept of it.
+    head: Head,
+    /// Whether that event is there.
+    is_of_event: bool,
+}
+
+/// Locks the counter, and so the end of the log.
+///
+/// Whoever waited for the lock is given the counter's row as it is then, but sees the log as it was before: where the event
+/// is not the one that this replica has written last, it is looked for by another statement.
+async fn lock_log(db: &Transaction) -> Result<LogEnd, StoreError> {
     use event_counter::Column::{FloorHash, LastSequence};
-    // Whoever waited for the lock is given the row as it is then, but sees the log as it was before: so the event is looked
-    // for by the next statement.
-    let before = select::counter().lock_exclusive().one(db).await?;
-    let before = before.ok_or(Inconsistency::NoCounter)?.last_sequence;
-    let newest = Query::select()
-        .column(Column::Hash)
+    type Bytes = Option<Vec<u8>>;
+    let last = Expr::col((event_counter::Entity, LastSequence));
+    let hash = Query::select()
+        .column((Entity, Column::Hash))
         .from(Entity)
-        .and_where(Expr::col((Entity, Column::Sequence)).eq(before))
+        .and_where(Expr::col((Entity, Column::Sequence)).eq(last))
         .to_owned();
-    let advance = Query::update()
+    let lock = select::counter()
+        .select_only()
+        .columns([LastSequence, FloorHash])
+        .expr_as(Expr::SubQuery(None, Box::new(hash.into())), "hash")
+        .lock_exclusive()
+        .into_tuple();
+    let found: Option<(i64, Bytes, Bytes)> = lock.one(db).await?;
+    let (sequence, of_floor, hash) = found.ok_or(Inconsistency::NoCounter)?;
+    let newest = db.owner().newest();
+    let newest = newest.filter(|newest| newest.sequence == sequence);
+    let hash: Bytes = match (hash, newest) {
+        (Some(hash), _) => Some(hash),
+        (None, Some(newest)) => Some(newest.hash.into()),
+        (None, None) => {
+            let event = Entity::find_by_id(sequence).select_only();
+            event.column(Column::Hash).into_tuple().one(db).await?
+        }
+    };
+    let is_of_event = hash.is_some();
+    let hash = hash.or(of_floor).map_or(Ok(GENESIS), rows::to_hash)?;
+    Ok(LogEnd {
+        head: Head { sequence, hash },
+        is_of_event,
+    })
+}
+
+/// Takes `count` positions after `before`.
+fn advance(before: i64, count: i64) -> UpdateStatement {
+    use event_counter::Column::LastSequence;
+    Query::update()
         .table(event_counter::Entity)
         .value(LastSequence, before + count)
         .and_where(Expr::col(LastSequence).eq(before))
-        .returning(Query::returning().exprs([
-            Expr::SubQuery(None, Box::new(newest.into())),
-            Expr::col(FloorHash),
-        ]))
-        .to_owned();
-    let row = db.query_one(&advance).await?;
-    expect_rows("advanced", 1, row.is_some().into())?;
-    let row = row.ok_or(Inconsistency::NoCounter)?;
-    let hash: Option<Vec<u8>> = row.try_get_by_index(0)?;
-    let of_floor: Option<Vec<u8>> = row.try_get_by_index(1)?;
-    Ok(Head {
-        sequence: before,
-        hash: hash.or(of_floor).map_or(Ok(GENESIS), rows::to_hash)?,
-    })
+        .to_owned()
 }
 
 /// Both ends of the log and the event at `sequence`, as of one moment.

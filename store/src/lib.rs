@@ -131,9 +131,10 @@ impl Store {
         Reader::new(&self.inner, LONG_READ, false)
     }
 
-    /// Forgets what transfers were like, for when the ledger turns out to be another one.
+    /// Forgets what was read and written, for when the ledger turns out to be another one.
     pub fn clear_cache(&self) {
         self.inner.transfers.clear();
+        self.inner.forget_newest();
     }
 
     /// Waits for running statements, but not for ever, closes every connection and lets go of the file.

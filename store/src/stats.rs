@@ -24,7 +24,7 @@ use tidegate_domain::{
 
 mod check;
 pub(crate) mod facts;
-mod keep;
+pub(crate) mod keep;
 
 pub use check::WrongSums;
 

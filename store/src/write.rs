@@ -53,7 +53,12 @@ impl WriteTransaction {
     /// Makes it durable. When this fails, it may or may not have become so, unless a step before has failed.
     pub async fn commit(self) -> Result<(), StoreError> {
         let (inner, written) = (self.transaction.owner(), self.written.into_inner());
-        self.transaction.commit(self.head.into_inner()).await?;
+        let head = self.head.into_inner();
+        if let Some(head) = head {
+            // Before: whoever waits for the lock has it as soon as this one's answer is on its way.
+            inner.is_writing(head);
+        }
+        self.transaction.commit(head).await?;
         for transfer in written.unwrap_or_else(PoisonError::into_inner) {
             inner.transfers.keep(&transfer);
         }

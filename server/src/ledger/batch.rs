@@ -407,17 +407,11 @@ impl BatchState {
         self.write_credentials(transaction).await?;
         self.write_bulk(transaction).await?;
         self.write_agents(transaction).await?;
-        self.append(transaction).await?;
-        // Every end of a transfer is an event, so whoever counts holds the lock.
-        transaction.count_ended(&self.ended).await
-    }
-
-    /// Writes the events.
-    async fn append(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
-        if self.events.is_empty() {
-            return Ok(());
+        // Every end of a transfer is an event.
+        if !self.events.is_empty() {
+            let appended = transaction.append_events(&mut self.events, &self.ended);
+            self.after = appended.await?;
         }
-        self.after = transaction.append_events(&mut self.events).await?;
         Ok(())
     }
 

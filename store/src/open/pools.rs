@@ -1,7 +1,7 @@
 //! The connections in use, and how they are replaced when they cannot be trusted any more.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) recovery: Option<Recovery>,
     /// Transfers as they were last read or written.
     pub(crate) transfers: TransferCache,
+    /// The newest event that this replica has written, or is about to.
+    newest: Mutex<Option<Head>>,
 }
 
 /// The connections in use; one pool for both purposes on PostgreSQL.
@@ -69,6 +71,27 @@ impl Connections {
 }
 
 impl Inner {
+    /// The newest event that this replica has written, or has tried to.
+    pub(crate) fn newest(&self) -> Option<Head> {
+        *self.newest_slot()
+    }
+
+    /// Remembers an event that is about to be committed.
+    pub(crate) fn is_writing(&self, head: Head) {
+        let mut newest = self.newest_slot();
+        if newest.is_none_or(|newest| newest.sequence <= head.sequence) {
+            *newest = Some(head);
+        }
+    }
+
+    pub(crate) fn forget_newest(&self) {
+        *self.newest_slot() = None;
+    }
+
+    fn newest_slot(&self) -> MutexGuard<'_, Option<Head>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn new(pools: Pools, recovery: Option<Recovery>) -> Self {
         Self {
             backend: pools.writer.get_database_backend(),
@@ -77,6 +100,7 @@ impl Inner {
             capabilities: None,
             recovery,
             transfers: TransferCache::default(),
+            newest: Mutex::default(),
         }
     }
 

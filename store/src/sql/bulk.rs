@@ -11,8 +11,10 @@ use std::fmt::Write as _;
 
 use sea_orm::{
     DbBackend, DbErr, EntityTrait, IdenStatic as _, Iterable as _, ModelTrait, Statement, Value,
-    sqlx::{Arguments as _, postgres::PgArguments},
+    sea_query::Values,
+    sqlx::{Arguments as _, IntoArguments, Postgres, postgres::PgArguments},
 };
+use sea_query_sqlx::SqlxValues;
 use uuid::Uuid;
 
 /// The name of the new values within an update.
@@ -23,19 +25,58 @@ const FRESH: &str = "fresh";
 pub(crate) enum Bulk {
     /// One parameter for each value of each row.
     Values(Statement),
-    /// One parameter for each column.
-    Arrays { sql: String, columns: Vec<Array> },
+    /// One parameter for each column, after those of what comes before.
+    Arrays {
+        sql: String,
+        before: Values,
+        columns: Vec<Array>,
+    },
+}
+
+/// What PostgreSQL does in the same statement before it adds rows.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// As after WITH. Rows are added only if its part [`ADDS`](Self::ADDS) has a row, and as often as it has one.
+    pub(crate) sql: String,
+    /// Its parameters.
+    pub(crate) values: Values,
+}
+
+impl Before {
+    pub(crate) const ADDS: &str = "adds";
 }
 
 /// Adds `rows`.
 pub(crate) fn insert<E: EntityTrait>(backend: DbBackend, rows: &[E::Model]) -> Result<Bulk, DbErr> {
     let columns: Vec<E::Column> = E::Column::iter().collect();
-    let head = format!(
+    let head = insert_into::<E>(&columns);
+    build::<E>(backend, &columns, rows, None, (&head, ""))
+}
+
+/// Adds `rows` in one statement with `before`, which SQLite cannot.
+pub(crate) fn insert_after<E: EntityTrait>(
+    before: Before,
+    rows: &[E::Model],
+) -> Result<Bulk, DbErr> {
+    let columns: Vec<E::Column> = E::Column::iter().collect();
+    let head = format!("WITH {} {}", before.sql, insert_into::<E>(&columns));
+    let tail = format!(", {}", Before::ADDS);
+    let ends = (head.as_str(), tail.as_str());
+    build::<E>(
+        DbBackend::Postgres,
+        &columns,
+        rows,
+        Some(before.values),
+        ends,
+    )
+}
+
+fn insert_into<E: EntityTrait>(columns: &[E::Column]) -> String {
+    format!(
         "INSERT INTO \"{}\" ({}) ",
         E::default().table_name(),
-        list(&columns, |name| format!("\"{name}\""))
-    );
-    build::<E>(backend, &columns, rows, &head, "")
+        list(columns, |name| format!("\"{name}\""))
+    )
 }
 
 /// Sets `columns` of the rows to what `rows` say; `key` tells them apart.
@@ -58,29 +99,35 @@ pub(crate) fn update<E: EntityTrait>(
         .collect();
     let head = format!("UPDATE \"{table}\" SET {changes} FROM (");
     let tail = format!(") AS {FRESH} WHERE \"{table}\".\"{key_name}\" = {FRESH}.column1");
-    build::<E>(backend, &named, rows, &head, &tail)
+    build::<E>(backend, &named, rows, None, (&head, &tail))
 }
 
 fn build<E: EntityTrait>(
     backend: DbBackend,
     columns: &[E::Column],
     rows: &[E::Model],
-    head: &str,
-    tail: &str,
+    before: Option<Values>,
+    (head, tail): (&str, &str),
 ) -> Result<Bulk, DbErr> {
     if backend == DbBackend::Postgres {
+        let before = before.unwrap_or(Values(Vec::new()));
         let values = |column: &E::Column| Array::of(rows.iter().map(|row| row.get(*column)));
         let columns: Vec<Array> = columns.iter().map(values).collect::<Result<_, _>>()?;
-        let mut sql = format!("{head}SELECT * FROM UNNEST(");
-        for (number, column) in (1..).zip(&columns) {
-            let comma = if number > 1 { ", " } else { "" };
+        let mut sql = format!("{head}SELECT given.* FROM UNNEST(");
+        for (place, column) in columns.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            let number = before.0.len() + place + 1;
             _ = write!(sql, "{comma}${number}::{}[]", column.type_name());
         }
         sql.push_str(") AS given (");
         sql.push_str(&names(columns.len()));
         sql.push(')');
         sql.push_str(tail);
-        return Ok(Bulk::Arrays { sql, columns });
+        return Ok(Bulk::Arrays {
+            sql,
+            before,
+            columns,
+        });
     }
     let row = format!("({})", vec!["?"; columns.len()].join(", "));
     let mut sql = format!("{head}VALUES {}", vec![row.as_str(); rows.len()].join(", "));
@@ -160,9 +207,9 @@ fn mixed(value: &Value) -> DbErr {
     DbErr::Type(format!("a column holds {value:?}"))
 }
 
-/// The columns as arguments of one statement.
-pub(crate) fn arguments(columns: Vec<Array>) -> Result<PgArguments, DbErr> {
-    let mut arguments = PgArguments::default();
+/// The columns as arguments of one statement, after those of what comes before.
+pub(crate) fn arguments(before: Values, columns: Vec<Array>) -> Result<PgArguments, DbErr> {
+    let mut arguments = IntoArguments::<Postgres>::into_arguments(SqlxValues(before));
     for column in columns {
         column.bind(&mut arguments)?;
     }

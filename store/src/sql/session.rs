@@ -114,9 +114,13 @@ impl Session {
                     transaction,
                     is_own,
                 },
-                Bulk::Arrays { sql, columns },
+                Bulk::Arrays {
+                    sql,
+                    before,
+                    columns,
+                },
             ) => {
-                let arguments = bulk::arguments(columns)?;
+                let arguments = bulk::arguments(before, columns)?;
                 let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(*is_own);
                 let mut transaction = transaction.lock().await;
                 let done = query.execute(&mut **transaction).await;

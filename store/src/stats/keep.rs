@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use sea_orm::{
     ConnectionTrait as _, DbBackend, EntityTrait as _, QuerySelect as _,
-    sea_query::{Expr, OnConflict, Query, SelectStatement},
+    sea_query::{Expr, InsertStatement, OnConflict, Query, SelectStatement},
 };
 use tidegate_domain::{id::TransferId, transfer::Transfer};
 use tidegate_entity::{
@@ -34,12 +34,10 @@ impl Store {
 impl WriteTransaction {
     /// Counts transfers that have just ended, once each. Comes after the events: the lock of their counter keeps batches
     /// that add to the same sums from waiting for each other in a circle.
-    pub async fn count_ended(&self, uuids: &[TransferId]) -> Result<(), StoreError> {
+    pub(crate) async fn count_ended(&self, uuids: &[TransferId]) -> Result<(), StoreError> {
         let backend = self.transaction.get_database_backend();
-        let kept = chunk::one_of_ids(backend, transfer::Column::Uuid, uuids);
-        let deleted = chunk::one_of_ids(backend, deleted_transfer::Column::Uuid, uuids);
-        for (kept, deleted) in kept.into_iter().zip(deleted) {
-            self.add_to_sums(facts::of(backend, kept, deleted)).await?;
+        for sums in of_ended(backend, uuids) {
+            self.add_to_sums(sums).await?;
         }
         Ok(())
     }
@@ -69,25 +67,42 @@ impl WriteTransaction {
 
     /// Answers how many it has changed.
     async fn add_to_sums(&self, sums: SelectStatement) -> Result<u64, StoreError> {
-        let mut found = OnConflict::columns(facts::key());
-        for sum in SUMS {
-            let added = format!("transfer_stats.{sum} + excluded.{sum}");
-            found.value(sum, Expr::cust(added));
-        }
-        let latest = format!(
-            "CASE WHEN transfer_stats.{LATEST} > excluded.{LATEST} \
-             THEN transfer_stats.{LATEST} ELSE excluded.{LATEST} END"
-        );
-        found.value(LATEST, Expr::cust(latest));
-        let insert = Query::insert()
-            .into_table("transfer_stats")
-            .columns(facts::columns())
-            .select_from(sums)
-            .expect("as many columns as there are")
-            .on_conflict(found)
-            .to_owned();
+        let insert = addition(sums);
         Ok(self.transaction.execute(&insert).await?.rows_affected())
     }
+}
+
+/// As [`WriteTransaction::count_ended`] does it, as one statement for PostgreSQL; `None` for no transfers.
+pub(crate) fn counting_ended(uuids: &[TransferId]) -> Option<InsertStatement> {
+    let sums = of_ended(DbBackend::Postgres, uuids).next();
+    sums.map(addition)
+}
+
+fn of_ended(backend: DbBackend, uuids: &[TransferId]) -> impl Iterator<Item = SelectStatement> {
+    let kept = chunk::one_of_ids(backend, transfer::Column::Uuid, uuids);
+    let deleted = chunk::one_of_ids(backend, deleted_transfer::Column::Uuid, uuids);
+    let both = kept.into_iter().zip(deleted);
+    both.map(move |(kept, deleted)| facts::of(backend, kept, deleted))
+}
+
+fn addition(sums: SelectStatement) -> InsertStatement {
+    let mut found = OnConflict::columns(facts::key());
+    for sum in SUMS {
+        let added = format!("transfer_stats.{sum} + excluded.{sum}");
+        found.value(sum, Expr::cust(added));
+    }
+    let latest = format!(
+        "CASE WHEN transfer_stats.{LATEST} > excluded.{LATEST} \
+             THEN transfer_stats.{LATEST} ELSE excluded.{LATEST} END"
+    );
+    found.value(LATEST, Expr::cust(latest));
+    Query::insert()
+        .into_table("transfer_stats")
+        .columns(facts::columns())
+        .select_from(sums)
+        .expect("as many columns as there are")
+        .on_conflict(found)
+        .to_owned()
 }
 
 fn rest(transfer: &Transfer) -> deleted_transfer::Model {

@@ -57,7 +57,7 @@ async fn ledger() -> Fixture {
     let inserted = batch.insert(&[bulk::outcome()], Clone::clone).await;
     inserted.expect("an outcome");
     let mut events = vec![happened(&transfers[0], None), telling(last)];
-    batch.append_events(&mut events).await.expect("events");
+    batch.append_events(&mut events, &[]).await.expect("events");
     batch.count_ended(&[id(401)]).await.expect("counted");
     batch.commit().await.expect("committed");
     let batch = fixture.store.begin().await.expect("a batch");

@@ -49,7 +49,10 @@ async fn readers() -> (Fixture, ScopedReader, ScopedReader) {
     let ended: Vec<_> = ended.map(|transfer| transfer.uuid).collect();
     batch.count_ended(&ended).await.expect("counted");
     let mut events: Vec<_> = transfers.iter().map(|it| event(it, None)).collect();
-    batch.append_events(&mut events).await.expect("appended");
+    batch
+        .append_events(&mut events, &[])
+        .await
+        .expect("appended");
     batch.commit().await.expect("committed");
     let readers = Readers::new(fixture.store.clone());
     let agent = readers.as_seen_by(&caller(Role::Agent, Some(OWN)));

@@ -22,7 +22,10 @@ async fn log(store: &Store, times: &[i64]) {
             event
         })
         .collect();
-    batch.append_events(&mut events).await.expect("appended");
+    batch
+        .append_events(&mut events, &[])
+        .await
+        .expect("appended");
     batch.commit().await.expect("committed");
 }
 

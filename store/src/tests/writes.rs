@@ -102,7 +102,7 @@ async fn what_is_not_committed_is_gone() {
     let inserted = batch.insert_transfers(&shared(&[plain(1)])).await;
     inserted.expect("inserted");
     batch
-        .append_events(&mut [event(&plain(1), None)])
+        .append_events(&mut [event(&plain(1), None)], &[])
         .await
         .expect("appended");
     drop(batch);
@@ -110,7 +110,10 @@ async fn what_is_not_committed_is_gone() {
     // The numbers that it took are given out again.
     let batch = fixture.store.begin().await.expect("a batch");
     let mut events = [event(&plain(2), None)];
-    batch.append_events(&mut events).await.expect("appended");
+    batch
+        .append_events(&mut events, &[])
+        .await
+        .expect("appended");
     assert_eq!(events[0].sequence, 1);
 }
 
@@ -127,7 +130,10 @@ async fn deleting_leaves_the_history() {
     batch.delete_transfers(&uuids).await.expect("deleted");
     let mut gone = event(&transfers[1], Some(mark("delete")));
     gone.body.event_type = EventType::Deleted;
-    batch.append_events(&mut [gone]).await.expect("appended");
+    batch
+        .append_events(&mut [gone], &[])
+        .await
+        .expect("appended");
     batch.commit().await.expect("committed");
     let count = fixture
         .store
@@ -175,8 +181,14 @@ async fn events_are_numbered_without_gaps_and_read_back_whole() {
             })
             .collect();
         let batch = fixture.store.begin().await.expect("a batch");
-        batch.append_events(&mut events).await.expect("appended");
-        batch.append_events(&mut []).await.expect("nothing to do");
+        batch
+            .append_events(&mut events, &[])
+            .await
+            .expect("appended");
+        batch
+            .append_events(&mut [], &[])
+            .await
+            .expect("nothing to do");
         batch.commit().await.expect("committed");
         written.extend(events);
     }
@@ -197,7 +209,10 @@ async fn events_are_found_by_transfer_connection_and_place() {
     two.declared.connection_uuid = Some(id(8));
     let mut events = [&one, &two, &plain(3), &one].map(|transfer| event(transfer, None));
     let batch = fixture.store.begin().await.expect("a batch");
-    batch.append_events(&mut events).await.expect("appended");
+    batch
+        .append_events(&mut events, &[])
+        .await
+        .expect("appended");
     batch.commit().await.expect("committed");
     let by = |transfer_uuid, connection: Option<ConnectionId>, after_sequence| EventFilter {
         transfer_uuid,
@@ -263,7 +278,10 @@ async fn requests_are_remembered_with_what_they_did() {
         .insert_connections(&[connection(6, 1)])
         .await
         .expect("inserted");
-    batch.append_events(&mut events).await.expect("appended");
+    batch
+        .append_events(&mut events, &[])
+        .await
+        .expect("appended");
     batch.commit().await.expect("committed");
 
     let batch = fixture.store.begin().await.expect("a batch");
@@ -313,7 +331,7 @@ async fn a_race_on_a_request_id_asks_for_another_try() {
     let fixture = Fixture::new().await;
     let batch = fixture.store.begin().await.expect("a batch");
     let mut twice = [1, 2].map(|number| event(&plain(number), Some(mark("same"))));
-    let result = batch.append_events(&mut twice).await;
+    let result = batch.append_events(&mut twice, &[]).await;
     assert!(matches!(result, Err(StoreError::Conflict(_))), "{result:?}");
     drop(batch);
     let batch = fixture.store.begin().await.expect("a batch");
@@ -405,7 +423,10 @@ async fn the_newest_event_tells_the_time() {
     events[0].occurred_at = at(70);
     events[1].occurred_at = at(60);
     let batch = fixture.store.begin().await.expect("a batch");
-    batch.append_events(&mut events).await.expect("appended");
+    batch
+        .append_events(&mut events, &[])
+        .await
+        .expect("appended");
     batch.commit().await.expect("committed");
     assert_eq!(
         fixture.store.latest_time().await.expect("read"),

@@ -1,5 +1,6 @@
 //! Transactions that fail at their end, rows that somebody else holds, and the limit of time of a call.
 
+mod append;
 mod commit;
 mod disk;
 mod limit;

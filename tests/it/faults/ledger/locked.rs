@@ -75,7 +75,7 @@ mod postgres_only {
     /// Moves a deadline that has to pass to a moment from now.
     async fn soon_due(admin: &DatabaseConnection, column: &str, uuid: &str) {
         let sql = format!(
-            "UPDATE transfer SET {column} = \
+            "UPDATE transfer SET revision = revision + 1, {column} = \
                floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 1500000 WHERE uuid = '{uuid}'"
         );
         admin.execute_unprepared(&sql).await.expect("it is set");
