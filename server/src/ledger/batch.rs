@@ -407,7 +407,11 @@ impl BatchState {
         self.write_credentials(transaction).await?;
         self.write_bulk(transaction).await?;
         self.write_agents(transaction).await?;
-        // Every end of a transfer is an event.
+        self.append(transaction).await
+    }
+
+    /// Writes the events, and counts what they end.
+    async fn append(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         if !self.events.is_empty() {
             let appended = transaction.append_events(&mut self.events, &self.ended);
             self.after = appended.await?;
