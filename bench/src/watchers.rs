@@ -97,9 +97,9 @@ async fn here(subject: &Subject, span: Span) -> anyhow::Result<Vec<(Figure, Samp
         clients: channels(&server.address, AT_ONCE).await?,
         watched: subject.watched_at(&[&server]),
     };
-    // The same work as with watchers, for the memory that it takes by itself.
-    let began = Instant::now();
-    stage.change(began, began + span.warm_up).await?;
+    // The same work as with watchers, for the memory that it takes by itself, what is kept of each transfer included.
+    let (began, each) = (Instant::now(), Duration::from_secs(1) * count / rate);
+    stage.change(began, began + each.max(span.warm_up)).await?;
     let before = machine::memory_now(server.pid());
     let mut watches = stage.watch(&server.address).await?;
     let (seen, calls) = stage.measure(span, &mut watches).await?;
